@@ -1,0 +1,1 @@
+"""Questions, and typed answers with their probability."""

@@ -1,0 +1,1 @@
+"""Deciding which cells of a picture changed since they were last shipped."""

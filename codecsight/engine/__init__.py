@@ -1,0 +1,1 @@
+"""A KV window per stream: what is prefilled, kept, refreshed and asked."""

@@ -1,0 +1,1 @@
+"""Cutting cells out of pictures, and coding them for the wire."""

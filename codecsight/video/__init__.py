@@ -1,0 +1,1 @@
+"""From a camera to decoded frames and what the codec says of them, and to recorded segments."""

@@ -1,0 +1,56 @@
+"""One decoded frame and what the codec said of it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+FrameType = Literal["I", "P", "B", "?"]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSignals:
+    """The codec's own account of one frame, on its block grid, at native frame rate.
+
+    Arrays are [rows, cols] over blocks of `block` pixels, origin top left. `motion` is
+    [rows, cols, 2] float32: displacement (x, y) of the content in pixels per frame, with the
+    display distance to the reference taken into account. `intra` is float32, the share of each
+    block that was coded without a reference. What a codec does not give is None (HEVC, AV1, VP9
+    and MJPEG give neither): None means "ask the pixels", never "nothing moved".
+
+    `valid` is False from a decode error or a lost packet until the next key frame.
+    """
+
+    frame_type: FrameType
+    size: int
+    block: int = 16
+    motion: NDArray[np.float32] | None = None
+    intra: NDArray[np.float32] | None = None
+    skip: NDArray[np.float32] | None = None
+    qp: NDArray[np.float32] | None = None
+    residual: NDArray[np.float32] | None = None
+    valid: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A decoded picture with its place in time. `time` is seconds of the stream, `captured` the
+    edge's wall clock in seconds since the epoch.
+    """
+
+    picture: av.VideoFrame
+    time: float
+    captured: float
+    signals: FrameSignals
+
+    @property
+    def width(self) -> int:
+        """Width of the picture in pixels."""
+        return self.picture.width
+
+    @property
+    def height(self) -> int:
+        """Height of the picture in pixels."""
+        return self.picture.height

@@ -1,0 +1,1 @@
+"""Procedural CCTV with exact ground truth: demo cameras, test input, training data."""
