@@ -6,7 +6,7 @@ from enum import StrEnum
 from codecsight.errors import CodecSightError
 
 _YES_NO_OPENINGS = frozenset(
-    "is are was were do does did has have had can could will would should".split()
+    {"is", "are", "was", "were", "do", "does", "did", "has", "have", "had", "can", "will"}
 )
 
 

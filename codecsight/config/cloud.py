@@ -1,0 +1,86 @@
+"""cloud.yaml: who may send, which model watches, and what is asked."""
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from codecsight.answers.question import Question, QuestionKind
+from codecsight.config.common import Address, Name, Strict, Tls, is_loopback
+from codecsight.errors import CodecSightError
+
+
+class QuestionConfig(Strict):
+    """A standing question; a bare string in the file is read by `Question.parse`."""
+
+    text: str
+    kind: QuestionKind
+    choices: tuple[str, ...] = ()
+    most: int = Field(default=9, ge=1, le=99)
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Self:
+        try:
+            self.question()
+        except CodecSightError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def question(self) -> Question:
+        """The question as the engine takes it."""
+        return Question(self.text, self.kind, self.choices, self.most)
+
+
+class EngineSection(Strict):
+    """The window: `window` and `stride` in slots, memory in KV blocks of 16 tokens."""
+
+    window: int = Field(default=8, ge=1, le=512)
+    stride: int = Field(default=2, ge=1)
+    refresh: Literal["none", "all", "first", "anchors"] = "anchors"
+    present: Literal["canvas", "last-slot"] = "canvas"
+    kv_blocks: int = Field(default=4096, ge=1)
+
+    @model_validator(mode="after")
+    def _stride_within_window(self) -> Self:
+        if self.stride > self.window:
+            raise ValueError("'stride' can't be longer than 'window'")
+        return self
+
+
+class CloudConfig(Strict):
+    """The cloud side: one gateway, `workers` GPU workers, one model."""
+
+    listen: Address = "127.0.0.1:7443"
+    tls: Tls | None = None
+    sites: tuple[Name, ...] = Field(min_length=1)
+    model: str | None = None
+    workers: int = Field(default=1, ge=1, le=64)
+    rate: float = Field(default=2.0, gt=0, le=30)
+    max_cells: int = Field(default=48, ge=1, le=4096)
+    engine: EngineSection = EngineSection()
+    questions: tuple[QuestionConfig, ...] = ()
+
+    @field_validator("questions", mode="before")
+    @classmethod
+    def _bare_strings(cls, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            return value
+        return [_as_mapping(item) if isinstance(item, str) else item for item in value]
+
+    @model_validator(mode="after")
+    def _no_plain_text_abroad(self) -> Self:
+        if self.tls is None and not is_loopback(self.listen):
+            raise ValueError("'listen' needs 'tls' (ca, cert, key) unless it is on loopback")
+        return self
+
+    @property
+    def standing(self) -> tuple[Question, ...]:
+        """The standing questions."""
+        return tuple(item.question() for item in self.questions)
+
+
+def _as_mapping(text: str) -> dict[str, object]:
+    try:
+        question = Question.parse(text)
+    except CodecSightError as error:
+        raise ValueError(str(error)) from error
+    return {"text": question.text, "kind": question.kind.value, "choices": question.choices}

@@ -1,0 +1,78 @@
+"""What the site's and the cloud's files have in common."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from codecsight.config.loader import ConfigError
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
+Address = Annotated[str, StringConstraints(pattern=r"^[^\s:]+:\d{1,5}$")]
+
+
+class Strict(BaseModel):
+    """A section that refuses unknown keys, so that a typing error is never silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Secret(Strict):
+    """Where a secret is found: `env: NAME` or `file: PATH`. Never the secret itself."""
+
+    env: str | None = None
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("a secret is named by exactly one of 'env' and 'file'")
+        return self
+
+    def read(self, what: str) -> str:
+        """The secret. Raises ConfigError naming `what` and the place that lacks it."""
+        if self.env is not None:
+            value = os.environ.get(self.env, "")
+            place = f"the environment variable {self.env}"
+        else:
+            assert self.file is not None  # noqa: S101 - the validator saw to it
+            place = f"the file {self.file}"
+            try:
+                value = self.file.read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ConfigError(f"{what}: {place} can't be read: {error}") from error
+        if not value:
+            raise ConfigError(f"{what}: {place} is empty or not set")
+        return value
+
+
+class Tls(Strict):
+    """Mutual TLS: the authority both sides trust, and this side's certificate and key (PEM)."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+def is_loopback(address: str) -> bool:
+    """Whether `host:port` never leaves this machine."""
+    host = address.rsplit(":", 1)[0]
+    return host == "localhost" or host.startswith("127.")
+
+
+class ArchiveConfig(Strict):
+    """Where segments go: `dir:/path`, or `s3://bucket/prefix?endpoint=host:port`."""
+
+    url: str
+    access_key: Secret | None = None
+    secret_key: Secret | None = None
+
+    @model_validator(mode="after")
+    def _s3_has_keys(self) -> Self:
+        if self.url.startswith("s3:") and not (self.access_key and self.secret_key):
+            raise ValueError("an S3 archive needs 'access_key' and 'secret_key'")
+        return self
+
+
+PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]

@@ -1,0 +1,72 @@
+"""site.yaml: what one edge site watches, records and ships."""
+
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from codecsight.config.common import (
+    Address,
+    ArchiveConfig,
+    Name,
+    PositiveSeconds,
+    Secret,
+    Strict,
+    Tls,
+    is_loopback,
+)
+
+
+class CameraConfig(Strict):
+    """One camera: where its stream is, how it is watched, and how it is recorded."""
+
+    url: str
+    username: Secret | None = None
+    password: Secret | None = None
+    transport: Literal["tcp", "udp"] = "tcp"
+    loop: bool = False
+    policy: str = "tracked"
+    anchor_every: int = Field(default=8, ge=1, le=3600)
+    jpeg_quality: int = Field(default=90, ge=30, le=100)
+    segment_s: PositiveSeconds = 10.0
+
+    @field_validator("url")
+    @classmethod
+    def _no_password(cls, url: str) -> str:
+        if urlsplit(url).password:
+            raise ValueError("holds a password; use 'username' and 'password' (env or file)")
+        return url
+
+    def address(self, camera: str) -> str:
+        """The URL with its credentials filled in; never to be logged."""
+        if self.username is None or self.password is None:
+            return self.url
+        parts = urlsplit(self.url)
+        user = quote(self.username.read(f"camera {camera}: username"), safe="")
+        word = quote(self.password.read(f"camera {camera}: password"), safe="")
+        return urlunsplit(parts._replace(netloc=f"{user}:{word}@{parts.netloc}"))
+
+
+class CloudLink(Strict):
+    """Where the cloud is. Without `tls` only on this very machine."""
+
+    address: Address
+    tls: Tls | None = None
+
+    @model_validator(mode="after")
+    def _no_plain_text_abroad(self) -> Self:
+        if self.tls is None and not is_loopback(self.address):
+            raise ValueError("needs 'tls' (ca, cert, key) unless the address is on loopback")
+        return self
+
+
+class SiteConfig(Strict):
+    """A whole site."""
+
+    site: Name
+    cloud: CloudLink
+    spool: Path
+    spool_limit_mb: int = Field(default=2048, ge=16)
+    archive: ArchiveConfig
+    cameras: dict[Name, CameraConfig] = Field(min_length=1)

@@ -1,0 +1,128 @@
+"""A configuration error names the file, the line, the key and what was expected."""
+
+from pathlib import Path
+
+import pytest
+
+from codecsight.answers.question import QuestionKind
+from codecsight.config import CloudConfig, ConfigError, SiteConfig, load_config
+
+SITE = """\
+site: yard
+cloud:
+  address: 127.0.0.1:7443
+spool: /tmp/spool
+archive:
+  url: dir:/tmp/archive
+cameras:
+  gate:
+    url: rtsp://10.0.0.7/main
+"""
+
+
+def _load(tmp_path: Path, text: str) -> SiteConfig:
+    path = tmp_path / "site.yaml"
+    path.write_text(text)
+    return load_config(path, SiteConfig)
+
+
+def _error(tmp_path: Path, text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        _load(tmp_path, text)
+    return str(caught.value)
+
+
+def test_a_good_file_loads_with_defaults(tmp_path: Path) -> None:
+    config = _load(tmp_path, SITE)
+    assert config.cameras["gate"].transport == "tcp"
+    assert config.cameras["gate"].policy == "tracked"
+
+
+def test_a_wrong_value_names_line_key_and_expectation(tmp_path: Path) -> None:
+    message = _error(tmp_path, SITE + "    segment_s: -3\n")
+    assert "site.yaml:10: cameras.gate.segment_s" in message
+    assert "greater than 0" in message
+    assert "-3" in message
+
+
+def test_an_unknown_key_is_refused_and_the_known_ones_are_named(tmp_path: Path) -> None:
+    message = _error(tmp_path, SITE + "    segments: 3\n")
+    assert "site.yaml:10: cameras.gate.segments: unknown key" in message
+    assert "segment_s" in message
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    assert "spool: missing" in _error(tmp_path, SITE.replace("spool: /tmp/spool\n", ""))
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    text = SITE.replace("site: yard", "site: 'no spaces please'") + "    policy: 7\n"
+    message = _error(tmp_path, text)
+    assert "site.yaml:1: site" in message
+    assert "site.yaml:10: cameras.gate.policy" in message
+
+
+def test_broken_yaml_names_the_line(tmp_path: Path) -> None:
+    assert "site.yaml:2: not valid YAML" in _error(tmp_path, "site: yard\ncloud: [1, }\n")
+
+
+def test_a_list_or_an_empty_file_is_refused(tmp_path: Path) -> None:
+    assert "expected keys and values" in _error(tmp_path, "- a\n")
+    assert "expected keys and values" in _error(tmp_path, "")
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        load_config(tmp_path / "nowhere.yaml", SiteConfig)
+
+
+def test_a_password_in_the_url_is_refused(tmp_path: Path) -> None:
+    message = _error(tmp_path, SITE.replace("rtsp://", "rtsp://admin:secret@"))
+    assert "holds a password" in message
+
+
+def test_credentials_come_from_environment_or_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    word = tmp_path / "word"
+    word.write_text("p@ss/word\n")
+    extra = f"    username: {{env: CAMERA_USER}}\n    password: {{file: {word}}}\n"
+    camera = _load(tmp_path, SITE + extra).cameras["gate"]
+    with pytest.raises(ConfigError, match=r"camera gate: username.*CAMERA_USER"):
+        camera.address("gate")
+    monkeypatch.setenv("CAMERA_USER", "admin")
+    assert camera.address("gate") == "rtsp://admin:p%40ss%2Fword@10.0.0.7/main"
+
+
+def test_an_s3_archive_needs_both_keys(tmp_path: Path) -> None:
+    message = _error(tmp_path, SITE.replace("dir:/tmp/archive", "s3://b/p?endpoint=h:1"))
+    assert "access_key" in message
+
+
+def test_plain_text_never_leaves_the_machine(tmp_path: Path) -> None:
+    message = _error(tmp_path, SITE.replace("127.0.0.1:7443", "cloud.example.org:443"))
+    assert "site.yaml:2: cloud: needs 'tls'" in message
+
+
+def test_cloud_questions_may_be_bare_strings(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.yaml"
+    path.write_text(
+        "sites: [yard]\nquestions:\n  - Is there a person?\n"
+        "  - {text: Weather, kind: choice, choices: [rain, sun]}\n"
+    )
+    questions = load_config(path, CloudConfig).standing
+    assert [q.kind for q in questions] == [QuestionKind.YES_NO, QuestionKind.CHOICE]
+
+
+def test_a_question_that_cannot_be_asked_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.yaml"
+    path.write_text("sites: [yard]\nquestions:\n  - {text: Weather, kind: choice}\n")
+    with pytest.raises(ConfigError, match=r"cloud.yaml:3: questions.0.*two choices"):
+        load_config(path, CloudConfig)
+
+
+def test_the_stride_must_fit_the_window(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.yaml"
+    path.write_text("sites: [yard]\nengine: {window: 2, stride: 3}\n")
+    with pytest.raises(ConfigError, match="'stride' can't be longer"):
+        load_config(path, CloudConfig)
