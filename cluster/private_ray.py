@@ -1,0 +1,64 @@
+"""A Ray of our own on this machine: token on, files in one folder, gone when we are.
+
+Ray sets its authentication up while it is imported, so this module must be the first to import it.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+OBJECT_STORE_BYTES = 96 * 2**20
+"""Slots and answers are small; Ray's own default is 30% of the machine's memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class RayInfo:
+    """What a person needs to open the dashboard. `token_file` is None for somebody else's Ray."""
+
+    dashboard: str
+    token_file: Path | None
+
+
+@contextmanager
+def private_ray(folder: Path, namespace: str, gpus: int | None = None) -> Iterator[RayInfo]:
+    """Start Ray under `folder` (a short path: Ray's socket names must stay below 108 bytes).
+
+    Where RAY_ADDRESS is set (KubeRay sets it) that cluster is joined instead.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DISABLE_IMPORT_WARNING", "1")
+    joined = "RAY_ADDRESS" in os.environ
+    token_file = None if joined else _write_token(folder)
+    import ray
+
+    context = (
+        ray.init(namespace=namespace)
+        if joined
+        else ray.init(
+            namespace=namespace,
+            num_cpus=1,  # our actors ask for no CPU; Ray starts this many idle workers ahead
+            num_gpus=gpus,
+            include_dashboard=True,
+            object_store_memory=OBJECT_STORE_BYTES,
+            _temp_dir=str(folder / "ray"),
+            logging_level="warning",
+        )
+    )
+    try:
+        yield RayInfo(dashboard=f"http://{context.dashboard_url}", token_file=token_file)
+    finally:
+        ray.shutdown()
+
+
+def _write_token(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "ray-token"
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(secrets.token_hex(32))
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
+    os.environ.pop("RAY_AUTH_TOKEN", None)
+    return path
