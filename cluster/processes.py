@@ -89,9 +89,7 @@ def _marked(marker: str) -> list[psutil.Process]:
 
 def _carries(process: psutil.Process, marker: str) -> bool:
     try:
-        return (
-            process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARKER) == marker
-        )
+        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARKER) == marker
     except psutil.Error:
         return False
 

@@ -1,0 +1,48 @@
+"""What a run starts is gone when the run is over."""
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from cluster.processes import MARKER, ProcessGroup, end_marked, wait_unmarked
+
+SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
+DEAF = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+    "print('up', flush=True); time.sleep(600)"
+)
+PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEPER!r}])"
+
+
+def _start(tmp_path: Path, code: str, marker: str = "none") -> ProcessGroup:
+    group = ProcessGroup("it", [sys.executable, "-c", code], tmp_path / "it.log", {MARKER: marker})
+    while "up" not in group.log_tail():
+        time.sleep(0.02)
+    return group
+
+
+def test_a_polite_program_ends_on_sigterm(tmp_path: Path) -> None:
+    assert _start(tmp_path, SLEEPER).stop(patience_s=10) == -signal.SIGTERM
+
+
+def test_a_deaf_program_is_killed(tmp_path: Path) -> None:
+    assert _start(tmp_path, DEAF).stop(patience_s=0.3) == -signal.SIGKILL
+
+
+def test_orphans_are_found_by_their_marker(tmp_path: Path) -> None:
+    group = _start(tmp_path, PARENT, marker="orphans")
+    group.stop(patience_s=10)
+    assert not wait_unmarked("orphans", patience_s=0.2)
+    assert end_marked("orphans") == 1
+    assert wait_unmarked("orphans", patience_s=5)
+
+
+def test_a_neighbours_processes_are_left_alone(tmp_path: Path) -> None:
+    neighbour = _start(tmp_path, SLEEPER, marker="neighbour")
+    assert end_marked("ours") == 0
+    assert psutil.pid_exists(neighbour.pid)
+    assert neighbour.exit_code is None
+    neighbour.stop(patience_s=10)
