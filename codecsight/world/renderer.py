@@ -1,0 +1,59 @@
+"""Scenes as pictures of any size."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codecsight.world.backdrop import paint
+from codecsight.world.scene import Scene
+from codecsight.world.sprites import sprite
+
+# Extra rows and columns of the noise field, so that every frame can cut its own piece of it.
+_SLACK = 61
+
+
+class Renderer:
+    """Draws one scene at one size. Keeps no memory of the frames it drew: any moment, any order."""
+
+    def __init__(self, scene: Scene, width: int, height: int) -> None:
+        self.scene = scene
+        self.width, self.height = width, height
+        slope = scene.light.slope * np.linspace(-0.5, 0.5, width, dtype=np.float32)
+        self._light = (1 + slope)[:, None]
+        self._background = _bytes(paint(scene.backdrop, width, height) * self._light)
+        rng = np.random.default_rng(scene.seed)
+        size = (height + _SLACK, width + _SLACK, 1)
+        field = rng.standard_normal(size, np.float32) * scene.noise
+        self._noise = field.round().clip(-60, 60).astype(np.int16)
+
+    def frame(self, t: float) -> NDArray[np.uint8]:
+        """The picture at `t`, uint8 RGB [height, width, 3]."""
+        return self._noisy(self._lit(self.clean(t), t), t)
+
+    def clean(self, t: float) -> NDArray[np.uint8]:
+        """The picture at `t` before the light's drift and the sensor's noise."""
+        picture = self._background.copy()
+        for actor in self.scene.present(t):
+            box = actor.box(t, self.scene.aspect)
+            drawn = sprite(actor, box, t, self.width, self.height)
+            rows, cols, labels = drawn.within(self.width, self.height)
+            shown = labels >= 0
+            colours = drawn.palette[labels] * self._light[cols]
+            picture[rows, cols][shown] = _bytes(colours)[shown]
+        return picture
+
+    def _lit(self, picture: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
+        curve = _bytes(np.arange(256, dtype=np.float32) * self.scene.light.at(t))
+        lit: NDArray[np.uint8] = curve[picture]
+        return lit
+
+    def _noisy(self, picture: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
+        if self.scene.noise <= 0:
+            return picture
+        rng = np.random.default_rng([self.scene.seed, round(abs(t) * 1000)])
+        x, y = rng.integers(0, _SLACK, 2)
+        noise = self._noise[y : y + self.height, x : x + self.width]
+        return (picture + noise).clip(0, 255).astype(np.uint8)
+
+
+def _bytes(picture: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return picture.clip(0, 255).round().astype(np.uint8)

@@ -1,0 +1,136 @@
+"""Who passes through: people who walk by or linger, cars that drive past or park, and bags that
+are carried, set down, left alone and fetched.
+
+Time is cut into blocks; each draws its parties from its own seed, so that any moment of an endless
+stream can be had without living through what came before.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from codecsight.world.actor import COLOURS, Actor, Kind, Waypoint, width_of
+from codecsight.world.families import family as family_of
+
+BLOCK = 30.0
+LOOK_BACK = 4
+# How busy a block may be, as a factor of the scene's traffic.
+_MOODS = (0.0, 0.5, 1.0, 1.0, 2.0)
+# Identities are unique over blocks; residents and scripted actors are below the first.
+_PER_BLOCK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Party:
+    """What a visit is drawn from."""
+
+    rng: np.random.Generator
+    floor: tuple[float, float]
+    aspect: float
+    identity: int
+    start: float
+
+    def colour(self) -> str:
+        return str(self.rng.choice(list(COLOURS)))
+
+
+@lru_cache(maxsize=512)
+def visitors(
+    family: str, seed: int, aspect: float, traffic: float, block: int
+) -> tuple[Actor, ...]:
+    """The actors whose visit begins within `block`; all are gone `LOOK_BACK` blocks later."""
+    if block < 0 or traffic <= 0:
+        return ()
+    rng = np.random.default_rng([seed, block, *family.encode()])
+    floor = family_of(family).floor
+    parties = min(rng.poisson(traffic * rng.choice(_MOODS)), _PER_BLOCK // 2)
+    actors: list[Actor] = []
+    for number in range(parties):
+        identity = (block + 1) * _PER_BLOCK + 2 * number
+        party = _Party(rng, floor, aspect, identity, (block + rng.random()) * BLOCK)
+        visit = rng.choice(["walk", "linger", "drive", "carry"], p=[0.26, 0.3, 0.26, 0.18])
+        actors += _VISITS[str(visit)](party)
+    return tuple(actors)
+
+
+def _stops(party: _Party, kind: Kind, height: float, speed: float, stay: float) -> list[Waypoint]:
+    """Come in over one edge, stand for `stay` seconds somewhere, go out over either edge."""
+    rng = party.rng
+    out = width_of(kind, height, party.aspect) / 2 + 0.01
+    first, last = rng.choice([-out, 1 + out], 2)
+    if stay <= 0:
+        last = 1 + out if first < 0 else -out
+    middle = rng.uniform(0.12, 0.88)
+    y = rng.uniform(party.floor[0], party.floor[1], 3)
+    if kind is Kind.VEHICLE:
+        y[:] = y[0]
+    arrive = party.start + abs(middle - first) / speed
+    leave = arrive + stay
+    return [
+        Waypoint(party.start, first, y[0]),
+        Waypoint(arrive, middle, y[1]),
+        Waypoint(leave, middle, y[1]),
+        Waypoint(leave + abs(last - middle) / speed, last, y[2]),
+    ]
+
+
+def _pedestrian(party: _Party, stay: float) -> list[Actor]:
+    height = party.rng.uniform(0.2, 0.34)
+    path = _stops(party, Kind.PERSON, height, party.rng.uniform(0.05, 0.2), stay)
+    return [Actor(party.identity, Kind.PERSON, party.colour(), height, tuple(path))]
+
+
+def _walk(party: _Party) -> list[Actor]:
+    return _pedestrian(party, 0.0)
+
+
+def _linger(party: _Party) -> list[Actor]:
+    return _pedestrian(party, party.rng.uniform(3, 60))
+
+
+def _drive(party: _Party) -> list[Actor]:
+    height = party.rng.uniform(0.14, 0.21)
+    stay = party.rng.uniform(4, 80) if party.rng.random() < 0.5 else 0.0
+    path = _stops(party, Kind.VEHICLE, height, party.rng.uniform(0.08, 0.26), stay)
+    return [Actor(party.identity, Kind.VEHICLE, party.colour(), height, tuple(path))]
+
+
+def _carry(party: _Party) -> list[Actor]:
+    """A person brings a bag, sets it down, goes off without it, comes back and takes it along."""
+    rng = party.rng
+    height, small = rng.uniform(0.22, 0.34), rng.uniform(0.08, 0.11)
+    speed = rng.uniform(0.07, 0.2)
+    come = _stops(party, Kind.PERSON, height, speed, rng.uniform(1, 6))
+    gone, alone = come[-1], rng.uniform(4, 30)
+    spot, back = come[2], gone.time + alone
+    fetched = back + abs(spot.x - gone.x) / speed
+    home = fetched + 1 + abs(spot.x - gone.x) / speed
+    path = (
+        *come,
+        Waypoint(back, gone.x, gone.y),
+        Waypoint(fetched, spot.x, spot.y),
+        Waypoint(fetched + 1, spot.x, spot.y),
+        Waypoint(home, gone.x, gone.y),
+    )
+    person = Actor(party.identity, Kind.PERSON, party.colour(), height, path)
+    aside = (width_of(Kind.PERSON, height, party.aspect) * 0.8) + width_of(
+        Kind.BAG, small, party.aspect
+    ) / 2
+    lift = 0.08
+    carried = [Waypoint(p.time, p.x + aside, p.y - lift) for p in (come[0], come[1])]
+    down = Waypoint(come[1].time + 0.5, spot.x + aside, spot.y)
+    taken = Waypoint(fetched, spot.x + aside, spot.y)
+    away = [Waypoint(p.time, p.x + aside, p.y - lift) for p in path[-2:]]
+    bag = Actor(
+        party.identity + 1,
+        Kind.BAG,
+        party.colour(),
+        small,
+        (*carried, down, taken, *away),
+        dropped=down.time,
+    )
+    return [person, bag]
+
+
+_VISITS = {"walk": _walk, "linger": _linger, "drive": _drive, "carry": _carry}
