@@ -1,0 +1,107 @@
+"""What the engine needs of a vision-language model, whatever its family."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from codecsight.change.grid import GridSpec
+from codecsight.change.slot import Slot
+from codecsight.models.prompt import PromptLayout, Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class CellFeatures:
+    """What the ViT says of some cells: `embeddings` [cells, d], which take the place of the
+    cells' tokens, and `deepstack` [levels, cells, d], added after the first text layers.
+    """
+
+    embeddings: Tensor
+    deepstack: Tensor
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    @staticmethod
+    def join(parts: Sequence["CellFeatures"]) -> "CellFeatures":
+        """The cells of all parts, in order."""
+        return CellFeatures(
+            torch.cat([part.embeddings for part in parts]),
+            torch.cat([part.deepstack for part in parts], dim=1),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KVShape:
+    """What one token costs in the cache: keys and values of [layers, heads, head_dim]."""
+
+    layers: int
+    heads: int
+    head_dim: int
+    dtype: torch.dtype
+    device: torch.device
+
+
+class VisionLanguageModel(Protocol):
+    """One model: a ViT over cells, a text model over a sequence, and the words between them.
+
+    Nothing in here knows of streams or windows, and no call leaves a trace in the model.
+    """
+
+    name: str
+    layout: PromptLayout
+    kv: KVShape
+    cell: int
+    """Side of a cell in pixels."""
+    frames: int
+    """Sampled frames in a slot."""
+
+    def grid_spec(self, rate: float, max_cells: int) -> GridSpec:
+        """What this model asks of the edge, at `rate` sampled frames per second."""
+        ...
+
+    def encode_cells(self, slot: Slot) -> CellFeatures:
+        """Run the ViT over the slot's kept cells alone, each at its true place in the picture;
+        the dropped ones take no part. Order as in `slot.patches`.
+        """
+        ...
+
+    def no_cells(self) -> CellFeatures:
+        """The features of zero cells."""
+        ...
+
+    def forward(
+        self, tokens: Tokens, cells: CellFeatures, cache: Any, mask: Tensor, read: Tensor
+    ) -> Tensor:
+        """Run the text model over `tokens` (standing at their places in the sequence), with
+        `cells` in place of the visual ones.
+
+        `cache` is a transformers `Cache` whose `update` gives the keys and values to attend to;
+        `mask` bool [tokens, keys] says who sees whom. Returns float32 logits [len(read), vocab]
+        that follow the tokens with the indices `read`.
+        """
+        ...
+
+    def rotate_keys(self, keys: Tensor, by: int) -> Tensor:
+        """Cached keys [..., tokens, head_dim] as they would be `by` positions later."""
+        ...
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The words of `ids`, without special tokens."""
+        ...
+
+    def is_end(self, token: int) -> bool:
+        """Whether `token` ends an answer."""
+        ...
+
+    @property
+    def end(self) -> int:
+        """The token that ends an answer."""
+        ...
+
+    @property
+    def unknown(self) -> int | None:
+        """The tokenizer's id for what it cannot spell, if it has one."""
+        ...
