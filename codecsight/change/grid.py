@@ -31,19 +31,24 @@ class GridSpec:
         return self.frames / self.rate
 
     def fit(self, width: int, height: int) -> "PatchGrid":
-        """The largest grid within `max_cells` whose cells are nearest to square in the source."""
+        """The grid for a `width` x `height` picture: as many of `max_cells` as can be used while
+        each cell covers nearly a square of the source.
+        """
         aspect = width / height
-        best = max(
-            (
-                (rows, cols)
-                for rows in range(1, self.max_cells + 1)
-                for cols in (max(1, round(rows * aspect)),)
-                if rows * cols <= self.max_cells
-            ),
-            key=lambda shape: (shape[0] * shape[1], -abs(math.log(shape[1] / shape[0] / aspect))),
-            default=(1, 1),
-        )
-        return PatchGrid(self, rows=best[0], cols=best[1])
+        ideal = math.sqrt(self.max_cells / aspect)
+        shapes = [self._shape(rows, aspect) for rows in (math.floor(ideal), math.ceil(ideal))]
+        rows, cols = max(shapes, key=lambda shape: shape[0] * shape[1] * _square(shape, aspect))
+        return PatchGrid(self, rows, cols)
+
+    def _shape(self, rows: int, aspect: float) -> tuple[int, int]:
+        rows = min(max(rows, 1), self.max_cells)
+        return rows, max(1, min(round(rows * aspect), self.max_cells // rows))
+
+
+def _square(shape: tuple[int, int], aspect: float) -> float:
+    """How square a cell is in the source: 1 for a square, the ratio of its sides otherwise."""
+    ratio = shape[1] / shape[0] / aspect
+    return min(ratio, 1 / ratio)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,32 @@
+"""Pixels alone: for codecs that say nothing, and to measure what the codec adds."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codecsight.change.grid import PatchGrid
+from codecsight.change.pixels import Sensitivity, compare
+from codecsight.change.policies.policy import Reasons
+from codecsight.change.slot import Reason
+from codecsight.video.frame import FrameSignals
+
+ALONE = Sensitivity(floor=4.0, noise=5.0, share=0.015)
+"""Thresholds that held recall at .93 or more over noise, exposure ramps, shake and pan."""
+
+
+class PixelPolicy:
+    """A cell is kept when it differs from the content last shipped for it."""
+
+    def __init__(self, grid: PatchGrid, sensitivity: Sensitivity = ALONE) -> None:
+        self._grid = grid
+        self._sensitivity = sensitivity
+
+    def observe(self, signals: FrameSignals, width: int, height: int) -> None:
+        """Pixels decide; the codec is not asked."""
+
+    def decide(self, pictures: NDArray[np.uint8], shipped: NDArray[np.uint8]) -> Reasons:
+        """Every cell whose pixels changed."""
+        changed = compare(pictures, shipped, self._grid).changed(self._sensitivity)
+        return changed * np.uint8(Reason.PIXELS)
+
+    def anchored(self) -> None:
+        """Nothing is remembered between slots but what was shipped."""

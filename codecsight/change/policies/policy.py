@@ -1,0 +1,30 @@
+"""The one interface of everything that decides which cells are worth shipping."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codecsight.video.frame import FrameSignals
+
+Reasons = NDArray[np.uint8]
+"""[rows, cols]: 0 where a cell is left out, else the `Reason` for which it is kept."""
+
+
+class ChangePolicy(Protocol):
+    """Sees the signals of every decoded frame, and decides once per slot.
+
+    For every slot either `decide` or `anchored` is called. The tracker may still turn a decision
+    into an anchor (more than half changed); then `anchored` follows `decide`.
+    """
+
+    def observe(self, signals: FrameSignals, width: int, height: int) -> None:
+        """Take in one decoded frame, sampled or not; the size is the picture's in pixels."""
+
+    def decide(self, pictures: NDArray[np.uint8], shipped: NDArray[np.uint8]) -> Reasons:
+        """Which cells of the slot to keep, and why. `pictures` are its sampled frames,
+        `shipped` the content last shipped for every cell, both [frames, h, w, 3] RGB.
+        """
+
+    def anchored(self) -> None:
+        """The slot went out as an anchor: every cell was just shipped."""

@@ -1,0 +1,44 @@
+"""The rule of the published CodecSight, to be measured against."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codecsight.change.evidence import CodecEvidence
+from codecsight.change.grid import PatchGrid
+from codecsight.change.policies.policy import Reasons
+from codecsight.change.slot import Reason
+from codecsight.video.frame import FrameSignals
+
+
+class PublishedPolicy:
+    """A cell is kept from the first frame on in which one of its blocks moves by `tau` pixels or
+    more, or is coded intra, until the next anchor (arXiv 2604.06036v4, Eq. 3 to 5).
+
+    The rule never looks at pixels, so where the codec gives no motion every cell is kept.
+    """
+
+    def __init__(self, grid: PatchGrid, tau: float = 0.5) -> None:
+        self._grid = grid
+        self._tau = tau
+        self._evidence = CodecEvidence(grid)
+
+    def observe(self, signals: FrameSignals, width: int, height: int) -> None:
+        """Add a frame's motion to the union since the anchor."""
+        self._evidence.observe(signals, width, height)
+
+    def decide(
+        self,
+        pictures: NDArray[np.uint8],  # noqa: ARG002 - the rule is blind to pixels
+        shipped: NDArray[np.uint8],  # noqa: ARG002
+    ) -> Reasons:
+        """Every cell that was active since the anchor."""
+        cells = self._evidence.cells()
+        if cells is None:
+            return np.full((self._grid.rows, self._grid.cols), Reason.INTRA, np.uint8)
+        moved = cells.motion >= self._tau
+        intra = np.where(cells.intra > 0, np.uint8(Reason.INTRA), np.uint8(0))
+        return np.where(moved, np.uint8(Reason.MOTION), intra)
+
+    def anchored(self) -> None:
+        """An anchor resets the union."""
+        self._evidence.clear()

@@ -1,0 +1,142 @@
+"""From decoded frames to slots: sampling, the anchor's rhythm, and what was shipped."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codecsight.change.grid import PatchGrid
+from codecsight.change.policies.policy import ChangePolicy, Reasons
+from codecsight.change.sampler import FrameSampler
+from codecsight.change.slot import Reason, Slot, SlotKind
+from codecsight.patches.cut import cut, paste
+from codecsight.video.frame import Frame
+from codecsight.video.picture import Resizer
+
+_BUSY = 0.5  # above this share of changed cells a delta saves little, and an anchor heals more
+
+
+@dataclass(slots=True)
+class TrackerCounters:
+    """What a tracker did since it began. `anchors` counts anchors by cause (start, forced, rhythm,
+    resized, busy), `reasons` kept cells by reason.
+    """
+
+    slots: int = 0
+    kept: int = 0
+    total: int = 0
+    anchors: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[Reason] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    picture: NDArray[np.uint8]
+    time: float
+    captured: float
+
+
+class ChangeTracker:
+    """Turns one stream's frames into slots on `grid`; `anchor_every` slots one is whole.
+
+    The loop is closed: cells are judged against what was last *shipped* for them, never against
+    the previous frame, so that slow drift is not lost. When something that left the tracker did
+    not arrive, `force_anchor` must be called, or the tracker believes in content nobody has.
+    """
+
+    def __init__(self, grid: PatchGrid, policy: ChangePolicy, anchor_every: int) -> None:
+        self.grid = grid
+        self.counters = TrackerCounters()
+        self._policy = policy
+        self._anchor_every = anchor_every
+        self._sampler = FrameSampler(grid.spec.rate)
+        self._resizer = Resizer(grid.width, grid.height)
+        self._samples: list[_Sample] = []
+        self._shipped: NDArray[np.uint8] | None = None
+        self._since_anchor = 0
+        self._size: tuple[int, int] | None = None
+        self._pending = "start"
+
+    @property
+    def last_shipped(self) -> NDArray[np.uint8] | None:
+        """What the other end has of every cell: [frames, h, w, 3] RGB; None before any slot."""
+        return self._shipped
+
+    def force_anchor(self) -> None:
+        """The next slot holds every cell: what was shipped before is not known to have arrived."""
+        self._pending = self._pending or "forced"
+
+    def feed(self, frame: Frame) -> Slot | None:
+        """Take in one decoded frame; returns the slot it completes, if any."""
+        self._check_size(frame)
+        self._policy.observe(frame.signals, frame.width, frame.height)
+        if not self._sampler.wants(frame.time):
+            return None
+        self._drop_stale(frame.time)
+        self._samples.append(_Sample(self._resizer.rgb(frame), frame.time, frame.captured))
+        if len(self._samples) < self.grid.spec.frames:
+            return None
+        samples, self._samples = self._samples, []
+        return self._finish(samples)
+
+    def _check_size(self, frame: Frame) -> None:
+        size = (frame.width, frame.height)
+        if self._size is not None and size != self._size:
+            self._pending = self._pending or "resized"
+        self._size = size
+
+    def _drop_stale(self, time: float) -> None:
+        """A slot is a short stretch of time: samples from before a gap or a jump are no part."""
+        if not self._samples:
+            return
+        age = time - self._samples[-1].time
+        if age <= 0:
+            self.force_anchor()
+        if not 0 < age <= 2 * self.grid.spec.slot_seconds:
+            self._samples = []
+
+    def _finish(self, samples: list[_Sample]) -> Slot:
+        pictures = np.stack([sample.picture for sample in samples])
+        reasons = self._decide(pictures)
+        anchor = bool((reasons == Reason.ANCHOR).all())
+        self._remember(pictures, reasons > 0, anchor)
+        self._count(reasons)
+        return Slot(
+            kind=SlotKind.ANCHOR if anchor else SlotKind.DELTA,
+            kept=reasons > 0,
+            patches=cut(pictures, reasons > 0),
+            reasons=reasons[reasons > 0],
+            times=tuple(sample.time for sample in samples),
+            captured=samples[-1].captured,
+        )
+
+    def _decide(self, pictures: NDArray[np.uint8]) -> Reasons:
+        """Why each cell is kept: all of them ANCHOR when the slot is one."""
+        cause = self._pending
+        if not cause and self._since_anchor + 1 >= self._anchor_every:
+            cause = "rhythm"
+        if not cause and self._shipped is not None:
+            reasons = self._policy.decide(pictures, self._shipped)
+            if (reasons > 0).mean() <= _BUSY:
+                return reasons
+            cause = "busy"
+        self.counters.anchors[cause] += 1
+        return np.full((self.grid.rows, self.grid.cols), Reason.ANCHOR, np.uint8)
+
+    def _remember(self, pictures: NDArray[np.uint8], kept: NDArray[np.bool_], anchor: bool) -> None:
+        if self._shipped is None or anchor:
+            self._shipped = pictures.copy()
+            self._policy.anchored()
+            self._since_anchor, self._pending = 0, ""
+        else:
+            paste(self._shipped, kept, cut(pictures, kept))
+            self._since_anchor += 1
+
+    def _count(self, reasons: Reasons) -> None:
+        counters = self.counters
+        counters.slots += 1
+        counters.kept += int((reasons > 0).sum())
+        counters.total += reasons.size
+        counts = np.bincount(reasons.ravel(), minlength=len(Reason) + 1)
+        counters.reasons.update({why: int(counts[why]) for why in Reason if counts[why]})
