@@ -26,7 +26,8 @@ class Packet:
 
     `pts` and `dts` are ticks of `time_base` on the stream's own clock, which never runs
     backwards over reconnections and loops; `captured` is the wall clock at the edge in
-    seconds since the epoch. RTSP sends the first packets without a `pts`.
+    seconds since the epoch. RTSP sends the first packets without a `pts`. `corrupt` is the
+    container's own word that something in or before this packet was lost.
     """
 
     data: bytes
@@ -36,6 +37,7 @@ class Packet:
     time_base: Fraction
     keyframe: bool
     captured: float
+    corrupt: bool = False
 
     @property
     def time(self) -> float | None:

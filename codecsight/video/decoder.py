@@ -1,0 +1,140 @@
+"""Packets in, frames and what the codec says of them out."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import av
+from av.codec.context import Flags2
+from av.error import FFmpegError
+from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
+
+from codecsight.errors import CodecSightError
+from codecsight.video.frame import Frame, FrameSignals, FrameType
+from codecsight.video.packet import Packet, StreamInfo
+from codecsight.video.references import References
+from codecsight.video.signals import MOTION_CODECS, rasterise
+
+TYPES: dict[int, FrameType] = {1: "I", 2: "P", 3: "B", 4: "P", 5: "I", 6: "P", 7: "B"}
+DECODERS = {"av1": "libdav1d"}
+TICK_S = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class _Fed:
+    """A packet on its way through the decoder, numbered in decoding order."""
+
+    packet: Packet
+    number: int
+
+
+class Decoder:
+    """Decodes one connection's packets; damage is counted in `anomalies`, never raised.
+
+    From an error or a loss until the next key frame, signals are marked invalid. Raises
+    CodecSightError only where the codec itself is unknown.
+    """
+
+    def __init__(self, info: StreamInfo) -> None:
+        self.anomalies: Counter[str] = Counter()
+        self._info = info
+        self._context = _open(info)
+        self._references = References(info)
+        self._fed = 0
+        self._damaged_at: int | None = None
+        self._time: float | None = None
+        self._captured = 0.0
+
+    def decode(self, packet: Packet) -> list[Frame]:
+        """The frames that this packet completes, in display order: none, one or more."""
+        if not packet.data:
+            self.anomalies["packets without data"] += 1
+            return []
+        self._fed += 1
+        fed = _Fed(packet, self._fed)
+        if packet.corrupt or self._references.feed(packet, fed.number):
+            self._damage("packets lost")
+        return self._frames(_av_packet(packet, fed))
+
+    def flush(self) -> list[Frame]:
+        """The frames still held back at the end of the stream."""
+        frames = self._frames(None)
+        self._context.flush_buffers()
+        return frames
+
+    def _frames(self, packet: "av.Packet[Stream] | None") -> list[Frame]:
+        try:
+            pictures = self._context.decode(packet)
+        except FFmpegError:
+            self._damage("decode errors")
+            return []
+        return [frame for picture in pictures if (frame := self._frame(picture)) is not None]
+
+    def _frame(self, picture: av.VideoFrame) -> Frame | None:
+        fed = picture.opaque if isinstance(picture.opaque, _Fed) else None
+        if picture.is_corrupt:
+            self._damage("damaged frames", fed)
+        elif fed is not None and fed.packet.keyframe and fed.number > (self._damaged_at or 0):
+            self._damaged_at = None
+        signals = self._signals(picture, fed)
+        captured = self._captured if fed is None else fed.packet.captured
+        time = self._timed(picture, captured)
+        self._captured = captured
+        if time is None:
+            self.anomalies["frames without a time"] += 1
+            return None
+        self._time = time
+        return Frame(picture, time, captured, signals)
+
+    def _signals(self, picture: av.VideoFrame, fed: _Fed | None) -> FrameSignals:
+        kind = TYPES.get(int(picture.pict_type), "?")
+        past, future = self._references.distances(kind, fed.number if fed else self._fed)
+        motion = intra = None
+        if kind in ("P", "B") and self._info.codec in MOTION_CODECS:
+            vectors = picture.side_data.get("MOTION_VECTORS")
+            records = None if vectors is None else vectors.to_ndarray()
+            motion, intra = rasterise(records, picture.width, picture.height, past, future)
+        size = len(fed.packet.data) if fed else 0
+        valid = self._damaged_at is None
+        return FrameSignals(kind, size, motion=motion, intra=intra, valid=valid)
+
+    def _timed(self, picture: av.VideoFrame, captured: float) -> float | None:
+        """The frame's time, or one guessed from the frame before and the clock on the wall."""
+        base = self._info.time_base
+        stamp = picture.pts if picture.pts is not None else picture.dts
+        if self._time is None:
+            return None if stamp is None else float(stamp * base)
+        if stamp is None:
+            return self._time + max(TICK_S, captured - self._captured)
+        if (time := float(stamp * base)) > self._time:
+            return time
+        self.anomalies["frames out of order"] += 1
+        return self._time + TICK_S
+
+    def _damage(self, what: str, fed: _Fed | None = None) -> None:
+        self.anomalies[what] += 1
+        number = fed.number if fed else self._fed
+        self._damaged_at = max(number, self._damaged_at or 0)
+
+
+def _open(info: StreamInfo) -> VideoCodecContext:
+    try:
+        context = av.CodecContext.create(DECODERS.get(info.codec, info.codec), "r")
+    except (FFmpegError, ValueError):
+        raise CodecSightError(f"no decoder for {info.codec!r} video on this machine") from None
+    if not isinstance(context, VideoCodecContext):
+        raise CodecSightError(f"{info.codec!r} is not a video codec")
+    context.extradata = info.extradata or None
+    context.width, context.height = info.width, info.height
+    context.thread_count = 1
+    context.flags2 |= Flags2.export_mvs
+    context.copy_opaque = True
+    return context
+
+
+def _av_packet(packet: Packet, fed: _Fed) -> "av.Packet[Stream]":
+    copy = av.Packet(packet.data)
+    copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+    copy.is_keyframe = packet.keyframe
+    copy.opaque = fed
+    return copy

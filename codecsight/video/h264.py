@@ -1,0 +1,174 @@
+"""The few facts in H.264's headers that FFmpeg doesn't pass on (ITU-T H.264, 7.3.2.1, 7.3.3).
+
+Enough to know whether a picture serves as a reference, and whether one before it was lost.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+SLICE, IDR, SPS = 1, 5, 7
+HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 144, 244})
+HEADER_BYTES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """How a sequence counts its pictures: `frame_num` is `bits` wide, and may have `gaps`."""
+
+    bits: int
+    gaps: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SliceHeader:
+    """The start of a picture's first slice."""
+
+    idr: bool
+    reference: bool
+    frame_num: int
+
+
+class Headers:
+    """Reads headers from packets in either packing: start codes, or lengths as in MP4."""
+
+    def __init__(self, extradata: bytes) -> None:
+        self._length = (extradata[4] & 3) + 1 if _is_avcc(extradata) else 0
+        self._numbering: Numbering | None = None
+        for unit in _avcc_sets(extradata) if self._length else _by_start_code(extradata):
+            self._learn(unit)
+
+    @property
+    def gaps_allowed(self) -> bool:
+        """Whether the encoder leaves numbers out by itself."""
+        return self._numbering is not None and self._numbering.gaps
+
+    @property
+    def modulus(self) -> int:
+        """How many frame numbers there are."""
+        return 1 << (self._numbering.bits if self._numbering else 4)
+
+    def first_slice(self, data: bytes) -> SliceHeader | None:
+        """The packet's first slice, or None where it has none that can be read."""
+        units = _by_length(data, self._length) if self._length else _by_start_code(data)
+        for unit in units:
+            kind = unit[0] & 31
+            if kind == SPS:
+                self._learn(unit)
+            elif kind in (SLICE, IDR):
+                return self._slice(unit)
+        return None
+
+    def _learn(self, unit: bytes) -> None:
+        if unit and unit[0] & 31 == SPS:
+            try:
+                self._numbering = _numbering(_Bits(unit[1:]))
+            except IndexError:
+                self._numbering = None
+
+    def _slice(self, unit: bytes) -> SliceHeader | None:
+        if self._numbering is None:
+            return None
+        bits = _Bits(unit[1:HEADER_BYTES])
+        try:
+            for _ in ("first_mb_in_slice", "slice_type", "pic_parameter_set_id"):
+                bits.ue()
+            number = bits.take(self._numbering.bits)
+        except IndexError:
+            return None
+        return SliceHeader(unit[0] & 31 == IDR, bool(unit[0] >> 5 & 3), number)
+
+
+class _Bits:
+    """Bits of a NAL unit's payload, most significant first; IndexError past its end."""
+
+    def __init__(self, payload: bytes) -> None:
+        self._bytes = payload.replace(b"\x00\x00\x03", b"\x00\x00")
+        self._at = 0
+
+    def take(self, count: int) -> int:
+        value = 0
+        for _ in range(count):
+            value = value << 1 | (self._bytes[self._at >> 3] >> (7 - (self._at & 7)) & 1)
+            self._at += 1
+        return value
+
+    def ue(self) -> int:
+        """An unsigned Exp-Golomb number (9.1)."""
+        zeros = 0
+        while not self.take(1):
+            zeros += 1
+        return (1 << zeros) - 1 + self.take(zeros)
+
+
+def _numbering(bits: _Bits) -> Numbering:
+    """Read a sequence parameter set as far as gaps_in_frame_num_value_allowed_flag."""
+    profile = bits.take(8)
+    bits.take(16)
+    bits.ue()
+    if profile in HIGH_PROFILES:
+        _skip_high_profile(bits)
+    width = bits.ue() + 4
+    order = bits.ue()
+    if order == 0:
+        bits.ue()
+    elif order == 1:
+        bits.take(1)
+        bits.ue()
+        bits.ue()
+        for _ in range(bits.ue()):
+            bits.ue()
+    bits.ue()
+    return Numbering(width, bool(bits.take(1)))
+
+
+def _skip_high_profile(bits: _Bits) -> None:
+    chroma = bits.ue()
+    if chroma == 3:
+        bits.take(1)
+    bits.ue()
+    bits.ue()
+    bits.take(1)
+    if bits.take(1):
+        for index in range(12 if chroma == 3 else 8):
+            if bits.take(1):
+                _skip_scaling_list(bits, 16 if index < 6 else 64)
+
+
+def _skip_scaling_list(bits: _Bits, size: int) -> None:
+    last = following = 8
+    for _ in range(size):
+        if following:
+            code = bits.ue()
+            following = (last + (code + 1) // 2 * (1 if code & 1 else -1)) % 256
+        last = following or last
+
+
+def _is_avcc(extradata: bytes) -> bool:
+    return len(extradata) > 6 and extradata[0] == 1
+
+
+def _avcc_sets(extradata: bytes) -> Iterator[bytes]:
+    """The sequence parameter sets of an AVCDecoderConfigurationRecord (ISO/IEC 14496-15)."""
+    at = 6
+    for _ in range(extradata[5] & 31):
+        size = int.from_bytes(extradata[at : at + 2], "big")
+        yield extradata[at + 2 : at + 2 + size]
+        at += 2 + size
+
+
+def _by_length(data: bytes, length: int) -> Iterator[bytes]:
+    at = 0
+    while at + length < len(data):
+        size = int.from_bytes(data[at : at + length], "big")
+        at += length
+        if size:
+            yield data[at : at + size]
+        at += size
+
+
+def _by_start_code(data: bytes) -> Iterator[bytes]:
+    at = data.find(b"\x00\x00\x01")
+    while at >= 0 and at + 3 < len(data):
+        end = data.find(b"\x00\x00\x01", at + 3)
+        yield data[at + 3 : end if end >= 0 else len(data)]
+        at = end

@@ -1,0 +1,136 @@
+"""A camera, or anything else that may come and go: read by its own thread, for ever."""
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+from av.error import FFmpegError, ProtocolNotFoundError
+
+from codecsight.video.clock import StreamClock
+from codecsight.video.connection import Connection
+from codecsight.video.pace import Stop
+from codecsight.video.packet import Packet, StreamInfo
+from codecsight.video.source import SourceError, SourceOptions, SourceState, SourceStatus
+
+BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    state: SourceState
+    detail: str
+
+
+_Item = StreamInfo | Packet | _Moved | SourceError
+
+
+class LiveSource(SourceStatus):
+    """A stream that is connected to again whenever it breaks, until it is closed.
+
+    A thread reads, so that silence is seen while it lasts and `close` ends `items` at once. It
+    holds BACKLOG packets for a consumer that lags, then lets the network wait.
+    """
+
+    def __init__(self, url: str, options: SourceOptions) -> None:
+        super().__init__()
+        self._url = url
+        self._options = options
+        self._stop = Stop()
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._clock = StreamClock(self.anomalies, live=True)
+
+    def items(self) -> Iterator[StreamInfo | Packet]:
+        """Give the packets of one connection after the other."""
+        threading.Thread(target=self._read, name=f"source {shown(self._url)}", daemon=True).start()
+        try:
+            while not self._stop:
+                item = self._next()
+                if item is None:
+                    return
+                if isinstance(item, _Moved):
+                    self.move(item.state, item.detail)
+                elif isinstance(item, SourceError):
+                    raise item
+                else:
+                    if isinstance(item, Packet):
+                        self.move(SourceState.LIVE)
+                    yield item
+        finally:
+            self.close()
+            self.move(SourceState.ENDED)
+
+    def close(self) -> None:
+        """End `items` at once; its thread follows within the time-out."""
+        self._stop.set()
+        self._queue.put(None)
+
+    def _next(self) -> _Item | None:
+        while True:
+            try:
+                return self._queue.get(timeout=self._options.stall_s)
+            except queue.Empty:
+                if self.state is SourceState.LIVE:
+                    self.move(SourceState.STALLED, "the stream is silent")
+
+    def _read(self) -> None:
+        wait = self._options.retry_min_s
+        while not self._stop:
+            self._queue.put(_Moved(SourceState.CONNECTING, ""))
+            began = time.monotonic()
+            reason = self._connect()
+            if reason is None:
+                self._queue.put(None)
+                return
+            self.anomalies["connections lost or refused"] += 1
+            self._queue.put(_Moved(SourceState.DOWN, reason))
+            if time.monotonic() - began > 2 * self._options.timeout_s:
+                wait = self._options.retry_min_s
+            self._stop.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311
+            wait = min(2 * wait, self._options.retry_max_s)
+
+    def _connect(self) -> str | None:
+        """Read one connection to its end; why it ended, or None where the stream is over."""
+        try:
+            connection = Connection(
+                self._url, self.anomalies, self._av_options(), self._options.timeout_s
+            )
+        except ProtocolNotFoundError:
+            self._queue.put(SourceError(f"{shown(self._url)}: nothing here opens such a URL"))
+            return None
+        except (FFmpegError, SourceError) as error:
+            return _reason(error)
+        try:
+            self._queue.put(connection.info)
+            for packet in connection.packets(self._clock, lambda _due, _shown: time.time()):
+                self._queue.put(packet)
+                while self._queue.qsize() > BACKLOG and not self._stop:
+                    self._stop.sleep(0.02)
+                if self._stop:
+                    return None
+            over = connection.finite and urlsplit(self._url).scheme in ("http", "https")
+            return None if over else "the stream ended"
+        except FFmpegError as error:
+            return _reason(error)
+        finally:
+            connection.close()
+
+    def _av_options(self) -> dict[str, str]:
+        """Half a second is enough to look at a camera before its first packet is passed on."""
+        options = {"analyzeduration": "500000"}
+        if urlsplit(self._url).scheme in ("rtsp", "rtsps"):
+            options["rtsp_transport"] = self._options.transport
+        return options
+
+
+def shown(url: str) -> str:
+    """The URL without user and password, fit to be shown and logged."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).strip() or type(error).__name__
