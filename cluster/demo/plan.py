@@ -1,0 +1,106 @@
+"""What the demo watches, and the two YAML files that its site and its cloud run from."""
+
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cluster.certificates import Authority, KeyPair
+
+SITE = "demo"
+QUESTIONS = (
+    "Is there a person?",
+    "How many people are there?",
+    "Is there a car?",
+)
+WORLD_CAMERAS = {
+    "yard": "world://yard?seed=901&fps=10&width=640&height=480&gop=30",
+    "street": "world://street?seed=902&fps=15&width=640&height=480&gop=60&b_frames=2",
+    "hall": "world://hall?seed=903&fps=10&width=640&height=480&gop=250",
+}
+GATE = "world://yard?seed=904&fps=10&width=640&height=480&gop=20"
+"""The fourth camera: encoded to a file that a real RTSP server serves, where one can be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivePlan:
+    """Where segments go, and the environment variables that hold the keys (S3 only)."""
+
+    url: str
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything the demo's processes are started from."""
+
+    folder: Path
+    address: str
+    cloud_file: Path
+    site_file: Path
+    cameras: tuple[str, ...]
+    client: KeyPair
+    ca: Path
+    archive: ArchivePlan
+
+
+def make_plan(folder: Path, archive: ArchivePlan, gate: dict[str, Any]) -> Plan:
+    """Write certificates, cloud.yaml and site.yaml under `folder`.
+
+    `gate` is the configuration of the fourth camera: RTSP where there is a server, else a file.
+    """
+    authority = Authority(folder / "tls")
+    cloud = authority.issue("cloud", ["localhost", "127.0.0.1"])
+    site = authority.issue(SITE, [SITE])
+    address = f"127.0.0.1:{free_port()}"
+    cameras: dict[str, Any] = {name: {"url": url} for name, url in WORLD_CAMERAS.items()}
+    cameras["gate"] = gate
+    cloud_yaml = {
+        "listen": address,
+        "tls": _tls(authority, cloud),
+        "sites": [SITE],
+        "questions": list(QUESTIONS),
+    }
+    site_yaml = {
+        "site": SITE,
+        "cloud": {"address": address, "tls": _tls(authority, site)},
+        "spool": str(folder / "spool"),
+        "archive": _archive(archive),
+        "cameras": {name: {"segment_s": 5, **camera} for name, camera in cameras.items()},
+    }
+    return Plan(
+        folder=folder,
+        address=address,
+        cloud_file=_write(folder / "cloud.yaml", cloud_yaml),
+        site_file=_write(folder / "site.yaml", site_yaml),
+        cameras=tuple(cameras),
+        client=site,
+        ca=authority.ca,
+        archive=archive,
+    )
+
+
+def free_port() -> int:
+    """A TCP port that was free on loopback a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _tls(authority: Authority, pair: KeyPair) -> dict[str, str]:
+    return {"ca": str(authority.ca), "cert": str(pair.cert), "key": str(pair.key)}
+
+
+def _archive(archive: ArchivePlan) -> dict[str, Any]:
+    keys = {
+        key: {"env": name}
+        for key, name in zip(("access_key", "secret_key"), archive.environment, strict=False)
+    }
+    return {"url": archive.url, **keys}
+
+
+def _write(path: Path, content: dict[str, Any]) -> Path:
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return path

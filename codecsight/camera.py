@@ -1,0 +1,79 @@
+"""One camera's way from packets to slots: decode, read the signals, track what changed."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from codecsight.change.grid import GridSpec
+from codecsight.change.policies import make_policy
+from codecsight.change.slot import Slot
+from codecsight.change.tracker import ChangeTracker
+from codecsight.video.decoder import Decoder
+from codecsight.video.frame import Frame
+from codecsight.video.packet import Packet, StreamInfo
+
+
+@dataclass(slots=True)
+class CameraCounters:
+    """What went through a camera since it began. `anomalies` counts decode troubles by name."""
+
+    frames: int = 0
+    source_bytes: int = 0
+    slots: int = 0
+    cells_kept: int = 0
+    cells_total: int = 0
+    anomalies: Counter[str] = field(default_factory=Counter)
+
+
+class Camera:
+    """Feeds a stream's items through a decoder and a change tracker.
+
+    A new StreamInfo (the source connected again) brings a new decoder, and the tracker starts over
+    with an anchor, since nobody knows what happened in between.
+    """
+
+    def __init__(self, spec: GridSpec, policy: str, anchor_every: int) -> None:
+        self.spec = spec
+        self.counters = CameraCounters()
+        self.info: StreamInfo | None = None
+        self.tracker: ChangeTracker | None = None
+        self._policy = policy
+        self._anchor_every = anchor_every
+        self._decoder: Decoder | None = None
+
+    def feed(self, item: StreamInfo | Packet) -> list[Slot]:
+        """The slots that this item completes; usually none, sometimes one."""
+        if isinstance(item, StreamInfo):
+            return self._connect(item)
+        if self._decoder is None:
+            return []
+        self.counters.source_bytes += len(item.data)
+        return self._track(self._decoder.decode(item))
+
+    def flush(self) -> list[Slot]:
+        """The slots still inside the decoder when the stream ends."""
+        return self._track(self._decoder.flush()) if self._decoder else []
+
+    def force_anchor(self) -> None:
+        """The next slot shall hold every cell: what was shipped is no longer known."""
+        if self.tracker is not None:
+            self.tracker.force_anchor()
+
+    def _connect(self, info: StreamInfo) -> list[Slot]:
+        slots = self.flush()
+        self.info, self._decoder = info, Decoder(info)
+        if self.tracker is None or self.tracker.grid != self.spec.fit(info.width, info.height):
+            grid = self.spec.fit(info.width, info.height)
+            self.tracker = ChangeTracker(grid, make_policy(self._policy, grid), self._anchor_every)
+        self.tracker.force_anchor()
+        return slots
+
+    def _track(self, frames: list[Frame]) -> list[Slot]:
+        assert self.tracker is not None and self._decoder is not None  # noqa: S101, PT018
+        slots = [slot for frame in frames if (slot := self.tracker.feed(frame)) is not None]
+        counters = self.counters
+        counters.frames += len(frames)
+        counters.slots += len(slots)
+        counters.cells_kept += sum(slot.kept_count for slot in slots)
+        counters.cells_total += sum(slot.cell_count for slot in slots)
+        counters.anomalies = self._decoder.anomalies
+        return slots
