@@ -1,1 +1,1 @@
-"""Recorded video in an object store: segments, their index rows, upload, and clips."""
+"""Recorded video: the spool on the edge's disk, the object store, index rows, upload, and clips."""
