@@ -1,0 +1,60 @@
+"""Training must teach exactly the sequence the product uses: the library's own, dense."""
+
+import random
+
+import pytest
+import torch
+
+from codecsight.models.prompt import PromptLayout
+from training.__main__ import layout_of
+from training.clips import draw
+from training.network import Learner, patchify
+from training.packing import IGNORED, Packer
+from training.tokenizer import build_tokenizer
+
+GRID = (5, 9)
+
+
+@pytest.fixture(scope="module")
+def learner() -> Learner:
+    return Learner.fresh(build_tokenizer(), seed=3).eval()
+
+
+@pytest.fixture(scope="module")
+def layout(learner: Learner) -> PromptLayout:
+    return layout_of(build_tokenizer(), learner)
+
+
+@torch.no_grad()
+def test_packed_questions_are_answered_as_by_the_library_one_by_one(
+    learner: Learner, layout: PromptLayout
+) -> None:
+    clips = draw(random.Random(5), 2, 3, GRID)
+    batch = Packer(layout, GRID, asks=3).pack(clips, random.Random(1))
+    packed, _ = learner.answer_logits(*learner.see(batch), batch)
+    row = 0
+    for window in range(2):
+        for number in range(1, int(batch.owner[window].max()) + 1):
+            mine = (batch.owner[window] == 0) | (batch.owner[window] == number)
+            ids = batch.ids[window, mine][None]
+            alone = library_logits(learner, batch.cells.view(2, -1, 2, 3, 16, 16)[window], ids)
+            due = batch.labels[window, mine] != IGNORED
+            torch.testing.assert_close(packed[row : row + 2], alone[due], atol=1e-4, rtol=0)
+            row += 2
+    assert row == len(packed) >= 8
+
+
+def library_logits(learner: Learner, cells: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """Transformers' own forward, positions and attention, from pixels and token ids."""
+    config = learner.network.config
+    config.vision_config._attn_implementation = "sdpa"
+    try:
+        video = (ids == config.video_token_id).int() * 2
+        return learner.network(
+            input_ids=ids,
+            pixel_values_videos=patchify(cells),
+            video_grid_thw=torch.tensor([[3, 2 * GRID[0], 2 * GRID[1]]]),
+            mm_token_type_ids=video,
+        ).logits[0]
+    finally:
+        config.vision_config._attn_implementation = "slots-side-by-side"

@@ -1,0 +1,1 @@
+"""How the default checkpoint is made: a tiny Qwen3-VL, trained from nothing on the world."""

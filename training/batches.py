@@ -1,0 +1,35 @@
+"""The endless supply of training batches, drawn in a process of its own."""
+
+import random
+from collections.abc import Iterator
+
+from torch.utils.data import DataLoader, IterableDataset
+
+from codecsight.models.prompt import PromptLayout
+from training.clips import draw
+from training.packing import Batch, Packer
+from training.recipe import ASKS, GRIDS, Stage
+
+
+class Batches(IterableDataset[Batch]):
+    """A stage's batches from number `first` on. Batch n is the same in every run."""
+
+    def __init__(self, layout: PromptLayout, stage: Stage, first: int, seed: int) -> None:
+        self._layout, self._stage, self._first, self._seed = layout, stage, first, seed
+
+    def __iter__(self) -> Iterator[Batch]:
+        packers = {grid: Packer(self._layout, grid, ASKS) for grid in GRIDS}
+        lengths, number = self._stage.lengths, self._first
+        while True:
+            rng = random.Random(f"{self._seed}/{self._stage.name}/{number}")
+            grid = rng.choices(list(GRIDS), list(GRIDS.values()))[0]
+            slots = rng.choices(list(lengths), list(lengths.values()))[0]
+            clips = draw(rng, max(1, self._stage.slots // slots), slots, grid)
+            yield packers[grid].pack(clips, rng)
+            number += 1
+
+
+def supply(layout: PromptLayout, stage: Stage, first: int, seed: int) -> Iterator[Batch]:
+    """The batches, made ahead by one worker process."""
+    batches = Batches(layout, stage, first, seed)
+    return iter(DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=8))

@@ -1,0 +1,118 @@
+"""Windows of random scenes, as the model will meet them: pixels and truth."""
+
+import io
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from codecsight.world import TRAINING, Renderer, Scene, Truth, truth
+from codecsight.world.questions import ask_of
+from training.recipe import CELL, FRAMES, LATEST_START, RATE, TRAINING_SEEDS
+
+# Pictures are drawn larger and averaged, as a camera's picture is scaled down to the model's.
+_OVERSAMPLING = 2
+# Windows taken from each scene; laying one out costs as much as drawing a few pictures.
+_PER_SCENE = 4
+_CANDIDATES = 2
+# ... all within so many seconds, so that the same visitors serve.
+_SPREAD = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """`frames` is uint8 [slots * 2, h, w, 3], sampled at `times`; `window` their truth."""
+
+    frames: NDArray[np.uint8]
+    times: tuple[float, ...]
+    window: tuple[Truth, ...]
+    family: str
+
+    @property
+    def slots(self) -> int:
+        """How many slots the window has."""
+        return len(self.times) // FRAMES
+
+
+def draw(
+    rng: random.Random,
+    count: int,
+    slots: int,
+    grid: tuple[int, int],
+    families: Sequence[str] = TRAINING,
+    seeds: range = TRAINING_SEEDS,
+) -> list[Clip]:
+    """`count` windows of `slots` slots over cells of `grid`, from scenes of `families` and `seeds`.
+
+    Of two candidates the more eventful becomes the clip, as an empty yard teaches little.
+    """
+    drawn: list[Clip] = []
+    while len(drawn) < count:
+        scene = Scene.random(rng.choice(seeds), rng.choice(families), _aspect(grid))
+        camera = Camera(scene, grid, rng)
+        for _ in range(min(_PER_SCENE, count - len(drawn))):
+            looks = [camera.look(slots) for _ in range(_CANDIDATES)]
+            drawn.append(max(looks, key=_interest).clip())
+    return drawn
+
+
+class Camera:
+    """Looks at a scene at random moments."""
+
+    def __init__(self, scene: Scene, grid: tuple[int, int], rng: random.Random) -> None:
+        self._scene, self._rng = scene, rng
+        rows, cols = (side * CELL * _OVERSAMPLING for side in grid)
+        self._renderer = Renderer(scene, cols, rows)
+        self._begin = rng.uniform(0, LATEST_START - _SPREAD)
+        self._quality = rng.randint(75, 95) if rng.random() < 0.5 else None
+
+    def look(self, slots: int) -> "Look":
+        """A window to be had, with its truth but without its pictures."""
+        start = self._begin + self._rng.uniform(0, _SPREAD)
+        times = tuple(start + index / RATE for index in range(slots * FRAMES))
+        return Look(self, times, tuple(truth(self._scene, t) for t in times))
+
+    def picture(self, t: float) -> NDArray[np.uint8]:
+        """What the model is shown at `t`, uint8 [h, w, 3]."""
+        small = Image.fromarray(self._renderer.frame(t)).reduce(_OVERSAMPLING)
+        return np.asarray(small if self._quality is None else _compressed(small, self._quality))
+
+    @property
+    def family(self) -> str:
+        """Of the scene."""
+        return self._scene.family
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A window whose truth is known and whose pictures aren't drawn yet."""
+
+    camera: Camera
+    times: tuple[float, ...]
+    window: tuple[Truth, ...]
+
+    def clip(self) -> Clip:
+        """Draw it."""
+        frames = np.stack([self.camera.picture(t) for t in self.times])
+        return Clip(frames, self.times, self.window, self.camera.family)
+
+
+def _aspect(grid: tuple[int, int]) -> float:
+    return 4 / 3 if grid == (6, 8) else grid[1] / grid[0]
+
+
+def _interest(look: Look) -> float:
+    """How much a window has to tell: the rarer the answer, the more."""
+    weights = {"enter": 2.0, "leave": 2.0, "left": 1.0, "right": 1.0, "bag": 1.0, "vehicle": 0.7}
+    asked = ask_of(look.window)
+    told = sum(weights.get(item.topic, 0.0) for item in asked if item.answer == "yes")
+    return told + sum(1.0 for item in asked if item.topic == "people" and item.answer in "23")
+
+
+def _compressed(picture: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality, subsampling=0)
+    return Image.open(buffer)

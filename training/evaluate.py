@@ -1,0 +1,93 @@
+"""How well a model answers on scenes it never saw."""
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from codecsight.models.prompt import PromptLayout
+from codecsight.world import TRAINING
+from codecsight.world.questions import WORDINGS
+from training.clips import Clip, draw
+from training.network import Learner
+from training.packing import Packer
+from training.recipe import HELD_OUT_SEEDS
+
+_AT_ONCE = 16
+
+
+@dataclass
+class Score:
+    """Answers given to one topic: how often each (true, given) pair came up."""
+
+    pairs: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def asked(self) -> int:
+        """How many questions."""
+        return sum(self.pairs.values())
+
+    @property
+    def accuracy(self) -> float:
+        """The share answered rightly."""
+        right = sum(count for (true, given), count in self.pairs.items() if true == given)
+        return right / max(1, self.asked)
+
+    @property
+    def majority(self) -> float:
+        """The accuracy of always giving the commonest answer."""
+        totals: dict[str, int] = defaultdict(int)
+        for (true, _), count in self.pairs.items():
+            totals[true] += count
+        return max(totals.values(), default=0) / max(1, self.asked)
+
+    @property
+    def f1(self) -> float | None:
+        """F1 of "yes"; None for other questions."""
+        if not any(true in ("yes", "no") for true, _ in self.pairs):
+            return None
+        hits = self.pairs.get(("yes", "yes"), 0)
+        wrong = self.pairs.get(("no", "yes"), 0) + self.pairs.get(("yes", "no"), 0)
+        return 2 * hits / max(1, 2 * hits + wrong)
+
+    def summary(self) -> dict[str, Any]:
+        """For the results file."""
+        f1 = self.f1
+        return {
+            "asked": self.asked,
+            "accuracy": round(self.accuracy, 4),
+            "majority": round(self.majority, 4),
+            **({} if f1 is None else {"f1": round(f1, 4)}),
+        }
+
+
+def held_out(
+    count: int, slots: int, grid: tuple[int, int], families: Sequence[str] = TRAINING, seed: int = 0
+) -> list[Clip]:
+    """Windows of scenes no training run has seen."""
+    rng = random.Random(f"held out/{seed}/{slots}/{grid}/{families}")
+    return draw(rng, count, slots, grid, families, HELD_OUT_SEEDS)
+
+
+@torch.no_grad()
+def scores(
+    learner: Learner, layout: PromptLayout, clips: Sequence[Clip], grid: tuple[int, int]
+) -> dict[str, Score]:
+    """Every question that can be asked of each window, by topic; windows of one length and grid.
+
+    An answer is the likeliest of the question's options, as the product reads it.
+    """
+    found: dict[str, Score] = defaultdict(Score)
+    packer, rng = Packer(layout, grid, asks=len(WORDINGS)), random.Random(0)
+    for start in range(0, len(clips), _AT_ONCE):
+        batch = packer.pack(clips[start : start + _AT_ONCE], rng)
+        logits, _ = learner.answer_logits(*learner.see(batch), batch)
+        for asked, row in zip(batch.asked, logits[::2], strict=True):
+            options = asked.question.options
+            ids = [layout.encode(option)[0] for option in options]
+            given = options[int(row[ids].argmax())]
+            found[asked.topic].pairs[asked.answer, given] += 1
+    return dict(found)

@@ -1,0 +1,140 @@
+"""Windows and their questions as one batch of sequences.
+
+All questions of a window stand behind it side by side: each sees the window and itself alone, and
+each starts at the position where a single one would. So a window is paid for once, and the model
+learns exactly what it is asked in use: one question after the window.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from codecsight.models.prompt import PromptLayout, Tokens
+from codecsight.world.questions import WORDINGS, Asked, ask_of, question
+from training.clips import Clip
+from training.recipe import CELL, FRAMES
+from training.targets import cell_targets
+
+IGNORED = -100
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Windows of one length and grid.
+
+    `cells` is uint8 [windows * slots * cells, frames, 3, cell, cell]; `ids`, `owner` and `labels`
+    are [windows, length]: tokens, the question each belongs to (0 the window, -1 padding), and the
+    token to be said next (IGNORED mostly). `positions` is [3, windows, length]. `dense` is
+    float32 [windows, slots, rows, cols, channels]. `asked` are the questions, window by window;
+    each has two labels, its answer and the token that ends it.
+    """
+
+    grid: tuple[int, int]
+    slots: int
+    cells: Tensor
+    ids: Tensor
+    owner: Tensor
+    positions: Tensor
+    labels: Tensor
+    dense: Tensor
+    asked: tuple[Asked, ...]
+
+    def mask(self) -> Tensor:
+        """Who may look at whom, bool [windows, 1, length, length]."""
+        owner = self.owner
+        same = owner[:, :, None] == owner[:, None, :]
+        shared = (owner == 0)[:, None, :]
+        earlier = torch.ones(owner.shape[1], owner.shape[1], dtype=torch.bool).tril()
+        return ((same | shared) & earlier)[:, None]
+
+
+class Packer:
+    """Makes batches; `asks` is the most questions a window is given."""
+
+    def __init__(self, layout: PromptLayout, grid: tuple[int, int], asks: int) -> None:
+        self._layout, self._grid, self._asks = layout, grid, asks
+        self._question = lru_cache(maxsize=None)(layout.question)
+        self._kept = np.ones(grid, np.bool_)
+        (self._end,) = layout.encode("<|im_end|>")
+
+    def pack(self, clips: Sequence[Clip], rng: random.Random) -> Batch:
+        """One batch of windows that all have the same number of slots."""
+        asked = [chosen(clip, rng, self._asks) for clip in clips]
+        rows = [self._row(*pair, rng) for pair in zip(clips, asked, strict=True)]
+        frames = np.stack([clip.frames for clip in clips])
+        dense = [
+            [cell_targets(moment, self._grid) for moment in clip.window[FRAMES - 1 :: FRAMES]]
+            for clip in clips
+        ]
+        return Batch(
+            self._grid,
+            clips[0].slots,
+            torch.from_numpy(cut(frames.reshape(-1, FRAMES, *frames.shape[2:]))),
+            _padded([row[0].ids for row in rows], 0),
+            _padded([row[1] for row in rows], -1),
+            _padded([row[0].positions.T for row in rows], 0).permute(2, 0, 1),
+            _padded([row[2] for row in rows], IGNORED),
+            torch.from_numpy(np.array(dense)),
+            tuple(item for items in asked for item in items),
+        )
+
+    def window(self, times: Sequence[float]) -> Tokens:
+        """The prefix and the slots of whole pictures sampled at `times`."""
+        runs, start = [self._layout.prefix], self._layout.prefix.extent
+        for index in range(0, len(times), FRAMES):
+            stamp = sum(times[index : index + FRAMES]) / FRAMES
+            run = self._layout.slot(stamp, self._kept)
+            runs.append(run.at(start))
+            start += run.extent
+        joined = Tokens.join(runs)
+        return Tokens(joined.ids, joined.positions, joined.visual, start)
+
+    def _row(
+        self, clip: Clip, asked: Sequence[Asked], rng: random.Random
+    ) -> tuple[Tokens, Tensor, Tensor]:
+        """The tokens of a window and its questions, whose each is, and what is to be said."""
+        window = self.window(clip.times)
+        runs = [window]
+        owners = [torch.zeros(len(window), dtype=torch.long)]
+        labels = [torch.full((len(window),), IGNORED)]
+        for number, item in enumerate(asked, start=1):
+            wording = rng.randrange(len(WORDINGS[item.topic]))
+            text = self._question(question(item.topic, wording).text)
+            (answer,) = self._layout.encode(item.answer)
+            run = Tokens.join([text, Tokens.text([answer]).at(text.extent)])
+            runs.append(run.at(window.extent))
+            owners.append(torch.full((len(run),), number))
+            labels.append(torch.full((len(run),), IGNORED))
+            labels[-1][-2:] = torch.tensor([answer, self._end])
+        return Tokens.join(runs), torch.cat(owners), torch.cat(labels)
+
+
+def chosen(clip: Clip, rng: random.Random, most: int) -> list[Asked]:
+    """Up to `most` of the window's questions; the rarer the answer, the likelier."""
+    asked = list(ask_of(clip.window))
+    rare = {"enter", "leave", "left", "right"}
+    weighed = [
+        (rng.random() ** (1 / (3.0 if a.topic in rare and a.answer == "yes" else 1.0)), a)
+        for a in asked
+    ]
+    return [a for _, a in sorted(weighed, key=lambda pair: -pair[0])[:most]]
+
+
+def cut(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Slots [n, 2, h, w, 3] as cells, [n * rows * cols, 2, 3, cell, cell], row by row."""
+    slots, samples, high, wide, _ = frames.shape
+    rows, cols = high // CELL, wide // CELL
+    split = frames.reshape(slots, samples, rows, CELL, cols, CELL, 3)
+    return np.ascontiguousarray(split.transpose(0, 2, 4, 1, 6, 3, 5)).reshape(
+        -1, samples, 3, CELL, CELL
+    )
+
+
+def _padded(rows: Sequence[Tensor], fill: int) -> Tensor:
+    return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=fill)

@@ -1,0 +1,92 @@
+"""Every number of the recipe: the model's shape, the windows it sees, the stages it goes through."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import Qwen3VLConfig
+
+PATCH, MERGE, FRAMES, RATE = 8, 2, 2, 2.0
+CELL = PATCH * MERGE
+# Cells (rows, cols) of the pictures, and how often each shape is drawn.
+GRIDS = {(6, 8): 0.8, (5, 9): 0.2}
+LATEST_START = 2000.0
+# Slots in a window of the last stage, and how often each length is drawn.
+LENGTHS = {1: 0.12, 2: 0.18, 3: 0.15, 4: 0.25, 5: 0.1, 6: 0.08, 8: 0.12}
+# Training never sees a scene of the other seeds.
+TRAINING_SEEDS = range(1 << 24)
+HELD_OUT_SEEDS = range(1 << 24, 1 << 25)
+# The most questions a window is asked while training.
+ASKS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """`samples` windows in batches of about `slots` slots. `vision_rate` scales the learning rate
+    of the vision tower (0: frozen but for what feeds the language model), `dense` weighs the loss
+    of the per-cell targets, `answers` that of the questions.
+    """
+
+    name: str
+    samples: int
+    slots: int
+    rate: float
+    vision_rate: float
+    dense: float
+    answers: float
+    lengths: dict[int, float]
+    warmup: int = 60
+
+
+STAGES = (
+    Stage("cells", 24_000, 32, 2e-3, 1.0, 1.0, 0.0, {1: 1.0}),
+    Stage("stills", 16_000, 32, 1.5e-3, 0.4, 0.3, 1.0, {1: 1.0}),
+    Stage("clips", 32_000, 56, 1e-3, 0.0, 0.0, 1.0, LENGTHS),
+)
+
+
+def configuration(tokens: dict[str, int], vocabulary: int) -> Qwen3VLConfig:
+    """The model's config; `tokens` gives the ids of the special tokens."""
+    text: dict[str, Any] = {
+        "vocab_size": vocabulary,
+        "hidden_size": 192,
+        "intermediate_size": 576,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
+        "head_dim": 32,
+        "max_position_embeddings": 32768,
+        "initializer_range": 0.04,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 10_000.0,
+            "mrope_section": [6, 5, 5],
+            "mrope_interleaved": True,
+        },
+        "pad_token_id": tokens["<|endoftext|>"],
+        "bos_token_id": None,
+        "eos_token_id": tokens["<|im_end|>"],
+        "tie_word_embeddings": True,
+    }
+    vision: dict[str, Any] = {
+        "depth": 4,
+        "hidden_size": 128,
+        "intermediate_size": 384,
+        "num_heads": 4,
+        "patch_size": PATCH,
+        "spatial_merge_size": MERGE,
+        "temporal_patch_size": FRAMES,
+        "out_hidden_size": 192,
+        "num_position_embeddings": 256,
+        "deepstack_visual_indexes": [1, 2],
+        "initializer_range": 0.04,
+    }
+    return Qwen3VLConfig(
+        text_config=text,
+        vision_config=vision,
+        image_token_id=tokens["<|image_pad|>"],
+        video_token_id=tokens["<|video_pad|>"],
+        vision_start_token_id=tokens["<|vision_start|>"],
+        vision_end_token_id=tokens["<|vision_end|>"],
+        tie_word_embeddings=True,
+        initializer_range=0.04,
+    )
