@@ -95,10 +95,9 @@ def _light(difference: Plane, grid: PatchGrid) -> Plane:
     tiles = difference.reshape(grid.rows, cell, grid.cols, cell)[:, ::2, :, ::2]
     medians = np.median(tiles, axis=(1, 3))
     reach = _NEIGHBOURS // 2
-    windows = sliding_window_view(
-        np.pad(medians, reach, mode="reflect" if min(medians.shape) > reach else "edge"),
-        (_NEIGHBOURS, _NEIGHBOURS),
-    )
+    # Beyond the border light goes on as it was going: an odd reflection keeps its slope.
+    beyond = np.pad(medians, reach, mode="reflect", reflect_type="odd")
+    windows = sliding_window_view(beyond, (_NEIGHBOURS, _NEIGHBOURS))
     smooth = np.median(windows, axis=(2, 3)).astype(np.float32)
     return np.asarray(_spread(grid.rows, cell) @ smooth @ _spread(grid.cols, cell).T, np.float32)
 

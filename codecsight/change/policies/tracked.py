@@ -11,7 +11,7 @@ from codecsight.change.policies.policy import Reasons
 from codecsight.change.slot import Reason
 from codecsight.video.frame import FrameSignals
 
-CONFIRM = Sensitivity(floor=2.0, noise=3.0, share=0.01)
+CONFIRM = Sensitivity(floor=3.0, noise=4.5, share=0.015)
 """What pixels must show where the codec already speaks of motion."""
 
 

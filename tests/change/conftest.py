@@ -1,0 +1,15 @@
+"""What every test of this room stands on."""
+
+import numpy as np
+import pytest
+
+from codecsight.change.grid import GridSpec, PatchGrid
+from tests.change.studio import CELL, Studio
+
+
+@pytest.fixture
+def studio() -> Studio:
+    grid = PatchGrid(GridSpec(cell=CELL, frames=2, rate=2.0, max_cells=48), rows=6, cols=8)
+    coarse = np.random.default_rng(1).integers(60, 190, (grid.height // 8, grid.width // 8, 3))
+    backdrop = coarse.repeat(8, axis=0).repeat(8, axis=1).astype(np.uint8)
+    return Studio(grid, backdrop)

@@ -1,0 +1,59 @@
+"""What the codec's signals add up to per cell."""
+
+import numpy as np
+import pytest
+
+from codecsight.change.evidence import CodecEvidence
+from codecsight.video.frame import FrameSignals
+from tests.change.studio import Studio
+
+
+def test_the_fastest_frame_and_the_summed_shift_are_kept(studio: Studio) -> None:
+    evidence = CodecEvidence(studio.grid)
+    for speed in (0.25, 1.0, 0.25):
+        evidence.observe(studio.signals(a=(2, 3, speed)), 128, 96)
+    cells = evidence.cells()
+    assert cells is not None
+    assert cells.motion[2, 3] == 1.0
+    assert cells.shift[2, 3] == 1.5
+    assert np.count_nonzero(cells.motion) == 1
+
+
+def test_to_and_fro_sums_up_to_no_shift(studio: Studio) -> None:
+    evidence = CodecEvidence(studio.grid)
+    for speed in (1.0, -1.0):
+        evidence.observe(studio.signals(a=(2, 3, speed)), 128, 96)
+    cells = evidence.cells()
+    assert cells is not None
+    assert (cells.motion[2, 3], cells.shift[2, 3]) == (1.0, 0.0)
+
+
+def test_i_frames_say_nothing_and_spoil_nothing(studio: Studio) -> None:
+    evidence = CodecEvidence(studio.grid)
+    evidence.observe(FrameSignals("I", 9000), 128, 96)
+    cells = evidence.cells()
+    assert cells is not None
+    assert not cells.motion.any()
+
+
+@pytest.mark.parametrize(
+    "signals",
+    [FrameSignals("P", 900), FrameSignals("?", 900), FrameSignals("I", 900, valid=False)],
+    ids=["hevc", "unknown type", "damaged"],
+)
+def test_a_frame_without_an_account_of_motion_blinds_until_cleared(
+    studio: Studio, signals: FrameSignals
+) -> None:
+    evidence = CodecEvidence(studio.grid)
+    evidence.observe(studio.signals(a=(2, 3, 1.0)), 128, 96)
+    evidence.observe(signals, 128, 96)
+    assert evidence.cells() is None
+    evidence.clear()
+    assert evidence.cells() is not None
+
+
+def test_a_new_picture_size_blinds_since_blocks_no_longer_match(studio: Studio) -> None:
+    evidence = CodecEvidence(studio.grid)
+    evidence.observe(studio.signals(), 128, 96)
+    evidence.observe(studio.signals(), 120, 90)
+    assert evidence.cells() is None

@@ -1,0 +1,64 @@
+"""Fitting a grid of cells to a picture."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codecsight.change.grid import GridSpec
+
+
+def spec(max_cells: int = 48) -> GridSpec:
+    return GridSpec(cell=32, frames=2, rate=2.0, max_cells=max_cells)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "max_cells", "shape"),
+    [
+        (1920, 1080, 144, (9, 16)),
+        (1920, 1080, 48, (5, 9)),
+        (768, 576, 48, (6, 8)),
+        (1080, 1920, 144, (16, 9)),
+        (640, 640, 1, (1, 1)),
+        (4000, 20, 48, (1, 48)),
+        (20, 4000, 48, (48, 1)),
+    ],
+)
+def test_cells_are_nearly_square_in_the_source(
+    width: int, height: int, max_cells: int, shape: tuple[int, int]
+) -> None:
+    grid = spec(max_cells).fit(width, height)
+    assert (grid.rows, grid.cols) == shape
+
+
+@given(st.integers(16, 8192), st.integers(16, 8192), st.integers(1, 4096))
+def test_a_grid_never_exceeds_what_the_model_takes(width: int, height: int, most: int) -> None:
+    grid = spec(most).fit(width, height)
+    assert 1 <= grid.cells <= most
+    assert min(grid.rows, grid.cols) >= 1
+
+
+@given(st.floats(0.4, 2.5), st.integers(40, 2000))
+def test_an_ordinary_picture_uses_most_cells_and_distorts_little(aspect: float, most: int) -> None:
+    grid = spec(most).fit(round(1000 * aspect), 1000)
+    assert grid.cells >= 0.7 * most
+    assert abs(math.log(grid.cols / grid.rows / aspect)) < math.log(1.25)
+
+
+def test_the_input_size_is_the_cells_times_their_side() -> None:
+    grid = spec(144).fit(1920, 1080)
+    assert (grid.width, grid.height, grid.cells) == (512, 288, 144)
+    assert grid.spec.slot_seconds == 1.0
+
+
+def test_fingerprints_differ_when_anything_differs() -> None:
+    specs = [
+        GridSpec(32, 2, 2.0, 48),
+        GridSpec(28, 2, 2.0, 48),
+        GridSpec(32, 1, 2.0, 48),
+        GridSpec(32, 2, 1.0, 48),
+        GridSpec(32, 2, 2.0, 49),
+    ]
+    assert len({one.fingerprint for one in specs}) == len(specs)
+    assert specs[0].fingerprint == GridSpec(32, 2, 2.0, 48).fingerprint

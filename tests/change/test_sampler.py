@@ -1,0 +1,48 @@
+"""Which frames are sampled, by the stream's own time."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codecsight.change.sampler import FrameSampler
+
+
+def sampled(times: list[float], rate: float = 2.0) -> list[float]:
+    sampler = FrameSampler(rate)
+    return [time for time in times if sampler.wants(time)]
+
+
+@pytest.mark.parametrize("fps", [2, 5, 7, 10, 12.5, 15, 25, 29.97, 30, 60])
+def test_the_rate_is_kept_whatever_the_camera_gives(fps: float) -> None:
+    times = [n / fps for n in range(int(100 * fps))]
+    assert len(sampled(times)) == pytest.approx(200, abs=1)
+
+
+def test_the_frame_nearest_to_the_due_time_is_taken() -> None:
+    assert sampled([0.0, 0.1, 0.2, 0.3, 0.4, 0.49, 0.6, 0.7]) == [0.0, 0.49]
+    assert sampled([0.0, 0.2, 0.4, 0.6, 0.8, 1.0]) == [0.0, 0.6, 1.0]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_jitter_does_not_change_the_rate(seed: int) -> None:
+    jitter = np.random.default_rng(seed).uniform(-0.02, 0.02, 1000)
+    times = (np.arange(1000) / 10 + jitter).tolist()
+    assert len(sampled(times)) == pytest.approx(200, abs=2)
+
+
+def test_a_camera_slower_than_the_rate_has_every_frame_sampled() -> None:
+    times = [0.0, 1.0, 2.0, 3.0]
+    assert sampled(times) == times
+
+
+def test_after_a_gap_nothing_is_caught_up() -> None:
+    assert sampled([0.0, 0.1, 60.0, 60.1, 60.2, 60.3, 60.4, 60.5]) == [0.0, 60.0, 60.5]
+
+
+def test_time_that_runs_backwards_starts_anew() -> None:
+    assert sampled([100.0, 100.1, 3.0, 3.1, 3.5]) == [100.0, 3.0, 3.5]
+
+
+def test_frames_at_the_same_time_are_sampled_once() -> None:
+    assert sampled([0.0, 0.0, 0.0, 0.5, 0.5]) == [0.0, 0.5]
