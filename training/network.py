@@ -20,16 +20,17 @@ _SLOTS = "slots-side-by-side"
 
 
 def _attend_within_slots(
-    _module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *_: Any, **more: Any
+    _module: nn.Module, query: Tensor, key: Tensor, value: Tensor, **more: Any
 ) -> tuple[Tensor, None]:
     """The ViT's attention for slots of equal size, in one call. The library's own loops over them;
     the result is the same. Takes [1, heads, slots * n, d], gives [1, slots * n, heads, d].
     """
-    parts = [
-        each[0].unflatten(1, (-1, more["slot_length"])).transpose(0, 1)
-        for each in (query, key, value)
-    ]
-    out = nn.functional.scaled_dot_product_attention(*parts, scale=more["scaling"])
+    heads, _, width = query.shape[1:]
+    query, key, value = (
+        each.view(heads, -1, more["slot_length"], width).transpose(0, 1)
+        for each in (query[0], key[0], value[0])
+    )
+    out = nn.functional.scaled_dot_product_attention(query, key, value, scale=more["scaling"])
     return out.transpose(1, 2).flatten(0, 1)[None], None
 
 

@@ -1,4 +1,4 @@
-"""Every number of the recipe: the model's shape, the windows it sees, the stages it goes through."""
+"""Every number of the recipe: the model's shape, the windows it sees, the stages."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -78,7 +78,7 @@ class Trainer:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = self._loss(batch, stage)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.learner.parameters(), 1.0)
         optimizer.step()
         self.progress.step += 1
@@ -110,7 +110,7 @@ class Trainer:
             told["accuracy"] = {topic: round(score.accuracy, 3) for topic, score in found.items()}
         self._losses.clear()
         self.progress.curve.append(told)
-        print(json.dumps(told), flush=True)  # noqa: T201
+        print(json.dumps(told), flush=True)
 
     def _save(self, optimizer: torch.optim.Optimizer | None) -> None:
         state = {
@@ -136,12 +136,13 @@ def _optimizer(learner: Learner, stage: Stage) -> torch.optim.Optimizer:
     """AdamW, with the vision tower at its own rate. What carries its deepstack features over is
     first trained with the language model, so it belongs to that.
     """
-    vision, rest = [], []
+    vision: list[Tensor] = []
+    rest: list[Tensor] = []
     for name, weight in learner.named_parameters():
         tower = ".visual." in name and "deepstack" not in name
         weight.requires_grad_(stage.vision_rate > 0 or not tower)
         (vision if tower else rest).append(weight)
-    groups = [{"params": rest, "base": stage.rate}]
+    groups: list[dict[str, Any]] = [{"params": rest, "base": stage.rate}]
     if stage.vision_rate:
         groups.append({"params": vision, "base": stage.rate * stage.vision_rate})
     return torch.optim.AdamW(groups, lr=stage.rate, betas=(0.9, 0.98), weight_decay=0.02)

@@ -61,8 +61,8 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     inner.train_from_iterator(_corpus(), trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=inner,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
+        eos_token=SPECIAL[2],
+        pad_token=SPECIAL[0],
         additional_special_tokens=list(SPECIAL[1:]),
         chat_template=CHAT_TEMPLATE,
         model_max_length=32768,

@@ -40,14 +40,14 @@ def visitors(
     family: str, seed: int, aspect: float, traffic: float, block: int
 ) -> tuple[Actor, ...]:
     """The actors whose visit begins within `block`; all are gone `LOOK_BACK` blocks later."""
-    if block < 0 or traffic <= 0:
+    if block < -LOOK_BACK or traffic <= 0:
         return ()
-    rng = np.random.default_rng([seed, block, *family.encode()])
+    rng = np.random.default_rng([seed, block + LOOK_BACK, *family.encode()])
     floor = family_of(family).floor
     parties = min(rng.poisson(traffic * rng.choice(_MOODS)), _PER_BLOCK // 2)
     actors: list[Actor] = []
     for number in range(parties):
-        identity = (block + 1) * _PER_BLOCK + 2 * number
+        identity = (block + LOOK_BACK + 1) * _PER_BLOCK + 2 * number
         party = _Party(rng, floor, aspect, identity, (block + rng.random()) * BLOCK)
         visit = rng.choice(["walk", "linger", "drive", "carry"], p=[0.26, 0.3, 0.26, 0.18])
         actors += _VISITS[str(visit)](party)
