@@ -3,10 +3,27 @@
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 
 JUMP_S = 10.0
-REORDER_S = 1.0
+REORDER_S = 1
+
+
+@dataclass(slots=True)
+class _Latest:
+    """A connection's newest timestamps in ticks, and the `floor` its dts may not reach."""
+
+    dts: int | None = None
+    shown: int | None = None
+    step: int = 1
+    floor: int | None = None
+
+    def connected(self, ratio: Fraction) -> "_Latest":
+        """What the next connection starts from, its ticks being 1 / `ratio` as long."""
+        floor = self.floor if self.dts is None else self.dts
+        floor = None if floor is None else int(floor * ratio)
+        return _Latest(step=max(1, int(self.step * ratio)), floor=floor)
 
 
 class StreamClock:
@@ -24,56 +41,65 @@ class StreamClock:
         self._anomalies = anomalies
         self._live = live
         self._now = now
-        self._seen = now()
+        self._seen: float | None = None
         self._base = Fraction(1, 90_000)
         self._offset: int | None = None
-        self._begin = self._end = Fraction(0)
-        self._last: int | None = None
-        self._step = 1
+        self._latest = _Latest()
+        self._end = Fraction(0)
+        self._begin = Fraction(0)
+        self._reordered = False
 
-    def connect(self, time_base: Fraction) -> None:
-        """A connection (or loop) begins: its first timestamp, in `time_base`, goes on from here."""
-        last = None if self._last is None else self._last * self._base / time_base
-        self._last = None if last is None else int(last)
-        self._step = max(1, int(self._step * self._base / time_base))
-        self._base = time_base
-        self._offset = None
-        started = self._last is not None
-        away = Fraction(self._now() - self._seen) if self._live and started else Fraction(0)
-        self._begin = self._end + away
+    def connect(self, time_base: Fraction, reordered: bool) -> None:
+        """A connection (or loop) begins; its timestamps come in ticks of `time_base`, and
+        `reordered` where the stream has B-frames.
+        """
+        self._latest = self._latest.connected(self._base / time_base)
+        self._base, self._offset, self._reordered = time_base, None, reordered
+        away = 0.0 if self._seen is None or not self._live else self._now() - self._seen
+        self._begin = self._end + Fraction(away)
 
     def place(
         self, pts: int | None, dts: int | None, duration: int
     ) -> tuple[int | None, int | None]:
         """A packet's (pts, dts) on the stream's clock, in ticks of the connection's time base."""
-        elapsed, self._seen = self._now() - self._seen, self._now()
+        before, self._seen = self._seen, self._now()
         shown = pts if pts is not None else dts
         if shown is None:
             return None, None
-        order = dts if dts is not None else shown
         if self._offset is None:
-            self._offset = round(self._begin / self._base) - shown
-            if self._last is not None:
-                self._offset = max(self._offset, self._last + 1 - order)
-        elif self._last is not None and self._jumped(order + self._offset, dts is None, elapsed):
+            self._offset = self._first(shown, dts)
+        elif (step := self._jump(shown, dts, self._seen - (before or self._seen))) is not None:
             self._anomalies["clock jumps"] += 1
-            self._offset = self._last + self._step - order
-        self._follow(shown + self._offset, order + self._offset, duration)
-        return (
-            None if pts is None else pts + self._offset,
-            None if dts is None else dts + self._offset,
-        )
+            self._offset += self._latest.step - step
+        placed = tuple(None if stamp is None else stamp + self._offset for stamp in (pts, dts))
+        self._follow(shown + self._offset, placed[1], duration)
+        return placed[0], placed[1]
 
-    def _jumped(self, order: int, unordered: bool, elapsed: float) -> bool:
-        """Whether the camera set its clock; packets without a dts come in decoding order, in
-        which the times shown run backwards a little by themselves.
+    def _first(self, shown: int, dts: int | None) -> int:
+        """The offset of a connection. Pictures may follow that are shown before its first one
+        where B-frames come without a dts, as they do at first over RTSP: they need room.
         """
-        step = float((order - (self._last or 0)) * self._base)
-        backwards = step < -REORDER_S if unordered else step <= 0
-        return backwards or (self._live and step > max(JUMP_S, 2 * elapsed))
+        room = REORDER_S if self._reordered and dts is None else 0
+        offset = round((self._begin + room) / self._base) - shown
+        if dts is not None and self._latest.floor is not None:
+            return max(offset, self._latest.floor + 1 - dts)
+        return offset
 
-    def _follow(self, shown: int, order: int, duration: int) -> None:
-        if self._last is not None and order - self._last > 0:
-            self._step = order - self._last
-        self._last = order if self._last is None else max(order, self._last)
-        self._end = max(self._end, (shown + (duration or self._step)) * self._base)
+    def _jump(self, shown: int, dts: int | None, elapsed: float) -> int | None:
+        """The step from the last timestamp, in ticks, if no camera makes such a step by itself."""
+        offset, latest = self._offset or 0, self._latest
+        ordered = dts is not None and latest.dts is not None
+        step = (dts or 0) - (latest.dts or 0) if ordered else shown - (latest.shown or 0)
+        step += offset
+        seconds = float(step * self._base)
+        backwards = seconds <= 0 if ordered else seconds < -REORDER_S
+        leap = self._live and seconds > max(JUMP_S, 2 * elapsed)
+        return step if backwards or leap else None
+
+    def _follow(self, shown: int, dts: int | None, duration: int) -> None:
+        latest = self._latest
+        if dts is not None:
+            latest.step = max(1, dts - latest.dts) if latest.dts is not None else latest.step
+            latest.dts = dts
+        latest.shown = max(shown, latest.shown or shown)
+        self._end = max(self._end, (shown + (duration or latest.step)) * self._base)

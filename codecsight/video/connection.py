@@ -47,7 +47,7 @@ class Connection:
 
     def packets(self, clock: StreamClock, captured_at: CapturedAt) -> Iterator[Packet]:
         """The packets, on the stream's clock; those without data are counted and left out."""
-        clock.connect(self.info.time_base)
+        clock.connect(self.info.time_base, bool(self._stream.codec_context.has_b_frames))
         time = 0.0
         for packet in self._demux():
             pts, dts = clock.place(packet.pts, packet.dts, packet.duration or 0)

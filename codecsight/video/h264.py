@@ -9,6 +9,7 @@ from dataclasses import dataclass
 SLICE, IDR, SPS = 1, 5, 7
 HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 144, 244})
 HEADER_BYTES = 24
+SET_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Headers:
         self._length = (extradata[4] & 3) + 1 if _is_avcc(extradata) else 0
         self._numbering: Numbering | None = None
         for unit in _avcc_sets(extradata) if self._length else _by_start_code(extradata):
-            self._learn(unit)
+            if unit[0] & 31 == SPS:
+                self._learn(unit)
 
     @property
     def gaps_allowed(self) -> bool:
@@ -59,11 +61,10 @@ class Headers:
         return None
 
     def _learn(self, unit: bytes) -> None:
-        if unit and unit[0] & 31 == SPS:
-            try:
-                self._numbering = _numbering(_Bits(unit[1:]))
-            except IndexError:
-                self._numbering = None
+        try:
+            self._numbering = _numbering(_Bits(unit[1:SET_BYTES]))
+        except IndexError:
+            self._numbering = None
 
     def _slice(self, unit: bytes) -> SliceHeader | None:
         if self._numbering is None:
@@ -79,7 +80,7 @@ class Headers:
 
 
 class _Bits:
-    """Bits of a NAL unit's payload, most significant first; IndexError past its end."""
+    """Bits of a NAL unit's payload, most significant first; IndexError where there are none."""
 
     def __init__(self, payload: bytes) -> None:
         self._bytes = payload.replace(b"\x00\x00\x03", b"\x00\x00")
@@ -97,6 +98,8 @@ class _Bits:
         zeros = 0
         while not self.take(1):
             zeros += 1
+            if zeros > 32:
+                raise IndexError("no such number")
         return (1 << zeros) - 1 + self.take(zeros)
 
 
@@ -152,7 +155,8 @@ def _avcc_sets(extradata: bytes) -> Iterator[bytes]:
     at = 6
     for _ in range(extradata[5] & 31):
         size = int.from_bytes(extradata[at : at + 2], "big")
-        yield extradata[at + 2 : at + 2 + size]
+        if unit := extradata[at + 2 : at + 2 + size]:
+            yield unit
         at += 2 + size
 
 
@@ -170,5 +174,6 @@ def _by_start_code(data: bytes) -> Iterator[bytes]:
     at = data.find(b"\x00\x00\x01")
     while at >= 0 and at + 3 < len(data):
         end = data.find(b"\x00\x00\x01", at + 3)
-        yield data[at + 3 : end if end >= 0 else len(data)]
+        if unit := data[at + 3 : end if end >= 0 else len(data)]:
+            yield unit
         at = end

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
-from av.error import FFmpegError, ProtocolNotFoundError
+from av.error import ExitError, FFmpegError, ProtocolNotFoundError
 
 from codecsight.video.clock import StreamClock
 from codecsight.video.connection import Connection
@@ -102,21 +102,33 @@ class LiveSource(SourceStatus):
             self._queue.put(SourceError(f"{shown(self._url)}: nothing here opens such a URL"))
             return None
         except (FFmpegError, SourceError) as error:
-            return _reason(error)
+            return self._reason(error)
         try:
             self._queue.put(connection.info)
+            asked = time.monotonic()
             for packet in connection.packets(self._clock, lambda _due, _shown: time.time()):
                 self._queue.put(packet)
+                if time.monotonic() - asked > self._options.timeout_s:
+                    return self._silent()  # only the rest of a read that timed out
                 while self._queue.qsize() > BACKLOG and not self._stop:
                     self._stop.sleep(0.02)
                 if self._stop:
                     return None
+                asked = time.monotonic()
             over = connection.finite and urlsplit(self._url).scheme in ("http", "https")
             return None if over else "the stream ended"
         except FFmpegError as error:
-            return _reason(error)
+            return self._reason(error)
         finally:
             connection.close()
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, ExitError | TimeoutError):
+            return self._silent()
+        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+    def _silent(self) -> str:
+        return f"silent for {self._options.timeout_s:g} s"
 
     def _av_options(self) -> dict[str, str]:
         """Half a second is enough to look at a camera before its first packet is passed on."""
@@ -130,7 +142,3 @@ def shown(url: str) -> str:
     """The URL without user and password, fit to be shown and logged."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).strip() or type(error).__name__

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 
 from codecsight.video.frame import FrameType
-from codecsight.video.h264 import Headers
+from codecsight.video.h264 import Headers, SliceHeader
 from codecsight.video.packet import Packet, StreamInfo
 
 KEPT = 32
@@ -30,18 +30,20 @@ class References:
         self._pending[number] = packet.pts, None if header is None else header.reference
         while len(self._pending) > KEPT:
             self._pending.popitem(last=False)
-        if header is None or self._headers is None:
+        if header is None:
             return False
-        last, expected = self._last_number, (0 if header.idr else header.frame_num)
-        lost = (
-            not header.idr
-            and last is not None
-            and not self._headers.gaps_allowed
-            and expected not in (last, (last + 1) % self._headers.modulus)
-        )
+        lost = self._lost(header)
         if header.reference or lost:
-            self._last_number = expected
+            self._last_number = header.frame_num
         return lost
+
+    def _lost(self, header: SliceHeader) -> bool:
+        """Whether numbers were left out (7.4.3, frame_num); an IDR picture starts from 0 again."""
+        if header.idr or self._last_number is None or self._headers is None:
+            return False
+        following = (self._last_number + 1) % self._headers.modulus
+        expected = header.frame_num in (self._last_number, following)
+        return not expected and not self._headers.gaps_allowed
 
     def distances(self, kind: FrameType, number: int) -> tuple[float, float]:
         """(past, future) of the picture fed as `number`, which is shown next."""

@@ -1,0 +1,45 @@
+"""Serves one H.264 file over RTSP with GStreamer. Runs alone, under the system's Python:
+`/usr/bin/python3 rtsp_gstreamer.py FILE PORT` says "ready" when clients may come and ends with its
+standard input; without arguments it only finds out whether it could.
+"""
+
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+
+NEEDED = ("filesrc", "parsebin", "h264parse", "rtph264pay")
+
+
+def check() -> None:
+    """Exit with the names of the missing plugins, if any."""
+    if missing := [name for name in NEEDED if Gst.ElementFactory.find(name) is None]:
+        sys.exit(f"GStreamer lacks {', '.join(missing)}")
+
+
+def serve(file: str, port: str) -> None:
+    """Serve `file` at rtsp://127.0.0.1:PORT/stream, from its start for every client."""
+    factory = GstRtspServer.RTSPMediaFactory()
+    location = file.replace("\\", "\\\\").replace('"', '\\"')
+    factory.set_launch(
+        f'( filesrc location="{location}" ! parsebin ! h264parse'
+        " ! rtph264pay name=pay0 pt=96 config-interval=-1 )"
+    )
+    server = GstRtspServer.RTSPServer(address="127.0.0.1", service=port)
+    server.get_mount_points().add_factory("/stream", factory)
+    if not server.attach(None):
+        sys.exit(f"port {port} is taken")
+    loop = GLib.MainLoop()
+    GLib.io_add_watch(0, GLib.IO_HUP | GLib.IO_IN, lambda *_: loop.quit())
+    print("ready", flush=True)
+    loop.run()
+
+
+if __name__ == "__main__":
+    Gst.init(None)
+    check()
+    if sys.argv[1:]:
+        serve(*sys.argv[1:3])
