@@ -84,6 +84,10 @@ class VisionLanguageModel(Protocol):
         """
         ...
 
+    def wait(self) -> None:
+        """Until everything asked of the device is done."""
+        ...
+
     def rotate_keys(self, keys: Tensor, by: int) -> Tensor:
         """Cached keys [..., tokens, head_dim] as they would be `by` positions later."""
         ...

@@ -128,6 +128,11 @@ class Qwen3VL:
         logits: Tensor = self.network.lm_head(hidden[0, read.to(device)])
         return logits.float()
 
+    def wait(self) -> None:
+        """Until everything asked of the device is done."""
+        if self.kv.device.type == "cuda":
+            torch.cuda.synchronize(self.kv.device)
+
     def rotate_keys(self, keys: Tensor, by: int) -> Tensor:
         """Cached keys [..., tokens, head_dim] as they would be `by` positions later.
 

@@ -1,0 +1,130 @@
+"""Typed answers, read from the logits of one forward pass over all questions and options."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import permutations
+
+import torch
+from torch import Tensor
+
+from codecsight.answers.errors import QuestionError
+from codecsight.answers.question import Question, QuestionKind
+from codecsight.answers.tree import TokenTree
+from codecsight.models.base import VisionLanguageModel
+
+Spelling = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A typed value and its probability among the options."""
+
+    value: bool | int | str
+    probability: float
+
+
+@dataclass(slots=True)
+class Ballot:
+    """Questions as roots of a tree, the spellings of their options as branches, and what to read:
+    `reads` holds (token of the tree, next token's id, spelling) and `options[question][option]`
+    lists the option's spellings by number.
+    """
+
+    questions: Sequence[Question]
+    tree: TokenTree = field(default_factory=TokenTree)
+    reads: list[tuple[int, int, int]] = field(default_factory=list)
+    options: list[list[list[int]]] = field(default_factory=list)
+    spellings: int = 0
+
+    @property
+    def rows(self) -> list[int]:
+        """The tokens of the tree after which logits are needed."""
+        return sorted({after for after, _, _ in self.reads})
+
+    def add(self, asked: Sequence[int], options: list[list[Spelling]]) -> None:
+        """Grow a question and, after it, each spelling of each option."""
+        root = self.tree.grow(asked)
+        self.options.append(
+            [[self._add_spelling(root, spelling) for spelling in option] for option in options]
+        )
+
+    def _add_spelling(self, root: int, spelling: Spelling) -> int:
+        """The last token is only ever predicted, so that it is left out of the tree."""
+        number, after = self.spellings, root
+        for token in spelling[:-1]:
+            self.reads.append((after, token, number))
+            after = self.tree.grow([token], after)
+        self.reads.append((after, spelling[-1], number))
+        self.spellings += 1
+        return number
+
+
+def ballot_of(questions: Sequence[Question], model: VisionLanguageModel) -> Ballot:
+    """Lay out questions that have options. Raises QuestionError for options that the model's
+    tokenizer cannot spell or tell apart.
+    """
+    ballot = Ballot(questions)
+    for question in questions:
+        asked = model.layout.question(question.text).ids.tolist()
+        ballot.add(asked, spell_options(question, model))
+    return ballot
+
+
+def spell_options(question: Question, model: VisionLanguageModel) -> list[list[Spelling]]:
+    """Per option its token sequences. Where one option is the beginning of another ("1", "10"),
+    the end of the answer is spelled too, so that the two exclude each other.
+    """
+    options = [_spell(question, option, model) for option in question.options]
+    everyone = [spelling for spellings in options for spelling in spellings]
+    if len(set(everyone)) < len(everyone):
+        raise QuestionError(
+            f"the question {question.text!r} has options that {model.name} cannot tell apart: "
+            f"{', '.join(question.options)}"
+        )
+    if any(longer[: len(shorter)] == shorter for shorter, longer in permutations(everyone, 2)):
+        return [[(*spelling, model.end) for spelling in spellings] for spellings in options]
+    return options
+
+
+def _spell(question: Question, option: str, model: VisionLanguageModel) -> list[Spelling]:
+    cased = [option, option.capitalize()] if question.kind is QuestionKind.YES_NO else [option]
+    known = [
+        tuple(ids)
+        for ids in (model.layout.encode(text, split_special_tokens=True) for text in cased)
+        if ids and model.unknown not in ids
+    ]
+    if not known:
+        raise QuestionError(
+            f"{model.name} has no words for {option!r}, an option of {question.text!r}"
+        )
+    return list(dict.fromkeys(known))
+
+
+def score(ballot: Ballot, logits: Tensor) -> list[Scored]:
+    """The best option of each question. `logits` is [len(ballot.rows), vocab]; an option's
+    score is the summed log-probability of its tokens, all its spellings together, and
+    probabilities are normalised over the options.
+    """
+    chances = torch.log_softmax(logits.double().cpu(), dim=-1)
+    row = {after: index for index, after in enumerate(ballot.rows)}
+    totals = [0.0] * ballot.spellings
+    for after, token, spelling in ballot.reads:
+        totals[spelling] += float(chances[row[after], token])
+    likely = torch.tensor(totals)
+    return [
+        _best(question, [float(likely[ids].logsumexp(0)) for ids in options])
+        for question, options in zip(ballot.questions, ballot.options, strict=True)
+    ]
+
+
+def _best(question: Question, scores: list[float]) -> Scored:
+    best = max(range(len(scores)), key=scores.__getitem__)
+    probability = 1 / sum(math.exp(other - scores[best]) for other in scores)
+    match question.kind:
+        case QuestionKind.YES_NO:
+            return Scored(question.options[best] == "yes", probability)
+        case QuestionKind.COUNT:
+            return Scored(int(question.options[best]), probability)
+        case _:
+            return Scored(question.options[best], probability)

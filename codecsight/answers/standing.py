@@ -1,0 +1,51 @@
+"""Questions that are asked again each time a stream's window has moved."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from codecsight.answers.answer import Answer
+from codecsight.answers.question import Question
+
+
+class Step(Protocol):
+    """What happened to a stream's window."""
+
+    @property
+    def stream(self) -> str:
+        """Whose window."""
+        ...
+
+    @property
+    def moved(self) -> bool:
+        """Whether a stride is complete."""
+        ...
+
+
+class Engine(Protocol):
+    """Where questions are asked."""
+
+    def ask_all(self, stream: str, questions: Sequence[Question]) -> list[Answer]:
+        """Ask several questions of one stream."""
+        ...
+
+
+class StandingQuestions:
+    """The standing questions of each stream."""
+
+    def __init__(self) -> None:
+        self._questions: dict[str, tuple[Question, ...]] = {}
+
+    def set(self, stream: str, questions: Sequence[Question]) -> None:
+        """Replace a stream's questions; none at all removes them."""
+        self._questions[stream] = tuple(questions)
+        if not questions:
+            del self._questions[stream]
+
+    def of(self, stream: str) -> tuple[Question, ...]:
+        """What is asked of a stream."""
+        return self._questions.get(stream, ())
+
+    def answer(self, engine: Engine, step: Step) -> list[Answer]:
+        """Ask what is due after `step`: everything when the window has moved, else nothing."""
+        questions = self.of(step.stream)
+        return engine.ask_all(step.stream, questions) if step.moved and questions else []

@@ -1,0 +1,51 @@
+"""Several continuations of one sequence, in one forward pass."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from codecsight.models.prompt import Tokens
+
+
+class TokenTree:
+    """Runs of tokens that grow from one another: each token sees its ancestors and itself, and
+    stands one position after its parent.
+    """
+
+    def __init__(self) -> None:
+        self._ids: list[int] = []
+        self._depths: list[int] = []
+        self._parents: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def grow(self, ids: Sequence[int], after: int | None = None) -> int:
+        """Add a run after the token with index `after` (None: at the root); returns the index of
+        its last token.
+        """
+        parent = -1 if after is None else after
+        for token in ids:
+            self._ids.append(token)
+            self._depths.append(self._depths[parent] + 1 if parent >= 0 else 0)
+            self._parents.append(parent)
+            parent = len(self._ids) - 1
+        return parent
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tree as text that starts at position 0."""
+        run = Tokens.text(self._ids)
+        return replace(run, positions=torch.tensor(self._depths).expand(3, -1))
+
+    @property
+    def mask(self) -> Tensor:
+        """Who sees whom within the tree: bool [tokens, tokens]."""
+        mask = np.eye(len(self), dtype=np.bool_)
+        for index, parent in enumerate(self._parents):
+            if parent >= 0:
+                mask[index] |= mask[parent]
+        return torch.from_numpy(mask)

@@ -1,0 +1,22 @@
+"""What the engine refuses, and why."""
+
+from codecsight.errors import CodecSightError
+
+
+class EngineError(CodecSightError):
+    """A call the engine cannot serve; no session was harmed."""
+
+
+class SlotRefused(EngineError):  # noqa: N818 - it is no fault, but an answer
+    """A slot that does not fit its stream; the window is as it was before."""
+
+
+class AdmissionRefused(EngineError):  # noqa: N818
+    """No room for one more stream: it would need `needed` KV blocks where `free` are left."""
+
+    def __init__(self, stream: str, needed: int, free: int) -> None:
+        super().__init__(
+            f"stream {stream!r} needs {needed} KV blocks and {free} are free; close a stream, "
+            "shorten the window, ask for fewer cells, or raise kv_blocks"
+        )
+        self.needed, self.free = needed, free
