@@ -117,7 +117,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--spool", required=True, type=Path, help="the folder segments are recorded into")
     add("--feed", required=True, type=Path, help="the socket to serve the feed at")
     add("--segment", type=_positive, default=30.0, metavar="S", help="seconds of a segment (30)")
-    add("--spool-limit", type=int, metavar="BYTES", help="delete the oldest recordings above this")
+    add("--spool-limit", type=int, metavar="BYTES", help="delete the oldest recordings above this size")
     add("--transport", choices=["tcp", "udp"], default="tcp", help="of RTSP (tcp)")
     add("--paced", action="store_true", help="give a file in real time")
     add("--loop", action="store_true", help="begin a file anew at its end")

@@ -61,8 +61,8 @@ class Recorder:
     the connection ends. GOPs may be minutes long (smart codecs): only one that makes a segment
     longer than `cap_s` seconds or `cap_bytes` bytes is cut inside, and the next segment goes on
     with it. When the disk refuses, what is written stays, recording pauses, the packets are
-    counted as lost, and it is tried again every `retry_s` seconds. Over `limit_bytes`, the oldest
-    segments are deleted.
+    counted as lost, and it is tried again every `retry_s` seconds. Whenever a segment is finished
+    and the folder holds more than `limit_bytes`, the oldest segments are deleted.
 
     Raises ArchiveError at the start if the folder cannot be used or another process records there.
     """
@@ -128,9 +128,10 @@ class Recorder:
             self._pause(error)
 
     def _is_full(self, segment: SegmentFile, packet: Packet) -> bool:
-        if packet.keyframe and segment.seconds >= self._segment_s:
+        seconds = segment.seconds(packet)
+        if packet.keyframe and seconds >= self._segment_s:
             return True
-        return segment.seconds >= self._cap_s or segment.size >= self._cap_bytes
+        return seconds >= self._cap_s or segment.size >= self._cap_bytes
 
     def _begin_segment(self, packet: Packet) -> None:
         if self._info is None or not (packet.keyframe or self._inside_gop):
@@ -140,7 +141,6 @@ class Recorder:
             self.stats.lost += 1
             return
         try:
-            self._make_room()
             path = self._spool.part(packet.captured)
             self._segment = SegmentFile(path, self._info, packet, self._spool.stream)
         except (OSError, ValueError, RecordingError, av.FFmpegError) as error:
@@ -210,6 +210,7 @@ class Recorder:
         waiting, self._waiting = self._waiting, []
         for path in waiting:
             self._recover(path)
+        self._make_room()
 
     def _recover(self, path: Path) -> None:
         if not path.exists():

@@ -45,14 +45,14 @@ class SegmentFile:
         """Bytes on disk."""
         return self._sink.size
 
-    @property
-    def seconds(self) -> float:
-        """Stream time from the first packet to the newest."""
-        return self._place.seconds
+    def seconds(self, packet: Packet) -> float:
+        """Stream time from the first packet to `packet`, which may yet have to be written."""
+        return self._place.seconds(packet)
 
     def write(self, packet: Packet) -> None:
         """Add a packet. After an error only `close` is allowed."""
-        muxed = av.Packet(packet.data)
+        muxed = av.Packet(len(packet.data))  # with the padding FFmpeg's readers need
+        muxed.update(packet.data)
         muxed.stream = self._stream
         muxed.time_base = packet.time_base
         muxed.pts, muxed.dts = self._place(packet)
@@ -129,7 +129,6 @@ class _Timeline:
         self._base: int | None = None
         self._last = 0
         self._decode = 0
-        self.seconds = 0.0
 
     def __call__(self, packet: Packet) -> tuple[int, int]:
         """Ticks of the packet's time base for its pts and dts, neither negative, pts >= dts,
@@ -145,8 +144,14 @@ class _Timeline:
             if packet.dts is not None:
                 self._decode = max(self._decode, min(packet.dts - self._base, shown))
         self._last = max(shown, self._decode)
-        self.seconds = max(self.seconds, float(self._last * packet.time_base))
         return self._last, self._decode
+
+    def seconds(self, packet: Packet) -> float:
+        """Seconds from the start to `packet`, which need not have been placed."""
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None or self._base is None:
+            return packet.captured - self._start
+        return float((stamp - self._base) * packet.time_base)
 
     def _elapsed(self, packet: Packet) -> int:
         return max(0, round((packet.captured - self._start) / packet.time_base))

@@ -1,0 +1,136 @@
+"""The process that owns a camera, run as it is run in earnest."""
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from codecsight.archive.spool import finished_segments
+from codecsight.video.feed import FeedClient
+from codecsight.video.feed_wire import CaptureStatus
+from codecsight.video.packet import Packet, StreamInfo
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def feed() -> Iterator[Path]:
+    """A socket's place; pytest's own folders can be too long for one."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "cam1.sock"
+
+
+@pytest.fixture
+def start(tmp_path: Path, feed: Path) -> Iterator[Start]:
+    """Starts a capture process; none is left when the test is over."""
+    children: list[subprocess.Popen[str]] = []
+
+    def begin(source: str, *options: str) -> "subprocess.Popen[str]":
+        child = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "codecsight.video.capture", "--stream", "cam1"),
+                *("--source", source, "--spool", str(tmp_path), "--feed", str(feed), *options),
+            ],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        children.append(child)
+        return child
+
+    yield begin
+    for child in children:
+        child.kill()
+        child.wait()
+
+
+def test_a_file_is_recorded_to_its_end(clips: Path, tmp_path: Path, start: Start) -> None:
+    child = start(str(clips / "bottles.mp4"), "--segment", "10")
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 0
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert {line["stream"] for line in lines} == {"cam1"}
+    assert lines[-1]["event"] == "ended"
+    rows = [row for _, row in finished_segments(tmp_path / "cam1")]
+    assert rows[-1].end - rows[0].start == pytest.approx(39.9, abs=0.3)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(
+    clips: Path, tmp_path: Path, feed: Path, start: Start, number: signal.Signals
+) -> None:
+    child = start(str(clips / "one_by_one.mp4"), "--paced", "--loop")
+    items = FeedClient(feed).items()
+    assert isinstance(
+        next(item for item in items if not isinstance(item, CaptureStatus)), StreamInfo
+    )
+    first = next(item for item in items if isinstance(item, Packet))
+    assert first.keyframe
+    child.send_signal(number)
+    rest = list(items)
+    assert child.wait(20) == 0
+    assert isinstance(rest[-1], CaptureStatus)
+    assert rest[-1].state == "ended"
+    assert rest[-1].recorder["segments"] == 1
+    assert not feed.exists()
+    [(path, _)] = finished_segments(tmp_path / "cam1")
+    assert path.exists()
+    assert list((tmp_path / "cam1").glob("*.part")) == []
+
+
+def test_a_reader_that_dies_is_none_of_its_concern(clips: Path, feed: Path, start: Start) -> None:
+    child = start(str(clips / "bottles.mp4"), "--paced", "--loop")
+    first = FeedClient(feed)
+    next(first.items())
+    first._socket.close()
+    status = next(item for item in FeedClient(feed).items() if isinstance(item, CaptureStatus))
+    assert status.state == "live"
+    assert child.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "says"),
+    [
+        ("/nowhere/cam.mp4", (), "/nowhere/cam.mp4"),
+        (__file__, (), "test_capture.py"),
+        ("CLIP", ("--stream", "a/b"), "no stream name"),
+        ("CLIP", ("--feed", "x" * 120), "at most 107 bytes"),
+        ("CLIP", ("--segment", "-1"), "must be above 0"),
+    ],
+)
+def test_what_cannot_begin_says_why_and_exits_with_2(
+    clips: Path, start: Start, source: str, options: tuple[str, ...], says: str
+) -> None:
+    child = start(source.replace("CLIP", str(clips / "bottles.mp4")), *options)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 2
+    assert says in err
+
+
+def test_a_camera_that_is_away_is_reported_and_waited_for(feed: Path, start: Start) -> None:
+    child = start("rtsp://127.0.0.1:9/nothing")
+    items = FeedClient(feed).items()
+    status = next(
+        item for item in items if isinstance(item, CaptureStatus) and item.state == "down"
+    )
+    assert "refused" in status.detail.lower()
+    child.terminate()
+    began = time.monotonic()
+    assert child.wait(20) == 0
+    assert time.monotonic() - began < 10
+
+
+def test_it_loads_no_model_no_ray_and_no_grpc() -> None:
+    script = (
+        "import sys, codecsight.video.capture; "
+        "print(*{'torch', 'ray', 'grpc', 'transformers', 'minio'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""

@@ -1,0 +1,383 @@
+"""What the recorder promises: every packet, as it came, in segments that can be read."""
+
+import dataclasses
+import hashlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.video.codeccontext import VideoCodecContext
+
+from codecsight.archive.errors import ArchiveError
+from codecsight.archive.segment import Segment
+from codecsight.archive.spool import finished_segments, remove
+from codecsight.video.encoder import CameraEncoder, EncoderProfile
+from codecsight.video.packet import Packet, StreamInfo
+from codecsight.video.recorder import KEYLESS_S, Recorder
+from codecsight.video.source import open_source
+
+Items = list[StreamInfo | Packet]
+START = 1_795_424_400.0
+
+
+def camera(seconds: float, gop: int = 10, **profile: object) -> Items:
+    """Ten frames a second of a moving square, from START."""
+    encoder = CameraEncoder(96, 64, 10.0, EncoderProfile(gop=gop, **profile))  # type: ignore[arg-type]
+    packets: list[Packet] = []
+    for index in range(round(seconds * 10)):
+        picture = np.full((64, 96, 3), 90, np.uint8)
+        picture[10:30, index % 70 : index % 70 + 20] = 220
+        packets += encoder.encode(picture, index / 10, START + index / 10)
+    return [encoder.info, *packets, *encoder.flush()]
+
+
+def only_packets(items: Items) -> list[Packet]:
+    return [item for item in items if isinstance(item, Packet)]
+
+
+def record(spool: Path, items: Items, segment_s: float = 2.0, **options: object) -> Recorder:
+    recorder = Recorder(spool, "cam1", segment_s, **options)  # type: ignore[arg-type]
+    for item in items:
+        recorder.write(item)
+    recorder.close()
+    return recorder
+
+
+def recorded(spool: Path) -> list[tuple[Path, Segment]]:
+    return list(finished_segments(spool / "cam1"))
+
+
+def frames(path: Path) -> list[str]:
+    """A hash of every picture in a file, in the order shown."""
+    with av.open(str(path)) as container:
+        return [digest(picture) for picture in container.decode(video=0)]
+
+
+def all_frames(paths: Iterable[Path]) -> list[str]:
+    """As `frames`, of segments decoded one after the other."""
+    return [frame for path in paths for frame in frames(path)]
+
+
+def joined_frames(paths: list[Path]) -> list[str]:
+    """As `frames`, by one decoder that sees the segments as one stream: with open GOPs the first
+    pictures of a segment need the one before.
+    """
+    decoder: VideoCodecContext | None = None
+    pictures: list[av.VideoFrame] = []
+    for path in paths:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            if decoder is None:
+                decoder = VideoCodecContext.create(stream.codec_context.name, "r")
+                decoder.extradata = stream.codec_context.extradata
+            for packet in container.demux(stream):
+                pictures += decoder.decode(packet) if packet.size else []
+    pictures += decoder.decode(None) if decoder else []
+    return [digest(picture) for picture in pictures]
+
+
+def digest(picture: av.VideoFrame) -> str:
+    return hashlib.sha256(bytes(picture.planes[0])).hexdigest()
+
+
+def decoded(items: Items) -> list[str]:
+    """A hash of every picture that a decoder makes of the items."""
+    info = next(item for item in items if isinstance(item, StreamInfo))
+    decoder = VideoCodecContext.create(info.codec, "r")
+    decoder.extradata = info.extradata or None
+    pictures: list[av.VideoFrame] = []
+    for packet in only_packets(items):
+        raw = av.Packet(len(packet.data))
+        raw.update(packet.data)
+        pictures += decoder.decode(raw)
+    pictures += decoder.decode(None)
+    return [digest(picture) for picture in pictures]
+
+
+@pytest.mark.parametrize("name", ["bottles.mp4", "one_by_one.mp4", "vtest.avi"])
+def test_real_footage_comes_back_frame_for_frame(clips: Path, tmp_path: Path, name: str) -> None:
+    source = open_source(str(clips / name))
+    recorder = Recorder(tmp_path, "cam1", 10.0)
+    for item in source.items():
+        recorder.write(item)
+    recorder.close()
+    paths = [path for path, _ in recorded(tmp_path)]
+    assert len(paths) >= 3
+    assert all_frames(paths) == frames(clips / name)
+    assert recorder.stats.lost == recorder.stats.before_keyframe == 0
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [{"b_frames": 2}, {"codec": "hevc"}, {"codec": "mpeg4"}, {"codec": "mjpeg"}],
+    ids=lambda profile: str(*profile.values()),
+)
+def test_every_codec_of_a_camera_can_be_recorded(
+    tmp_path: Path, profile: dict[str, object]
+) -> None:
+    items = camera(5, **profile)
+    record(tmp_path, items)
+    paths = [path for path, _ in recorded(tmp_path)]
+    assert len(paths) >= 2
+    assert joined_frames(paths) == decoded(items)
+
+
+def test_parameter_sets_may_come_in_the_stream_alone(tmp_path: Path) -> None:
+    info, *packets = camera(4, gop=10)
+    assert isinstance(info, StreamInfo)
+    bare = [dataclasses.replace(info, extradata=b""), *packets]
+    first = only_packets(packets)[0]
+    bare[1] = dataclasses.replace(first, data=info.extradata + first.data)
+    record(tmp_path, bare, segment_s=60)
+    assert all_frames(path for path, _ in recorded(tmp_path)) == decoded([info, *packets])
+
+
+def test_a_segment_begins_at_a_key_frame_and_says_where_and_when(tmp_path: Path) -> None:
+    record(tmp_path, camera(7, gop=10), segment_s=2.0)
+    rows = [row for _, row in recorded(tmp_path)]
+    assert [row.start - START for row in rows] == pytest.approx([0, 2, 4, 6], abs=1e-4)
+    assert [row.end - START for row in rows] == pytest.approx([2, 4, 6, 7], abs=1e-4)
+    assert rows[0].gops == pytest.approx((0.0, 1.0), abs=1e-4)
+    for path, row in recorded(tmp_path):
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == row.sha256
+        assert path.stat().st_size == row.bytes
+        assert row.key.endswith(path.name)
+
+
+def test_packets_before_the_first_key_frame_are_counted(tmp_path: Path) -> None:
+    info, *packets = camera(3, gop=10)
+    recorder = record(tmp_path, [info, *packets[4:]])
+    assert recorder.stats.before_keyframe == 6
+    assert recorder.stats.packets == 20
+    assert recorder.stats.trouble == ""
+
+
+def test_a_camera_that_never_sends_a_key_frame_is_reported(tmp_path: Path) -> None:
+    info, *packets = camera(KEYLESS_S + 2, gop=1000)
+    recorder = record(tmp_path, [info, *packets[1:]])
+    assert "key-frame interval" in recorder.stats.trouble
+    assert recorded(tmp_path) == []
+
+
+def test_a_gop_longer_than_a_segment_stays_whole(tmp_path: Path) -> None:
+    items = camera(12, gop=60)
+    record(tmp_path, items, segment_s=1.0)
+    assert [len(row.gops) for _, row in recorded(tmp_path)] == [1, 1]
+
+
+def test_a_gop_beyond_the_cap_goes_on_in_the_next_segment(tmp_path: Path) -> None:
+    items = camera(9, gop=1000)
+    recorder = record(tmp_path, items, segment_s=1.0, cap_s=3.0)
+    rows = [row for _, row in recorded(tmp_path)]
+    assert recorder.stats.headless == len(rows) - 1 == 2
+    assert [len(row.gops) for row in rows] == [1, 0, 0]
+    assert recorder.stats.packets == len(only_packets(items))
+
+
+def test_a_new_connection_begins_a_new_segment(tmp_path: Path) -> None:
+    first, second = camera(2), camera(2, codec="hevc")
+    record(tmp_path, [*first, *second], segment_s=60)
+    paths = [path for path, _ in recorded(tmp_path)]
+    assert len(paths) == 2
+    assert sorted(all_frames(paths)) == sorted([*decoded(first), *decoded(second)])
+
+
+def test_first_packets_without_time_stamps_stand_at_their_wall_clock(tmp_path: Path) -> None:
+    info, *packets = camera(2)
+    untimed = [dataclasses.replace(packet, pts=None, dts=None) for packet in packets[:3]]
+    record(tmp_path, [info, *untimed, *packets[3:]], segment_s=60)
+    [(path, _)] = recorded(tmp_path)
+    with av.open(str(path)) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert times == pytest.approx([index / 10 for index in range(20)], abs=0.002)
+
+
+def test_b_frames_whose_dts_is_missing_keep_their_times(tmp_path: Path) -> None:
+    info, *packets = camera(2, b_frames=2)
+    shown = [dataclasses.replace(packet, dts=None) for packet in packets]
+    record(tmp_path, [info, *shown], segment_s=60)
+    [(path, _)] = recorded(tmp_path)
+    with av.open(str(path)) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert times == pytest.approx([index / 10 for index in range(20)], abs=0.002)
+
+
+def test_packets_without_data_are_left_out(tmp_path: Path) -> None:
+    info, *packets = camera(2)
+    hole = dataclasses.replace(packets[3], data=b"")
+    recorder = record(tmp_path, [info, *packets[:3], hole, *packets[3:]])
+    assert recorder.stats.empty == 1
+    assert recorder.stats.packets == 20
+
+
+def test_a_codec_nobody_can_store_is_reported_and_costs_nothing_else(tmp_path: Path) -> None:
+    info, *packets = camera(1)
+    strange = dataclasses.replace(info, codec="h264_of_tomorrow")
+    recorder = record(tmp_path, [strange, *packets])
+    assert "h264_of_tomorrow" in recorder.stats.trouble
+    assert recorder.stats.lost == 10
+    assert list((tmp_path / "cam1").glob("*.part")) == []
+
+
+def test_a_bad_stream_name_and_a_folder_in_use_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="no stream name"):
+        Recorder(tmp_path, "../cam", 2.0)
+    recorder = Recorder(tmp_path, "cam1", 2.0)
+    with pytest.raises(ArchiveError, match="another process records"):
+        Recorder(tmp_path, "cam1", 2.0)
+    recorder.close()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArchiveError, match="cannot record into"):
+        Recorder(tmp_path / "file", "cam1", 2.0)
+
+
+def test_over_the_limit_the_oldest_segment_goes_first_and_is_counted(tmp_path: Path) -> None:
+    items = camera(20, gop=10)
+    record(tmp_path / "all", items, segment_s=2.0)
+    sizes = [row.bytes for _, row in recorded(tmp_path / "all")]
+    recorder = record(tmp_path / "some", items, segment_s=2.0, limit_bytes=sum(sizes) // 2)
+    kept = [row for _, row in recorded(tmp_path / "some")]
+    assert 2 <= len(kept) < len(sizes)
+    assert recorder.stats.discarded == len(sizes) - len(kept)
+    assert recorder.stats.discarded_bytes > 0
+    assert kept[-1].end - START == pytest.approx(20, abs=1e-3)
+
+
+@contextmanager
+def small_disk(path: Path, size: str) -> Iterator[Path]:
+    path.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small tmpfs needs root")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
+
+
+def test_a_full_disk_pauses_recording_and_loses_nothing_written(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "64k") as disk:
+        recorder = Recorder(disk, "cam1", 2.0, retry_s=0.0)
+        for item in camera(60, crf=1.0):
+            recorder.write(item)
+        assert "paused" in recorder.stats.trouble
+        assert "No space left" in recorder.stats.trouble
+        assert recorder.stats.lost > 0
+        oldest = recorded(disk)[:-1]
+        for path, _ in oldest:
+            remove(path)
+        for item in camera(5):
+            recorder.write(item)
+        recorder.close()
+        assert recorder.stats.trouble == ""
+        assert recorder.stats.segments >= len(oldest) + 3
+        assert list((disk / "cam1").glob("*.part")) == []
+        for path, row in recorded(disk):
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == row.sha256
+            assert len(frames(path)) > 0
+
+
+def test_a_file_size_quota_is_met_like_a_full_disk(tmp_path: Path) -> None:
+    items = camera(10, crf=1.0)
+    record(tmp_path / "whole", items, segment_s=60)
+    [(_, whole)] = recorded(tmp_path / "whole")
+    quota = whole.bytes // 2
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (quota, hard))
+    try:
+        recorder = record(tmp_path / "cut", items, segment_s=60, retry_s=0.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    kept = all_frames(path for path, _ in recorded(tmp_path / "cut"))
+    assert kept
+    assert set(kept) <= set(decoded(items))
+    assert recorder.stats.lost + recorder.stats.packets >= 100
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from codecsight.video.recorder import Recorder
+from codecsight.video.source import SourceOptions, open_source
+recorder = Recorder(Path(sys.argv[1]), "cam1", 60.0)
+for count, item in enumerate(open_source(sys.argv[2]).items()):
+    recorder.write(item)
+    if count == 200:
+        print("ready", flush=True)
+        time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_was_recording_is_recovered(clips: Path, tmp_path: Path) -> None:
+    clip = clips / "one_by_one.mp4"
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path), str(clip)], stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"ready\n"
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert len(list((tmp_path / "cam1").glob("*.part"))) == 1
+    recorder = Recorder(tmp_path, "cam1", 60.0)
+    recorder.close()
+    [(path, row)] = recorded(tmp_path)
+    assert recorder.stats.recovered == 1
+    assert recorder.stats.segments == 1
+    assert list((tmp_path / "cam1").glob("*.part")) == []
+    assert 195 <= len(frames(path)) <= 200
+    assert frames(path) == frames(clip)[: len(frames(path))]
+    assert row.end - row.start == pytest.approx(20, abs=0.5)
+    assert abs(row.start - time.time()) < 60
+
+
+def test_a_left_over_that_is_no_video_is_set_aside(tmp_path: Path) -> None:
+    folder = tmp_path / "cam1"
+    folder.mkdir()
+    (folder / "20261123T090000.000Z.mkv.part").write_bytes(os.urandom(9000))
+    (folder / "20261123T090001.000Z.mkv.part").write_bytes(b"")
+    recorder = Recorder(tmp_path, "cam1", 60.0)
+    recorder.close()
+    assert recorder.stats.unreadable == 2
+    assert [path.name for path in folder.glob("*Z.*")] == [
+        "20261123T090000.000Z.mkv.part.unreadable"
+    ]
+
+
+def test_a_segment_whose_row_was_lost_gets_it_again(tmp_path: Path) -> None:
+    record(tmp_path, camera(2, gop=10), segment_s=60)
+    [(path, row)] = recorded(tmp_path)
+    path.with_suffix(".json").unlink()
+    Recorder(tmp_path, "cam1", 60.0).close()
+    [(again, found)] = recorded(tmp_path)
+    assert again == path
+    assert (found.sha256, found.bytes, found.key) == (row.sha256, row.bytes, row.key)
+    assert found.gops == pytest.approx(row.gops, abs=0.01)
+
+
+def test_time_base_of_a_packet_is_its_own(tmp_path: Path) -> None:
+    info, *packets = camera(2)
+    slow = Fraction(1, 1000)
+    items = [
+        dataclasses.replace(
+            packet, pts=round(packet.time * 1000), dts=None, duration=100, time_base=slow
+        )
+        for packet in only_packets(packets)
+        if packet.time is not None
+    ]
+    record(tmp_path, [info, *items], segment_s=60)
+    [(_, row)] = recorded(tmp_path)
+    assert row.end - row.start == pytest.approx(2.0, abs=0.01)
