@@ -45,8 +45,12 @@ class Scene:
     aspect: float = 4 / 3
 
     @staticmethod
-    def random(seed: int, family: str = "yard", aspect: float = 4 / 3) -> "Scene":
-        """A place of that family with its own residents and traffic, settled by the seed."""
+    def random(
+        seed: int, family: str = "yard", aspect: float = 4 / 3, noise: float | None = None
+    ) -> "Scene":
+        """A place of that family with its own residents and traffic, settled by the seed; `noise`
+        replaces the one it would have.
+        """
         place = family_of(family)
         rng = np.random.default_rng([seed, *family.encode()])
         light = Light(
@@ -55,7 +59,8 @@ class Scene:
             period=rng.uniform(20, 120),
             slope=rng.uniform(-0.2, 0.2),
         )
-        backdrop, noise = place.layout(rng), rng.uniform(*place.noise)
+        backdrop, usual = place.layout(rng), rng.uniform(*place.noise)
+        noise = usual if noise is None else noise
         residents = (_resident(rng, place.floor),) if rng.random() < 0.2 else ()
         traffic = rng.uniform(1.2, 3.6)
         return Scene(family, seed, backdrop, light, noise, residents, traffic, aspect)

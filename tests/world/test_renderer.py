@@ -1,0 +1,87 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from codecsight.world import FAMILIES, Actor, Kind, Renderer, Scene, Waypoint, truth
+from codecsight.world.scene import Light
+
+
+def crossing(kind: Kind, identity: int = 1, colour: str = "red", height: float = 0.3) -> Actor:
+    """Somebody who goes from left to right through the picture in ten seconds."""
+    path = (Waypoint(0, -0.2, 0.8), Waypoint(10, 1.2, 0.8))
+    return Actor(identity, kind, colour, height, path)
+
+
+def stage(*actors: Actor, **changes: object) -> Scene:
+    """A place where nobody is but `actors`."""
+    return replace(Scene.random(1, "street"), actors=actors, traffic=0.0, **changes)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("size", [(128, 96), (144, 80), (640, 480)])
+def test_what_an_actor_changes_lies_in_its_box_and_fills_it(
+    kind: Kind, size: tuple[int, int]
+) -> None:
+    width, height = size
+    aspect = width / height
+    full = Renderer(stage(crossing(kind), aspect=aspect), width, height)
+    empty = Renderer(stage(aspect=aspect), width, height)
+    for t in (1.5, 3.0, 5.2, 7.9):
+        changed = (full.clean(t) != empty.clean(t)).any(axis=2)
+        (seen,) = truth(full.scene, t).actors
+        rows, cols = np.nonzero(changed)
+        box = seen.box
+        assert cols.min() + 0.5 >= max(0, box.left) * width
+        assert cols.max() + 0.5 <= min(1, box.right) * width
+        assert rows.min() + 0.5 >= box.top * height
+        assert rows.max() + 0.5 <= box.bottom * height
+        assert changed.any(axis=0).sum() >= 0.6 * (cols.max() + 1 - cols.min())
+        if box.left > 0 and box.right < 1:
+            assert cols.max() + 1 - cols.min() >= 0.7 * (box.right - box.left) * width - 2
+            assert rows.max() + 1 - rows.min() >= 0.9 * (box.bottom - box.top) * height - 2
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_moment_of_a_scene_always_looks_the_same(family: str) -> None:
+    first = Renderer(Scene.random(7, family), 128, 96)
+    second = Renderer(Scene.random(7, family), 128, 96)
+    second.frame(3.0)
+    np.testing.assert_array_equal(first.frame(1234.5), second.frame(1234.5))
+
+
+def test_seeds_and_families_look_different() -> None:
+    pictures = {
+        Renderer(Scene.random(seed, family), 64, 48).clean(0.0).tobytes()
+        for seed in range(3)
+        for family in FAMILIES
+    }
+    assert len(pictures) == 3 * len(FAMILIES)
+
+
+def test_noise_differs_from_frame_to_frame_and_has_the_scenes_strength() -> None:
+    renderer = Renderer(stage(noise=4.0), 160, 120)
+    frames = [renderer.frame(t).astype(float) for t in (0.0, 0.1, 0.2, 0.3)]
+    assert np.std(frames[0] - frames[1]) == pytest.approx(4 * 2**0.5, rel=0.1)
+    still = Renderer(stage(noise=0.0, light=Light()), 160, 120)
+    np.testing.assert_array_equal(still.frame(0.0), still.frame(0.1))
+
+
+def test_nearer_actors_hide_farther_ones() -> None:
+    near = replace(crossing(Kind.VEHICLE, 1, "blue", 0.4), path=(Waypoint(0, 0.5, 0.9),) * 2)
+    far = replace(crossing(Kind.PERSON, 2, "red", 0.2), path=(Waypoint(0, 0.5, 0.85),) * 2)
+    near, far = (
+        replace(actor, path=(actor.path[0], replace(actor.path[1], time=9.0)))
+        for actor in (near, far)
+    )
+    both, alone = stage(near, far), stage(far)
+    assert truth(both, 1.0).visible(2) < 0.2
+    assert truth(both, 1.0).visible(1) == 1.0
+    assert truth(alone, 1.0).visible(2) == 1.0
+
+
+def test_the_light_drifts_as_the_scene_says() -> None:
+    light = Light(drift=0.2, period=40.0)
+    renderer = Renderer(stage(light=light, noise=0.0), 64, 48)
+    assert renderer.frame(10.0).mean() > 1.1 * renderer.frame(0.0).mean()
+    assert renderer.frame(30.0).mean() < 0.9 * renderer.frame(0.0).mean()
