@@ -45,6 +45,11 @@ class Decoder:
         self._time: float | None = None
         self._captured = 0.0
 
+    @property
+    def profile(self) -> str | None:
+        """The codec's profile ("Main", "High"), known once a picture was decoded."""
+        return self._context.profile
+
     def decode(self, packet: Packet) -> list[Frame]:
         """The frames that this packet completes, in display order: none, one or more."""
         if not packet.data:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from av.error import ExitError, FFmpegError, ProtocolNotFoundError
 
@@ -14,7 +14,13 @@ from codecsight.video.clock import StreamClock
 from codecsight.video.connection import Connection
 from codecsight.video.pace import Stop
 from codecsight.video.packet import Packet, StreamInfo
-from codecsight.video.source import SourceError, SourceOptions, SourceState, SourceStatus
+from codecsight.video.source import (
+    SourceError,
+    SourceOptions,
+    SourceState,
+    SourceStatus,
+    redacted,
+)
 
 BACKLOG = 1024
 
@@ -45,7 +51,9 @@ class LiveSource(SourceStatus):
 
     def items(self) -> Iterator[StreamInfo | Packet]:
         """Give the packets of one connection after the other."""
-        threading.Thread(target=self._read, name=f"source {shown(self._url)}", daemon=True).start()
+        threading.Thread(
+            target=self._read, name=f"source {redacted(self._url)}", daemon=True
+        ).start()
         try:
             while not self._stop:
                 item = self._next()
@@ -99,7 +107,7 @@ class LiveSource(SourceStatus):
                 self._url, self.anomalies, self._av_options(), self._options.timeout_s
             )
         except ProtocolNotFoundError:
-            self._queue.put(SourceError(f"{shown(self._url)}: nothing here opens such a URL"))
+            self._queue.put(SourceError(f"{redacted(self._url)}: nothing here opens such a URL"))
             return None
         except (FFmpegError, SourceError) as error:
             return self._reason(error)
@@ -136,9 +144,3 @@ class LiveSource(SourceStatus):
         if urlsplit(self._url).scheme in ("rtsp", "rtsps"):
             options["rtsp_transport"] = self._options.transport
         return options
-
-
-def shown(url: str) -> str:
-    """The URL without user and password, fit to be shown and logged."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

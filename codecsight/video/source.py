@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol, cast
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from codecsight.errors import CodecSightError
 from codecsight.video.packet import Packet, StreamInfo
@@ -111,3 +111,9 @@ def open_source(url: str, options: SourceOptions | None = None) -> Source:
     from codecsight.video.live_source import LiveSource
 
     return LiveSource(url, options)
+
+
+def redacted(url: str) -> str:
+    """The URL without user and password, fit to be shown and logged."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
