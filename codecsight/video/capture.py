@@ -9,6 +9,7 @@ Exit status: 0 ended as it should, 1 failed, 2 could not begin (bad arguments, s
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -29,6 +30,8 @@ from codecsight.video.source import Source, SourceOptions, SourceState, open_sou
 log = structlog.get_logger()
 
 STATUS_S = 1.0
+SOURCE = "CODECSIGHT_SOURCE"
+"""May hold the source instead of `--source`: a camera's URL can carry its password."""
 
 
 class Capture:
@@ -113,15 +116,27 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--stream", required=True, help="the camera's name")
-    add("--source", required=True, help="file, rtsp:// or other URL, or world://NAME")
+    add(
+        "--source",
+        default=os.environ.get(SOURCE),
+        help=f"file, URL or world://NAME (or in ${SOURCE})",
+    )
     add("--spool", required=True, type=Path, help="the folder segments are recorded into")
     add("--feed", required=True, type=Path, help="the socket to serve the feed at")
     add("--segment", type=_positive, default=30.0, metavar="S", help="seconds of a segment (30)")
-    add("--spool-limit", type=int, metavar="BYTES", help="delete the oldest recordings above this size")
+    add(
+        "--spool-limit",
+        type=int,
+        metavar="BYTES",
+        help="delete the oldest recordings above this size",
+    )
     add("--transport", choices=["tcp", "udp"], default="tcp", help="of RTSP (tcp)")
     add("--paced", action="store_true", help="give a file in real time")
     add("--loop", action="store_true", help="begin a file anew at its end")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if not options.source:
+        parser.error(f"--source is missing, and {SOURCE} is not set")
+    return options
 
 
 def _positive(text: str) -> float:

@@ -1,0 +1,130 @@
+"""`camera:SITE:ID`: reads one camera's feed, tracks what changed, and offers it to the uplink."""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from actors.metrics import CameraMetrics
+from codecsight.camera import Camera
+from codecsight.change.grid import GridSpec
+from codecsight.change.slot import Slot
+from codecsight.config.site import CameraConfig
+from codecsight.patches.chunk import pack
+from codecsight.patches.codec import PatchCodec
+from codecsight.uplink.messages import CameraStats
+from codecsight.video.feed import FeedClient
+from codecsight.video.feed_wire import CaptureStatus, FeedError
+
+log = structlog.get_logger()
+
+REPORT_S = 1.0
+
+
+def stream_name(site: str, camera: str) -> str:
+    """The one name of a stream in archive, cloud and questions. Neither part may hold a dot."""
+    return f"{site}.{camera}"
+
+
+class CameraActor:
+    """One camera's analysis. It can die and come back: recording goes on in a process of its own.
+
+    `uplink` is the handle of the site's UplinkActor. The grid comes from the cloud, so nothing is
+    tracked before the uplink was welcomed once.
+    """
+
+    def __init__(self, site: str, name: str, config: CameraConfig, feed: Path, uplink: Any) -> None:
+        self._stream = stream_name(site, name)
+        self._config = config
+        self._feed = feed
+        self._uplink = uplink
+        self._codec = PatchCodec("jpeg", config.jpeg_quality)
+        self._metrics = CameraMetrics(site, name)
+        self._status = CaptureStatus("connecting")
+        self._camera: Camera | None = None
+        self._uplink_bytes = 0
+        self._reported = CameraStats("connecting", 0, 0.0, 0, 0, 0, 0, 0, 0, 0, 0)
+        self._reported_at = time.monotonic()
+        threading.Thread(target=self._run, name=f"camera {name}", daemon=True).start()
+
+    def stats(self) -> CameraStats:
+        """The numbers last reported."""
+        return self._reported
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._follow(FeedClient(self._feed))
+            except FeedError as error:
+                log.warning("no feed", stream=self._stream, error=str(error))
+            time.sleep(0.5)
+
+    def _follow(self, client: FeedClient) -> None:
+        """Read the feed until it ends, or until a new grid calls for a fresh start: a feed begins
+        with its StreamInfo and a key frame, which a new decoder needs.
+        """
+        camera = self._camera
+        for item in client.items():
+            if isinstance(item, CaptureStatus):
+                self._status = item
+            elif camera is not None:
+                for slot in camera.feed(item):
+                    self._ship(camera, slot)
+            if time.monotonic() - self._reported_at >= REPORT_S:
+                self._report()
+                if camera is None:
+                    self._begin(_get(self._uplink.spec.remote(self._stream)))
+            if self._camera is not camera:
+                client.close()
+                return
+
+    def _begin(self, spec: GridSpec | None) -> None:
+        """Start over for what the cloud's model asks; None as long as it has not said."""
+        if spec is not None:
+            self._camera = Camera(spec, self._config.policy, self._config.anchor_every)
+
+    def _ship(self, camera: Camera, slot: Slot) -> None:
+        chunk = pack(slot, camera.spec, self._stream, self._codec)
+        self._uplink_bytes += chunk.size
+        reply = _get(self._uplink.offer.remote(self._stream, chunk))
+        if reply.spec is not None and reply.spec != camera.spec:
+            self._begin(reply.spec)
+        elif reply.need_anchor:
+            camera.force_anchor()
+
+    def _report(self) -> None:
+        now, before = time.monotonic(), self._reported
+        stats = self._stats(now - self._reported_at)
+        self._reported, self._reported_at = stats, now
+        metrics = self._metrics
+        for name in ("frames", "cells_kept", "cells_total", "uplink_bytes", "anomalies"):
+            grown = getattr(stats, name) - getattr(before, name)
+            if grown > 0:  # numbers start over with a new grid or recording process
+                getattr(metrics, name).inc(grown)
+        self._uplink.report.remote(self._stream, stats)
+
+    def _stats(self, elapsed: float) -> CameraStats:
+        counters = self._camera.counters if self._camera else None
+        frames = counters.frames if counters else 0
+        troubles = sum(self._status.anomalies.values())
+        return CameraStats(
+            state=self._status.state,
+            frames=frames,
+            fps=(frames - self._reported.frames) / elapsed,
+            source_bytes=counters.source_bytes if counters else 0,
+            uplink_bytes=self._uplink_bytes,
+            cells_kept=counters.cells_kept if counters else 0,
+            cells_total=counters.cells_total if counters else 0,
+            slots=counters.slots if counters else 0,
+            dropped=self._status.feed_lost,
+            anomalies=troubles + (sum(counters.anomalies.values()) if counters else 0),
+            segments=self._status.recorder.get("segments", 0),
+        )
+
+
+def _get(reference: Any) -> Any:
+    import ray
+
+    return ray.get(reference)

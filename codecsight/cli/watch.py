@@ -1,0 +1,142 @@
+"""`codecsight watch`: one process, no Ray: from a source or a few to answers."""
+
+import signal
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+from rich.live import Live
+from rich.table import Table
+
+from codecsight.cli.console import err, fail, print_json
+from codecsight.cli.options import (
+    AnchorEvery,
+    AsJson,
+    Model,
+    Policy,
+    Questions,
+    Refresh,
+    Stride,
+    Transport,
+    Window,
+)
+
+if TYPE_CHECKING:
+    from codecsight.answers.answer import Answer
+    from codecsight.watch import Watch
+
+DEFAULT_QUESTIONS = ["Is there a person?", "How many people are there?"]
+
+
+def watch(
+    sources: Annotated[
+        list[str],
+        typer.Argument(help="Files, rtsp:// URLs, any URL PyAV opens, or world://yard?seed=7."),
+    ],
+    question: Questions = DEFAULT_QUESTIONS,
+    model: Model = None,
+    policy: Policy = "tracked",
+    anchor_every: AnchorEvery = 8,
+    window: Window = 8,
+    stride: Stride = 2,
+    refresh: Refresh = "anchors",
+    rate: Annotated[float, typer.Option(help="Sampled frames per second.", min=0.1)] = 2.0,
+    max_cells: Annotated[int, typer.Option(help="Most visual tokens per picture.", min=1)] = 48,
+    transport: Transport = "tcp",
+    paced: Annotated[
+        bool, typer.Option("--paced", help="Read files in real time, not as fast as possible.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Watch sources and answer questions about them, in this one process.
+
+    Each answer is given when the window has moved by a stride. With --json every answer is one
+    object on a line: stream, question, value, probability, start and end (seconds of the source),
+    latency_ms, cells_kept, cells_total.
+
+    Examples: `codecsight watch yard.mp4 --question "Is there a person?" --json` or
+    `codecsight watch rtsp://10.0.0.7/main -q "What colour is the car? | red, blue, white"`.
+    """
+    import torch
+
+    from codecsight.answers.question import Question
+    from codecsight.engine.config import EngineConfig
+    from codecsight.engine.engine import Engine
+    from codecsight.models.loading import load_model
+    from codecsight.video.source import SourceOptions, open_source
+    from codecsight.watch import Watch, WatchOptions
+
+    torch.set_num_threads(max(1, torch.get_num_threads() - 1))  # the decoders need a core too
+    options = SourceOptions(transport=transport, paced=paced)
+    opened = [(name, open_source(url, options), url) for name, url in _named(sources)]
+    engine = Engine(load_model(model), EngineConfig(window=window, stride=stride, refresh=refresh))
+    spec = engine.model.grid_spec(rate, max_cells)
+    questions = [Question.parse(text) for text in question]
+    watching = Watch(engine, WatchOptions(spec, questions, policy, anchor_every))
+    for name, source, url in opened:
+        watching.add(name, source, live=paced or "://" in url)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: watching.close())
+    (_print_lines if as_json else _show_table)(watching)
+    for watched in watching.watched:
+        if watched.error:
+            fail(watched.error)
+    if any(watched.error for watched in watching.watched):
+        raise typer.Exit(2)
+
+
+def _print_lines(watching: "Watch") -> None:
+    for answer in watching.answers():
+        print_json(as_row(answer))
+
+
+def as_row(answer: "Answer") -> dict[str, Any]:
+    """An answer as machines get it."""
+    row = asdict(answer)
+    for key, digits in (("probability", 4), ("start", 3), ("end", 3), ("latency_ms", 1)):
+        row[key] = round(row[key], digits)
+    return row
+
+
+def _show_table(watching: "Watch") -> None:
+    with Live(_table(watching), console=err, refresh_per_second=4) as live:
+        for _ in watching.answers():
+            live.update(_table(watching))
+        live.update(_table(watching))
+
+
+def _table(watching: "Watch") -> Table:
+    table = Table("stream", "state", "frames", "kept", "at", "question", "answer", "p", "ms")
+    for watched in watching.watched:
+        counters = watched.camera.counters
+        kept = f"{counters.cells_kept / max(counters.cells_total, 1):.0%}"
+        state = "failed" if watched.error else watched.source.state.value
+        head = [watched.stream, state, str(counters.frames), kept]
+        if not watched.last:
+            table.add_row(*head)
+        for answer in watched.last.values():
+            table.add_row(
+                *head,
+                f"{answer.end:.0f} s",
+                answer.question,
+                str(answer.value),
+                f"{answer.probability:.2f}",
+                f"{answer.latency_ms:.0f}",
+            )
+            head = [""] * len(head)
+    return table
+
+
+def _named(urls: list[str]) -> list[tuple[str, str]]:
+    """Give every source a short name of its own: its file's or host's, numbered where needed."""
+    seen: Counter[str] = Counter()
+    named = []
+    for url in urls:
+        parts = urlsplit(url) if "://" in url else None
+        name = (parts.hostname if parts else Path(url).stem) or "stream"
+        seen[name] += 1
+        named.append((name if seen[name] == 1 else f"{name}-{seen[name]}", url))
+    return named

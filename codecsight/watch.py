@@ -1,0 +1,139 @@
+"""Watching one or a few sources in one process: from packets to answers without Ray or gRPC."""
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from codecsight.answers.answer import Answer
+from codecsight.answers.question import Question
+from codecsight.answers.standing import StandingQuestions
+from codecsight.camera import Camera
+from codecsight.change.grid import GridSpec
+from codecsight.change.slot import Slot
+from codecsight.engine.engine import Engine
+from codecsight.errors import CodecSightError
+from codecsight.video.source import Source
+
+_QUEUE_SLOTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """`spec` is what the engine's model asks of the edge; `policy` and `anchor_every` as for a
+    camera of a site.
+    """
+
+    spec: GridSpec
+    questions: Sequence[Question]
+    policy: str = "tracked"
+    anchor_every: int = 8
+
+
+@dataclass(slots=True)
+class Watched:
+    """One source being watched. `error` is why it ended early; `dropped` counts slots of a live
+    source that the engine was too slow for.
+    """
+
+    stream: str
+    source: Source
+    camera: Camera
+    live: bool
+    error: Exception | None = None
+    dropped: int = 0
+    last: dict[str, Answer] = field(default_factory=dict)
+
+
+_Item = tuple[Watched, Slot | None]
+
+
+class Watch:
+    """Reads every source in a thread of its own and answers in the caller's.
+
+    Files wait for the engine, so that every run gives the same answers; a live source never
+    waits: a slot that finds the queue full is dropped, counted, and healed by an anchor.
+    """
+
+    def __init__(self, engine: Engine, options: WatchOptions) -> None:
+        self.watched: list[Watched] = []
+        self._engine = engine
+        self._options = options
+        self._standing = StandingQuestions()
+        self._items: queue.Queue[_Item] = queue.Queue(_QUEUE_SLOTS)
+        self._closed = threading.Event()
+
+    def add(self, stream: str, source: Source, *, live: bool) -> None:
+        """Watch `source` under the name `stream`."""
+        camera = Camera(self._options.spec, self._options.policy, self._options.anchor_every)
+        self.watched.append(Watched(stream, source, camera, live))
+        self._standing.set(stream, self._options.questions)
+
+    def answers(self) -> Iterator[Answer]:
+        """Give every answer as it comes, until all sources have ended or `close` is called.
+
+        A source that fails leaves its reason in its `error` and does not disturb the others; when
+        all have failed, the first one's error is raised.
+        """
+        for watched in self.watched:
+            threading.Thread(target=self._read, args=(watched,), daemon=True).start()
+        running = len(self.watched)
+        while running and not self._closed.is_set():
+            watched, slot = self._items.get()
+            if slot is None:
+                running -= 1
+                continue
+            try:
+                yield from self._take(watched, slot)
+            except CodecSightError as error:
+                watched.error = watched.error or error
+                watched.source.close()
+        errors = [watched.error for watched in self.watched if watched.error]
+        if errors and len(errors) == len(self.watched):
+            raise errors[0]
+
+    def close(self) -> None:
+        """End `answers` soon; any thread or signal handler may call it."""
+        self._closed.set()
+        for watched in self.watched:
+            watched.source.close()
+
+    def _take(self, watched: Watched, slot: Slot) -> Iterator[Answer]:
+        stream = watched.stream
+        if stream not in self._engine.status().streams:
+            assert watched.camera.tracker is not None  # noqa: S101 - it made the slot
+            self._engine.open(stream, watched.camera.tracker.grid)
+        step = self._engine.push(stream, slot)
+        for answer in self._standing.answer(self._engine, step):
+            watched.last[answer.question] = answer
+            yield answer
+
+    def _read(self, watched: Watched) -> None:
+        try:
+            for item in watched.source.items():
+                for slot in watched.camera.feed(item):
+                    self._offer(watched, slot)
+            for slot in watched.camera.flush():
+                self._offer(watched, slot)
+        except Exception as error:  # noqa: BLE001 - told to the reader of `answers`
+            watched.error = error
+        finally:
+            self._put((watched, None))
+
+    def _offer(self, watched: Watched, slot: Slot) -> None:
+        if not watched.live:
+            self._put((watched, slot))
+            return
+        try:
+            self._items.put_nowait((watched, slot))
+        except queue.Full:
+            watched.dropped += 1
+            watched.camera.force_anchor()
+
+    def _put(self, item: _Item) -> None:
+        while not self._closed.is_set():
+            try:
+                self._items.put(item, timeout=0.2)
+                return
+            except queue.Full:
+                continue
