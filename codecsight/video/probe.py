@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 from codecsight.video.decoder import Decoder
@@ -13,9 +14,17 @@ from codecsight.video.source import Source, SourceError, SourceOptions, open_sou
 
 CONNECT_S = 15.0
 
+OnFrame = Callable[[Frame], object]
 
-def probe(url: str, seconds: float = 10.0, options: SourceOptions | None = None) -> Report:
-    """Watch `url` for so many seconds of its time and tell what it sends.
+
+def probe(
+    url: str,
+    seconds: float = 10.0,
+    options: SourceOptions | None = None,
+    on_frame: OnFrame | None = None,
+) -> Report:
+    """Watch `url` for so many seconds of its time and tell what it sends; `on_frame` is shown
+    every decoded frame, outside the time that is measured.
 
     Raises SourceError where no picture comes: at once for a file, for a camera CONNECT_S after
     the time was up.
@@ -25,7 +34,7 @@ def probe(url: str, seconds: float = 10.0, options: SourceOptions | None = None)
     guard.daemon = True
     guard.start()
     try:
-        watch = _watch(source, seconds)
+        watch = _watch(source, seconds, on_frame)
     finally:
         guard.cancel()
         source.close()
@@ -35,11 +44,11 @@ def probe(url: str, seconds: float = 10.0, options: SourceOptions | None = None)
     return watch.report(redacted(url), source.anomalies)
 
 
-def _watch(source: Source, seconds: float) -> "_Watch | None":
+def _watch(source: Source, seconds: float, on_frame: OnFrame | None) -> "_Watch | None":
     watch: _Watch | None = None
     for item in source.items():
         if isinstance(item, StreamInfo):
-            watch = watch or _Watch(item)
+            watch = watch or _Watch(item, on_frame)
             watch.connected(item)
         elif watch is not None:
             watch.packet(item)
@@ -53,7 +62,8 @@ def _watch(source: Source, seconds: float) -> "_Watch | None":
 class _Watch:
     """What has been seen so far, over one or more connections."""
 
-    def __init__(self, info: StreamInfo) -> None:
+    def __init__(self, info: StreamInfo, on_frame: OnFrame | None) -> None:
+        self._on_frame = on_frame
         self.times: list[float] = []
         self._info = info
         self._decoder: Decoder | None = None
@@ -104,6 +114,8 @@ class _Watch:
             self._motion |= frame.signals.motion is not None
             self._intra |= frame.signals.intra is not None
             self._size = frame.width, frame.height
+            if self._on_frame is not None:
+                self._on_frame(frame)
 
     def report(self, url: str, anomalies: Counter[str]) -> Report:
         """Everything seen, and what it comes to."""

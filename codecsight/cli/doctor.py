@@ -1,0 +1,99 @@
+"""`codecsight doctor`: what a source really sends, and what watching it will cost."""
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from codecsight.cli.console import err, out, print_json
+from codecsight.cli.options import AsJson, Policy, Transport
+
+if TYPE_CHECKING:
+    from codecsight.change.tracker import ChangeTracker
+    from codecsight.video.frame import Frame
+
+
+def doctor(
+    source: Annotated[str, typer.Argument(help="A file, rtsp:// URL, or world://NAME.")],
+    seconds: Annotated[float, typer.Option(help="How long to look, in stream time.", min=1)] = 10.0,
+    policy: Policy = "tracked",
+    transport: Transport = "tcp",
+    as_json: AsJson = False,
+) -> None:
+    """Look at a source and report: codec, real frame rate against the declared one, GOPs,
+    B-frames, which signals the codec gives, losses, CPU per frame, and the share of cells that
+    would be shipped. Advice comes with it.
+    """
+    from codecsight.video.probe import probe
+    from codecsight.video.source import SourceOptions
+
+    tracking = _Tracking(policy)
+    options = SourceOptions(transport=transport)
+    with err.status(f"watching for {seconds:g} s of stream"):
+        report = probe(source, seconds, options, tracking.take)
+    row = asdict(replace(report, advice=[*report.advice, *tracking.advice()]))
+    row["kept_share"] = tracking.kept_share
+    row["reasons"] = tracking.reasons
+    if as_json:
+        print_json(row)
+    else:
+        _show(row)
+
+
+class _Tracking:
+    """What the change tracker makes of the frames, on the grid of the default model."""
+
+    def __init__(self, policy: str) -> None:
+        self._policy = policy
+        self._tracker: ChangeTracker | None = None
+
+    def take(self, frame: "Frame") -> None:
+        from codecsight.change.grid import GridSpec
+        from codecsight.change.policies import make_policy
+        from codecsight.change.tracker import ChangeTracker
+
+        if self._tracker is None:
+            spec = GridSpec(cell=16, frames=2, rate=2.0, max_cells=48)  # the default model's
+            grid = spec.fit(frame.width, frame.height)
+            self._tracker = ChangeTracker(grid, make_policy(self._policy, grid), anchor_every=8)
+        self._tracker.feed(frame)
+
+    @property
+    def kept_share(self) -> float | None:
+        """Shipped cells of all cells, anchors included; None before the first slot."""
+        counters = self._tracker.counters if self._tracker else None
+        return round(counters.kept / counters.total, 4) if counters and counters.total else None
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        counters = self._tracker.counters if self._tracker else None
+        return {why.name.lower(): n for why, n in counters.reasons.items()} if counters else {}
+
+    def advice(self) -> list[str]:
+        share = self.kept_share
+        if share is None:
+            return ["Too short to tell how much of the picture would be shipped; raise --seconds."]
+        if share > 0.7:
+            return [f"{share:.0%} of the cells change: pruning saves little on this scene."]
+        return []
+
+
+def _show(row: dict[str, Any]) -> None:
+    advice = row.pop("advice")
+    table = Table(show_header=False, box=None)
+    for key, value in row.items():
+        table.add_row(key.replace("_", " "), _text(value))
+    out.print(table)
+    for sentence in advice:
+        out.print(f"• {sentence}", highlight=False)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    if isinstance(value, tuple | list):
+        return ", ".join(_text(item) for item in value) or "none seen"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items()) or "none"
+    return str(value)
