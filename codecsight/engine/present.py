@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,7 +37,7 @@ class PresentFork:
             self._fork = session.kv.fork(window.length)
         else:
             self._fork = session.kv.fork(window.place(len(window.entries) - 1))
-            whole = self._model.layout.slot(newest.time, newest.kept | True).at(newest.start)
+            whole = self._model.layout.slot(newest.time, np.ones_like(newest.kept)).at(newest.start)
             causal = torch.ones(len(whole), len(whole), dtype=torch.bool).tril()
             self._forward(self._fork, whole, session.canvas.features, causal, [])
         self._base_tokens = self._fork.length

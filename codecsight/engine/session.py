@@ -105,7 +105,7 @@ class StreamSession:
             features = self.model.encode_cells(slot)
             self.model.wait()
             vit_ms = _ms_since(arrival)
-            entry = Entry(slot.kind, slot.kept, slot.times, slot.captured, tokens, features)
+            entry = Entry(slot.kind, slot.kept.copy(), slot.times, slot.captured, tokens, features)
             return self._advance(entry, vit_ms)
         except Exception:
             self.reset()

@@ -77,7 +77,7 @@ class Qwen3VL:
         if slot.kept_count == 0:
             return self.no_cells()
         rows, cols = slot.kept.shape
-        pixels = self.patchify(torch.from_numpy(slot.patches))
+        pixels = self.patchify(torch.tensor(slot.patches))
         table = self._table(rows, cols)
         kept = torch.from_numpy(np.repeat(slot.kept.reshape(-1), self.merge**2))
         kept = kept.to(self.kv.device)

@@ -6,7 +6,7 @@ engine does, must come to the same.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import AttentionInterface
+from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
 
 from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Reason, Slot, SlotKind
@@ -50,42 +51,76 @@ class NaiveTwin:
         self.model, self.network = model, model.network
         self.vision = model.network.config.vision_config
 
-    @torch.inference_mode()
-    def logits(self, looks: Sequence[Look], question: str, answer: str = "") -> Tensor:
-        """Logits [vocab] after the question (and the beginning of an answer)."""
-        ids = self._ids(looks, question, answer)
-        types = (ids == self.network.config.video_token_id).int() * 2
-        pixels = torch.cat([self._pixels(look.frames) for look in looks])
-        height, width = (side // self.vision.patch_size for side in looks[0].frames.shape[2:])
-        grid = torch.tensor([[len(looks), height, width]])
-        if all(look.kept.all() for look in looks):
-            return self.network(
-                input_ids=ids,
-                pixel_values_videos=pixels,
-                video_grid_thw=grid,
-                mm_token_type_ids=types,
-            ).logits[0, -1]
-        positions, _ = self.network.model.get_rope_index(ids, types, video_grid_thw=grid)
+    def logits(
+        self,
+        looks: Sequence[Look],
+        question: str,
+        answer: Sequence[int] = (),
+        *,
+        canvas: bool = False,
+        last: int | None = None,
+    ) -> Tensor:
+        """Logits [vocab] after the question (and the beginning of an answer) about the `last`
+        slots. With `canvas` the newest slot is whole, its cells as each was last seen.
+        """
+        with torch.inference_mode():
+            window = list(looks[-last:] if last else looks)
+            if not canvas and all(look.kept.all() for look in window):
+                return self._plain(window, question, answer)
+            seen = [self._see(look) for look in looks]
+            if canvas:
+                window[-1] = replace(window[-1], kept=np.ones_like(window[-1].kept))
+                seen[-1] = newest([look.kept for look in looks], seen)
+            return self._masked(window, seen[-len(window) :], question, answer)
+
+    def _plain(self, looks: Sequence[Look], question: str, answer: Sequence[int]) -> Tensor:
+        ids, types = self._ids(looks, question, answer)
+        return self.network(
+            input_ids=ids,
+            pixel_values_videos=torch.cat([self._pixels(look.frames) for look in looks]),
+            video_grid_thw=self._grid(looks),
+            mm_token_type_ids=types,
+        ).logits[0, -1]
+
+    def _masked(
+        self, looks: Sequence[Look], seen: Sequence[list[Tensor]], question: str, answer: str
+    ) -> Tensor:
+        ids, types = self._ids(looks, question, answer)
+        positions, _ = self.network.model.get_rope_index(
+            ids, types, video_grid_thw=self._grid(looks)
+        )
         present = torch.ones(ids.shape[1], dtype=torch.bool)
-        kept = np.concatenate([look.kept.reshape(-1) for look in looks])
-        present[ids[0] == self.network.config.video_token_id] = torch.from_numpy(kept)
-        mask = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).tril() & present
-        mask |= torch.eye(ids.shape[1], dtype=torch.bool)  # no row may be empty
+        present[types[0] == 2] = torch.from_numpy(np.concatenate([s.kept.ravel() for s in looks]))
+        mask = torch.ones(len(present), len(present), dtype=torch.bool).tril() & present
+        mask |= torch.eye(len(present), dtype=torch.bool)  # no row may be empty
+        embeddings, *deepstack = (torch.cat(level) for level in zip(*seen, strict=True))
+        video = BaseModelOutputWithDeepstackFeatures(
+            pooler_output=[embeddings], deepstack_features=[[level] for level in deepstack]
+        )
         return self.network(
             input_ids=ids,
             position_ids=positions,
             attention_mask=mask[None, None],
-            mm_encoder_outputs={"video": self._seen(looks, grid)},
+            mm_encoder_outputs={"video": video},
         ).logits[0, -1]
 
-    def _ids(self, looks: Sequence[Look], question: str, answer: str) -> Tensor:
+    def _grid(self, looks: Sequence[Look]) -> Tensor:
+        height, width = looks[0].frames.shape[2:]
+        patch = self.vision.patch_size
+        return torch.tensor([[len(looks), height // patch, width // patch]])
+
+    def _ids(
+        self, looks: Sequence[Look], question: str, answer: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
         text = "<|im_start|>user\n"
         for look in looks:
             stamp = sum(look.times) / len(look.times)
             text += f"<{stamp:.1f} seconds><|vision_start|>"
             text += "<|video_pad|>" * look.kept.size + "<|vision_end|>"
-        text += f"{question}<|im_end|>\n<|im_start|>assistant\n{answer}"
-        return torch.tensor([self.model.tokenizer(text, add_special_tokens=False)["input_ids"]])
+        text += f"{question}<|im_end|>\n<|im_start|>assistant\n"
+        asked = self.model.tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids = torch.tensor([[*asked, *answer]])
+        return ids, (ids == self.network.config.video_token_id).int() * 2
 
     def _pixels(self, frames: NDArray[np.uint8]) -> Tensor:
         """As transformers' Qwen video processors order them."""
@@ -99,21 +134,22 @@ class NaiveTwin:
         rows = height // patch * (width // patch)
         return blocks.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(rows, -1)
 
-    def _seen(self, looks: Sequence[Look], grid: Tensor) -> object:
-        """The ViT over whole pictures in which the dropped patches are hidden as keys."""
-        merged = self.vision.spatial_merge_size**2
-        one = torch.tensor([[1, *grid[0, 1:].tolist()]])
-        seen = []
-        for look in looks:
-            keys = torch.from_numpy(np.repeat(look.kept.reshape(-1), merged))
-            with hidden_keys(self.network.model.visual, keys):
-                seen.append(self.network.model.visual(self._pixels(look.frames), grid_thw=one))
-        together = seen[0]
-        levels = range(len(together.deepstack_features))
-        deepstack = [[part.deepstack_features[level] for part in seen] for level in levels]
-        together.pooler_output = [part.pooler_output for part in seen]
-        together.deepstack_features = deepstack
-        return together
+    def _see(self, look: Look) -> list[Tensor]:
+        """The ViT over the whole picture with the dropped patches hidden as keys: embeddings and
+        deepstack levels, each [cells, d]; those of dropped cells mean nothing.
+        """
+        keys = torch.from_numpy(np.repeat(look.kept.ravel(), self.vision.spatial_merge_size**2))
+        with hidden_keys(self.network.model.visual, keys):
+            seen = self.network.model.visual(self._pixels(look.frames), grid_thw=self._grid([look]))
+        return [seen.pooler_output, *seen.deepstack_features]
+
+
+def newest(kept: Sequence[NDArray[np.bool_]], seen: Sequence[list[Tensor]]) -> list[Tensor]:
+    """Of every cell what was seen when it was last kept."""
+    when = np.array([mask.ravel() for mask in kept])
+    last = len(when) - 1 - when[::-1].argmax(axis=0)
+    levels = [torch.stack(level) for level in zip(*seen, strict=True)]
+    return [level[torch.from_numpy(last), torch.arange(len(last))] for level in levels]
 
 
 class hidden_keys:  # noqa: N801 - a context manager

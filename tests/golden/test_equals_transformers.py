@@ -89,11 +89,42 @@ def test_growing_positions_stay_exact_up_to_the_bound(model, grid, film, twin, a
 
 
 def test_after_positions_start_anew_the_window_is_fresh(model, grid, film, twin, asked) -> None:
-    looks = film(12, keep=0.6)
-    engine = Engine(model, EngineConfig(window=4, stride=1, refresh="none", rebase_at=180))
-    engine.open("gate", grid)
-    rebased = [engine.push("gate", look.slot(grid.spec.cell)).rebased for look in looks]
-    last = max(index for index, yes in enumerate(rebased) if yes)
-    assert sum(rebased) >= 1
-    engine.reset("gate")
-    assert rebased[last]
+    looks = film(30, keep=0.6)
+    engine = watch(model, grid, [], window=4, stride=1, refresh="none", rebase_at=300)
+    for index, look in enumerate(looks, start=1):
+        if engine.push("gate", look.slot(grid.spec.cell)).rebased:
+            break
+    assert 6 < index < 30
+    assert engine._session("gate").window.prefix_start == 0
+    assert same(asked(engine), twin.logits(looks[index - 4 : index], QUESTION.text))
+
+
+def test_reused_slots_drift_within_bounds(model, grid, film, twin, asked) -> None:
+    """Reuse is an approximation: not the same, but nearer than another stream's window."""
+    looks = film(9)
+    ours = asked(watch(model, grid, looks, window=4, stride=2, refresh="none"))
+    fresh = twin.logits(looks[-3:], QUESTION.text)
+    other = twin.logits(film(3, seed=1, start=6.0), QUESTION.text)
+    assert 1e-4 < (ours - fresh).abs().max() < (other - fresh).abs().max()
+
+
+def test_the_canvas_is_the_newest_slot_made_whole_from_the_newest_features(
+    model, grid, film, twin, asked
+) -> None:
+    looks = film(5, keep=0.4)
+    ours = asked(watch(model, grid, looks, window=8, present=Present.CANVAS))
+    assert same(ours, twin.logits(looks, QUESTION.text, canvas=True))
+    assert not same(ours, twin.logits(looks, QUESTION.text))
+
+
+def test_the_canvas_outlives_the_slots_it_came_from(model, grid, film, twin, asked) -> None:
+    looks = film(8, keep=0.3)
+    config = {"window": 4, "stride": 1, "refresh": "all", "present": Present.CANVAS}
+    ours = asked(watch(model, grid, looks, **config))
+    assert same(ours, twin.logits(looks, QUESTION.text, canvas=True, last=4))
+
+
+def test_a_newest_slot_that_is_whole_needs_no_canvas(model, grid, film, twin, asked) -> None:
+    looks = [*film(3, keep=0.4), *film(1, start=3.0, seed=5)]
+    ours = asked(watch(model, grid, looks, window=8, present=Present.CANVAS))
+    assert same(ours, twin.logits(looks, QUESTION.text))

@@ -1,0 +1,168 @@
+import gc
+
+import pytest
+import torch
+
+from codecsight.answers.question import Question, QuestionKind
+from codecsight.change.grid import PatchGrid
+from codecsight.engine import AdmissionRefused, EngineError, SlotRefused
+
+PERSON = Question("Is there a person?", QuestionKind.YES_NO)
+SEEN = Question("What is there?", QuestionKind.TEXT)
+
+
+def test_streams_are_let_in_until_the_budget_is_reserved(engine_with, grid) -> None:
+    engine = engine_with()
+    engine.open("a", grid)
+    cost = engine.status().blocks_used
+    engine = engine_with(kv_blocks=2 * cost + 1)
+    engine.open("a", grid)
+    engine.open("b", grid)
+    with pytest.raises(AdmissionRefused, match=f"needs {cost} KV blocks and 1 are free") as refused:
+        engine.open("c", grid)
+    assert (refused.value.needed, refused.value.free) == (cost, 1)
+    engine.close("a")
+    engine.open("c", grid)
+    assert set(engine.status().streams) == {"b", "c"}
+
+
+def test_what_is_reserved_holds_the_densest_window(engine_with, grid, slot_at) -> None:
+    engine = engine_with(window=3, stride=1)
+    engine.open("a", grid)
+    for second in range(8):
+        engine.push("a", slot_at(second, keep=1.0))
+    stream = engine.status().streams["a"]
+    assert stream.slots == 3
+    assert stream.blocks * 16 >= stream.tokens > (stream.blocks - 3) * 16
+
+
+def test_a_stream_cannot_be_opened_twice_nor_asked_when_unknown(engine_with, grid) -> None:
+    engine = engine_with()
+    engine.open("a", grid)
+    with pytest.raises(EngineError, match="'a' is open already"):
+        engine.open("a", grid)
+    with pytest.raises(EngineError, match="'b' is not open"):
+        engine.ask("b", PERSON)
+    with pytest.raises(EngineError, match="'a' has shown nothing"):
+        engine.ask("a", PERSON)
+
+
+def test_a_grid_of_another_model_is_refused(engine_with, model) -> None:
+    spec = model.grid_spec(2.0, 48)
+    other = type(spec)(cell=spec.cell * 2, frames=spec.frames, rate=2.0, max_cells=48)
+    with pytest.raises(EngineError, match="reads cells of 16 px"):
+        engine_with().open("a", PatchGrid(other, 3, 4))
+    with pytest.raises(EngineError, match="48 are allowed"):
+        engine_with().open("a", PatchGrid(spec, 7, 7))
+
+
+def test_the_first_slot_must_be_an_anchor_and_after_a_reset_again(
+    engine_with, grid, slot_at
+) -> None:
+    engine = engine_with()
+    engine.open("a", grid)
+    assert engine.needs_anchor("a")
+    with pytest.raises(SlotRefused, match="stream 'a': its first slot must be an anchor"):
+        engine.push("a", slot_at(1))
+    engine.push("a", slot_at(0))
+    assert not engine.needs_anchor("a")
+    engine.push("a", slot_at(1))
+    engine.reset("a")
+    assert engine.needs_anchor("a")
+    assert engine.status().streams["a"].tokens == 0
+
+
+def test_a_reset_stream_starts_over_as_if_new(engine_with, grid, slot_at) -> None:
+    engine, fresh = engine_with(), engine_with()
+    for one in (engine, fresh):
+        one.open("a", grid)
+    for second in range(5):
+        engine.push("a", slot_at(second, seed=7))
+    engine.reset("a")
+    for one in (engine, fresh):
+        for second in range(3):
+            one.push("a", slot_at(second))
+    assert engine.ask("a", PERSON).probability == fresh.ask("a", PERSON).probability
+
+
+def test_interleaved_streams_say_exactly_what_each_says_alone(engine_with, grid, slot_at) -> None:
+    config = {"window": 4, "stride": 2, "refresh": "first:1", "max_answer_tokens": 4}
+
+    def watch(streams: list[str]) -> dict[str, list[object]]:
+        engine, heard = engine_with(**config), {}
+        for stream in streams:
+            engine.open(stream, grid)
+        for second in range(10):
+            for stream in streams:
+                seed = {"a": 1, "b": 2, "c": 3}[stream]
+                engine.push(stream, slot_at(second, seed=seed))
+                answers = engine.ask_all(stream, [PERSON, SEEN])
+                heard.setdefault(stream, []).extend((a.value, a.probability) for a in answers)
+        return heard
+
+    together = watch(["a", "b", "c"])
+    assert together["a"] == watch(["a"])["a"]
+    assert together["b"] == watch(["b"])["b"]
+    assert together["a"] != together["b"]
+
+
+def test_work_is_kept_when_a_stream_leaves(engine_with, grid, slot_at) -> None:
+    engine = engine_with()
+    engine.open("a", grid)
+    engine.push("a", slot_at(0))
+    engine.ask("a", PERSON)
+    work = engine.status().work
+    engine.close("a")
+    assert engine.status().work == work
+    assert work.spent.vit > 0
+    assert engine.status().blocks_used == 0
+
+
+def test_an_answer_tells_what_it_rests_on(engine_with, grid, slot_at) -> None:
+    engine = engine_with(window=3, stride=1)
+    engine.open("a", grid)
+    for second in range(5):
+        engine.push("a", slot_at(second))
+    answer = engine.ask("a", PERSON)
+    assert (answer.stream, answer.question) == ("a", PERSON.text)
+    assert isinstance(answer.value, bool)
+    assert 0.5 <= answer.probability <= 1
+    assert (answer.start, answer.end, answer.captured) == (2.0, 4.5, 1_000_004.0)
+    assert answer.cells_kept == sum(slot_at(second).kept_count for second in (2, 3, 4))
+    assert answer.cells_total == 3 * 12
+    assert answer.latency_ms > 0
+
+
+def test_too_long_a_question_is_refused_and_harms_nothing(engine_with, grid, slot_at) -> None:
+    engine = engine_with(max_question_tokens=64)
+    engine.open("a", grid)
+    engine.push("a", slot_at(0))
+    with pytest.raises(EngineError, match="64 are allowed"):
+        engine.ask("a", Question("Is it " + "very " * 50 + "dark?", QuestionKind.YES_NO))
+    assert engine.ask("a", PERSON).probability > 0
+
+
+def test_three_hundred_slots_leave_nothing_behind(engine_with, grid, slot_at) -> None:
+    def held() -> int:
+        session = engine._session("a")
+        seen = {id(t): t for t in (session.kv.keys, session.kv.values)}
+        for features in (session.canvas.features, *(e.features for e in session.window.entries)):
+            seen |= {id(t): t for t in (features.embeddings, features.deepstack)}
+        return sum(t.untyped_storage().nbytes() for t in seen.values())
+
+    def live() -> int:
+        gc.collect()
+        return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+
+    engine = engine_with(window=4, stride=2, rebase_at=1000)
+    engine.open("a", grid)
+    rebased = 0
+    for second in range(300):
+        rebased += engine.push("a", slot_at(second)).rebased
+        if second % 10 == 0:
+            engine.ask("a", PERSON)
+        if second == 20:
+            bytes_early, live_early = held(), live()
+    assert rebased > 3
+    assert held() < 2 * bytes_early
+    assert live() < live_early + 50

@@ -1,0 +1,103 @@
+"""The identities behind the counts, held against torch's counter on real calls."""
+
+import numpy as np
+import pytest
+import torch
+
+from codecsight.answers.question import Question, QuestionKind
+from codecsight.engine import Flops, Present
+from codecsight.engine.cache import Fork
+from codecsight.engine.flops import FlopMeter, counted
+from codecsight.models.base import CellFeatures
+from codecsight.models.prompt import Tokens
+
+COUNT = Question("How many cars?", QuestionKind.COUNT)
+
+
+@pytest.fixture(scope="session")
+def meter(model) -> FlopMeter:
+    return FlopMeter(model)
+
+
+def test_attention_on_the_cpu_is_counted() -> None:
+    query, key = torch.ones(1, 2, 5, 8), torch.ones(1, 2, 7, 8)
+    mask = torch.ones(5, 7, dtype=torch.bool)
+    attend = torch.nn.functional.scaled_dot_product_attention
+    assert counted(lambda: attend(query, key, key, attn_mask=mask)) == 2 * 2 * (2 * 5 * 7 * 8)
+
+
+@pytest.mark.parametrize("keep", [0.2, 0.5, 1.0])
+def test_vit_calls(model, meter, slot_at, keep) -> None:
+    slot = slot_at(3, keep=keep)
+    assert counted(lambda: model.encode_cells(slot)) == meter.vit(slot.kept_count) > 0
+
+
+@pytest.mark.parametrize(("tokens", "past", "rows"), [(1, 0, 1), (7, 0, 0), (5, 90, 3), (64, 9, 1)])
+def test_text_calls(model, meter, tokens, past, rows) -> None:
+    shape = model.kv
+    store = torch.zeros(1, shape.heads, past, shape.head_dim)
+    fork = Fork([(store, store)] * shape.layers)
+    run = Tokens.text(list(range(tokens)))
+    mask = torch.ones(tokens, past + tokens, dtype=torch.bool)
+
+    def call() -> torch.Tensor:
+        return model.forward(run, model.no_cells(), fork, mask, torch.arange(rows))
+
+    assert counted(call) == meter.llm(tokens, past + tokens, rows) > 0
+
+
+def test_a_whole_run_is_counted_call_by_call(engine_with, grid, slot_at) -> None:
+    engine = engine_with(window=3, stride=1, refresh="first:1", present=Present.CANVAS)
+    engine.open("a", grid)
+
+    def run() -> None:
+        for second in range(6):
+            engine.push("a", slot_at(second))
+            engine.ask("a", COUNT)
+
+    assert counted(run) == engine.status().work.spent.total
+
+
+def test_the_dense_twins_are_runs_in_which_nothing_is_pruned(engine_with, grid, slot_at) -> None:
+    """`once` is what this engine spends itself on whole slots; `recompute` a window at a time."""
+    config = {"window": 3, "stride": 1, "refresh": "none", "present": Present.LAST_SLOT}
+    pruned, whole = engine_with(**config), engine_with(**config)
+    for engine, keep in ((pruned, 0.3), (whole, 1.0)):
+        engine.open("a", grid)
+        for second in range(6):
+            engine.push("a", slot_at(second, keep=1.0 if second == 0 else keep))
+            engine.ask("a", COUNT)
+    work = pruned.status().work
+    assert work.once == whole.status().work.spent
+    assert work.recompute == whole.status().work.recompute
+    assert work.spent.vit < 0.6 * work.once.vit
+    assert work.spent.total < work.once.total < work.recompute.total
+
+
+def test_recomputing_is_a_fresh_window_at_each_move(engine_with, model, grid, slot_at) -> None:
+    engine = engine_with(window=3, stride=1)
+    engine.open("a", grid)
+    for second in range(3):
+        engine.push("a", slot_at(second))
+    last = engine.push("a", slot_at(3))
+
+    def dense() -> None:
+        slots = [slot_at(second, keep=1.0) for second in (1, 2, 3)]
+        cells = CellFeatures.join([model.encode_cells(slot) for slot in slots])
+        runs = [model.layout.prefix]
+        runs += [
+            model.layout.slot(s + 0.25, np.ones((grid.rows, grid.cols), bool)) for s in (1, 2, 3)
+        ]
+        tokens = Tokens.join(runs)
+        empty = torch.zeros(1, model.kv.heads, 0, model.kv.head_dim)
+        mask = torch.ones(len(tokens), len(tokens), dtype=torch.bool).tril()
+        fork = Fork([(empty, empty)] * model.kv.layers)
+        model.forward(tokens, cells, fork, mask, torch.arange(0))
+
+    assert last.moved
+    assert last.work.recompute.total == counted(dense)
+
+
+def test_flops_add_up() -> None:
+    assert Flops(1, 2) + Flops(3, 4) == Flops(4, 6)
+    assert Flops(4, 6).total == 10
