@@ -47,14 +47,15 @@ class StreamClock:
         self._latest = _Latest()
         self._end = Fraction(0)
         self._begin = Fraction(0)
-        self._reordered = False
+        self._room = self._reordered = False
 
     def connect(self, time_base: Fraction, reordered: bool) -> None:
         """A connection (or loop) begins; its timestamps come in ticks of `time_base`, and
         `reordered` where the stream has B-frames.
         """
         self._latest = self._latest.connected(self._base / time_base)
-        self._base, self._offset, self._reordered = time_base, None, reordered
+        self._base, self._offset = time_base, None
+        self._room, self._reordered = False, reordered
         away = 0.0 if self._seen is None or not self._live else self._now() - self._seen
         self._begin = self._end + Fraction(away)
 
@@ -65,6 +66,7 @@ class StreamClock:
         before, self._seen = self._seen, self._now()
         shown = pts if pts is not None else dts
         if shown is None:
+            self._room = self._reordered
             return None, None
         if self._offset is None:
             self._offset = self._first(shown, dts)
@@ -76,10 +78,10 @@ class StreamClock:
         return placed[0], placed[1]
 
     def _first(self, shown: int, dts: int | None) -> int:
-        """The offset of a connection. Pictures may follow that are shown before its first one
-        where B-frames come without a dts, as they do at first over RTSP: they need room.
+        """The offset of a connection. Where the key frame came without a time, as over RTSP, the
+        first picture with one may be followed by B-frames shown before it: they need room.
         """
-        room = REORDER_S if self._reordered and dts is None else 0
+        room = REORDER_S if self._room and dts is None else 0
         offset = round((self._begin + room) / self._base) - shown
         if dts is not None and self._latest.floor is not None:
             return max(offset, self._latest.floor + 1 - dts)

@@ -1,7 +1,9 @@
 """One open container: its video stream described, and its packets as they come."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -13,6 +15,9 @@ from codecsight.video.packet import Packet, StreamInfo
 from codecsight.video.source import SourceError
 
 MAX_ERRORS = 16
+TEXT = frozenset({"tty"})
+TIMELESS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "m4v"})
+WALL_CLOCK = Fraction(1, 90_000)
 
 CapturedAt = Callable[[float, float], float]
 """The wall clock of a packet that is due (decoded) and shown at these seconds of the stream."""
@@ -21,13 +26,16 @@ CapturedAt = Callable[[float, float], float]
 class Connection:
     """A container that has a video stream this machine can decode.
 
-    Raises SourceError where it has none, and av.error.FFmpegError where it can't be opened.
+    Formats without any timestamps are timed by their arrival where they come `live` (FFmpeg makes
+    up 25 frames per second). Raises SourceError where there is no video, or none that can be timed,
+    and av.error.FFmpegError where the container can't be opened.
     """
 
     def __init__(
         self,
         url: str,
         anomalies: Counter[str],
+        live: bool,
         options: dict[str, str] | None = None,
         timeout_s: float | None = None,
     ) -> None:
@@ -36,6 +44,11 @@ class Connection:
         try:
             self._stream = _video_stream(self._container)
             self.info = _describe(self._stream)
+            if live and self._container.format.name in TIMELESS:
+                self.info = replace(self.info, time_base=WALL_CLOCK)
+                self._connected: float | None = time.monotonic()
+            else:
+                self._connected = None
         except SourceError:
             self.close()
             raise
@@ -47,24 +60,32 @@ class Connection:
 
     def packets(self, clock: StreamClock, captured_at: CapturedAt) -> Iterator[Packet]:
         """The packets, on the stream's clock; those without data are counted and left out."""
-        clock.connect(self.info.time_base, bool(self._stream.codec_context.has_b_frames))
-        time = 0.0
+        base = self.info.time_base
+        clock.connect(base, bool(self._stream.codec_context.has_b_frames))
+        shown = 0.0
         for packet in self._demux():
-            pts, dts = clock.place(packet.pts, packet.dts, packet.duration or 0)
-            due = time if dts is None else float(dts * self.info.time_base)
-            time = max(time, due) if pts is None else float(pts * self.info.time_base)
+            duration = packet.duration or 0 if self._connected is None else 0
+            pts, dts = clock.place(*self._stamps(packet), duration)
+            due = shown if dts is None else float(dts * base)
+            shown = max(shown, due) if pts is None else float(pts * base)
             if packet.is_corrupt:
                 self._anomalies["corrupt packets"] += 1
             yield Packet(
                 data=bytes(packet),
                 pts=pts,
                 dts=dts,
-                duration=packet.duration or 0,
-                time_base=self.info.time_base,
+                duration=duration,
+                time_base=base,
                 keyframe=packet.is_keyframe,
-                captured=captured_at(due, time),
+                captured=captured_at(due, shown),
                 corrupt=packet.is_corrupt,
             )
+
+    def _stamps(self, packet: "av.Packet[VideoStream]") -> tuple[int | None, int | None]:
+        if self._connected is None:
+            return packet.pts, packet.dts
+        arrived = round((time.monotonic() - self._connected) / WALL_CLOCK)
+        return None if self._stream.codec_context.has_b_frames else arrived, arrived
 
     def close(self) -> None:
         """Close the container."""
@@ -89,6 +110,8 @@ class Connection:
 def _video_stream(container: InputContainer) -> VideoStream:
     """The container's first video stream that can be decoded."""
     streams = container.streams.video
+    if container.format.name in TEXT:
+        raise SourceError("it is text, not video")
     if not streams:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise SourceError(f"it has no video stream, only: {kinds}")

@@ -11,6 +11,8 @@ from codecsight.video.pace import Pacer, Stop
 from codecsight.video.packet import Packet, StreamInfo
 from codecsight.video.source import SourceError, SourceOptions, SourceState, SourceStatus
 
+NO_TIMES = "a raw stream without timestamps; wrap it: ffmpeg -r FPS -i {} -c copy wrapped.mp4"
+
 
 class FileSource(SourceStatus):
     """The packets of a file. Raises SourceError at once if it isn't one that can be watched."""
@@ -48,6 +50,8 @@ class FileSource(SourceStatus):
             for packet in connection.packets(clock, pacer.captured):
                 if self._stop:
                     return
+                if not count and packet.pts is None and packet.dts is None:
+                    raise SourceError(f"{self._path}: {NO_TIMES.format(self._path.name)}")
                 count += 1
                 yield packet
         except FFmpegError as error:
@@ -63,7 +67,7 @@ class FileSource(SourceStatus):
             kind = "a folder, not a file" if self._path.is_dir() else "no such file"
             raise SourceError(f"{self._path}: {kind}")
         try:
-            return Connection(str(self._path.resolve()), self.anomalies)
+            return Connection(str(self._path.resolve()), self.anomalies, live=False)
         except SourceError as error:
             raise SourceError(f"{self._path}: {error}") from None
         except FFmpegError as error:

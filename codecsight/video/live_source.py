@@ -104,7 +104,7 @@ class LiveSource(SourceStatus):
         """Read one connection to its end; why it ended, or None where the stream is over."""
         try:
             connection = Connection(
-                self._url, self.anomalies, self._av_options(), self._options.timeout_s
+                self._url, self.anomalies, True, self._av_options(), self._options.timeout_s
             )
         except ProtocolNotFoundError:
             self._queue.put(SourceError(f"{redacted(self._url)}: nothing here opens such a URL"))
