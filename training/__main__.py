@@ -1,30 +1,45 @@
-"""`python -m training FOLDER`: make the default checkpoint, from nothing to a folder."""
+"""`python -m training`: make the default checkpoint, from nothing to a folder, and measure it."""
 
 import argparse
+import json
 from pathlib import Path
+from typing import Any
 
 import torch
+from transformers import AutoTokenizer
 
 from codecsight.models.prompt import PromptLayout
+from training.export import export
 from training.network import Learner
+from training.report import card, measure
 from training.stages import Trainer
 from training.tokenizer import build_tokenizer
 
 
 def main() -> None:
-    """Train, or go on with, the run kept in a folder."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where the run keeps its state")
-    parser.add_argument("--seed", type=int, default=1)
+    """Read the command line and do what it says."""
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    commands = parser.add_subparsers(dest="command", required=True)
+    training = commands.add_parser("train", help="train, or go on where the run stopped")
+    training.add_argument("run", type=Path, help="folder that keeps the run's state")
+    exporting = commands.add_parser("export", help="write a run's checkpoint and measure it")
+    exporting.add_argument("run", type=Path)
+    exporting.add_argument("checkpoint", type=Path)
+    exporting.add_argument("results", type=Path)
+    exporting.add_argument("--windows", type=int, default=400)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    tokenizer = build_tokenizer()
-    learner = Learner.fresh(tokenizer, given.seed)
-    Trainer(learner, layout_of(tokenizer, learner), given.folder, given.seed).run()
+    trainer = _trainer(given.run, given.seed)
+    if given.command == "train":
+        trainer.run()
+    else:
+        trainer.resume()
+        _export(trainer, given.checkpoint, given.results, given.windows)
 
 
-def layout_of(tokenizer: object, learner: Learner) -> PromptLayout:
+def layout_of(tokenizer: Any, learner: Learner) -> PromptLayout:
     """The order of the sequence, as the engine has it."""
     config = learner.network.config
     return PromptLayout(
@@ -33,6 +48,24 @@ def layout_of(tokenizer: object, learner: Learner) -> PromptLayout:
         config.video_token_id,
         config.vision_end_token_id,
     )
+
+
+def _trainer(run: Path, seed: int) -> Trainer:
+    tokenizer = build_tokenizer()
+    learner = Learner.fresh(tokenizer, seed)
+    return Trainer(learner, layout_of(tokenizer, learner), run, seed)
+
+
+def _export(trainer: Trainer, checkpoint: Path, results: Path, windows: int) -> None:
+    """Write the folder, then measure what was written, not what was in memory."""
+    export(trainer.learner, build_tokenizer(), checkpoint)
+    learner, tokenizer = Learner.load(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
+    found = measure(learner, layout_of(tokenizer, learner), windows)
+    progress = trainer.progress
+    told = {"training_seconds": round(progress.seconds), "curve": progress.curve, "scores": found}
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text(json.dumps(told, indent=1) + "\n")
+    (checkpoint / "README.md").write_text(card(found, progress.seconds))
 
 
 if __name__ == "__main__":

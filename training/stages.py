@@ -45,7 +45,7 @@ class Trainer:
 
     def run(self) -> None:
         """All stages, from where the last run stopped."""
-        optimizer_state = self._resume()
+        optimizer_state = self.resume()
         while self.progress.stage < len(STAGES):
             stage = STAGES[self.progress.stage]
             optimizer = _optimizer(self.learner, stage)
@@ -121,7 +121,8 @@ class Trainer:
         torch.save(state, self._folder / "state.new")
         (self._folder / "state.new").replace(self._folder / "state.pt")
 
-    def _resume(self) -> dict[str, Any] | None:
+    def resume(self) -> dict[str, Any] | None:
+        """Take up the state kept in the folder, if any; gives the optimizer's."""
         path = self._folder / "state.pt"
         if not path.exists():
             return None
