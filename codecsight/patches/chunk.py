@@ -1,6 +1,8 @@
 """Between a Slot and the Chunk that carries it."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,18 +38,39 @@ def unpack(chunk: Chunk, spec: GridSpec) -> Slot:
 
     Raises PatchError naming the stream, the chunk and what is wrong with it.
     """
-    try:
-        check(chunk, spec)
-        kept = _kept(chunk)
-        reasons = _reasons(chunk, int(kept.sum()))
-        codec = PatchCodec(chunk.codec)
+    with _naming(chunk):
+        kept, reasons, codec = _claims(chunk, spec)
         patches = codec.decode(chunk.mosaic, len(reasons), spec.frames, spec.cell)
-    except PatchError as error:
-        raise PatchError(f"stream {chunk.stream}, chunk {chunk.seq}: {error}") from error
     return Slot(SlotKind(chunk.kind), kept, patches, reasons, chunk.times, chunk.captured)
 
 
-def check(chunk: Chunk, spec: GridSpec) -> None:
+def inspect(chunk: Chunk, spec: GridSpec) -> None:
+    """Check everything that `unpack` checks except the mosaic's pixels, of which only the header
+    is read. Raises PatchError likewise.
+    """
+    with _naming(chunk):
+        _, reasons, codec = _claims(chunk, spec)
+        codec.inspect(chunk.mosaic, len(reasons), spec.frames, spec.cell)
+
+
+@contextmanager
+def _naming(chunk: Chunk) -> Iterator[None]:
+    try:
+        yield
+    except PatchError as error:
+        raise PatchError(f"stream {chunk.stream}, chunk {chunk.seq}: {error}") from error
+
+
+def _claims(
+    chunk: Chunk, spec: GridSpec
+) -> tuple[NDArray[np.bool_], NDArray[np.uint8], PatchCodec]:
+    """The mask, the reasons and the codec that a chunk claims to have."""
+    _fits(chunk, spec)
+    kept = _kept(chunk)
+    return kept, _reasons(chunk, int(kept.sum())), PatchCodec(chunk.codec)
+
+
+def _fits(chunk: Chunk, spec: GridSpec) -> None:
     """Whether a chunk fits the model at all, before any of its content is looked at."""
     if chunk.fingerprint != spec.fingerprint:
         raise PatchError(

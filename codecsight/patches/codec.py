@@ -3,6 +3,8 @@
 import io
 import math
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, get_args
 
 import numpy as np
@@ -68,26 +70,38 @@ class PatchCodec:
         """The patches [kept, frames, 3, cell, cell]. The caller has bounded `kept`; nothing is
         allocated unless the picture's header agrees with it. Raises PatchError on anything else.
         """
+        self.inspect(data, kept, frames, cell)
         if not kept:
-            if data:
-                raise PatchError(f"a mosaic of {len(data)} bytes came for no kept cell")
             return np.zeros((0, frames, 3, cell, cell), np.uint8)
-        _bounded(data)
         rows, cols = mosaic_shape(kept * frames)
-        mosaic = self._load(data, (cols * cell, rows * cell))
+        with self._open(data) as picture:
+            mosaic = np.asarray(picture, np.uint8)
         tiles = mosaic.reshape(rows, cell, cols, cell, 3).transpose(0, 2, 4, 1, 3)
         tiles = tiles.reshape(rows * cols, 3, cell, cell)[: kept * frames]
         return tiles.reshape(kept, frames, 3, cell, cell)
 
-    def _load(self, data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
+    def inspect(self, data: bytes, kept: int, frames: int, cell: int) -> None:
+        """Check by its header that a mosaic is what `decode` would be asked for; PatchError if
+        not. No pixel is decoded.
+        """
+        if not kept:
+            if data:
+                raise PatchError(f"a mosaic of {len(data)} bytes came for no kept cell")
+            return
+        _bounded(data)
+        rows, cols = mosaic_shape(kept * frames)
+        with self._open(data) as picture:
+            if picture.size != (cols * cell, rows * cell) or picture.mode != "RGB":
+                raise PatchError(
+                    f"the {self.kind} mosaic is {picture.size[0]}x{picture.size[1]} "
+                    f"{picture.mode}, but its bitmap asks for {cols * cell}x{rows * cell} RGB"
+                )
+
+    @contextmanager
+    def _open(self, data: bytes) -> Iterator[Image.Image]:
         try:
             with Image.open(io.BytesIO(data), formats=(_FORMATS[self.kind],)) as picture:
-                if picture.size != size or picture.mode != "RGB":
-                    raise PatchError(
-                        f"the {self.kind} mosaic is {picture.size[0]}x{picture.size[1]} "
-                        f"{picture.mode}, but its bitmap asks for {size[0]}x{size[1]} RGB"
-                    )
-                return np.asarray(picture, np.uint8)
+                yield picture
         except _BROKEN as error:
             raise PatchError(f"the mosaic is no whole {self.kind} picture: {error}") from error
 

@@ -6,6 +6,9 @@ from enum import IntEnum
 from codecsight.change.grid import GridSpec
 from codecsight.change.slot import SlotKind
 
+PROTOCOL = 1
+"""The version both ends must speak; it changes when an old peer would misunderstand a new one."""
+
 
 class RejectReason(IntEnum):
     """Why the cloud refuses an uplink; only the last two are worth a retry."""
