@@ -1,34 +1,53 @@
 """Which pictures others are predicted from, and how far away they are in display order."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from dataclasses import dataclass
 
 from codecsight.video.frame import FrameType
 from codecsight.video.h264 import Headers, SliceHeader
 from codecsight.video.packet import Packet, StreamInfo
 
-KEPT = 32
+PENDING = 32
+SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Fed:
+    """A packet in the decoder: its time, and whether others refer to it (None: not known)."""
+
+    pts: int | None
+    reference: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A reference that was shown: when it was decoded, its place in display order, its time."""
+
+    number: int
+    place: int
+    pts: int | None
 
 
 class References:
     """Distances in frames from a picture to its nearest references on either side.
 
-    Fed every packet in decoding order, then asked once for every picture in display order. The
-    past is counted: every picture shown since the last reference. The future reference was
-    decoded before the picture but is shown later, so its distance comes from its time.
+    Fed every packet in decoding order, then asked once for every picture in display order. A
+    reference is decoded before the picture that refers to it. One in the past was shown, so its
+    distance is counted; one in the future was not, so its distance comes from its time.
     """
 
     def __init__(self, info: StreamInfo) -> None:
         self._headers = Headers(info.extradata) if info.codec == "h264" else None
         self._last_number: int | None = None
-        self._pending: OrderedDict[int, tuple[int | None, bool | None]] = OrderedDict()
-        self._since_reference = 1
-        self._reference_pts: int | None = None
+        self._pending: OrderedDict[int, _Fed] = OrderedDict()
+        self._shown: deque[_Shown] = deque(maxlen=SHOWN)
+        self._place = 0
 
     def feed(self, packet: Packet, number: int) -> bool:
         """Take note of packet `number`; True where a reference picture before it was lost."""
         header = self._headers.first_slice(packet.data) if self._headers else None
-        self._pending[number] = packet.pts, None if header is None else header.reference
-        while len(self._pending) > KEPT:
+        self._pending[number] = _Fed(packet.pts, None if header is None else header.reference)
+        while len(self._pending) > PENDING:
             self._pending.popitem(last=False)
         if header is None:
             return False
@@ -37,6 +56,26 @@ class References:
             self._last_number = header.frame_num
         return lost
 
+    def distances(self, kind: FrameType, number: int) -> tuple[float, float]:
+        """(past, future) of the picture fed as `number`, which is shown next."""
+        self._place += 1
+        fed = self._pending.pop(number, _Fed(None, None))
+        before = next((shown for shown in reversed(self._shown) if shown.number < number), None)
+        past = float(self._place - before.place) if before else 1.0
+        future = self._future(fed.pts, number, before, past) if kind == "B" else 1.0
+        if fed.reference if fed.reference is not None else kind in ("I", "P"):
+            self._shown.append(_Shown(number, self._place, fed.pts))
+        return past, future
+
+    def _future(self, pts: int | None, number: int, before: _Shown | None, past: float) -> float:
+        if pts is None or before is None or before.pts is None or pts <= before.pts:
+            return 1.0
+        decoded = (fed.pts for other, fed in self._pending.items() if other < number)
+        nearest = min(
+            (other for other in decoded if other is not None and other > pts), default=None
+        )
+        return 1.0 if nearest is None else max(1.0, past * (nearest - pts) / (pts - before.pts))
+
     def _lost(self, header: SliceHeader) -> bool:
         """Whether numbers were left out (7.4.3, frame_num); an IDR picture starts from 0 again."""
         if header.idr or self._last_number is None or self._headers is None:
@@ -44,26 +83,3 @@ class References:
         following = (self._last_number + 1) % self._headers.modulus
         expected = header.frame_num in (self._last_number, following)
         return not expected and not self._headers.gaps_allowed
-
-    def distances(self, kind: FrameType, number: int) -> tuple[float, float]:
-        """(past, future) of the picture fed as `number`, which is shown next."""
-        pts, reference = self._pending.pop(number, (None, None))
-        past = float(self._since_reference)
-        future = self._future(pts, number, past) if kind == "B" else 1.0
-        if reference if reference is not None else kind in ("I", "P"):
-            self._since_reference, self._reference_pts = 1, pts
-        else:
-            self._since_reference += 1
-        return past, future
-
-    def _future(self, pts: int | None, number: int, past: float) -> float:
-        if pts is None or self._reference_pts is None or pts <= self._reference_pts:
-            return 1.0
-        later = [
-            other
-            for fed, (other, reference) in self._pending.items()
-            if fed < number and other is not None and other > pts and reference is not False
-        ]
-        if not later:
-            return 1.0
-        return max(1.0, past * (min(later) - pts) / (pts - self._reference_pts))
