@@ -1,6 +1,7 @@
 """Windows of random scenes, as the model will meet them: pixels and truth."""
 
 import io
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,15 @@ from PIL import Image
 
 from codecsight.world import TRAINING, Renderer, Scene, Truth, truth
 from codecsight.world.questions import ask_of
-from training.recipe import CELL, FRAMES, LATEST_START, RATE, TRAINING_SEEDS
+from training.recipe import (
+    CELL,
+    FRAMES,
+    LATE_STARTS,
+    LATEST_START,
+    RATE,
+    TRAINING_SEEDS,
+    USUAL_START,
+)
 
 # Pictures are drawn larger and averaged, as a camera's picture is scaled down to the model's.
 _OVERSAMPLING = 2
@@ -66,7 +75,7 @@ class Camera:
         self._scene, self._rng = scene, rng
         rows, cols = (side * CELL * _OVERSAMPLING for side in grid)
         self._renderer = Renderer(scene, cols, rows)
-        self._begin = rng.uniform(0, LATEST_START - _SPREAD)
+        self._begin = _start(rng)
         self._quality = rng.randint(75, 95) if rng.random() < 0.5 else None
 
     def look(self, slots: int) -> "Look":
@@ -98,6 +107,13 @@ class Look:
         """Draw it."""
         frames = np.stack([self.camera.picture(t) for t in self.times])
         return Clip(frames, self.times, self.window, self.camera.family)
+
+
+def _start(rng: random.Random) -> float:
+    """Mostly early; the late ones are spread evenly over orders of magnitude."""
+    if rng.random() < LATE_STARTS:
+        return float(10 ** rng.uniform(math.log10(USUAL_START), math.log10(LATEST_START)))
+    return rng.uniform(0, USUAL_START - _SPREAD)
 
 
 def _aspect(grid: tuple[int, int]) -> float:

@@ -9,7 +9,8 @@ PATCH, MERGE, FRAMES, RATE = 8, 2, 2, 2.0
 CELL = PATCH * MERGE
 # Cells (rows, cols) of the pictures, and how often each shape is drawn.
 GRIDS = {(6, 8): 0.8, (5, 9): 0.2}
-LATEST_START = 2000.0
+# Windows begin within so many seconds of the stream, but some as late as after days.
+USUAL_START, LATEST_START, LATE_STARTS = 2000.0, 1e6, 0.15
 # Slots in a window of the last stage, and how often each length is drawn.
 LENGTHS = {1: 0.12, 2: 0.18, 3: 0.15, 4: 0.25, 5: 0.1, 6: 0.08, 8: 0.12}
 # Training never sees a scene of the other seeds.
