@@ -1,0 +1,172 @@
+"""What a decoder promises, whatever it is fed."""
+
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codecsight.errors import CodecSightError
+from codecsight.video.decoder import Decoder
+from codecsight.video.packet import Packet, StreamInfo
+from codecsight.video.source import open_source
+from tests.video.scenes import START, decode, encode, moving_square, texture
+
+SCENE = moving_square(30, (4, 0), (8, 80))
+
+
+def read(path: Path) -> tuple[StreamInfo, list[Packet]]:
+    info, *packets = open_source(str(path)).items()
+    assert isinstance(info, StreamInfo)
+    return info, [item for item in packets if isinstance(item, Packet)]
+
+
+@pytest.mark.parametrize(
+    ("clip", "kinds"),
+    [("vtest_h264_10fps_gop50.mp4", {"I", "P"}), ("one_by_one.mp4", {"I", "P", "B"})],
+)
+def test_real_footage_decodes_whole_with_each_frames_own_packet(
+    clips: Path, clip: str, kinds: set[str]
+) -> None:
+    info, packets = read(clips / clip)
+    decoder = Decoder(info)
+    sizes = {packet.time: len(packet.data) for packet in packets}
+    times, seen = [], set()
+    for packet in [*packets, None]:
+        frames = decoder.flush() if packet is None else decoder.decode(packet)
+        for frame in frames:
+            assert frame.signals.valid
+            assert frame.signals.size == sizes[frame.time]
+            times.append(frame.time)
+            seen.add(frame.signals.frame_type)
+    assert len(packets) >= 795
+    assert times == sorted(sizes)
+    assert seen == kinds
+    assert not decoder.anomalies
+
+
+@pytest.mark.parametrize("b_frames", [0, 3])
+def test_a_frame_keeps_the_time_and_capture_time_of_its_packet(b_frames: int) -> None:
+    info, packets = encode(SCENE, b_frames=b_frames)
+    frames = decode(Decoder(info), packets)
+    assert [frame.time for frame in frames] == pytest.approx(np.arange(30) / 25)
+    assert [frame.captured - START for frame in frames] == pytest.approx(np.arange(30) / 25)
+
+
+def test_without_b_frames_every_packet_gives_its_frame_at_once() -> None:
+    info, packets = encode(SCENE)
+    decoder = Decoder(info)
+    assert [len(decoder.decode(packet)) for packet in packets] == [1] * 30
+
+
+def test_packets_without_data_are_counted_and_passed_over() -> None:
+    info, packets = encode(SCENE)
+    decoder = Decoder(info)
+    frames = decode(decoder, [*packets[:5], replace(packets[5], data=b""), *packets[5:]])
+    assert len(frames) == 30
+    assert decoder.anomalies == {"packets without data": 1}
+
+
+def test_signals_are_invalid_from_a_lost_reference_until_the_next_key_frame() -> None:
+    info, packets = encode(SCENE, gop=10)
+    decoder = Decoder(info)
+    frames = decode(decoder, packets[:13] + packets[14:])
+    invalid = [round(frame.time * 25) for frame in frames if not frame.signals.valid]
+    assert invalid == list(range(14, 20))
+    assert decoder.anomalies == {"packets lost": 1}
+
+
+def test_a_lost_reference_is_noticed_in_mp4s_packing_too(clips: Path) -> None:
+    info, packets = read(clips / "vtest_h264_10fps_gop50.mp4")
+    decoder = Decoder(info)
+    decode(decoder, packets[:60] + packets[61:120])
+    assert decoder.anomalies == {"packets lost": 1}
+
+
+def test_a_lost_picture_nobody_refers_to_harms_nothing() -> None:
+    info, packets = encode(SCENE, b_frames=2)
+    sizes = [len(packet.data) for packet in packets]
+    order = [packet.pts for packet in packets]
+    b_frame = next(n for n in range(5, 20) if order[n] < order[n - 1])  # type: ignore[operator]
+    decoder = Decoder(info)
+    frames = decode(decoder, packets[:b_frame] + packets[b_frame + 1 :])
+    assert len(frames) == len(sizes) - 1
+    assert not decoder.anomalies
+    assert all(frame.signals.valid for frame in frames)
+
+
+def test_a_container_that_reports_loss_is_believed() -> None:
+    info, packets = encode(SCENE, gop=10)
+    decoder = Decoder(info)
+    packets[12] = replace(packets[12], corrupt=True)
+    frames = decode(decoder, packets)
+    invalid = [round(frame.time * 25) for frame in frames if not frame.signals.valid]
+    assert invalid == list(range(12, 20))
+
+
+def test_garbage_is_counted_and_the_next_key_frame_heals() -> None:
+    info, packets = encode(SCENE, gop=10)
+    decoder = Decoder(info)
+    packets[3] = replace(packets[3], data=b"\x00\x00\x00\x01\x41garbage" * 20)
+    packets[4] = replace(packets[4], data=b"no start code at all")
+    frames = decode(decoder, packets)
+    valid = {round(frame.time * 25) for frame in frames if frame.signals.valid}
+    assert valid.isdisjoint(range(3, 10))
+    assert valid.issuperset({0, 1, 2, *range(10, 30)})
+    assert sum(decoder.anomalies.values()) >= 2
+
+
+def test_a_change_of_resolution_gives_frames_of_the_new_size() -> None:
+    info, small = encode([texture(96, 128, 1)] * 5)
+    _, large = encode([texture(144, 192, 1)] * 5)
+    later = [replace(packet, pts=(packet.pts or 0) + 90_000) for packet in large]
+    frames = decode(Decoder(info), small + later)
+    assert [(frame.width, frame.height) for frame in frames] == [(128, 96)] * 5 + [(192, 144)] * 5
+    motion = frames[-1].signals.motion
+    assert motion is not None
+    assert motion.shape == (9, 12, 2)
+
+
+def test_frames_before_any_time_is_known_are_dropped_and_counted() -> None:
+    info, packets = encode(SCENE)
+    untimed = [replace(packet, pts=None, dts=None) for packet in packets[:2]]
+    decoder = Decoder(info)
+    frames = decode(decoder, untimed + packets[2:])
+    assert [round(frame.time * 25) for frame in frames] == list(range(2, 30))
+    assert decoder.anomalies == {"frames without a time": 2}
+
+
+def test_a_frame_without_a_time_is_placed_by_its_arrival() -> None:
+    info, packets = encode(SCENE)
+    packets[10] = replace(packets[10], pts=None, dts=None)
+    frames = decode(Decoder(info), packets)
+    assert [frame.time for frame in frames] == pytest.approx(np.arange(30) / 25)
+
+
+def test_time_never_stands_still_or_runs_backwards() -> None:
+    info, packets = encode(SCENE)
+    for index in (10, 11, 12):
+        packets[index] = replace(packets[index], pts=packets[3].pts, dts=packets[3].dts)
+    decoder = Decoder(info)
+    times = [frame.time for frame in decode(decoder, packets)]
+    assert len(times) == 30
+    assert all(later > earlier for earlier, later in pairwise(times))
+    assert decoder.anomalies == {"frames out of order": 3}
+
+
+def test_a_decoder_can_go_on_after_a_flush() -> None:
+    info, packets = encode(SCENE, gop=10, b_frames=2)
+    decoder = Decoder(info)
+    first = decode(decoder, packets[:10])
+    key = next(n for n in range(10, 30) if packets[n].keyframe)
+    second = decode(decoder, packets[key:])
+    assert first
+    assert second[0].time > first[-1].time
+
+
+def test_an_unknown_codec_is_refused_by_name() -> None:
+    info = StreamInfo("no-such-codec", b"", 64, 64, 25.0, Fraction(1, 90_000))
+    with pytest.raises(CodecSightError, match="no-such-codec"):
+        Decoder(info)
