@@ -15,6 +15,10 @@ _STREAM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+class RowError(ArchiveError):
+    """A row that is damaged or of another shape."""
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """The index row of a segment. `start` and `end` are wall-clock seconds since the epoch (the
@@ -82,7 +86,7 @@ def to_json(segment: Segment) -> bytes:
 
 
 def from_json(data: bytes, where: str) -> Segment:
-    """Read a row; ArchiveError naming `where` if it is damaged or of another shape."""
+    """Read a row. Raises RowError naming `where` it was found."""
     try:
         row = json.loads(data)
         segment = Segment(
@@ -95,9 +99,9 @@ def from_json(data: bytes, where: str) -> Segment:
             key=str(row["key"]),
         )
     except (ValueError, TypeError, KeyError, ArchiveError) as error:
-        raise ArchiveError(f"{where}: not the row of a segment ({error!r})") from error
+        raise RowError(f"{where}: not the row of a segment ({error!r})") from error
     if not _SHA256.fullmatch(segment.sha256) or segment.key != _key_of(segment):
-        raise ArchiveError(f"{where}: the row's key or checksum does not fit its stream and time")
+        raise RowError(f"{where}: the row's key or checksum does not fit its stream and time")
     return segment
 
 

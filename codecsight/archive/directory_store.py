@@ -1,0 +1,138 @@
+"""A plain folder as object store: a laptop, a NAS, a site that needs no S3."""
+
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from codecsight.archive.errors import ArchiveError
+from codecsight.archive.store import (
+    CHUNK,
+    MissingObjectError,
+    ObjectStore,
+    StoredObject,
+    check_content,
+    check_key,
+)
+
+_INCOMING = ".incoming"
+_STALE_S = 24 * 3600.0
+
+
+class DirectoryStore(ObjectStore):
+    """Objects are files under `root`, with the key as their path.
+
+    A file is written beside the others, synced, and renamed to its key. What a killed process left
+    half-written is never listed, and is deleted a day later.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.name = f"archive folder {root}"
+        self._root = root
+        self._incoming = root / _INCOMING
+        with self._disk():
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            for left in self._incoming.iterdir():
+                if time.time() - left.stat().st_mtime > _STALE_S:
+                    left.unlink(missing_ok=True)
+
+    def put_file(self, key: str, path: Path, sha256: str) -> None:  # noqa: D102
+        digest = hashlib.sha256()
+        with path.open("rb") as source, self._arriving(key) as target:
+            while chunk := source.read(CHUNK):
+                digest.update(chunk)
+                target.write(chunk)
+            check_content(path, digest.hexdigest(), sha256)
+
+    def put_bytes(self, key: str, data: bytes) -> None:  # noqa: D102
+        with self._arriving(key) as target:
+            target.write(data)
+
+    def chunks(self, key: str) -> Iterator[bytes]:  # noqa: D102
+        path = self._path(key)
+        with self._disk():
+            try:
+                file = path.open("rb")
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                raise MissingObjectError(f"{self.name} has no {key}") from None
+            with file:
+                while chunk := file.read(CHUNK):
+                    yield chunk
+
+    def objects(self, prefix: str) -> Iterator[StoredObject]:  # noqa: D102
+        folder = self._root / prefix.rpartition("/")[0]
+        with self._disk():
+            yield from (
+                StoredObject(key, path.stat().st_size)
+                for key, path in self._walk(folder)
+                if key.startswith(prefix)
+            )
+
+    def folders(self, prefix: str) -> list[str]:  # noqa: D102
+        folder = self._root / prefix
+        with self._disk():
+            if not folder.is_dir():
+                return []
+            return sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
+
+    def size(self, key: str) -> int | None:  # noqa: D102
+        path = self._path(key)
+        with self._disk():
+            return path.stat().st_size if path.is_file() else None
+
+    def delete(self, key: str) -> None:  # noqa: D102
+        path = self._path(key)
+        with self._disk():
+            path.unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        return self._root / check_key(key)
+
+    def _walk(self, folder: Path) -> Iterator[tuple[str, Path]]:
+        """Files below `folder` in the order of their keys."""
+        if not folder.is_dir():
+            return
+        entries = [p for p in folder.iterdir() if not p.name.startswith(".")]
+        for path in sorted(entries, key=lambda p: p.name + "/" * p.is_dir()):
+            if path.is_dir():
+                yield from self._walk(path)
+            else:
+                yield path.relative_to(self._root).as_posix(), path
+
+    @contextmanager
+    def _arriving(self, key: str) -> Iterator[BinaryIO]:
+        """A file that becomes the object when the block ends well, and vanishes otherwise."""
+        path = self._path(key)
+        temporary = self._incoming / uuid.uuid4().hex
+        with self._disk():
+            try:
+                with temporary.open("wb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                path.parent.mkdir(parents=True, exist_ok=True)
+                temporary.replace(path)
+                _sync(path.parent)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ArchiveError(
+                f"{self.name}: {error.strerror or error}; is it there, writable, and not full?"
+            ) from error
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

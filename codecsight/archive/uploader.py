@@ -1,0 +1,157 @@
+"""From the spool to the store: object, check, row, and only then the local file goes."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from tenacity import Retrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity.nap import sleep_using_event
+from tenacity.stop import stop_when_event_set
+
+from codecsight.archive.errors import ArchiveError
+from codecsight.archive.segment import RowError, Segment, from_json, row_key, to_json
+from codecsight.archive.spool import finished_rows, remove
+from codecsight.archive.store import ChangedFileError, ObjectStore
+
+log = structlog.get_logger()
+
+POLL_S = 1.0
+RETRY_FIRST_S = 1.0
+RETRY_MOST_S = 60.0
+_PATIENCE = 2  # failures in one pass that mean the store, not the segment
+
+
+@dataclass(slots=True)
+class UploadStats:
+    """What went up and what waits. `failed` counts attempts, `verified` and `unverified` objects
+    read back whole, `damaged` segments whose row or content is not what was recorded (they stay
+    in the spool), `lost` segments that left the spool, for its limit, before their turn.
+    `trouble` is empty while all is well.
+    """
+
+    uploaded: int = 0
+    uploaded_bytes: int = 0
+    queued: int = 0
+    queued_bytes: int = 0
+    failed: int = 0
+    verified: int = 0
+    unverified: int = 0
+    damaged: int = 0
+    lost: int = 0
+    trouble: str = ""
+
+
+class Uploader:
+    """Moves the finished segments of every stream in `spool` to `store`.
+
+    It may be ended at any moment: what is done twice has the same result, a row is only written
+    for an object that is there, and a local file is only deleted once its row is.
+    """
+
+    def __init__(self, spool: Path, store: ObjectStore) -> None:
+        self.stats = UploadStats()
+        self._spool = spool
+        self._store = store
+
+    def run(self, stop: threading.Event) -> None:
+        """Upload until `stop`; a store that refuses is tried again, ever more slowly."""
+        patient = Retrying(
+            retry=retry_if_exception_type(ArchiveError),
+            wait=wait_exponential_jitter(initial=RETRY_FIRST_S, max=RETRY_MOST_S),
+            sleep=sleep_using_event(stop),
+            stop=stop_when_event_set(stop),
+            retry_error_callback=lambda _: None,
+        )
+        while not stop.wait(POLL_S):
+            patient(self.run_once)
+
+    def run_once(self) -> int:
+        """Upload what is finished now, oldest first; how many segments went up.
+
+        Raises ArchiveError after the others had their turn if one could not be uploaded.
+        """
+        rows = self._rows()
+        self._count_queue(rows)
+        before = self.stats.uploaded
+        errors: list[ArchiveError] = []
+        for row in rows:
+            try:
+                self._take(row)
+            except ArchiveError as error:
+                errors.append(error)
+                self._failed(error)
+            if len(errors) == _PATIENCE:
+                break
+        self._count_queue(self._rows())
+        if errors:
+            raise errors[0]
+        self.stats.trouble = ""
+        return self.stats.uploaded - before
+
+    def verify(self, segment: Segment) -> bool:
+        """Read a segment back from the store; whether it is, byte for byte, what was recorded."""
+        same = self._store.sha256(segment.key) == segment.sha256
+        self.stats.verified += same
+        self.stats.unverified += not same
+        return same
+
+    def _take(self, row: Path) -> None:
+        try:
+            segment = from_json(row.read_bytes(), str(row))
+            self._upload(row.with_suffix(".mkv"), segment)
+        except FileNotFoundError:
+            self._gone(row)
+        except (RowError, ChangedFileError) as error:
+            # Without its row the recorder, at its next start, writes one for what is there.
+            row.replace(row.with_suffix(".json.damaged"))
+            self.stats.damaged += 1
+            log.error("damaged segment set aside", error=str(error))
+
+    def _upload(self, video: Path, segment: Segment) -> None:
+        if not video.exists():
+            raise FileNotFoundError(video)
+        if self._store.size(segment.key) != segment.bytes:
+            self._store.put_file(segment.key, video, segment.sha256)
+        self._store.put_bytes(row_key(segment), to_json(segment))
+        remove(video)
+        self.stats.uploaded += 1
+        self.stats.uploaded_bytes += segment.bytes
+        log.info("segment archived", key=segment.key, bytes=segment.bytes)
+
+    def _gone(self, row: Path) -> None:
+        """A row whose video is not there: uploaded by a process killed while it tidied up, or
+        discarded by the recorder.
+        """
+        if not row.exists():
+            return
+        segment = from_json(row.read_bytes(), str(row))
+        if self._store.size(row_key(segment)) is None:
+            self.stats.lost += 1
+            log.warning("segment left the spool before its upload", key=segment.key)
+        row.unlink(missing_ok=True)
+
+    def _failed(self, error: ArchiveError) -> None:
+        self.stats.failed += 1
+        self.stats.trouble = str(error)
+        log.error("upload failed", error=str(error))
+
+    def _rows(self) -> list[Path]:
+        return sorted(self._all_rows(), key=lambda row: row.name)
+
+    def _all_rows(self) -> Iterator[Path]:
+        for folder in self._spool.glob("*/"):
+            yield from finished_rows(folder)
+
+    def _count_queue(self, rows: list[Path]) -> None:
+        videos = [row.with_suffix(".mkv") for row in rows]
+        self.stats.queued = len(rows)
+        self.stats.queued_bytes = sum(_size(video) for video in videos)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
