@@ -59,7 +59,7 @@ class Connection:
         return bool(self._container.duration)
 
     def packets(self, clock: StreamClock, captured_at: CapturedAt) -> Iterator[Packet]:
-        """The packets, on the stream's clock; those without data are counted and left out."""
+        """The packets, on the stream's clock; errors in between are counted and passed over."""
         base = self.info.time_base
         clock.connect(base, bool(self._stream.codec_context.has_b_frames))
         shown = 0.0
@@ -97,10 +97,8 @@ class Connection:
             try:
                 for packet in self._container.demux(self._stream):
                     errors = 0
-                    if packet.size:
+                    if packet.size:  # the demuxer ends with an empty one
                         yield packet
-                    elif packet.dts is not None or packet.pts is not None:
-                        self._anomalies["packets without data"] += 1
                 return
             except (av.error.InvalidDataError, av.error.PatchWelcomeError):
                 errors += 1

@@ -58,7 +58,7 @@ class Decoder:
         self._fed += 1
         fed = _Fed(packet, self._fed)
         if packet.corrupt or self._references.feed(packet, fed.number):
-            self._damage("packets lost")
+            self._damage("packets lost", self._fed)
         return self._frames(_av_packet(packet, fed))
 
     def flush(self) -> list[Frame]:
@@ -71,14 +71,16 @@ class Decoder:
         try:
             pictures = self._context.decode(packet)
         except FFmpegError:
-            self._damage("decode errors")
+            self._damage("decode errors", self._fed)
             return []
         return [frame for picture in pictures if (frame := self._frame(picture)) is not None]
 
     def _frame(self, picture: av.VideoFrame) -> Frame | None:
         fed = picture.opaque if isinstance(picture.opaque, _Fed) else None
+        for number in self._references.swallowed(fed.number) if fed else ():
+            self._damage("frames not decoded", number)
         if picture.is_corrupt:
-            self._damage("damaged frames", fed)
+            self._damage("damaged frames", fed.number if fed else self._fed)
         elif fed is not None and fed.packet.keyframe and fed.number > (self._damaged_at or 0):
             self._damaged_at = None
         signals = self._signals(picture, fed)
@@ -116,9 +118,9 @@ class Decoder:
         self.anomalies["frames out of order"] += 1
         return self._time + TICK_S
 
-    def _damage(self, what: str, fed: _Fed | None = None) -> None:
+    def _damage(self, what: str, number: int) -> None:
+        """Count it, and trust no signals until a key frame fed after packet `number`."""
         self.anomalies[what] += 1
-        number = fed.number if fed else self._fed
         self._damaged_at = max(number, self._damaged_at or 0)
 
 

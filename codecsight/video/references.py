@@ -34,10 +34,15 @@ class References:
     Fed every packet in decoding order, then asked once for every picture in display order. A
     reference is decoded before the picture that refers to it. One in the past was shown, so its
     distance is counted; one in the future was not, so its distance comes from its time.
+
+    Losses are noticed on the way: in H.264 by its numbering, in HEVC by pictures that the decoder
+    swallowed because they referred to something lost. (Elsewhere a packet without a picture may
+    be in order: a second field, or VP8's hidden references.)
     """
 
     def __init__(self, info: StreamInfo) -> None:
         self._headers = Headers(info.extradata) if info.codec == "h264" else None
+        self._one_each = info.codec == "hevc"
         self._last_number: int | None = None
         self._pending: OrderedDict[int, _Fed] = OrderedDict()
         self._shown: deque[_Shown] = deque(maxlen=SHOWN)
@@ -55,6 +60,16 @@ class References:
         if header.reference or lost:
             self._last_number = header.frame_num
         return lost
+
+    def swallowed(self, number: int) -> list[int]:
+        """The packets whose pictures should have been shown before the one fed as `number`."""
+        fed = self._pending.get(number)
+        if not self._one_each or fed is None or fed.pts is None:
+            return []
+        missing = [n for n, other in self._pending.items() if (other.pts or fed.pts) < fed.pts]
+        for other in missing:
+            del self._pending[other]
+        return missing
 
     def distances(self, kind: FrameType, number: int) -> tuple[float, float]:
         """(past, future) of the picture fed as `number`, which is shown next."""

@@ -85,6 +85,15 @@ def test_a_lost_reference_is_noticed_in_mp4s_packing_too(clips: Path) -> None:
     assert decoder.anomalies == {"packets lost": 1}
 
 
+def test_hevc_pictures_that_a_loss_takes_with_it_are_counted() -> None:
+    info, packets = encode(SCENE, codec="hevc", gop=10)
+    decoder = Decoder(info)
+    frames = decode(decoder, packets[:13] + packets[14:])
+    assert {round(frame.time * 25) for frame in frames} == {*range(13), *range(20, 30)}
+    assert all(frame.signals.valid for frame in frames)
+    assert decoder.anomalies == {"frames not decoded": 6}
+
+
 def test_a_lost_picture_nobody_refers_to_harms_nothing() -> None:
     info, packets = encode(SCENE, b_frames=2)
     sizes = [len(packet.data) for packet in packets]

@@ -1,0 +1,104 @@
+"""Damaged files and packets: whatever comes, nothing crashes, hangs or goes uncounted."""
+
+import random
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codecsight.video.decoder import Decoder
+from codecsight.video.h264 import Headers
+from codecsight.video.packet import StreamInfo
+from codecsight.video.source import SourceError, open_source
+from tests.video.scenes import decode, encode, moving_square, write_video
+
+SCENE = moving_square(25, (4, 0), (8, 80))
+FORMATS = ["mp4", "mkv", "ts", "flv", "avi"]
+
+
+def damaged(data: bytes, rng: random.Random) -> bytes:
+    """A file with flipped bits, bytes lost or bytes put in, mostly behind its head."""
+    spoilt = bytearray(data)
+    for _ in range(rng.choice([1, 5, 50])):
+        at = rng.randrange(rng.choice([0, len(spoilt) // 4]), len(spoilt))
+        match rng.randrange(3):
+            case 0:
+                spoilt[at] ^= 1 << rng.randrange(8)
+            case 1:
+                del spoilt[at : at + rng.randrange(1, 200)]
+            case _:
+                spoilt[at:at] = rng.randbytes(rng.randrange(1, 200))
+    return bytes(spoilt)
+
+
+def watch(path: Path) -> tuple[int, Counter[str]]:
+    """Frames and anomalies of a file, read to its end as the edge does."""
+    source = open_source(str(path))
+    anomalies: Counter[str] = Counter()
+    frames, decoder = 0, None
+    for item in source.items():
+        if isinstance(item, StreamInfo):
+            decoder = Decoder(item)
+        elif decoder is not None:
+            frames += len(decoder.decode(item))
+    if decoder is not None:
+        frames += len(decoder.flush())
+        anomalies += decoder.anomalies
+    return frames, anomalies + source.anomalies
+
+
+@pytest.mark.parametrize("container", FORMATS)
+def test_damaged_files_are_read_as_far_as_they_go(tmp_path: Path, container: str) -> None:
+    codec = "mpeg4" if container == "avi" else "libx264"
+    whole = write_video(tmp_path / f"whole.{container}", SCENE, codec=codec, g="5").read_bytes()
+    path = tmp_path / f"damaged.{container}"
+    seen = counted = 0
+    for seed in range(8):
+        path.write_bytes(damaged(whole, random.Random(seed)))
+        try:
+            frames, anomalies = watch(path)
+        except SourceError:
+            continue
+        seen += frames > 0
+        counted += bool(anomalies)
+        assert frames <= 2 * len(SCENE)
+    assert seen >= 1
+    assert counted >= 1
+
+
+@pytest.mark.parametrize("codec", ["h264", "mpeg4"])
+def test_damaged_packets_harm_nothing_beyond_the_next_key_frame(codec: str) -> None:
+    info, packets = encode(SCENE, codec=codec, gop=5)
+    rng = random.Random(codec)
+    for index in range(2, 25, 5):
+        size = len(packets[index].data)
+        noise = rng.randbytes(size - size // 2)
+        packets[index] = replace(packets[index], data=packets[index].data[: size // 2] + noise)
+    decoder = Decoder(info)
+    frames = decode(decoder, packets)
+    assert len(frames) >= 20
+    assert decoder.anomalies
+    keys = [frame for frame in frames if frame.signals.frame_type == "I"]
+    assert len(keys) >= 5
+    assert all(frame.signals.valid for frame in keys)
+    assert any(not frame.signals.valid for frame in frames)
+
+
+def test_a_decoder_survives_any_description() -> None:
+    _, packets = encode(SCENE[:6])
+    base = StreamInfo("h264", b"", 320, 240, 25.0, packets[0].time_base)
+    for extradata in (b"\x01", b"\x01" * 40, b"\x00\x00\x01\x67", bytes(64), b"\xff" * 64):
+        decoder = Decoder(replace(base, extradata=extradata))
+        decode(decoder, packets)
+
+
+@given(extradata=st.binary(max_size=80), data=st.binary(max_size=200))
+@settings(max_examples=150, deadline=None)
+def test_headers_are_read_from_anything(extradata: bytes, data: bytes) -> None:
+    headers = Headers(extradata)
+    for packet in (data, b"\x00\x00\x01\x67" + data, b"\x00\x00\x00\x01\x41" + data):
+        slice_header = headers.first_slice(packet)
+        assert slice_header is None or 0 <= slice_header.frame_num < headers.modulus

@@ -1,0 +1,207 @@
+"""What a file as a source promises, and what it says of a bad one."""
+
+import os
+import signal
+import threading
+import time
+import wave
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from codecsight.video.packet import Packet, StreamInfo
+from codecsight.video.source import Source, SourceError, SourceOptions, SourceState, open_source
+from tests.video.scenes import moving_square, write_video
+
+SCENE = moving_square(25, (4, 0), (8, 80))
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One second, with B-frames."""
+    return write_video(tmp_path_factory.mktemp("videos") / "second.mp4", SCENE)
+
+
+def packets(source: Source, count: int | None = None) -> list[Packet]:
+    """The next packets of a source, all of them by default."""
+    found: list[Packet] = []
+    for item in source.items():
+        if isinstance(item, Packet):
+            found.append(item)
+        if len(found) == count:
+            source.close()
+    return found
+
+
+def test_a_file_gives_its_description_then_its_packets(video: Path) -> None:
+    source = open_source(str(video))
+    info, *rest = source.items()
+    assert isinstance(info, StreamInfo)
+    assert (info.codec, info.width, info.height, info.rate) == ("h264", 320, 240, 25.0)
+    assert len(rest) == 25
+    assert all(isinstance(item, Packet) for item in rest)
+    assert source.state is SourceState.ENDED
+    assert not source.anomalies
+
+
+def test_a_file_url_is_a_path(video: Path) -> None:
+    assert len(packets(open_source(f"file://{video}"))) == 25
+
+
+def test_states_are_told_once_each(video: Path) -> None:
+    source = open_source(str(video), SourceOptions(loop=True))
+    told: list[SourceState] = []
+    source.on_state = lambda state, _detail: told.append(state)
+    packets(source, 60)
+    assert told == [SourceState.LIVE, SourceState.ENDED]
+
+
+def test_capture_time_of_a_fast_file_runs_with_the_stream(video: Path) -> None:
+    before = time.time()
+    found = packets(open_source(str(video)))
+    start = found[0].captured
+    assert before <= start <= time.time()
+    assert [p.captured - start for p in found] == pytest.approx([p.time for p in found], abs=1e-3)
+
+
+def test_a_loop_begins_anew_and_time_goes_on(video: Path) -> None:
+    source = open_source(str(video), SourceOptions(loop=True))
+    infos, found = 0, []
+    for item in source.items():
+        if isinstance(item, StreamInfo):
+            infos += 1
+        else:
+            found.append(item)
+        if len(found) == 75:
+            source.close()
+    assert infos == 3
+    times = sorted(p.time for p in found if p.time is not None)
+    assert [b - a for a, b in pairwise(times)] == pytest.approx([0.04] * 74, abs=1e-6)
+    order = [p.dts for p in found if p.dts is not None]
+    assert all(later > earlier for earlier, later in pairwise(order))
+
+
+def test_a_paced_file_takes_as_long_as_it_lasts(video: Path) -> None:
+    began = time.monotonic()
+    found = packets(open_source(str(video), SourceOptions(paced=True)))
+    assert 0.8 < time.monotonic() - began < 5
+    assert found[-1].captured - found[0].captured > 0.8
+    assert all(later.captured >= earlier.captured for earlier, later in pairwise(found))
+
+
+def test_another_thread_may_close_a_source_that_waits(video: Path) -> None:
+    source = open_source(str(video), SourceOptions(paced=True, loop=True))
+    threading.Timer(0.2, source.close).start()
+    began = time.monotonic()
+    packets(source)
+    assert time.monotonic() - began < 2
+    assert source.state is SourceState.ENDED
+
+
+def test_a_signal_handler_may_close_a_source(video: Path) -> None:
+    source = open_source(str(video), SourceOptions(paced=True, loop=True))
+    previous = signal.signal(signal.SIGUSR1, lambda *_: source.close())
+    try:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        began = time.monotonic()
+        packets(source)
+        assert time.monotonic() - began < 2
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+
+
+def audio_only(folder: Path) -> Path:
+    path = folder / "audio.wav"
+    with wave.open(str(path), "wb") as out:
+        out.setparams((1, 2, 8000, 0, "NONE", ""))
+        out.writeframes(bytes(16_000))
+    return path
+
+
+def text(folder: Path) -> Path:
+    path = folder / "text.mp4"
+    path.write_text("Not a film, but a letter.\n" * 100)
+    return path
+
+
+def plain_text(folder: Path) -> Path:
+    path = folder / "letter.txt"
+    path.write_text("Not a film, but a letter.\n" * 100)
+    return path
+
+
+def empty(folder: Path) -> Path:
+    path = folder / "empty.mp4"
+    path.touch()
+    return path
+
+
+def halved(folder: Path) -> Path:
+    """An MP4 cut in half; its index stood at the end."""
+    whole = write_video(folder / "whole.mp4", SCENE).read_bytes()
+    path = folder / "half.mp4"
+    path.write_bytes(whole[: len(whole) // 2])
+    return path
+
+
+def missing(folder: Path) -> Path:
+    return folder / "missing.mp4"
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (missing, "no such file"),
+        (Path, "a folder"),
+        (empty, "can't be read as video"),
+        (text, "can't be read as video"),
+        (plain_text, "it is text"),
+        (halved, "is it complete"),
+        (audio_only, "no video stream, only: audio"),
+    ],
+)
+def test_what_is_no_video_is_refused_at_once_and_by_name(
+    tmp_path: Path, make: object, says: str
+) -> None:
+    path = make(tmp_path)  # type: ignore[operator]
+    with pytest.raises(SourceError, match=says) as refused:
+        open_source(str(path))
+    assert str(path) in str(refused.value)
+
+
+def test_a_cut_file_with_its_index_in_front_gives_what_is_there(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "whole.mkv", SCENE).read_bytes()
+    path = tmp_path / "cut.mkv"
+    path.write_bytes(whole[: len(whole) * 4 // 5])
+    found = packets(open_source(str(path)))
+    assert 3 < len(found) < 25
+
+
+def test_a_raw_stream_without_times_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "raw.h264", SCENE)
+    with pytest.raises(SourceError, match=r"ffmpeg -r FPS -i raw\.h264"):
+        packets(open_source(str(path)))
+
+
+def test_a_sample_without_data_is_passed_over(tmp_path: Path) -> None:
+    data = bytearray(write_video(tmp_path / "whole.mp4", SCENE).read_bytes())
+    sizes = data.find(b"stsz") + 16  # ISO/IEC 14496-12, 8.7.3.2: one size a sample
+    data[sizes + 4 * 24 : sizes + 4 * 25] = bytes(4)
+    path = tmp_path / "gap.mp4"
+    path.write_bytes(data)
+    found = packets(open_source(str(path)))
+    assert len(found) == 24
+    assert all(packet.data for packet in found)
+
+
+def test_a_url_nobody_can_open_is_refused() -> None:
+    with pytest.raises(SourceError, match="foo://camera"):
+        packets(open_source("foo://user:secret@camera"))
+
+
+def test_no_message_shows_a_password() -> None:
+    with pytest.raises(SourceError) as refused:
+        packets(open_source("foo://user:secret@camera/1"))
+    assert "secret" not in str(refused.value)
+    assert "secret" not in repr(refused.value)
