@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from av.error import ExitError, FFmpegError, ProtocolNotFoundError
+from av.error import FFmpegError, ProtocolNotFoundError
 
 from codecsight.video.clock import StreamClock
 from codecsight.video.connection import Connection
@@ -48,6 +48,7 @@ class LiveSource(SourceStatus):
         self._stop = Stop()
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._clock = StreamClock(self.anomalies, live=True)
+        self._asked = time.monotonic()
 
     def items(self) -> Iterator[StreamInfo | Packet]:
         """Give the packets of one connection after the other."""
@@ -102,6 +103,7 @@ class LiveSource(SourceStatus):
 
     def _connect(self) -> str | None:
         """Read one connection to its end; why it ended, or None where the stream is over."""
+        self._asked = time.monotonic()
         try:
             connection = Connection(
                 self._url, self.anomalies, True, self._av_options(), self._options.timeout_s
@@ -112,31 +114,35 @@ class LiveSource(SourceStatus):
         except (FFmpegError, SourceError) as error:
             return self._reason(error)
         try:
-            self._queue.put(connection.info)
-            asked = time.monotonic()
-            for packet in connection.packets(self._clock, lambda _due, _shown: time.time()):
-                self._queue.put(packet)
-                if time.monotonic() - asked > self._options.timeout_s:
-                    return self._silent()  # only the rest of a read that timed out
-                while self._queue.qsize() > BACKLOG and not self._stop:
-                    self._stop.sleep(0.02)
-                if self._stop:
-                    return None
-                asked = time.monotonic()
-            over = connection.finite and urlsplit(self._url).scheme in ("http", "https")
-            return None if over else "the stream ended"
+            return self._pass_on(connection)
         except FFmpegError as error:
             return self._reason(error)
         finally:
             connection.close()
 
-    def _reason(self, error: Exception) -> str:
-        if isinstance(error, ExitError | TimeoutError):
-            return self._silent()
+    def _pass_on(self, connection: Connection) -> str | None:
+        self._queue.put(connection.info)
+        self._asked = time.monotonic()
+        for packet in connection.packets(self._clock, lambda _due, _shown: time.time()):
+            self._queue.put(packet)
+            if self._silent():  # the demuxer gives what it still held before it tells
+                return self._reason(None)
+            while self._queue.qsize() > BACKLOG and not self._stop:
+                self._stop.sleep(0.02)
+            if self._stop:
+                return None
+            self._asked = time.monotonic()
+        over = connection.finite and urlsplit(self._url).scheme in ("http", "https")
+        return None if over else "the stream ended"
+
+    def _reason(self, error: Exception | None) -> str:
+        """Why a connection ended. FFmpeg has many words for a time-out, so the clock decides."""
+        if error is None or self._silent():
+            return f"silent for {self._options.timeout_s:g} s"
         return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
-    def _silent(self) -> str:
-        return f"silent for {self._options.timeout_s:g} s"
+    def _silent(self) -> bool:
+        return time.monotonic() - self._asked >= 0.95 * self._options.timeout_s
 
     def _av_options(self) -> dict[str, str]:
         """Half a second is enough to look at a camera before its first packet is passed on."""

@@ -66,7 +66,8 @@ class References:
         fed = self._pending.get(number)
         if not self._one_each or fed is None or fed.pts is None:
             return []
-        missing = [n for n, other in self._pending.items() if (other.pts or fed.pts) < fed.pts]
+        waiting = ((n, other.pts) for n, other in self._pending.items())
+        missing = [n for n, pts in waiting if pts is not None and pts < fed.pts]
         for other in missing:
             del self._pending[other]
         return missing

@@ -1,0 +1,186 @@
+"""Live sources over HTTP: cameras that send pictures without times, recordings, nobody at all."""
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from PIL import Image
+
+from codecsight.video.decoder import Decoder
+from codecsight.video.packet import Packet, StreamInfo
+from codecsight.video.source import Source, SourceOptions, SourceState, open_source
+from tests.video.scenes import moving_square, write_video
+
+SCENE = moving_square(25, (4, 0), (8, 80))
+QUICK = SourceOptions(timeout_s=2.0, stall_s=0.5, retry_min_s=0.05, retry_max_s=0.2)
+PATIENCE = 20.0
+
+
+class WebCamera(BaseHTTPRequestHandler):
+    """Ten JPEGs a second at /live, a recording at /film.mp4, nothing elsewhere."""
+
+    film = b""
+
+    def do_GET(self) -> None:
+        if self.path == "/live":
+            self._live()
+        elif self.path == "/film.mp4":
+            self._head(200, "video/mp4", len(self.film))
+            self.wfile.write(self.film)
+        else:
+            self._head(404, "text/plain", 0)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _head(self, code: int, kind: str, length: int) -> None:
+        self.send_response(code)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def _live(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        try:
+            for picture in SCENE * 20:
+                out = io.BytesIO()
+                Image.fromarray(picture).save(out, "JPEG")
+                head = f"Content-Type: image/jpeg\r\nContent-Length: {out.tell()}\r\n\r\n"
+                self.wfile.write(b"--frame\r\n" + head.encode() + out.getvalue() + b"\r\n")
+                time.sleep(0.1)
+        except OSError:
+            return
+
+
+@contextmanager
+def web_camera(film: bytes = b"") -> Iterator[str]:
+    handler = type("Handler", (WebCamera,), {"film": film})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def closing_in(source: Source, seconds: float) -> Iterator[None]:
+    timer = threading.Timer(seconds, source.close)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def states(source: Source) -> list[tuple[SourceState, str]]:
+    told: list[tuple[SourceState, str]] = []
+    source.on_state = lambda state, detail: told.append((state, detail))
+    return told
+
+
+def test_pictures_without_times_are_timed_by_their_arrival() -> None:
+    with web_camera() as url:
+        source = open_source(f"{url}/live", QUICK)
+        decoder, times = None, []
+        with closing_in(source, PATIENCE):
+            for item in source.items():
+                if isinstance(item, StreamInfo):
+                    decoder = Decoder(item)
+                elif decoder is not None:
+                    times += [frame.time for frame in decoder.decode(item)]
+                if len(times) == 20:
+                    source.close()
+    assert len(times) == 20
+    assert 0.8 < times[-1] - times[5] < 5, "FFmpeg alone would call it 0.56 s"
+
+
+def test_a_recording_on_the_web_ends_when_it_is_over(tmp_path: Path) -> None:
+    film = write_video(tmp_path / "film.mp4", SCENE).read_bytes()
+    with web_camera(film) as url:
+        source = open_source(f"{url}/film.mp4", QUICK)
+        with closing_in(source, PATIENCE):
+            items = list(source.items())
+    assert sum(isinstance(item, Packet) for item in items) == 25
+    assert source.state is SourceState.ENDED
+    assert source.anomalies["connections lost or refused"] == 0
+
+
+def test_a_camera_that_isnt_there_is_down_with_its_reason_and_tried_again() -> None:
+    with web_camera() as url:
+        source = open_source(f"{url}/nowhere", QUICK)
+        told = states(source)
+        with closing_in(source, 1.0):
+            assert list(source.items()) == []
+    downs = [detail for state, detail in told if state is SourceState.DOWN]
+    assert len(downs) >= 3
+    assert all("404" in detail for detail in downs)
+    assert source.anomalies["connections lost or refused"] >= len(downs)
+    assert told[-1][0] is SourceState.ENDED
+
+
+def test_a_camera_behind_a_closed_port_is_refused() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        source = open_source(f"rtsp://user:secret@127.0.0.1:{taken.getsockname()[1]}/x", QUICK)
+        told = states(source)
+        with closing_in(source, 0.6):
+            list(source.items())
+    assert any("refused" in detail for _, detail in told)
+    assert not any("secret" in detail for _, detail in told)
+
+
+def test_closing_ends_a_silent_connection_at_once() -> None:
+    """A camera that accepts and then says nothing holds the reader, not the consumer."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x"
+        source = open_source(url, SourceOptions(timeout_s=3.0))
+        began = time.monotonic()
+        with closing_in(source, 0.3):
+            list(source.items())
+        assert time.monotonic() - began < 2.0
+    assert source.state is SourceState.ENDED
+
+
+def test_a_silent_camera_is_given_up_after_the_time_out() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        options = SourceOptions(timeout_s=0.5, retry_min_s=0.05)
+        source = open_source(f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x", options)
+        told: list[tuple[SourceState, str]] = []
+
+        def closing_when_down(state: SourceState, detail: str) -> None:
+            told.append((state, detail))
+            if state is SourceState.DOWN:
+                source.close()
+
+        source.on_state = closing_when_down
+        with closing_in(source, PATIENCE):
+            list(source.items())
+    assert (SourceState.DOWN, "silent for 0.5 s") in told
+
+
+def test_a_slow_consumer_gets_every_packet(tmp_path: Path) -> None:
+    film = write_video(tmp_path / "film.mp4", SCENE).read_bytes()
+    with web_camera(film) as url:
+        source = open_source(f"{url}/film.mp4", QUICK)
+        count = 0
+        with closing_in(source, PATIENCE):
+            for item in source.items():
+                count += isinstance(item, Packet)
+                time.sleep(0.02)
+    assert count == 25
