@@ -102,35 +102,42 @@ def _carry(party: _Party) -> list[Actor]:
     height, small = rng.uniform(0.22, 0.34), rng.uniform(0.08, 0.11)
     speed = rng.uniform(0.07, 0.2)
     come = _stops(party, Kind.PERSON, height, speed, rng.uniform(1, 6))
-    gone, alone = come[-1], rng.uniform(4, 30)
-    spot, back = come[2], gone.time + alone
-    fetched = back + abs(spot.x - gone.x) / speed
-    home = fetched + 1 + abs(spot.x - gone.x) / speed
-    path = (
-        *come,
-        Waypoint(back, gone.x, gone.y),
-        Waypoint(fetched, spot.x, spot.y),
-        Waypoint(fetched + 1, spot.x, spot.y),
-        Waypoint(home, gone.x, gone.y),
-    )
+    path = (*come, *_return(come, speed, come[-1].time + rng.uniform(4, 30)))
     person = Actor(party.identity, Kind.PERSON, party.colour(), height, path)
-    aside = (width_of(Kind.PERSON, height, party.aspect) * 0.8) + width_of(
-        Kind.BAG, small, party.aspect
-    ) / 2
+    reach = width_of(Kind.PERSON, height, party.aspect) * 0.8
+    aside = reach + width_of(Kind.BAG, small, party.aspect) / 2
+    bag_path = _carried(path, aside)
+    bag = (party.identity + 1, Kind.BAG, party.colour(), small, bag_path)
+    return [person, Actor(*bag, dropped=bag_path[2].time)]
+
+
+def _return(come: list[Waypoint], speed: float, start: float) -> list[Waypoint]:
+    """Back from outside to where one stood, a second there, and out again."""
+    spot, gone = come[2], come[-1]
+    there = start + abs(spot.x - gone.x) / speed
+    home = there + 1 + abs(spot.x - gone.x) / speed
+    return [
+        Waypoint(start, gone.x, gone.y),
+        Waypoint(there, spot.x, spot.y),
+        Waypoint(there + 1, spot.x, spot.y),
+        Waypoint(home, gone.x, gone.y),
+    ]
+
+
+def _carried(bearer: tuple[Waypoint, ...], aside: float) -> tuple[Waypoint, ...]:
+    """The way of a bag: beside its bearer's hand on the first leg and the last, in between on the
+    ground where the bearer stopped first.
+    """
     lift = 0.08
-    carried = [Waypoint(p.time, p.x + aside, p.y - lift) for p in (come[0], come[1])]
-    down = Waypoint(come[1].time + 0.5, spot.x + aside, spot.y)
-    taken = Waypoint(fetched, spot.x + aside, spot.y)
-    away = [Waypoint(p.time, p.x + aside, p.y - lift) for p in path[-2:]]
-    bag = Actor(
-        party.identity + 1,
-        Kind.BAG,
-        party.colour(),
-        small,
-        (*carried, down, taken, *away),
-        dropped=down.time,
+    entry, stop, *_, fetched, taken, home = bearer
+    return (
+        Waypoint(entry.time, entry.x + aside, entry.y - lift),
+        Waypoint(stop.time, stop.x + aside, stop.y - lift),
+        Waypoint(stop.time + 0.5, stop.x + aside, bearer[2].y),
+        Waypoint(fetched.time, stop.x + aside, bearer[2].y),
+        Waypoint(taken.time, taken.x + aside, taken.y - lift),
+        Waypoint(home.time, home.x + aside, home.y - lift),
     )
-    return [person, bag]
 
 
 _VISITS = {"walk": _walk, "linger": _linger, "drive": _drive, "carry": _carry}
