@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoTokenizer, Qwen3VLForConditionalGeneration
@@ -24,21 +23,23 @@ def load_model(source: str | Path | None = None, device: str | None = None) -> V
     CUDA. Raises ModelError naming the folder and what is missing or wrong.
     """
     name = str(source if source is not None else DEFAULT_MODEL)
-    folder = check_folder(name)
+    folder = find_folder(name)
+    origin = str(folder or name)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     try:
-        check_family(name)
-        tokenizer = load_tokenizer(name)
-        network = load_network(name, place)
+        check_family(origin)
+        tokenizer = AutoTokenizer.from_pretrained(origin)
+        network = load_network(origin, place)
+        mean, std = pixel_scale(origin)
     except ModelError:
         raise
     except Exception as error:  # transformers, safetensors and the hub each raise their own
-        raise ModelError(f"{name}: cannot load the model: {error}") from error
-    mean, std = pixel_scale(name)
+        taken = "" if folder else " (no such folder here; taken for a hub id)"
+        raise ModelError(f"{name}: cannot load the model{taken}: {error}") from error
     return Qwen3VL(network, tokenizer, name=folder.name if folder else name, mean=mean, std=std)
 
 
-def check_folder(name: str) -> Path | None:
+def find_folder(name: str) -> Path | None:
     """The folder `name` stands for, seen to be whole, or None where it can only be a hub id."""
     folder = Path(name).expanduser()
     if not folder.is_dir():
@@ -48,9 +49,9 @@ def check_folder(name: str) -> Path | None:
             )
         return None
     wanted = {
-        "config.json": "its config",
+        "config.json": "config",
         "*.safetensors": "weights",
-        "tokenizer*.json": "a tokenizer",
+        "tokenizer*.json": "tokenizer",
     }
     missing = [f"{what} ({file})" for file, what in wanted.items() if not any(folder.glob(file))]
     if missing:
@@ -65,11 +66,6 @@ def check_family(name: str) -> None:
         raise ModelError(
             f"{name}: is of the family {family!r}; CodecSight reads {_FAMILY!r} models"
         )
-
-
-def load_tokenizer(name: str) -> Any:
-    """The checkpoint's own tokenizer, with its chat template."""
-    return AutoTokenizer.from_pretrained(name)
 
 
 def load_network(name: str, device: torch.device) -> Qwen3VLForConditionalGeneration:

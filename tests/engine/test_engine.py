@@ -1,17 +1,25 @@
 import gc
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from codecsight.answers.question import Question, QuestionKind
 from codecsight.change.grid import PatchGrid
-from codecsight.engine import AdmissionRefused, EngineError, SlotRefused
+from codecsight.change.slot import Slot
+from codecsight.engine import AdmissionRefused, Engine, EngineError, SlotRefused
+from codecsight.models.qwen3_vl import Qwen3VL
+
+MakeEngine = Callable[..., Engine]
+MakeSlot = Callable[..., Slot]
 
 PERSON = Question("Is there a person?", QuestionKind.YES_NO)
 SEEN = Question("What is there?", QuestionKind.TEXT)
 
 
-def test_streams_are_let_in_until_the_budget_is_reserved(engine_with, grid) -> None:
+def test_streams_are_let_in_until_the_budget_is_reserved(
+    engine_with: MakeEngine, grid: PatchGrid
+) -> None:
     engine = engine_with()
     engine.open("a", grid)
     cost = engine.status().blocks_used
@@ -26,7 +34,9 @@ def test_streams_are_let_in_until_the_budget_is_reserved(engine_with, grid) -> N
     assert set(engine.status().streams) == {"b", "c"}
 
 
-def test_what_is_reserved_holds_the_densest_window(engine_with, grid, slot_at) -> None:
+def test_what_is_reserved_holds_the_densest_window(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
     engine = engine_with(window=3, stride=1)
     engine.open("a", grid)
     for second in range(8):
@@ -36,7 +46,9 @@ def test_what_is_reserved_holds_the_densest_window(engine_with, grid, slot_at) -
     assert stream.blocks * 16 >= stream.tokens > (stream.blocks - 3) * 16
 
 
-def test_a_stream_cannot_be_opened_twice_nor_asked_when_unknown(engine_with, grid) -> None:
+def test_a_stream_cannot_be_opened_twice_nor_asked_when_unknown(
+    engine_with: MakeEngine, grid: PatchGrid
+) -> None:
     engine = engine_with()
     engine.open("a", grid)
     with pytest.raises(EngineError, match="'a' is open already"):
@@ -47,7 +59,7 @@ def test_a_stream_cannot_be_opened_twice_nor_asked_when_unknown(engine_with, gri
         engine.ask("a", PERSON)
 
 
-def test_a_grid_of_another_model_is_refused(engine_with, model) -> None:
+def test_a_grid_of_another_model_is_refused(engine_with: MakeEngine, model: Qwen3VL) -> None:
     spec = model.grid_spec(2.0, 48)
     other = type(spec)(cell=spec.cell * 2, frames=spec.frames, rate=2.0, max_cells=48)
     with pytest.raises(EngineError, match="reads cells of 16 px"):
@@ -57,7 +69,7 @@ def test_a_grid_of_another_model_is_refused(engine_with, model) -> None:
 
 
 def test_the_first_slot_must_be_an_anchor_and_after_a_reset_again(
-    engine_with, grid, slot_at
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
     engine = engine_with()
     engine.open("a", grid)
@@ -72,7 +84,9 @@ def test_the_first_slot_must_be_an_anchor_and_after_a_reset_again(
     assert engine.status().streams["a"].tokens == 0
 
 
-def test_a_reset_stream_starts_over_as_if_new(engine_with, grid, slot_at) -> None:
+def test_a_reset_stream_starts_over_as_if_new(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
     engine, fresh = engine_with(), engine_with()
     for one in (engine, fresh):
         one.open("a", grid)
@@ -85,7 +99,9 @@ def test_a_reset_stream_starts_over_as_if_new(engine_with, grid, slot_at) -> Non
     assert engine.ask("a", PERSON).probability == fresh.ask("a", PERSON).probability
 
 
-def test_interleaved_streams_say_exactly_what_each_says_alone(engine_with, grid, slot_at) -> None:
+def test_interleaved_streams_say_exactly_what_each_says_alone(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
     config = {"window": 4, "stride": 2, "refresh": "first:1", "max_answer_tokens": 4}
 
     def watch(streams: list[str]) -> dict[str, list[object]]:
@@ -106,7 +122,22 @@ def test_interleaved_streams_say_exactly_what_each_says_alone(engine_with, grid,
     assert together["a"] != together["b"]
 
 
-def test_work_is_kept_when_a_stream_leaves(engine_with, grid, slot_at) -> None:
+def test_asking_between_slots_changes_no_later_answer(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
+    often, once = engine_with(window=3, stride=1), engine_with(window=3, stride=1)
+    for engine in (often, once):
+        engine.open("a", grid)
+    for second in range(6):
+        often.push("a", slot_at(second))
+        heard = often.ask("a", PERSON)
+        once.push("a", slot_at(second))
+    assert once.ask("a", PERSON).probability == heard.probability
+
+
+def test_work_is_kept_when_a_stream_leaves(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
     engine = engine_with()
     engine.open("a", grid)
     engine.push("a", slot_at(0))
@@ -118,7 +149,9 @@ def test_work_is_kept_when_a_stream_leaves(engine_with, grid, slot_at) -> None:
     assert engine.status().blocks_used == 0
 
 
-def test_an_answer_tells_what_it_rests_on(engine_with, grid, slot_at) -> None:
+def test_an_answer_tells_what_it_rests_on(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
     engine = engine_with(window=3, stride=1)
     engine.open("a", grid)
     for second in range(5):
@@ -133,7 +166,9 @@ def test_an_answer_tells_what_it_rests_on(engine_with, grid, slot_at) -> None:
     assert answer.latency_ms > 0
 
 
-def test_too_long_a_question_is_refused_and_harms_nothing(engine_with, grid, slot_at) -> None:
+def test_too_long_a_question_is_refused_and_harms_nothing(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
     engine = engine_with(max_question_tokens=64)
     engine.open("a", grid)
     engine.push("a", slot_at(0))
@@ -142,7 +177,9 @@ def test_too_long_a_question_is_refused_and_harms_nothing(engine_with, grid, slo
     assert engine.ask("a", PERSON).probability > 0
 
 
-def test_three_hundred_slots_leave_nothing_behind(engine_with, grid, slot_at) -> None:
+def test_three_hundred_slots_leave_nothing_behind(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
     def held() -> int:
         session = engine._session("a")
         seen = {id(t): t for t in (session.kv.keys, session.kv.values)}

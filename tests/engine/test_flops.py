@@ -1,21 +1,28 @@
 """The identities behind the counts, held against torch's counter on real calls."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 
 from codecsight.answers.question import Question, QuestionKind
-from codecsight.engine import Flops, Present
+from codecsight.change.grid import PatchGrid
+from codecsight.change.slot import Slot
+from codecsight.engine import Engine, Flops, Present
 from codecsight.engine.cache import Fork
 from codecsight.engine.flops import FlopMeter, counted
 from codecsight.models.base import CellFeatures
 from codecsight.models.prompt import Tokens
+from codecsight.models.qwen3_vl import Qwen3VL
 
+MakeEngine = Callable[..., Engine]
+MakeSlot = Callable[..., Slot]
 COUNT = Question("How many cars?", QuestionKind.COUNT)
 
 
 @pytest.fixture(scope="session")
-def meter(model) -> FlopMeter:
+def meter(model: Qwen3VL) -> FlopMeter:
     return FlopMeter(model)
 
 
@@ -27,13 +34,13 @@ def test_attention_on_the_cpu_is_counted() -> None:
 
 
 @pytest.mark.parametrize("keep", [0.2, 0.5, 1.0])
-def test_vit_calls(model, meter, slot_at, keep) -> None:
+def test_vit_calls(model: Qwen3VL, meter: FlopMeter, slot_at: MakeSlot, keep: float) -> None:
     slot = slot_at(3, keep=keep)
     assert counted(lambda: model.encode_cells(slot)) == meter.vit(slot.kept_count) > 0
 
 
 @pytest.mark.parametrize(("tokens", "past", "rows"), [(1, 0, 1), (7, 0, 0), (5, 90, 3), (64, 9, 1)])
-def test_text_calls(model, meter, tokens, past, rows) -> None:
+def test_text_calls(model: Qwen3VL, meter: FlopMeter, tokens: int, past: int, rows: int) -> None:
     shape = model.kv
     store = torch.zeros(1, shape.heads, past, shape.head_dim)
     fork = Fork([(store, store)] * shape.layers)
@@ -46,7 +53,9 @@ def test_text_calls(model, meter, tokens, past, rows) -> None:
     assert counted(call) == meter.llm(tokens, past + tokens, rows) > 0
 
 
-def test_a_whole_run_is_counted_call_by_call(engine_with, grid, slot_at) -> None:
+def test_a_whole_run_is_counted_call_by_call(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
     engine = engine_with(window=3, stride=1, refresh="first:1", present=Present.CANVAS)
     engine.open("a", grid)
 
@@ -58,7 +67,9 @@ def test_a_whole_run_is_counted_call_by_call(engine_with, grid, slot_at) -> None
     assert counted(run) == engine.status().work.spent.total
 
 
-def test_the_dense_twins_are_runs_in_which_nothing_is_pruned(engine_with, grid, slot_at) -> None:
+def test_the_dense_twins_are_runs_in_which_nothing_is_pruned(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
     """`once` is what this engine spends itself on whole slots; `recompute` a window at a time."""
     config = {"window": 3, "stride": 1, "refresh": "none", "present": Present.LAST_SLOT}
     pruned, whole = engine_with(**config), engine_with(**config)
@@ -74,20 +85,22 @@ def test_the_dense_twins_are_runs_in_which_nothing_is_pruned(engine_with, grid, 
     assert work.spent.total < work.once.total < work.recompute.total
 
 
-def test_recomputing_is_a_fresh_window_at_each_move(engine_with, model, grid, slot_at) -> None:
+def test_recomputing_is_a_fresh_window_at_each_move(
+    engine_with: MakeEngine, model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
     engine = engine_with(window=3, stride=1)
     engine.open("a", grid)
     for second in range(3):
         engine.push("a", slot_at(second))
     last = engine.push("a", slot_at(3))
 
+    whole = np.ones((grid.rows, grid.cols), np.bool_)
+
     def dense() -> None:
         slots = [slot_at(second, keep=1.0) for second in (1, 2, 3)]
         cells = CellFeatures.join([model.encode_cells(slot) for slot in slots])
         runs = [model.layout.prefix]
-        runs += [
-            model.layout.slot(s + 0.25, np.ones((grid.rows, grid.cols), bool)) for s in (1, 2, 3)
-        ]
+        runs += [model.layout.slot(second + 0.25, whole) for second in (1, 2, 3)]
         tokens = Tokens.join(runs)
         empty = torch.zeros(1, model.kv.heads, 0, model.kv.head_dim)
         mask = torch.ones(len(tokens), len(tokens), dtype=torch.bool).tril()

@@ -1,11 +1,16 @@
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from codecsight.answers.question import Question, QuestionKind
-from codecsight.change.slot import SlotKind
-from codecsight.engine import EngineConfig, EngineError, SlotRefused
+from codecsight.change.grid import PatchGrid
+from codecsight.change.slot import Slot, SlotKind
+from codecsight.engine import Engine, EngineConfig, EngineError, SlotRefused
+
+MakeEngine = Callable[..., Engine]
+MakeSlot = Callable[..., Slot]
 
 PERSON = Question("Is there a person?", QuestionKind.YES_NO)
 
@@ -21,7 +26,13 @@ PERSON = Question("Is there a person?", QuestionKind.YES_NO)
     ],
 )
 def test_the_window_moves_by_its_stride(
-    engine_with, grid, slot_at, window, stride, moved_after, slots
+    engine_with: MakeEngine,
+    grid: PatchGrid,
+    slot_at: MakeSlot,
+    window: int,
+    stride: int,
+    moved_after: list[int],
+    slots: list[int],
 ) -> None:
     engine = engine_with(window=window, stride=stride)
     engine.open("a", grid)
@@ -30,7 +41,7 @@ def test_the_window_moves_by_its_stride(
     assert [step.slots for step in steps] == slots
 
 
-def test_a_step_counts_tokens(engine_with, grid, slot_at) -> None:
+def test_a_step_counts_tokens(engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot) -> None:
     engine = engine_with(window=2, stride=1, refresh="all")
     engine.open("a", grid)
     prefix = len(engine.model.layout.prefix)
@@ -47,7 +58,7 @@ def test_a_step_counts_tokens(engine_with, grid, slot_at) -> None:
     ("policy", "again"), [("none", []), ("all", [1, 2, 3]), ("first:2", [1, 2]), ("anchors", [2])]
 )
 def test_refresh_policies_choose_among_the_slots_that_stay(
-    engine_with, grid, slot_at, policy, again
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot, policy: str, again: list[int]
 ) -> None:
     engine = engine_with(window=4, stride=1, refresh=policy)
     engine.open("a", grid)
@@ -57,7 +68,7 @@ def test_refresh_policies_choose_among_the_slots_that_stay(
 
 
 @pytest.mark.parametrize("name", ["", "some", "first:", "first:-1", "first:x", "all:1"])
-def test_an_unknown_refresh_policy_is_refused_by_name(name) -> None:
+def test_an_unknown_refresh_policy_is_refused_by_name(name: str) -> None:
     with pytest.raises(EngineError, match="use none, all, anchors or first:N"):
         EngineConfig(refresh=name)
 
@@ -65,7 +76,7 @@ def test_an_unknown_refresh_policy_is_refused_by_name(name) -> None:
 @pytest.mark.parametrize(
     "config", [{"stride": 0}, {"stride": 9}, {"kv_blocks": 0}, {"max_answer_tokens": 0}]
 )
-def test_impossible_configurations_are_refused(config) -> None:
+def test_impossible_configurations_are_refused(config: dict[str, int]) -> None:
     with pytest.raises(EngineError, match=next(iter(config))):
         EngineConfig(**config)
 
@@ -99,7 +110,7 @@ BAD_SLOTS = {
 
 @pytest.mark.parametrize("change", BAD_SLOTS)
 def test_a_slot_that_does_not_fit_is_refused_and_changes_nothing(
-    engine_with, grid, slot_at, change
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot, change: str
 ) -> None:
     engine, untouched = engine_with(), engine_with()
     for one in (engine, untouched):
@@ -115,7 +126,9 @@ def test_a_slot_that_does_not_fit_is_refused_and_changes_nothing(
     assert engine.ask("a", PERSON).probability == untouched.ask("a", PERSON).probability
 
 
-def test_a_failure_half_way_resets_the_session(engine_with, grid, slot_at, monkeypatch) -> None:
+def test_a_failure_half_way_resets_the_session(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = engine_with(window=2, stride=1)
     engine.open("a", grid)
     for second in range(3):
@@ -133,7 +146,9 @@ def test_a_failure_half_way_resets_the_session(engine_with, grid, slot_at, monke
     assert engine.ask("a", PERSON).start == 4.0
 
 
-def test_the_caller_may_reuse_its_arrays(engine_with, grid, slot_at) -> None:
+def test_the_caller_may_reuse_its_arrays(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
     engine = engine_with()
     engine.open("a", grid)
     slot = slot_at(0)

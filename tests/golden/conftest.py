@@ -83,26 +83,72 @@ class NaiveTwin:
         ).logits[0, -1]
 
     def _masked(
-        self, looks: Sequence[Look], seen: Sequence[list[Tensor]], question: str, answer: str
+        self,
+        looks: Sequence[Look],
+        seen: Sequence[list[Tensor]],
+        question: str,
+        answer: Sequence[int],
     ) -> Tensor:
         ids, types = self._ids(looks, question, answer)
-        positions, _ = self.network.model.get_rope_index(
-            ids, types, video_grid_thw=self._grid(looks)
+        positions, _ = self.network.model.get_rope_index(ids, types, None, self._grid(looks))
+        causal = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).tril()
+        return self._run(ids, positions, causal & self._present(types, looks), seen)
+
+    @torch.inference_mode()
+    def logits_reused(self, looks: Sequence[Look], question: str, windows: Sequence[int]) -> Tensor:
+        """When nothing is ever computed twice: slot i has seen the slots from `windows[i]` on, and
+        the question sees the last slot's window. One plain forward over all slots, with one copy
+        of the prefix before each window.
+        """
+        ids, types = self._ids(looks, question, ())
+        positions, _ = self.network.model.get_rope_index(ids, types, None, self._grid(looks))
+        ends = (ids[0] == self.network.config.vision_end_token_id).long()
+        slot = ends.cumsum(0) - ends  # of each token; the question counts as one more
+        prefix = len(self.model.layout.prefix)
+        slot[:prefix] = -1
+        first = torch.tensor([*windows, windows[-1]])[slot]  # the oldest slot each token sees
+        rows = torch.arange(len(slot))
+        mask = (rows <= rows[:, None]) & ((slot >= first[:, None]) | (slot < 0)[:, None])
+        for window in sorted(set(windows)):
+            start = int((slot == window).nonzero()[0, 0])
+            ids = torch.cat([ids, ids[:, :prefix]], dim=1)
+            types = torch.cat([types, types[:, :prefix]], dim=1)
+            shift = positions[:, :, start : start + 1] - prefix
+            positions = torch.cat([positions, positions[:, :, :prefix] + shift], dim=2)
+            sees_copy = ((first == window) & (slot >= 0))[:, None].expand(-1, prefix)
+            mask = torch.block_diag(mask, torch.ones(prefix, prefix).tril()).bool()
+            mask[: len(slot), -prefix:] = sees_copy
+        seen = [self._see(look) for look in looks]
+        masked = mask & self._present(types, looks)
+        return self._run(ids, positions, masked, seen, read=len(slot) - 1)
+
+    def _present(self, types: Tensor, looks: Sequence[Look]) -> Tensor:
+        """Which tokens are no dropped cells."""
+        present = torch.ones(types.shape[1], dtype=torch.bool)
+        present[types[0] == 2] = torch.from_numpy(
+            np.concatenate([look.kept.ravel() for look in looks])
         )
-        present = torch.ones(ids.shape[1], dtype=torch.bool)
-        present[types[0] == 2] = torch.from_numpy(np.concatenate([s.kept.ravel() for s in looks]))
-        mask = torch.ones(len(present), len(present), dtype=torch.bool).tril() & present
-        mask |= torch.eye(len(present), dtype=torch.bool)  # no row may be empty
+        return present
+
+    def _run(
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        mask: Tensor,
+        seen: Sequence[list[Tensor]],
+        read: int = -1,
+    ) -> Tensor:
         embeddings, *deepstack = (torch.cat(level) for level in zip(*seen, strict=True))
         video = BaseModelOutputWithDeepstackFeatures(
             pooler_output=[embeddings], deepstack_features=[[level] for level in deepstack]
         )
+        mask = mask | torch.eye(len(mask), dtype=torch.bool)  # no row may be empty
         return self.network(
             input_ids=ids,
             position_ids=positions,
             attention_mask=mask[None, None],
             mm_encoder_outputs={"video": video},
-        ).logits[0, -1]
+        ).logits[0, read]
 
     def _grid(self, looks: Sequence[Look]) -> Tensor:
         height, width = looks[0].frames.shape[2:]

@@ -1,0 +1,94 @@
+import math
+
+import pytest
+import torch
+
+from codecsight.answers.errors import QuestionError
+from codecsight.answers.question import Question, QuestionKind
+from codecsight.answers.scoring import ballot_of, score, spell_options
+from codecsight.models.qwen3_vl import Qwen3VL
+
+PERSON = Question("Is there a person?", QuestionKind.YES_NO)
+SIDE = Question("Where?", QuestionKind.CHOICE, ("left", "right"))
+
+
+def test_yes_and_no_may_be_capitalised(model: Qwen3VL) -> None:
+    words = [[model.text_of(ids) for ids in option] for option in spell_options(PERSON, model)]
+    assert words == [["yes", "Yes"], ["no", "No"]]
+
+
+def test_a_choice_is_spelled_as_given(model: Qwen3VL) -> None:
+    words = [[model.text_of(ids) for ids in option] for option in spell_options(SIDE, model)]
+    assert words == [["left"], ["right"]]
+
+
+def test_the_end_is_spelled_where_one_option_begins_another(model: Qwen3VL) -> None:
+    few = Question("How many?", QuestionKind.COUNT, most=9)
+    many = Question("How many?", QuestionKind.COUNT, most=10)
+    assert all(ids[-1] != model.end for [ids] in spell_options(few, model))
+    assert all(ids[-1] == model.end for [ids] in spell_options(many, model))
+
+
+def test_options_that_cannot_be_told_apart_are_refused(model: Qwen3VL) -> None:
+    twice = Question("Where?", QuestionKind.CHOICE, ("left", "left"))
+    with pytest.raises(QuestionError, match="cannot tell apart: left, left"):
+        spell_options(twice, model)
+
+
+def test_options_without_words_are_refused(model: Qwen3VL, monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = model.layout.encode("q")[0]
+    monkeypatch.setattr(type(model), "unknown", unknown)
+    with pytest.raises(QuestionError, match="no words for 'quay'"):
+        spell_options(Question("Where?", QuestionKind.CHOICE, ("quay", "gate")), model)
+
+
+def test_scores_are_summed_over_tokens_and_spellings(model: Qwen3VL) -> None:
+    """Against chances written out by hand: each row gives its favoured tokens a known chance."""
+    ballot = ballot_of([PERSON], model)
+    vocabulary = model.network.config.text_config.vocab_size
+    logits = torch.full((len(ballot.rows), vocabulary), -1e9)
+    chances = {"yes": 0.1, "Yes": 0.3, "no": 0.2, "No": 0.05}
+    root = ballot.rows[0]
+    spelled = {text: model.layout.encode(text) for text in chances}
+    for text, chance in chances.items():
+        logits[0, spelled[text][0]] = math.log(chance)
+    logits[0, model.end] = math.log(1 - sum(chances.values()))
+    for after, token, _ in ballot.reads:
+        if after != root:  # later letters: even odds between the right one and the end
+            row = ballot.rows.index(after)
+            logits[row, token] = logits[row, model.end] = 0.0
+    [found] = score(ballot, logits)
+    yes = chances["yes"] / 4 + chances["Yes"] / 4
+    no = chances["no"] / 2 + chances["No"] / 2
+    assert found.probability == pytest.approx(max(yes, no) / (yes + no))
+    assert found.value is (yes > no)
+
+
+@pytest.mark.parametrize(
+    ("question", "option", "value"),
+    [
+        (PERSON, "no", False),
+        (PERSON, "Yes", True),
+        (Question("How many?", QuestionKind.COUNT), "7", 7),
+        (SIDE, "right", "right"),
+    ],
+)
+def test_values_have_the_kind_of_their_question(
+    model: Qwen3VL, question: Question, option: str, value: object
+) -> None:
+    ballot = ballot_of([question], model)
+    logits = torch.zeros(len(ballot.rows), model.network.config.text_config.vocab_size)
+    logits[0, model.layout.encode(option)[0]] = 50.0
+    [found] = score(ballot, logits)
+    assert found.value == value
+    assert type(found.value) is type(value)
+    assert found.probability > 0.99
+
+
+def test_questions_of_one_ballot_do_not_share_chances(model: Qwen3VL) -> None:
+    ballot = ballot_of([PERSON, SIDE], model)
+    logits = torch.zeros(len(ballot.rows), model.network.config.text_config.vocab_size)
+    person, side = score(ballot, logits)
+    assert person.value is False  # two letters are likelier than three
+    assert side.value == "left"
+    assert 0.5 < side.probability < 1

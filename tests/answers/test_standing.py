@@ -1,0 +1,39 @@
+import dataclasses
+
+import numpy as np
+
+from codecsight.answers.question import Question, QuestionKind
+from codecsight.answers.standing import StandingQuestions
+from codecsight.change.grid import PatchGrid
+from codecsight.change.slot import Slot, SlotKind
+from codecsight.engine import Engine, EngineConfig
+from codecsight.models.qwen3_vl import Qwen3VL
+
+PERSON = Question("Is there a person?", QuestionKind.YES_NO)
+CARS = Question("How many cars?", QuestionKind.COUNT)
+
+
+def test_standing_questions_are_asked_when_the_window_moves(model: Qwen3VL) -> None:
+    engine = Engine(model, EngineConfig(window=4, stride=2))
+    engine.open("gate", PatchGrid(model.grid_spec(2.0, 4), 2, 2))
+    standing = StandingQuestions()
+    standing.set("gate", [PERSON, CARS])
+    patches = np.zeros((4, 2, 3, model.cell, model.cell), np.uint8)
+    slot = Slot(SlotKind.ANCHOR, np.ones((2, 2), np.bool_), patches, np.ones(4), (0.0, 0.5), 0.0)
+    heard = []
+    for second in range(5):
+        step = engine.push("gate", dataclasses.replace(slot, times=(second, second + 0.5)))
+        heard.append([answer.question for answer in standing.answer(engine, step)])
+    assert heard == [[], [PERSON.text, CARS.text], [], [PERSON.text, CARS.text], []]
+
+
+def test_questions_are_a_streams_own_and_can_be_replaced() -> None:
+    standing = StandingQuestions()
+    standing.set("gate", [PERSON])
+    standing.set("yard", [CARS])
+    assert standing.of("gate") == (PERSON,)
+    standing.set("gate", [CARS, PERSON])
+    assert standing.of("gate") == (CARS, PERSON)
+    standing.set("gate", [])
+    assert standing.of("gate") == ()
+    assert standing.of("nowhere") == ()

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+import torch
+
+from codecsight.change.slot import Slot, SlotKind
+from codecsight.engine.cache import Fork
+from codecsight.models import ModelError
+from codecsight.models.prompt import Tokens
+from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.models.tiny import byte_tokenizer, random_model, random_network
+
+
+def slot_of(model: Qwen3VL, kept: np.ndarray, seed: int = 0) -> Slot:
+    shape = (int(kept.sum()), model.frames, 3, model.cell, model.cell)
+    patches = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    return Slot(SlotKind.DELTA, kept, patches, np.ones(shape[0], np.uint8), (0.0, 0.5), 0.0)
+
+
+def test_the_grid_is_the_models_own(model: Qwen3VL) -> None:
+    spec = model.grid_spec(rate=2.0, max_cells=40)
+    assert (spec.cell, spec.frames, spec.slot_seconds) == (16, 2, 1.0)
+
+
+@torch.inference_mode()
+def test_whole_pictures_are_encoded_as_transformers_does(model: Qwen3VL) -> None:
+    slot = slot_of(model, np.ones((2, 5), np.bool_))
+    ours = model.encode_cells(slot)
+    pixels = model.patchify(torch.from_numpy(slot.patches))
+    theirs = model.network.model.visual(pixels, grid_thw=torch.tensor([[1, 4, 10]]))
+    assert torch.equal(ours.embeddings, theirs.pooler_output)
+    assert torch.equal(ours.deepstack, torch.stack(theirs.deepstack_features))
+
+
+def test_pixels_are_scaled_by_the_models_own_mean_and_deviation() -> None:
+    tokenizer = byte_tokenizer()
+    mean, std = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
+    model = Qwen3VL(random_network(tokenizer, 0), tokenizer, name="x", mean=mean, std=std)
+    white = model.patchify(torch.full((1, 2, 3, 16, 16), 255, dtype=torch.uint8))
+    channels = white.view(4, 3, 2, 8, 8)[0, :, 0, 0, 0]
+    assert channels.tolist() == pytest.approx([0.9 / 0.5, 0.8 / 0.6, 0.7 / 0.7])
+
+
+def test_a_cell_knows_its_place_and_its_neighbours(model: Qwen3VL) -> None:
+    """The same pixels elsewhere, or beside others, mean something else."""
+    left, right = np.zeros((1, 4), np.bool_), np.zeros((1, 4), np.bool_)
+    left[0, 0] = right[0, 3] = True
+    alone, moved = (model.encode_cells(slot_of(model, kept)) for kept in (left, right))
+    assert not torch.allclose(alone.embeddings, moved.embeddings, atol=1e-2)
+    both = model.encode_cells(slot_of(model, left | right))
+    assert not torch.allclose(alone.embeddings, both.embeddings[:1], atol=1e-2)
+
+
+def test_nothing_kept_is_nothing_encoded(model: Qwen3VL) -> None:
+    cells = model.encode_cells(slot_of(model, np.zeros((2, 2), np.bool_)))
+    assert len(cells) == 0
+    assert cells.deepstack.shape == (2, 0, 48)
+
+
+@torch.inference_mode()
+def test_rotated_keys_are_those_of_a_later_place(model: Qwen3VL) -> None:
+    def keys_at(start: int) -> torch.Tensor:
+        shape = model.kv
+        empty = torch.zeros(1, shape.heads, 0, shape.head_dim)
+        fork = Fork([(empty, empty)] * shape.layers)
+        mask = torch.ones(5, 5, dtype=torch.bool).tril()
+        run = Tokens.text([5, 6, 7, 8, 9]).at(start)
+        model.forward(run, model.no_cells(), fork, mask, torch.arange(0))
+        return torch.cat([keys for keys, _ in fork.branch()._layers])
+
+    assert torch.allclose(model.rotate_keys(keys_at(0), 700), keys_at(700), atol=1e-4)
+    assert torch.allclose(model.rotate_keys(keys_at(700), -700), keys_at(0), atol=1e-4)
+
+
+def test_a_seed_makes_the_model() -> None:
+    slot = slot_of(random_model(5), np.ones((1, 2), np.bool_))
+    first, again, other = (random_model(seed).encode_cells(slot) for seed in (5, 5, 6))
+    assert torch.equal(first.embeddings, again.embeddings)
+    assert not torch.equal(first.embeddings, other.embeddings)
+
+
+def test_a_rotary_embedding_that_depends_on_length_is_refused() -> None:
+    tokenizer = byte_tokenizer()
+    rope = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4, "mrope_section": [4, 2, 2]}
+    network = random_network(tokenizer, 0, text_rope_parameters=rope)
+    with pytest.raises(ModelError, match="'dynamic' cannot be windowed"):
+        Qwen3VL(network, tokenizer, name="x")
+
+
+def test_a_model_without_deepstack_is_read_too() -> None:
+    model = random_model(0, vision_deepstack_visual_indexes=[])
+    cells = model.encode_cells(slot_of(model, np.ones((1, 3), np.bool_)))
+    assert cells.deepstack.shape == (0, 3, 48)
