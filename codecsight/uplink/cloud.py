@@ -73,7 +73,7 @@ class CloudUplink:
         self.epoch = opening.epoch
         self.duplicates = self.discarded = self.reported = 0
         self._spec = opening.spec
-        self._heartbeat_s, self._window = heartbeat_s, window
+        self.heartbeat_s, self._window = heartbeat_s, window
         self._heard = now
         self._pending: dict[int, int] = {}
         known = opening.next_seq is not None and opening.next_seq <= hello.next_seq
@@ -87,7 +87,7 @@ class CloudUplink:
             resume_seq=self._expected,
             need_anchor=self._lost,
             credits=self._window,
-            heartbeat_s=self._heartbeat_s,
+            heartbeat_s=self.heartbeat_s,
             spec=self._spec,
         )
 
@@ -119,7 +119,7 @@ class CloudUplink:
 
     def silent(self, now: float) -> bool:
         """Whether the edge has been quiet for so long that the connection must be dead."""
-        return now > self._heard + MISSED_BEATS * self._heartbeat_s
+        return now > self._heard + MISSED_BEATS * self.heartbeat_s
 
     def _chunk(self, chunk: Chunk) -> Chunk | Ack | NeedAnchor | None:
         self._check(chunk)

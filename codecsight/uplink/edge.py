@@ -51,13 +51,13 @@ class EdgeUplink:
         self.stream = stream
         self.spec: GridSpec | None = None
         self.epoch = 0
+        self.heartbeat_s = 0.0
         self.rejected: Reject | None = None
         self._hello = Hello(site, stream, PROTOCOL, software, "", 0, 0, start_seq)
         self._backlog = Backlog(start_seq, capacity)
         self._patience = patience
         self._welcomed = False
         self._credits = 0
-        self._heartbeat_s = 0.0
         self._beaten = self._heard = 0.0
         self._anchor_wanted = False
 
@@ -138,18 +138,18 @@ class EdgeUplink:
 
     def heartbeat(self, now: float, wall: float, stats: CameraStats | None) -> Heartbeat | None:
         """The sign of life, if one is due."""
-        if not self._welcomed or now < self._beaten + self._heartbeat_s:
+        if not self._welcomed or now < self._beaten + self.heartbeat_s:
             return None
         self._beaten = now
         return Heartbeat(wall, stats)
 
     def silent(self, now: float) -> bool:
         """Whether the cloud has been quiet for so long that the connection must be dead."""
-        return self._welcomed and now > self._heard + MISSED_BEATS * self._heartbeat_s
+        return self._welcomed and now > self._heard + MISSED_BEATS * self.heartbeat_s
 
     def _welcome(self, welcome: Welcome, now: float) -> None:
         self.epoch, self._credits = welcome.epoch, welcome.credits
-        self._heartbeat_s, self._beaten = welcome.heartbeat_s, now - welcome.heartbeat_s
+        self.heartbeat_s, self._beaten = welcome.heartbeat_s, now - welcome.heartbeat_s
         self._welcomed = True
         continuous = self._backlog.settled <= welcome.resume_seq <= self._backlog.next_seq
         if continuous:

@@ -1,0 +1,72 @@
+"""Between what the cloud tells of itself and protobuf."""
+
+from actors.convert import WireError, fields, plain
+from actors.wire import control_pb2 as wire
+from codecsight.answers.answer import Answer
+from codecsight.answers.question import Question, QuestionKind
+from codecsight.uplink.fleet import CloudStatus, StreamStatus, WorkerStatus
+from codecsight.uplink.messages import CameraStats
+
+_KINDS = {kind: wire.QuestionKind.Value(f"QUESTION_KIND_{kind.name}") for kind in QuestionKind}
+
+
+def to_question(question: Question) -> wire.Question:
+    """A question on its way to the cloud."""
+    return wire.Question(
+        text=question.text,
+        kind=_KINDS[question.kind],
+        choices=question.choices,
+        most=question.most,
+    )
+
+
+def from_question(message: wire.Question) -> Question:
+    """A question that came in. Raises CodecSightError if it can't be asked."""
+    kind = next((kind for kind, number in _KINDS.items() if number == message.kind), None)
+    if kind is None:
+        raise WireError(f"the question {message.text!r} is of unknown kind {message.kind}")
+    return plain(Question, message, kind=kind, choices=tuple(message.choices))
+
+
+def to_answer(answer: Answer) -> wire.Answer:
+    """An answer on its way back."""
+    named = fields(answer)
+    value = named.pop("value")
+    field = {bool: "yes", int: "count", str: "text"}[type(value)]
+    return wire.Answer(**named, **{field: value})
+
+
+def from_answer(message: wire.Answer) -> Answer:
+    """An answer that came in."""
+    field = message.WhichOneof("value")
+    if field is None:
+        raise WireError(f"an answer without a value to {message.question!r}")
+    return plain(Answer, message, value=getattr(message, field))
+
+
+def to_stream(status: StreamStatus) -> wire.StreamStatus:
+    """A row of the fleet's table."""
+    answers = [to_answer(answer) for answer in status.answers]
+    camera = None
+    if status.camera is not None:
+        camera = wire.StreamStatus.Camera(**fields(status.camera))
+    return wire.StreamStatus(**(fields(status) | {"camera": camera, "answers": answers}))
+
+
+def from_stream(message: wire.StreamStatus) -> StreamStatus:
+    """A row that came in."""
+    camera = plain(CameraStats, message.camera) if message.HasField("camera") else None
+    answers = tuple(from_answer(answer) for answer in message.answers)
+    return plain(StreamStatus, message, camera=camera, answers=answers)
+
+
+def to_status(status: CloudStatus) -> wire.StatusResponse:
+    """The cloud's own account."""
+    workers = [wire.Worker(**fields(worker)) for worker in status.workers]
+    return wire.StatusResponse(software=status.software, model=status.model, workers=workers)
+
+
+def from_status(message: wire.StatusResponse) -> CloudStatus:
+    """The cloud's account that came in."""
+    workers = tuple(plain(WorkerStatus, worker) for worker in message.workers)
+    return plain(CloudStatus, message, workers=workers)
