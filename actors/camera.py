@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from actors.metrics import CameraMetrics
+from actors.uplink_client import Offered
 from codecsight.camera import Camera
 from codecsight.change.grid import GridSpec
 from codecsight.change.slot import Slot
@@ -17,6 +18,7 @@ from codecsight.patches.codec import PatchCodec
 from codecsight.uplink.messages import CameraStats
 from codecsight.video.feed import FeedClient
 from codecsight.video.feed_wire import CaptureStatus, FeedError
+from codecsight.video.packet import StreamInfo
 
 log = structlog.get_logger()
 
@@ -44,6 +46,7 @@ class CameraActor:
         self._metrics = CameraMetrics(site, name)
         self._status = CaptureStatus("connecting")
         self._camera: Camera | None = None
+        self._size: tuple[int, int] | None = None
         self._uplink_bytes = 0
         self._reported = CameraStats("connecting", 0, 0.0, 0, 0, 0, 0, 0, 0, 0, 0)
         self._reported_at = time.monotonic()
@@ -69,13 +72,15 @@ class CameraActor:
         for item in client.items():
             if isinstance(item, CaptureStatus):
                 self._status = item
-            elif camera is not None:
+            elif isinstance(item, StreamInfo):
+                self._size = (item.width, item.height)
+            if camera is not None and not isinstance(item, CaptureStatus):
                 for slot in camera.feed(item):
                     self._ship(camera, slot)
             if time.monotonic() - self._reported_at >= REPORT_S:
                 self._report()
-                if camera is None:
-                    self._begin(_get(self._uplink.spec.remote(self._stream)))
+                if camera is None and self._size is not None:
+                    self._begin(_get(self._uplink.spec.remote(self._stream, *self._size)))
             if self._camera is not camera:
                 client.close()
                 return
@@ -88,7 +93,7 @@ class CameraActor:
     def _ship(self, camera: Camera, slot: Slot) -> None:
         chunk = pack(slot, camera.spec, self._stream, self._codec)
         self._uplink_bytes += chunk.size
-        reply = _get(self._uplink.offer.remote(self._stream, chunk))
+        reply: Offered = _get(self._uplink.offer.remote(chunk, *(self._size or (0, 0))))
         if reply.spec is not None and reply.spec != camera.spec:
             self._begin(reply.spec)
         elif reply.need_anchor:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 OBJECT_STORE_BYTES = 96 * 2**20
 """Slots and answers are small; Ray's own default is 30% of the machine's memory."""
@@ -62,3 +63,15 @@ def _write_token(folder: Path) -> Path:
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
     os.environ.pop("RAY_AUTH_TOKEN", None)
     return path
+
+
+def named_actor(kind: type, name: str, *arguments: Any, calls: int = 1, gpus: int = 0) -> Any:
+    """Start an actor that the dashboard shows as `name` and that comes back whenever it dies;
+    `calls` of a plain class may run at the same time.
+    """
+    import ray
+
+    options: dict[str, Any] = {"name": name, "num_cpus": 0, "num_gpus": gpus, "max_restarts": -1}
+    if calls > 1:
+        options["max_concurrency"] = calls
+    return ray.remote(kind).options(**options).remote(*arguments)

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from codecsight.answers.question import Question, QuestionKind
-from codecsight.config.common import Address, Name, Strict, Tls, is_loopback
+from codecsight.config.common import Address, Name, PositiveSeconds, Strict, Tls, is_loopback
 from codecsight.errors import CodecSightError
 
 
@@ -56,6 +56,7 @@ class CloudConfig(Strict):
     workers: int = Field(default=1, ge=1, le=64)
     rate: float = Field(default=2.0, gt=0, le=30)
     max_cells: int = Field(default=48, ge=1, le=4096)
+    heartbeat_s: PositiveSeconds = 5.0
     engine: EngineSection = EngineSection()
     questions: tuple[QuestionConfig, ...] = ()
 

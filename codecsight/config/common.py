@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from codecsight.archive.s3_store import S3Keys
 from codecsight.config.loader import ConfigError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
@@ -73,6 +74,14 @@ class ArchiveConfig(Strict):
         if self.url.startswith("s3:") and not (self.access_key and self.secret_key):
             raise ValueError("an S3 archive needs 'access_key' and 'secret_key'")
         return self
+
+    def keys(self) -> S3Keys | None:
+        """The S3 keys, read now; None for a directory."""
+        if self.access_key is None or self.secret_key is None:
+            return None
+        return S3Keys(
+            self.access_key.read("archive.access_key"), self.secret_key.read("archive.secret_key")
+        )
 
 
 PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]

@@ -1,0 +1,189 @@
+"""`gateway:NODE`: the cloud's door. It knows who owns a stream, and hands chunks over."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from actors.gateway_server import GatewayServer
+from actors.gpu import StreamWindow
+from actors.transport import tls_files
+from codecsight import __version__
+from codecsight.answers.answer import Answer
+from codecsight.answers.question import Question
+from codecsight.config.cloud import CloudConfig
+from codecsight.errors import CodecSightError
+from codecsight.uplink.cloud import Opening, Refused
+from codecsight.uplink.fleet import CloudStatus, StreamStatus, WorkerStatus
+from codecsight.uplink.leases import Lease, LeaseError
+from codecsight.uplink.messages import (
+    CameraStats,
+    Chunk,
+    Dropped,
+    Heartbeat,
+    Hello,
+    Reject,
+    RejectReason,
+)
+
+log = structlog.get_logger()
+
+RENEW_S = 3.0
+WORKER_RETRY_S = 2.0
+
+
+class GatewayActor:
+    """A gRPC server whose StreamHost is this actor: streams are claimed in the directory, chunks
+    go to the worker that owns them, answers come back by the control calls.
+    """
+
+    def __init__(self, config: CloudConfig, directory: Any, workers: dict[str, Any]) -> None:
+        tls = config.tls
+        self._directory = directory
+        self._workers = workers
+        self._leases: dict[str, Lease] = {}
+        self._connected: set[str] = set()
+        self._cameras: dict[str, CameraStats] = {}
+        self._model = ""
+        self._server = GatewayServer(
+            self,
+            config.listen,
+            config.sites,
+            tls_files(tls.ca, tls.cert, tls.key) if tls else None,
+            heartbeat_s=config.heartbeat_s,
+        )
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """Serve as soon as the workers' models are there; returns the port. Calling it again
+        changes nothing, or brings a gateway back to service that Ray has restarted.
+        """
+        if self._renewing is not None:
+            return self._server.port
+        names = [worker.model_name.remote() for worker in self._workers.values()]
+        self._model = (await asyncio.gather(*names))[0]
+        await self._report_workers()
+        await self._server.start()
+        self._renewing = asyncio.create_task(self._renew_for_ever())
+        return self._server.port
+
+    async def stop(self) -> None:
+        """Stop taking calls and let those under way end."""
+        await self._server.stop()
+
+    async def open(self, hello: Hello) -> Opening:
+        """Claim the stream, and let its owner open it."""
+        lease: Lease | str = await self._directory.claim.remote(hello.stream)
+        if isinstance(lease, str):
+            raise Refused(RejectReason.NO_CAPACITY, lease, WORKER_RETRY_S)
+        opened = await self._of(lease.owner, lambda worker: worker.open.remote(hello, lease.epoch))
+        if isinstance(opened, Reject):
+            raise Refused(opened.reason, opened.detail, opened.retry_after_s)
+        self._leases[hello.stream] = lease
+        self._connected.add(hello.stream)
+        opening: Opening = opened
+        return opening
+
+    async def push(self, chunk: Chunk) -> str | None:
+        """Hand a chunk to the stream's owner."""
+        lease = self._lease(chunk.stream)
+        said = await self._of(lease.owner, lambda worker: worker.push.remote(chunk))
+        if isinstance(said, Reject):
+            raise Refused(said.reason, said.detail, said.retry_after_s)
+        reason: str | None = said
+        return reason
+
+    async def told(self, stream: str, message: Heartbeat | Dropped) -> None:
+        """Keep a camera's numbers; say what was dropped."""
+        if isinstance(message, Dropped):
+            log.warning("dropped at the edge", stream=stream, reason=message.reason)
+        elif message.stats is not None:
+            self._cameras[stream] = message.stats
+
+    async def closed(self, stream: str, epoch: int) -> None:
+        """The stream stays its owner's until the lease runs out, so that it may come back."""
+        if stream in self._leases and self._leases[stream].epoch == epoch:
+            self._connected.discard(stream)
+
+    async def ask(self, stream: str, question: Question) -> Answer:
+        """Let the stream's owner answer."""
+        lease = self._lease(stream)
+        said = await self._of(lease.owner, lambda worker: worker.ask.remote(stream, question))
+        if isinstance(said, str):
+            raise CodecSightError(said)
+        answer: Answer = said
+        return answer
+
+    async def streams(self) -> list[StreamStatus]:
+        """Every stream, with what its camera and its owner say of it."""
+        windows: dict[str, StreamWindow] = {}
+        for found in await self._all(lambda worker: worker.windows.remote()):
+            windows |= found
+        return [
+            self._status_of(lease, windows.get(lease.stream))
+            for _, lease in sorted(self._leases.items())
+        ]
+
+    async def status(self) -> CloudStatus:
+        """The cloud itself."""
+        workers: list[WorkerStatus] = await self._all(lambda worker: worker.status.remote())
+        return CloudStatus(f"codecsight {__version__}", self._model, tuple(workers))
+
+    def _status_of(self, lease: Lease, window: StreamWindow | None) -> StreamStatus:
+        window = window or StreamWindow(0, 0, ())
+        return StreamStatus(
+            site=lease.stream.partition(".")[0],
+            stream=lease.stream,
+            state="live" if window.tokens else "placing",
+            camera=self._cameras.get(lease.stream),
+            owner=lease.owner,
+            epoch=lease.epoch,
+            tokens=window.tokens,
+            kv_blocks=window.kv_blocks,
+            answers=window.answers,
+        )
+
+    def _lease(self, stream: str) -> Lease:
+        if stream not in self._leases:
+            known = ", ".join(sorted(self._leases)) or "none"
+            raise LeaseError(f"nobody watches the stream {stream!r}; watched: {known}")
+        return self._leases[stream]
+
+    async def _of(self, owner: str, call: Callable[[Any], Any]) -> Any:
+        """A worker's reply. One that died comes back empty: its streams must connect again."""
+        from ray.exceptions import RayActorError
+
+        try:
+            return await call(self._workers[owner])
+        except RayActorError as error:
+            raise Refused(
+                RejectReason.NO_CAPACITY, f"the worker {owner} is restarting", WORKER_RETRY_S
+            ) from error
+
+    async def _all(self, call: Callable[[Any], Any]) -> list[Any]:
+        """The replies of all workers that are there."""
+        said = await asyncio.gather(*map(call, self._workers.values()), return_exceptions=True)
+        return [reply for reply in said if not isinstance(reply, BaseException)]
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_S)
+            await self._report_workers()
+            connected = [self._leases[stream] for stream in self._connected]
+            await self._directory.renew.remote(connected)
+            for lease in await self._directory.expire.remote():
+                await self._let_go(lease)
+
+    async def _let_go(self, lease: Lease) -> None:
+        """Nobody has sent this stream for a whole lease: its KV is wanted elsewhere."""
+        log.info("stream let go", stream=lease.stream, owner=lease.owner)
+        self._leases.pop(lease.stream, None)
+        self._cameras.pop(lease.stream, None)
+        with contextlib.suppress(Refused):
+            await self._of(lease.owner, lambda worker: worker.close.remote(lease.stream))
+
+    async def _report_workers(self) -> None:
+        for status in await self._all(lambda worker: worker.status.remote()):
+            await self._directory.report.remote(status.name, status.kv_used, status.kv_total)

@@ -1,0 +1,195 @@
+"""`gpu:NODE:N`: one engine on one device, and the streams it owns."""
+
+import time
+from dataclasses import dataclass, field
+
+import structlog
+
+from actors.metrics import WorkerMetrics
+from codecsight.answers.answer import Answer
+from codecsight.answers.question import Question
+from codecsight.answers.standing import StandingQuestions
+from codecsight.change.slot import Slot, SlotKind
+from codecsight.config.cloud import CloudConfig
+from codecsight.engine.config import EngineConfig, Present
+from codecsight.engine.engine import Engine
+from codecsight.engine.errors import AdmissionRefused, SlotRefused
+from codecsight.engine.flops import Flops
+from codecsight.engine.session import Step
+from codecsight.errors import CodecSightError
+from codecsight.models.loading import load_model
+from codecsight.patches.chunk import unpack
+from codecsight.patches.codec import PatchError
+from codecsight.uplink.cloud import Opening
+from codecsight.uplink.fleet import FlopCount, WorkerStatus
+from codecsight.uplink.messages import Chunk, Hello, Reject, RejectReason
+
+log = structlog.get_logger()
+
+FULL_RETRY_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamWindow:
+    """What a stream holds here: `tokens` in its window, `kv_blocks` reserved, newest answers."""
+
+    tokens: int
+    kv_blocks: int
+    answers: tuple[Answer, ...]
+
+
+@dataclass(slots=True)
+class _Owned:
+    """A stream of ours: its connection's epoch and the next chunk we have not got."""
+
+    epoch: int
+    size: tuple[int, int]
+    next_seq: int | None = None
+    answers: dict[str, Answer] = field(default_factory=dict)
+
+
+class GpuWorker:
+    """Serves one call at a time, in the order of arrival. All it holds is soft: when it dies, its
+    streams connect again and begin with an anchor.
+    """
+
+    def __init__(self, name: str, config: CloudConfig) -> None:
+        section = config.engine
+        self._name = name
+        self._engine = Engine(
+            load_model(config.model),
+            EngineConfig(
+                window=section.window,
+                stride=section.stride,
+                refresh=section.refresh,
+                present=Present(section.present),
+                kv_blocks=section.kv_blocks,
+            ),
+        )
+        self._spec = self._engine.model.grid_spec(config.rate, config.max_cells)
+        self._questions = config.standing
+        self._standing = StandingQuestions()
+        self._owned: dict[str, _Owned] = {}
+        self._metrics = WorkerMetrics(name)
+        self._cells = [0, 0]
+        self._answered = 0
+
+    def model_name(self) -> str:
+        """The model that watches; also a sign that the worker is ready."""
+        return self._engine.model.name
+
+    def open(self, hello: Hello, epoch: int) -> Opening | Reject:
+        """A stream connects, for the first time or again; chunks of lower epochs are refused from
+        now on.
+        """
+        owned = self._owned.get(hello.stream)
+        if owned is not None and owned.size == (hello.width, hello.height):
+            owned.epoch = max(owned.epoch, epoch)
+        else:
+            if owned is not None:
+                self.close(hello.stream)
+            try:
+                self._engine.open(hello.stream, self._spec.fit(hello.width, hello.height))
+            except AdmissionRefused as error:
+                return Reject(RejectReason.NO_CAPACITY, str(error), FULL_RETRY_S)
+            owned = self._owned[hello.stream] = _Owned(epoch, (hello.width, hello.height))
+            self._standing.set(hello.stream, self._questions)
+        needs_anchor = self._engine.needs_anchor(hello.stream)
+        return Opening(owned.epoch, self._spec, owned.next_seq, needs_anchor)
+
+    def push(self, chunk: Chunk) -> str | Reject | None:
+        """Take a chunk in and answer what is due. Returns nothing when all is well, a reason when
+        an anchor is needed, a Reject when the connection must end.
+        """
+        owned = self._owned.get(chunk.stream)
+        if owned is None or chunk.epoch != owned.epoch:
+            detail = f"stream {chunk.stream}: epoch {chunk.epoch} is over; connect again"
+            return Reject(RejectReason.OLD_EPOCH, detail, 1.0)
+        try:
+            slot = unpack(chunk, self._spec)
+        except PatchError as error:
+            return Reject(RejectReason.MALFORMED, str(error), 0.0)
+        owned.next_seq = chunk.seq + 1
+        try:
+            step = self._advance(chunk.stream, slot)
+        except SlotRefused as error:
+            log.warning("slot refused", stream=chunk.stream, error=str(error))
+            return str(error)
+        self._count(slot, step)
+        self._answer(owned, step)
+        return None
+
+    def ask(self, stream: str, question: Question) -> Answer | str:
+        """The answer to a question about what a stream shows now, or why there is none."""
+        try:
+            return self._engine.ask(stream, question)
+        except CodecSightError as error:
+            return str(error)
+
+    def close(self, stream: str) -> None:
+        """Let a stream go."""
+        if self._owned.pop(stream, None) is not None:
+            self._engine.close(stream)
+            self._standing.set(stream, ())
+
+    def windows(self) -> dict[str, StreamWindow]:
+        """What every stream holds here."""
+        streams = self._engine.status().streams
+        return {
+            name: StreamWindow(
+                tokens=status.tokens,
+                kv_blocks=status.blocks,
+                answers=tuple(self._owned[name].answers.values()),
+            )
+            for name, status in streams.items()
+        }
+
+    def status(self) -> WorkerStatus:
+        """The worker's numbers since it began."""
+        status = self._engine.status()
+        self._metrics.kv_used.set(status.blocks_used)
+        return WorkerStatus(
+            name=self._name,
+            streams=len(status.streams),
+            kv_used=status.blocks_used,
+            kv_total=status.blocks_used + status.blocks_free,
+            cells_kept=self._cells[0],
+            cells_total=self._cells[1],
+            spent=_count(status.work.spent),
+            recompute=_count(status.work.recompute),
+            once=_count(status.work.once),
+            answers=self._answered,
+        )
+
+    def _advance(self, stream: str, slot: Slot) -> Step:
+        """Push a slot; an anchor that does not fit what came before starts the window anew, as
+        when the edge's clock began again.
+        """
+        try:
+            return self._engine.push(stream, slot)
+        except SlotRefused:
+            if slot.kind is not SlotKind.ANCHOR:
+                raise
+            self._engine.reset(stream)
+            return self._engine.push(stream, slot)
+
+    def _count(self, slot: Slot, step: Step) -> None:
+        self._cells[0] += slot.kept_count
+        self._cells[1] += slot.cell_count
+        self._metrics.tokens.inc(step.prefilled + step.refreshed)
+        self._metrics.stage_ms.observe(step.vit_ms, {"stage": "vit"})
+        self._metrics.stage_ms.observe(step.prefill_ms, {"stage": "prefill"})
+
+    def _answer(self, owned: _Owned, step: Step) -> None:
+        started = time.perf_counter()
+        answers = self._standing.answer(self._engine, step)
+        if not answers:
+            return
+        owned.answers = {answer.question: answer for answer in answers}
+        self._answered += len(answers)
+        self._metrics.answers.inc(len(answers))
+        self._metrics.stage_ms.observe((time.perf_counter() - started) * 1e3, {"stage": "answer"})
+
+
+def _count(flops: Flops) -> FlopCount:
+    return FlopCount(float(flops.vit), float(flops.llm))

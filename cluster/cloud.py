@@ -1,0 +1,53 @@
+"""The cloud: a directory, GPU workers and a gateway, in one Ray."""
+
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+
+import structlog
+
+from cluster.private_ray import named_actor, private_ray
+from codecsight.config import CloudConfig
+from codecsight.models.loading import find_folder
+
+log = structlog.get_logger()
+
+STOP_S = 10.0
+WATCH_S = 2.0
+
+
+def run_cloud(config: CloudConfig, stop: threading.Event) -> None:
+    """Run until `stop`. Raises before anything is started if the model can't be there."""
+    if config.model is not None:
+        find_folder(config.model)
+    folder = Path(tempfile.mkdtemp(prefix="cs-cloud-"))
+    try:
+        with private_ray(folder, namespace="cloud") as info:
+            log.info("ray", dashboard=info.dashboard, token_file=str(info.token_file))
+            _serve(config, stop)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serve(config: CloudConfig, stop: threading.Event) -> None:
+    # Ray reads its token while it is imported: only after private_ray has written it.
+    import ray
+
+    from actors.directory import DirectoryActor
+    from actors.gateway import GatewayActor
+    from actors.gpu import GpuWorker
+
+    node = ray.util.get_node_ip_address()
+    gpu_share = 1 if ray.cluster_resources().get("GPU", 0) >= config.workers else 0
+    directory = named_actor(DirectoryActor, "directory")
+    workers = {
+        name: named_actor(GpuWorker, name, name, config, gpus=gpu_share)
+        for name in (f"gpu:{node}:{index}" for index in range(config.workers))
+    }
+    gateway = named_actor(GatewayActor, f"gateway:{node}", config, directory, workers)
+    port = ray.get(gateway.start.remote())
+    log.info("serving", address=config.listen, port=port, workers=list(workers))
+    while not stop.wait(WATCH_S):
+        ray.get(gateway.start.remote())  # does nothing, unless Ray had to restart it
+    ray.get(gateway.stop.remote(), timeout=STOP_S)

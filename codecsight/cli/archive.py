@@ -1,0 +1,61 @@
+"""`codecsight clip`: video back out of the archive."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from codecsight.cli.console import err, out, print_json
+from codecsight.cli.options import AsJson
+from codecsight.errors import CodecSightError
+
+if TYPE_CHECKING:
+    from codecsight.config.common import ArchiveConfig
+
+
+def clip(
+    stream: Annotated[str, typer.Argument(help="SITE.CAMERA, such as yard-7.gate.")],
+    start: Annotated[
+        str, typer.Option("--from", help="ISO time, seconds since the epoch, or -5m before now.")
+    ],
+    end: Annotated[str, typer.Option("--to", help="As --from, or `now`.")] = "now",
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
+        "clip.mp4"
+    ),
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="site.yaml, for its archive and keys.")
+    ] = None,
+    archive: Annotated[str | None, typer.Option(help="Or the archive itself: dir:/path.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cut a playable video out of the archive: without transcoding, from the key frame at or before
+    --from. What is missing in between is named.
+
+    Example: `codecsight clip yard-7.gate --from -10m --to -5m -o gate.mp4 -c site.yaml`
+    """
+    from codecsight.archive.clip import cut_clip
+    from codecsight.archive.open import open_store
+    from codecsight.archive.when import parse_when
+
+    settings = _archive(config, archive)
+    now = time.time()
+    store = open_store(settings.url, settings.keys())
+    with err.status("cutting"):
+        report = cut_clip(store, stream, parse_when(start, now), parse_when(end, now), output)
+    if as_json:
+        print_json({**asdict(report), "path": str(output)})
+        return
+    out.print(f"{output}: {report}", highlight=False)
+
+
+def _archive(config: Path | None, url: str | None) -> "ArchiveConfig":
+    from codecsight.config import SiteConfig, load_config
+    from codecsight.config.common import ArchiveConfig
+
+    if url is not None:
+        return ArchiveConfig(url=url)
+    if config is None:
+        raise CodecSightError("say which archive: --config site.yaml or --archive dir:/path")
+    return load_config(config, SiteConfig).archive

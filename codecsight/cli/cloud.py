@@ -1,0 +1,46 @@
+"""`codecsight cloud` and `codecsight ask`: run the cloud side, and put a question to it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codecsight.cli.console import out, print_json
+from codecsight.cli.options import AsJson, CloudAddress, ConfigFile
+
+
+def cloud(config: ConfigFile) -> None:
+    """Run the cloud: a gateway for the sites, a directory of streams, GPU workers with one model.
+
+    Ends on SIGTERM or Ctrl-C. The Ray dashboard's address is printed at the start; its actor list
+    reads as the fleet.
+    """
+    from cluster.cloud import run_cloud
+    from cluster.stopping import stop_on_signals
+    from codecsight.config import CloudConfig, load_config
+
+    run_cloud(load_config(config, CloudConfig), stop_on_signals())
+
+
+def ask(
+    stream: Annotated[str, typer.Argument(help="SITE.CAMERA, such as yard-7.gate.")],
+    question: Annotated[str, typer.Argument(help='Such as "Is there a person?".')],
+    address: CloudAddress = "127.0.0.1:7443",
+    ca: Annotated[Path | None, typer.Option(help="The authority's certificate (PEM).")] = None,
+    cert: Annotated[Path | None, typer.Option(help="Our certificate (PEM).")] = None,
+    key: Annotated[Path | None, typer.Option(help="Our private key (PEM).")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait.", min=0.1)] = 30.0,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a question about what a stream shows now. It leaves no trace in the stream's window."""
+    from actors.control_client import ControlClient, tls_files
+    from codecsight.answers.question import Question
+    from codecsight.cli.watch import as_row
+
+    with ControlClient(address, tls_files(ca, cert, key)) as client:
+        answer = client.ask(stream, Question.parse(question), timeout)
+    if as_json:
+        print_json(as_row(answer))
+    else:
+        out.print(f"[bold]{answer.value}[/]  (p {answer.probability:.2f})  {stream}, ", end="")
+        out.print(f"{answer.start:.1f}-{answer.end:.1f} s, {answer.latency_ms:.0f} ms")

@@ -1,0 +1,51 @@
+"""`codecsight site`: run an edge site from its site.yaml."""
+
+from typing import Any
+
+from rich.live import Live
+from rich.table import Table
+
+from codecsight.cli.console import err, print_json
+from codecsight.cli.options import AsJson, ConfigFile
+
+
+def site(config: ConfigFile, as_json: AsJson = False) -> None:
+    """Run a site: record every camera, analyse it, ship what changed, archive the segments.
+
+    Recording starts first and goes on through anything that happens to Ray, the network or the
+    cloud. Ends on SIGTERM or Ctrl-C: segments are finished and uploaded first. With --json the
+    state of all cameras is printed as one object on a line every two seconds.
+    """
+    from cluster.site import run_site
+    from cluster.stopping import stop_on_signals
+    from codecsight.config import SiteConfig, load_config
+
+    settings = load_config(config, SiteConfig)
+    stop = stop_on_signals()
+    if as_json:
+        run_site(settings, stop, print_json)
+    elif err.is_terminal:
+        with Live(console=err, refresh_per_second=2) as live:
+            run_site(settings, stop, lambda report: live.update(_table(report)))
+    else:
+        run_site(settings, stop, lambda _: None)
+
+
+def _table(report: dict[str, Any]) -> Table:
+    archive = report["archive"] or {}
+    table = Table(
+        *("camera", "state", "fps", "kept", "uplink kB", "segments", "anomalies"),
+        caption=f"archived {archive.get('uploaded', '?')}, waiting {archive.get('queued', '?')} "
+        f"{archive.get('trouble', '')}",
+    )
+    for name, row in report["cameras"].items():
+        table.add_row(
+            name,
+            row["state"],
+            f"{row['fps']:.1f}",
+            f"{row['cells_kept'] / max(row['cells_total'], 1):.0%}",
+            f"{row['uplink_bytes'] / 1000:.0f}",
+            str(row["segments"]),
+            str(row["anomalies"]),
+        )
+    return table
