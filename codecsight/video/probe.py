@@ -30,6 +30,8 @@ def probe(
     the time was up.
     """
     source = open_source(url, options)
+    reasons = ["nothing was received"]
+    source.on_state = lambda _, detail: reasons.append(detail) if detail else None
     guard = threading.Timer(CONNECT_S + seconds, source.close)
     guard.daemon = True
     guard.start()
@@ -39,8 +41,7 @@ def probe(
         guard.cancel()
         source.close()
     if watch is None or not watch.times:
-        reason = source.state_detail or "nothing was received"
-        raise SourceError(f"{redacted(url)}: no picture came ({reason})")
+        raise SourceError(f"{redacted(url)}: no picture came ({reasons[-1]})")
     return watch.report(redacted(url), source.anomalies)
 
 
