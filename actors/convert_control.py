@@ -4,10 +4,12 @@ from actors.convert import WireError, fields, plain
 from actors.wire import control_pb2 as wire
 from codecsight.answers.answer import Answer
 from codecsight.answers.question import Question, QuestionKind
-from codecsight.uplink.fleet import CloudStatus, StreamStatus, WorkerStatus
+from codecsight.uplink.fleet import CloudStatus, FlopCount, StreamStatus, WorkerStatus
 from codecsight.uplink.messages import CameraStats
 
 _KINDS = {kind: wire.QuestionKind.Value(f"QUESTION_KIND_{kind.name}") for kind in QuestionKind}
+
+_FLOPS = ("spent", "recompute", "once")
 
 
 def to_question(question: Question) -> wire.Question:
@@ -62,11 +64,21 @@ def from_stream(message: wire.StreamStatus) -> StreamStatus:
 
 def to_status(status: CloudStatus) -> wire.StatusResponse:
     """The cloud's own account."""
-    workers = [wire.Worker(**fields(worker)) for worker in status.workers]
+    workers = [_to_worker(worker) for worker in status.workers]
     return wire.StatusResponse(software=status.software, model=status.model, workers=workers)
 
 
 def from_status(message: wire.StatusResponse) -> CloudStatus:
     """The cloud's account that came in."""
-    workers = tuple(plain(WorkerStatus, worker) for worker in message.workers)
+    workers = tuple(_from_worker(worker) for worker in message.workers)
     return plain(CloudStatus, message, workers=workers)
+
+
+def _to_worker(worker: WorkerStatus) -> wire.Worker:
+    flops = {name: wire.Flops(**fields(getattr(worker, name))) for name in _FLOPS}
+    return wire.Worker(**(fields(worker) | flops))
+
+
+def _from_worker(message: wire.Worker) -> WorkerStatus:
+    flops = {name: plain(FlopCount, getattr(message, name)) for name in _FLOPS}
+    return plain(WorkerStatus, message, **flops)

@@ -355,6 +355,30 @@ class StatusResponse(_message.Message):
 Global___StatusResponse: _TypeAlias = StatusResponse  # noqa: Y015
 
 @_typing.final
+class Flops(_message.Message):
+    """Floating point operations, counted; a multiply-add is two."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIT_FIELD_NUMBER: _builtins.int
+    LLM_FIELD_NUMBER: _builtins.int
+    vit: _builtins.float
+    llm: _builtins.float
+    def __init__(
+        self,
+        *,
+        vit: _builtins.float = ...,
+        llm: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["llm", b"llm", "vit", b"vit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Flops: _TypeAlias = Flops  # noqa: Y015
+
+@_typing.final
 class Worker(_message.Message):
     """One GPU worker. Counts are since it began."""
 
@@ -366,8 +390,9 @@ class Worker(_message.Message):
     KV_TOTAL_FIELD_NUMBER: _builtins.int
     CELLS_KEPT_FIELD_NUMBER: _builtins.int
     CELLS_TOTAL_FIELD_NUMBER: _builtins.int
-    FLOPS_FIELD_NUMBER: _builtins.int
-    FLOPS_DENSE_FIELD_NUMBER: _builtins.int
+    SPENT_FIELD_NUMBER: _builtins.int
+    RECOMPUTE_FIELD_NUMBER: _builtins.int
+    ONCE_FIELD_NUMBER: _builtins.int
     ANSWERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     streams: _builtins.int
@@ -376,12 +401,17 @@ class Worker(_message.Message):
     cells_kept: _builtins.int
     """Visual tokens encoded, and what they would have been without pruning."""
     cells_total: _builtins.int
-    flops: _builtins.float
-    """Floating point operations of ViT and prefill, counted; and what they would have been without
-    pruning and without reuse of KV.
-    """
-    flops_dense: _builtins.float
     answers: _builtins.int
+    @_builtins.property
+    def spent(self) -> Global___Flops:
+        """What was spent, beside two dense twins of the same streams that prune nothing: `recompute`
+        encodes and prefills the whole window anew each time it has moved, `once` every slot once.
+        """
+
+    @_builtins.property
+    def recompute(self) -> Global___Flops: ...
+    @_builtins.property
+    def once(self) -> Global___Flops: ...
     def __init__(
         self,
         *,
@@ -391,13 +421,14 @@ class Worker(_message.Message):
         kv_total: _builtins.int = ...,
         cells_kept: _builtins.int = ...,
         cells_total: _builtins.int = ...,
-        flops: _builtins.float = ...,
-        flops_dense: _builtins.float = ...,
+        spent: Global___Flops | None = ...,
+        recompute: Global___Flops | None = ...,
+        once: Global___Flops | None = ...,
         answers: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["once", b"once", "recompute", b"recompute", "spent", b"spent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "cells_kept", b"cells_kept", "cells_total", b"cells_total", "flops", b"flops", "flops_dense", b"flops_dense", "kv_total", b"kv_total", "kv_used", b"kv_used", "name", b"name", "streams", b"streams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "cells_kept", b"cells_kept", "cells_total", b"cells_total", "kv_total", b"kv_total", "kv_used", b"kv_used", "name", b"name", "once", b"once", "recompute", b"recompute", "spent", b"spent", "streams", b"streams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
