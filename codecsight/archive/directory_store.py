@@ -93,11 +93,9 @@ class DirectoryStore(ObjectStore):
         return self._root / check_key(key)
 
     def _walk(self, folder: Path) -> Iterator[tuple[str, Path]]:
-        """Files below `folder` in the order of their keys."""
         if not folder.is_dir():
             return
-        entries = [p for p in folder.iterdir() if not p.name.startswith(".")]
-        for path in sorted(entries, key=lambda p: p.name + "/" * p.is_dir()):
+        for path in sorted(p for p in folder.iterdir() if not p.name.startswith(".")):
             if path.is_dir():
                 yield from self._walk(path)
             else:

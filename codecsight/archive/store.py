@@ -54,7 +54,9 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def objects(self, prefix: str) -> Iterator[StoredObject]:
-        """The objects whose keys begin with `prefix`, in the order of their keys."""
+        """The objects whose keys begin with `prefix`; those of one folder in the order of their
+        names (servers differ in how they order folders).
+        """
 
     @abstractmethod
     def folders(self, prefix: str) -> list[str]:

@@ -1,0 +1,35 @@
+"""What only a folder can get wrong."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from codecsight.archive.directory_store import DirectoryStore
+from codecsight.archive.errors import ArchiveError
+
+
+def test_a_half_written_object_is_neither_seen_nor_kept_for_ever(tmp_path: Path) -> None:
+    DirectoryStore(tmp_path)
+    old, new = tmp_path / ".incoming" / "old", tmp_path / ".incoming" / "new"
+    old.write_bytes(b"half")
+    new.write_bytes(b"half")
+    os.utime(old, (time.time() - 90_000,) * 2)
+    assert list(DirectoryStore(tmp_path).objects("")) == []
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_naming_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArchiveError, match="file/archive"):
+        DirectoryStore(tmp_path / "file" / "archive")
+
+
+def test_a_folder_that_goes_away_is_an_error_naming_it(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "usb")
+    (tmp_path / "usb" / ".incoming").rmdir()
+    (tmp_path / "usb").rmdir()
+    with pytest.raises(ArchiveError, match=r"usb.*is it there"):
+        store.put_bytes("rows/a", b"x")

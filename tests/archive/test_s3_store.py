@@ -1,0 +1,112 @@
+"""What only a server can refuse, against a real one."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cluster.s3_server import S3Server
+from codecsight.archive.errors import ArchiveError
+from codecsight.archive.open import open_store
+from codecsight.archive.s3_store import S3Keys
+
+KEYS = S3Keys("the-access-key", "the-secret-key")
+
+
+@contextmanager
+def answering(reply: bytes) -> Iterator[str]:
+    """A server that says the same to everyone."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(4096)
+                connection.sendall(reply)
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.close()
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize("wrong", ["access", "secret"])
+def test_a_refused_key_is_told_without_being_shown(s3: S3Server, wrong: str) -> None:
+    good = s3.keys
+    keys = S3Keys("nobody", good.secret_key) if wrong == "access" else S3Keys(good.access_key, "x")
+    with pytest.raises(ArchiveError, match=r"refuses us.*check access key") as caught:
+        open_store(s3.url, keys).put_bytes("rows/a", b"x")
+    assert good.access_key not in str(caught.value)
+    assert good.secret_key not in str(caught.value)
+
+
+@pytest.mark.s3
+def test_a_bucket_that_is_missing_is_named(s3: S3Server) -> None:
+    store = open_store(f"s3://nothing-here?endpoint=http://{s3.endpoint}", s3.keys)
+    with pytest.raises(ArchiveError, match=r"bucket nothing-here at .* does not exist: create it"):
+        list(store.objects("rows/"))
+
+
+def test_a_server_that_is_down_is_told_with_its_address() -> None:
+    store = open_store("s3://seg?endpoint=127.0.0.1:9", KEYS)
+    with pytest.raises(ArchiveError, match=r"127\.0\.0\.1:9 cannot be reached.*refused"):
+        store.put_bytes("rows/a", b"x")
+
+
+def test_a_server_that_is_no_s3_server_is_told() -> None:
+    page = b"HTTP/1.1 400 Bad\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\nhello"
+    with answering(page) as endpoint, pytest.raises(ArchiveError, match="does not speak S3"):
+        open_store(f"s3://seg?endpoint={endpoint}", KEYS).read("rows/a")
+    with answering(b"SSH-2.0-x\r\n") as endpoint, pytest.raises(ArchiveError, match="reached"):
+        open_store(f"s3://seg?endpoint={endpoint}", KEYS).read("rows/a")
+
+
+def test_keys_are_never_shown() -> None:
+    assert "the-" not in repr(KEYS)
+    assert "the-" not in str(open_store("s3://seg?endpoint=localhost:9", KEYS).name)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("s3://seg", "endpoint=host:port"),
+        ("s3:///prefix?endpoint=h:1", "endpoint=host:port"),
+        ("s3://key:secret@seg?endpoint=h:1", "holds no keys itself"),
+        ("s3://seg?endpoint=h:1&secure=0", "knows no 'secure'"),
+        ("s3://S?endpoint=localhost:1", "S3 archive|bucket"),
+        ("ftp://seg", "is no archive"),
+        ("dir:", "is no archive"),
+    ],
+)
+def test_a_url_that_is_none_says_how_one_looks(url: str, says: str) -> None:
+    with pytest.raises(ArchiveError, match=says) as caught:
+        open_store(url, KEYS).put_bytes("rows/a", b"x")
+    assert "secret@" not in str(caught.value)
+
+
+def test_an_s3_archive_without_keys_is_refused() -> None:
+    with pytest.raises(ArchiveError, match="needs an access key"):
+        open_store("s3://seg?endpoint=h:1")
+
+
+def test_a_plain_path_is_a_folder(tmp_path: Path) -> None:
+    open_store(str(tmp_path / "a")).put_bytes("rows/x", b"x")
+    assert open_store(f"dir:{tmp_path / 'a'}").read("rows/x") == b"x"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "scheme"),
+    [("s3.example.com", "https"), ("http://minio:9000", "http"), ("127.0.0.1:9000", "http")],
+)
+def test_only_this_machine_is_spoken_to_without_tls_unasked(endpoint: str, scheme: str) -> None:
+    store = open_store(f"s3://seg?endpoint={endpoint}", KEYS)
+    assert store._client._base_url.is_https == (scheme == "https")  # type: ignore[attr-defined]

@@ -1,0 +1,105 @@
+"""What every store promises, asked of each of them."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from codecsight.archive.errors import ArchiveError
+from codecsight.archive.store import (
+    ChangedFileError,
+    MissingObjectError,
+    ObjectStore,
+    StoredObject,
+)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """Larger than one part of an upload and no round number."""
+    path = tmp_path / "video.mkv"
+    path.write_bytes(os.urandom((17 << 20) + 13))
+    return path
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_file_comes_back_byte_for_byte(store: ObjectStore, video: Path, tmp_path: Path) -> None:
+    store.put_file("segments/cam1/a.mkv", video, digest(video))
+    assert store.size("segments/cam1/a.mkv") == video.stat().st_size
+    assert store.sha256("segments/cam1/a.mkv") == digest(video)
+    assert store.get_to("segments/cam1/a.mkv", tmp_path / "back") == digest(video)
+    assert (tmp_path / "back").read_bytes() == video.read_bytes()
+
+
+def test_an_object_can_be_put_again(store: ObjectStore) -> None:
+    store.put_bytes("rows/a.json", b"one")
+    store.put_bytes("rows/a.json", b"two")
+    assert store.read("rows/a.json") == b"two"
+
+
+def test_an_empty_object_is_an_object(store: ObjectStore) -> None:
+    store.put_bytes("rows/empty", b"")
+    assert store.size("rows/empty") == 0
+    assert store.read("rows/empty") == b""
+
+
+def test_objects_are_listed_by_prefix_and_each_folder_in_order(store: ObjectStore) -> None:
+    keys = ["rows/a-b/1", "rows/a/1", "rows/a/10", "rows/a/2", "rows/b/1", "segments/a/1"]
+    for key in reversed(keys):
+        store.put_bytes(key, key.encode())
+    listed = [StoredObject(key, len(key)) for key in keys]
+    assert sorted(store.objects(""), key=lambda one: one.key) == listed
+    assert sorted(store.objects("rows/"), key=lambda one: one.key) == listed[:5]
+    assert list(store.objects("rows/a/")) == listed[1:4]
+    assert list(store.objects("rows/a/1")) == listed[1:3]
+    assert list(store.objects("nothing/")) == []
+
+
+def test_folders_are_the_names_one_level_down(store: ObjectStore) -> None:
+    for key in ("rows/b/2026/x", "rows/a/2026/x", "rows/file", "other/c/x"):
+        store.put_bytes(key, b"x")
+    assert store.folders("rows/") == ["a", "b"]
+    assert store.folders("rows/a/") == ["2026"]
+    assert store.folders("nothing/") == []
+
+
+def test_a_deleted_object_is_gone_and_may_be_deleted_again(store: ObjectStore) -> None:
+    store.put_bytes("rows/a", b"x")
+    store.delete("rows/a")
+    store.delete("rows/a")
+    assert store.size("rows/a") is None
+    assert list(store.objects("")) == []
+
+
+def test_a_missing_object_is_named(store: ObjectStore, tmp_path: Path) -> None:
+    with pytest.raises(MissingObjectError, match="rows/none"):
+        store.read("rows/none")
+    with pytest.raises(MissingObjectError, match="rows/none"):
+        store.get_to("rows/none", tmp_path / "back")
+
+
+def test_a_file_that_is_not_what_its_row_says_is_refused(store: ObjectStore, video: Path) -> None:
+    with pytest.raises(ChangedFileError, match=r"video\.mkv"):
+        store.put_file("segments/a.mkv", video, "0" * 64)
+    assert list(store.objects("")) == []
+
+
+def test_a_file_that_is_gone_is_told_apart(store: ObjectStore, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        store.put_file("segments/a.mkv", tmp_path / "gone", "0" * 64)
+
+
+@pytest.mark.parametrize("key", ["../a", "/etc/a", "a//b", "a/../b", "", "a/.hidden", "a\\b", "."])
+def test_a_key_cannot_leave_the_store(store: ObjectStore, key: str) -> None:
+    with pytest.raises(ArchiveError, match="is no key"):
+        store.put_bytes(key, b"x")
+
+
+def test_a_small_object_that_is_not_small_is_refused(store: ObjectStore) -> None:
+    store.put_bytes("rows/big", bytes(5000))
+    with pytest.raises(ArchiveError, match="larger than"):
+        store.read("rows/big", limit=1000)

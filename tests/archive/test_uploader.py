@@ -1,0 +1,248 @@
+"""What the uploader promises: nothing is lost, nothing is half there, whatever happens."""
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cluster.s3_server import S3Server
+from codecsight.archive import uploader as uploader_module
+from codecsight.archive.directory_store import DirectoryStore
+from codecsight.archive.errors import ArchiveError
+from codecsight.archive.open import open_store
+from codecsight.archive.segment import Segment, from_json, row_key
+from codecsight.archive.spool import Spool, finished_segments
+from codecsight.archive.store import ObjectStore
+from codecsight.archive.uploader import Uploader
+
+START = 1_795_424_400.0
+
+
+def fill(spool: Path, count: int, size: int = 1000, stream: str = "cam1") -> list[Segment]:
+    """Finished segments of random content."""
+    owner = Spool(spool, stream)
+    made = []
+    for index in range(count):
+        start = START + 10 * index
+        part = owner.part(start)
+        part.write_bytes(os.urandom(size))
+        made.append(owner.finish(part, start, start + 10, (0.0,)))
+    owner.release()
+    return made
+
+
+def stored(store: ObjectStore) -> dict[str, Segment]:
+    """The rows in a store by their segments' keys; each row must stand where it belongs."""
+    rows = {}
+    for one in store.objects("rows/"):
+        segment = from_json(store.read(one.key), one.key)
+        assert row_key(segment) == one.key
+        rows[segment.key] = segment
+    return rows
+
+
+def left(spool: Path, stream: str = "cam1") -> list[Segment]:
+    return [segment for _, segment in finished_segments(spool / stream)]
+
+
+def eventually(true: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_segments_go_up_with_their_rows_and_leave_the_spool(
+    store: ObjectStore, spool: Path
+) -> None:
+    made = [*fill(spool, 3), *fill(spool, 2, stream="cam2")]
+    uploader = Uploader(spool, store)
+    assert uploader.run_once() == 5
+    assert sorted(stored(store).values(), key=lambda s: s.key) == sorted(made, key=lambda s: s.key)
+    assert [one.key for one in store.objects("segments/cam1/")] == [s.key for s in made[:3]]
+    assert left(spool) == left(spool, "cam2") == []
+    assert (uploader.stats.uploaded, uploader.stats.uploaded_bytes) == (5, 5000)
+    assert (uploader.stats.queued, uploader.stats.queued_bytes) == (0, 0)
+    assert all(uploader.verify(segment) for segment in made)
+    assert uploader.stats.verified == 5
+
+
+def test_what_is_still_being_recorded_is_left_alone(
+    folder_store: DirectoryStore, spool: Path
+) -> None:
+    owner = Spool(spool, "cam1")
+    owner.part(START).write_bytes(b"half")
+    assert Uploader(spool, folder_store).run_once() == 0
+    assert len(owner.unfinished()) == 1
+
+
+def test_a_changed_object_fails_its_verification(folder_store: DirectoryStore, spool: Path) -> None:
+    [segment] = fill(spool, 1)
+    uploader = Uploader(spool, folder_store)
+    uploader.run_once()
+    folder_store.put_bytes(segment.key, b"something else")
+    assert not uploader.verify(segment)
+    assert uploader.stats.unverified == 1
+
+
+def test_a_damaged_row_is_set_aside_and_holds_up_nobody(
+    folder_store: DirectoryStore, spool: Path
+) -> None:
+    made = fill(spool, 3)
+    row = (spool / "cam1" / Path(made[0].key).name).with_suffix(".json")
+    row.write_text("{ half a r")
+    uploader = Uploader(spool, folder_store)
+    assert uploader.run_once() == 2
+    assert uploader.stats.damaged == 1
+    assert row.with_suffix(".json.damaged").exists()
+    assert row.with_suffix(".mkv").exists()
+
+
+def test_a_recording_that_rotted_is_set_aside(folder_store: DirectoryStore, spool: Path) -> None:
+    made = fill(spool, 2)
+    video = spool / "cam1" / Path(made[0].key).name
+    video.write_bytes(bytes(1000))
+    uploader = Uploader(spool, folder_store)
+    assert uploader.run_once() == 1
+    assert uploader.stats.damaged == 1
+    assert video.exists()
+    assert list(stored(folder_store)) == [made[1].key]
+
+
+def test_a_segment_discarded_before_its_turn_is_counted(
+    folder_store: DirectoryStore, spool: Path
+) -> None:
+    made = fill(spool, 2)
+    (spool / "cam1" / Path(made[0].key).name).unlink()
+    uploader = Uploader(spool, folder_store)
+    assert uploader.run_once() == 1
+    assert uploader.stats.lost == 1
+    assert left(spool) == []
+
+
+def test_a_segment_whose_upload_was_killed_while_tidying_up_is_no_loss(
+    folder_store: DirectoryStore, spool: Path
+) -> None:
+    [segment] = fill(spool, 1)
+    row = (spool / "cam1" / Path(segment.key).name).with_suffix(".json")
+    content = row.read_bytes()
+    uploader = Uploader(spool, folder_store)
+    uploader.run_once()
+    row.write_bytes(content)
+    assert uploader.run_once() == 0
+    assert uploader.stats.lost == 0
+    assert not row.exists()
+
+
+def test_one_segment_the_store_refuses_does_not_hold_up_the_others(
+    folder_store: DirectoryStore, tmp_path: Path, spool: Path
+) -> None:
+    made = fill(spool, 3)
+    (tmp_path / "archive" / made[0].key).mkdir(parents=True)
+    uploader = Uploader(spool, folder_store)
+    with pytest.raises(ArchiveError, match="archive folder"):
+        uploader.run_once()
+    assert (uploader.stats.uploaded, uploader.stats.failed, uploader.stats.queued) == (2, 1, 1)
+    assert "archive folder" in uploader.stats.trouble
+
+
+@pytest.mark.s3
+def test_a_refused_secret_stays_visible_and_loses_nothing(s3: S3Server, spool: Path) -> None:
+    made = fill(spool, 3)
+    keys = type(s3.keys)(s3.keys.access_key, "wrong")
+    uploader = Uploader(spool, open_store(s3.url, keys))
+    with pytest.raises(ArchiveError, match="refuses us"):
+        uploader.run_once()
+    assert "refuses us" in uploader.stats.trouble
+    assert left(spool) == made
+
+
+@pytest.mark.s3
+def test_a_server_that_goes_and_comes_back_gets_everything(
+    tmp_path: Path, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploader_module, "RETRY_MOST_S", 1.0)
+    stop = threading.Event()
+    with S3Server(tmp_path / "s3") as server:
+        uploader = Uploader(spool, open_store(server.url, server.keys))
+        thread = threading.Thread(target=uploader.run, args=(stop,))
+        thread.start()
+        try:
+            made = fill(spool, 2)
+            eventually(lambda: uploader.stats.uploaded == 2)
+            server.stop()
+            made += fill(spool, 3, stream="cam2")
+            eventually(lambda: "cannot be reached" in uploader.stats.trouble)
+            assert left(spool, "cam2") == made[2:]
+            server.start()
+            eventually(lambda: uploader.stats.uploaded == 5)
+            eventually(lambda: uploader.stats.trouble == "")
+        finally:
+            stop.set()
+            thread.join(20)
+        assert not thread.is_alive()
+        assert all(uploader.verify(segment) for segment in made)
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from codecsight.archive.open import open_store
+from codecsight.archive.s3_store import S3Keys
+from codecsight.archive.uploader import Uploader
+spool, url, access, secret = sys.argv[1:]
+uploader = Uploader(Path(spool), open_store(url, S3Keys(access, secret)))
+print("ready", flush=True)
+uploader.run_once()
+print("done", flush=True)
+"""
+
+
+def test_an_uploader_killed_at_any_moment_leaves_all_whole(
+    store: ObjectStore, store_url: str, request: pytest.FixtureRequest, spool: Path
+) -> None:
+    """Each round kills a child at another moment; then every row must have its whole object, every
+    object must be whole, and every segment must be in the spool or in the store.
+    """
+    keys = request.getfixturevalue("s3").keys if store_url.startswith("s3:") else None
+    secrets = [keys.access_key, keys.secret_key] if keys else ["", ""]
+    made = {segment.key: segment for segment in fill(spool, 16, size=1 << 20)}
+    moment = random.Random(7)
+    kills, whole = 0, set[str]()
+    for _ in range(8):
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(spool), store_url, *secrets],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        time.sleep(moment.uniform(0.0, 0.15))
+        child.send_signal(signal.SIGKILL)
+        kills += child.wait() == -signal.SIGKILL
+        rows = stored(store)
+        new = {one.key for one in store.objects("segments/")} - whole
+        assert all(store.sha256(key) == made[key].sha256 for key in new)
+        whole |= new
+        assert all(store.size(key) == segment.bytes for key, segment in rows.items())
+        assert {segment.key for segment in left(spool)} | rows.keys() == made.keys()
+        if len(rows) == len(made):
+            break
+    assert kills >= 3
+    Uploader(spool, store).run_once()
+    assert stored(store) == made
+    assert left(spool) == []
+
+
+def test_the_content_of_a_spooled_segment_is_what_its_row_says(spool: Path) -> None:
+    fill(spool, 1)
+    [(path, segment)] = finished_segments(spool / "cam1")
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == segment.sha256

@@ -1,0 +1,47 @@
+"""Times as people give them."""
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from codecsight.archive.errors import ArchiveError
+from codecsight.archive.when import parse_when
+
+NOW = 1_795_424_400.0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("now", NOW),
+        ("-30s", NOW - 30),
+        ("-30", NOW - 30),
+        ("-1.5m", NOW - 90),
+        ("-2h", NOW - 7200),
+        ("-1d", NOW - 86_400),
+        ("1795424400.5", NOW + 0.5),
+        ("2026-11-23T09:00:00Z", NOW),
+        ("2026-11-23T10:00:00+01:00", NOW),
+        (" 2026-11-23 09:00:00.25+00:00 ", NOW + 0.25),
+    ],
+)
+def test_a_time_is_understood(text: str, seconds: float) -> None:
+    assert parse_when(text, NOW) == pytest.approx(seconds)
+
+
+def test_a_time_without_a_zone_is_this_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        there = datetime.fromtimestamp(NOW, UTC).timestamp()
+        assert parse_when("2026-11-23T18:00:00", NOW) == there
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "-5w", "2026-13-01", "1e400", "+5s", "12:00"])
+def test_what_is_no_time_says_how_one_looks(text: str) -> None:
+    with pytest.raises(ArchiveError, match="is no time: give"):
+        parse_when(text, NOW)
