@@ -9,6 +9,8 @@ _YES_NO_OPENINGS = frozenset(
     {"is", "are", "was", "were", "do", "does", "did", "has", "have", "had", "can", "will"}
 )
 
+_MOST = 99
+
 
 class QuestionKind(StrEnum):
     """How an answer is read from the model: scored among options, or decoded as free text."""
@@ -33,6 +35,10 @@ class Question:
             raise CodecSightError("a question has no text")
         if self.kind is QuestionKind.CHOICE and len(self.choices) < 2:
             raise CodecSightError(f"the question {self.text!r} needs at least two choices")
+        if not 1 <= self.most <= _MOST:
+            raise CodecSightError(
+                f"the question {self.text!r} counts to {self.most}; from 1 to {_MOST} is possible"
+            )
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -43,7 +43,9 @@ class PresentFork:
         self._base_tokens = self._fork.length
 
     def answer(self, questions: Sequence[Question]) -> list[Scored]:
-        """Answer all, in order: those with options in one pass, free text one by one."""
+        """Answer all, in order: those with options in one pass (more, where they are too long
+        for one), free text one by one.
+        """
         typed = [question for question in questions if question.kind is not QuestionKind.TEXT]
         scored = iter(self._score(typed) if typed else [])
         return [
@@ -53,6 +55,9 @@ class PresentFork:
 
     def _score(self, questions: Sequence[Question]) -> list[Scored]:
         ballot = ballot_of(questions, self._model)
+        if len(questions) > 1 and len(ballot.tree) > self._session.config.max_question_tokens:
+            half = len(questions) // 2
+            return self._score(questions[:half]) + self._score(questions[half:])
         logits = self._ask(self._fork.branch(), ballot.tree, ballot.rows)
         return score(ballot, logits)
 
@@ -70,7 +75,7 @@ class PresentFork:
         """Put a tree after what `fork` holds; logits [rows, vocab] after its tokens `rows`."""
         session, most = self._session, self._session.config.max_question_tokens
         if len(tree) > most:
-            raise EngineError(f"questions of {len(tree)} tokens; {most} are allowed at once")
+            raise EngineError(f"a question of {len(tree)} tokens; {most} are allowed")
         asked = fork.length - self._base_tokens
         tokens = tree.tokens.at(session.window.next_position + asked)
         logits = self._forward(fork, tokens, self._model.no_cells(), tree.mask, rows)

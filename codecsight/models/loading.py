@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoTokenizer, Qwen3VLForConditionalGeneration
 from transformers.utils import cached_file
+from transformers.utils.logging import disable_progress_bar
 
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.errors import ModelError
@@ -70,6 +71,7 @@ def check_family(name: str) -> None:
 
 def load_network(name: str, device: torch.device) -> Qwen3VLForConditionalGeneration:
     """The weights, all of them: transformers would fill a hole with random numbers."""
+    disable_progress_bar()
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
     network, report = Qwen3VLForConditionalGeneration.from_pretrained(
         name, dtype=dtype, attn_implementation="sdpa", output_loading_info=True

@@ -32,3 +32,9 @@ def test_a_count_goes_from_none_to_most() -> None:
 def test_a_question_without_words_or_choices_is_refused(text: str) -> None:
     with pytest.raises(CodecSightError, match=r"no text|at least two choices"):
         Question.parse(text)
+
+
+@pytest.mark.parametrize("most", [0, -1, 100, 10**9])
+def test_a_count_is_bounded(most: int) -> None:
+    with pytest.raises(CodecSightError, match="from 1 to 99"):
+        Question("How many?", QuestionKind.COUNT, most=most)

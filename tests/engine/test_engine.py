@@ -177,6 +177,21 @@ def test_too_long_a_question_is_refused_and_harms_nothing(
     assert engine.ask("a", PERSON).probability > 0
 
 
+def test_many_questions_are_asked_in_as_many_passes_as_they_need(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
+    questions = [Question(f"Is door {n} open?", QuestionKind.YES_NO) for n in range(9)]
+    narrow, wide = engine_with(max_question_tokens=100), engine_with()
+    for engine in (narrow, wide):
+        engine.open("a", grid)
+        engine.push("a", slot_at(0))
+    for one, other in zip(
+        narrow.ask_all("a", questions), wide.ask_all("a", questions), strict=True
+    ):
+        assert one.question == other.question
+        assert one.probability == pytest.approx(other.probability, abs=1e-5)
+
+
 def test_three_hundred_slots_leave_nothing_behind(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
