@@ -26,9 +26,10 @@ CapturedAt = Callable[[float, float], float]
 class Connection:
     """A container that has a video stream this machine can decode.
 
-    Formats without any timestamps are timed by their arrival where they come `live` (FFmpeg makes
-    up 25 frames per second). Raises SourceError where there is no video, or none that can be timed,
-    and av.error.FFmpegError where the container can't be opened.
+    `timeouts` are the seconds to open and look at it, and to wait for a packet. Formats without
+    any timestamps are timed by their arrival where they come `live` (FFmpeg makes up 25 frames per
+    second). Raises SourceError where there is no video that can be decoded, and
+    av.error.FFmpegError where the container can't be opened.
     """
 
     def __init__(
@@ -37,21 +38,20 @@ class Connection:
         anomalies: Counter[str],
         live: bool,
         options: dict[str, str] | None = None,
-        timeout_s: float | None = None,
+        timeouts: tuple[float, float] | None = None,
     ) -> None:
         self._anomalies = anomalies
-        self._container: InputContainer = av.open(url, "r", options=options, timeout=timeout_s)
+        self._container: InputContainer = av.open(url, "r", options=options, timeout=timeouts)
         try:
             self._stream = _video_stream(self._container)
             self.info = _describe(self._stream)
-            if live and self._container.format.name in TIMELESS:
-                self.info = replace(self.info, time_base=WALL_CLOCK)
-                self._connected: float | None = time.monotonic()
-            else:
-                self._connected = None
         except SourceError:
             self.close()
             raise
+        self._connected: float | None = None
+        if live and self._container.format.name in TIMELESS:
+            self.info = replace(self.info, time_base=WALL_CLOCK)
+            self._connected = time.monotonic()
 
     @property
     def finite(self) -> bool:

@@ -23,6 +23,8 @@ from codecsight.video.source import (
 )
 
 BACKLOG = 1024
+ANALYZE_S = 0.5
+ANALYZE_MOST_S = 16.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class LiveSource(SourceStatus):
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._clock = StreamClock(self.anomalies, live=True)
         self._asked = time.monotonic()
+        self._analyze_s = ANALYZE_S
 
     def items(self) -> Iterator[StreamInfo | Packet]:
         """Give the packets of one connection after the other."""
@@ -104,14 +107,17 @@ class LiveSource(SourceStatus):
     def _connect(self) -> str | None:
         """Read one connection to its end; why it ended, or None where the stream is over."""
         self._asked = time.monotonic()
+        wait = self._options.timeout_s
+        timeouts = wait + self._analyze_s, wait
         try:
-            connection = Connection(
-                self._url, self.anomalies, True, self._av_options(), self._options.timeout_s
-            )
+            connection = Connection(self._url, self.anomalies, True, self._av_options(), timeouts)
         except ProtocolNotFoundError:
             self._queue.put(SourceError(f"{redacted(self._url)}: nothing here opens such a URL"))
             return None
-        except (FFmpegError, SourceError) as error:
+        except SourceError as error:  # perhaps its first key frame comes later
+            self._analyze_s = min(2 * self._analyze_s, ANALYZE_MOST_S)
+            return str(error)
+        except FFmpegError as error:
             return self._reason(error)
         try:
             return self._pass_on(connection)
@@ -145,8 +151,8 @@ class LiveSource(SourceStatus):
         return time.monotonic() - self._asked >= 0.95 * self._options.timeout_s
 
     def _av_options(self) -> dict[str, str]:
-        """Half a second is enough to look at a camera before its first packet is passed on."""
-        options = {"analyzeduration": "500000"}
+        """Where a camera describes itself, half a second of looking at it is enough."""
+        options = {"analyzeduration": str(int(self._analyze_s * 1_000_000))}
         if urlsplit(self._url).scheme in ("rtsp", "rtsps"):
             options["rtsp_transport"] = self._options.transport
         return options

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -172,6 +172,44 @@ def test_a_silent_camera_is_given_up_after_the_time_out() -> None:
         with closing_in(source, PATIENCE):
             list(source.items())
     assert (SourceState.DOWN, "silent for 0.5 s") in told
+
+
+def test_a_stream_joined_long_before_its_next_key_frame_is_waited_for(tmp_path: Path) -> None:
+    """Plain MPEG-TS describes itself at key frames alone; here the next comes after 1.5 s."""
+    options = {"g": "50", "bf": "0", "sc_threshold": "0"}
+    data = write_video(tmp_path / "live.ts", SCENE * 6, **options).read_bytes()
+    joined = data[len(data) // 24 // 188 * 188 :]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve_slowly, args=(server, joined, 6.0), daemon=True).start()
+        source = open_source(f"tcp://127.0.0.1:{server.getsockname()[1]}", QUICK)
+        told = states(source)
+        infos = []
+        with closing_in(source, PATIENCE):
+            for item in source.items():
+                if isinstance(item, StreamInfo):
+                    infos.append(item)
+                    source.close()
+    assert [(info.width, info.height) for info in infos] == [(320, 240)]
+    assert any("no picture size" in detail for _, detail in told)
+
+
+def serve_slowly(server: socket.socket, data: bytes, seconds: float) -> None:
+    """Send everybody the data, from its start, in so many seconds."""
+    while True:
+        try:
+            client, _ = server.accept()
+        except OSError:
+            return
+        threading.Thread(target=send_slowly, args=(client, data, seconds), daemon=True).start()
+
+
+def send_slowly(client: socket.socket, data: bytes, seconds: float) -> None:
+    steps = round(seconds * 20)
+    size = len(data) // steps + 1
+    with client, suppress(OSError):
+        for at in range(0, len(data), size):
+            client.sendall(data[at : at + size])
+            time.sleep(seconds / steps)
 
 
 def test_a_slow_consumer_gets_every_packet(tmp_path: Path) -> None:
