@@ -29,7 +29,7 @@ class Peers:
         if self._secure and hello.site not in self._names(context):
             raise Refused(
                 RejectReason.UNKNOWN_STREAM,
-                f"the certificate is not the site {hello.site!r}'s; it names "
+                f"the certificate is not that of the site {hello.site!r}; it names "
                 + (", ".join(sorted(self._names(context))) or "nobody"),
             )
         if not _belongs(hello.stream, hello.site):

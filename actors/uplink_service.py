@@ -22,6 +22,7 @@ from codecsight.uplink.messages import (
     EdgeMessage,
     Heartbeat,
     Hello,
+    Reject,
     RejectReason,
 )
 
@@ -75,18 +76,24 @@ class _Connection:
             self._refusal.set_exception(refusal)
 
     async def run(self) -> None:
-        """Serve until either end has enough. Raises Refused if it was this one."""
+        """Serve until either end has enough."""
         await self._line.say(self._uplink.welcome())
         try:
             async with asyncio.TaskGroup() as tasks:
                 for part in (self._read(), self._push(), self._watch(), self._refused()):
-                    tasks.create_task(part)
+                    tasks.create_task(self._guarded(part))
         except* _EndedError:
             pass
-        except* Refused as refusals:
-            raise refusals.exceptions[0] from None
         finally:
             self._refusal.cancel()
+
+    async def _guarded(self, part: Coroutine[Any, Any, None]) -> None:
+        """Say at once why the connection ends; its last push may take longer."""
+        try:
+            await part
+        except Refused as refusal:
+            await self._line.say(_logged(refusal, self._uplink.hello.stream))
+            raise _EndedError from refusal
 
     async def _read(self) -> None:
         while True:
@@ -149,8 +156,7 @@ class UplinkService(UplinkServiceServicer):
         except _EndedError:
             pass
         except Refused as refusal:
-            log.warning("uplink refused", peer=context.peer(), detail=refusal.reject.detail)
-            await line.say(refusal.reject)
+            await line.say(_logged(refusal, context.peer()))
 
     async def _hello(self, line: _Wire) -> Hello:
         try:
@@ -202,6 +208,11 @@ class UplinkService(UplinkServiceServicer):
             raise Refused(
                 RejectReason.NO_CAPACITY, f"the worker of {stream} does not answer", 5.0
             ) from error
+
+
+def _logged(refusal: Refused, who: str) -> Reject:
+    log.warning("uplink refused", who=who, detail=refusal.reject.detail)
+    return refusal.reject
 
 
 async def _whole(push: Coroutine[Any, Any, str | None]) -> str | None:

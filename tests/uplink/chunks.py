@@ -11,7 +11,7 @@ from codecsight.patches.codec import PatchCodec
 from codecsight.uplink.messages import Chunk
 
 SPEC = GridSpec(cell=16, frames=2, rate=2.0, max_cells=16)
-STREAM = "yard/gate"
+STREAM = "north.gate"
 
 
 def slot_of(kept: np.ndarray, kind: SlotKind, value: int = 90) -> Slot:
@@ -43,3 +43,10 @@ def anchor(**claims: object) -> Chunk:
 def delta(**claims: object) -> Chunk:
     """A slot that keeps two of 2 x 2 cells."""
     return replace(DELTA, **claims)  # type: ignore[arg-type]
+
+
+def padded_jpeg(ballast: int) -> bytes:
+    """A JPEG of four cells in which comments weigh so many bytes."""
+    plain = PatchCodec("jpeg").encode(np.full((4, 2, 3, 16, 16), 90, np.uint8))
+    comment = b"\xff\xfe\xff\xff" + bytes(0xFFFD)
+    return plain[:2] + comment * (ballast // len(comment)) + plain[2:]

@@ -1,0 +1,134 @@
+"""A StreamHost that keeps everything in memory and decodes what it takes, and helpers around it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from actors.gateway_server import GatewayServer
+from actors.transport import TlsKeys
+from actors.uplink_client import StreamLink, Timing, UplinkClient
+from codecsight.answers.answer import Answer
+from codecsight.answers.question import Question
+from codecsight.change.slot import Slot
+from codecsight.patches.chunk import unpack
+from codecsight.uplink.cloud import Opening, Refused
+from codecsight.uplink.fleet import CloudStatus, FlopCount, StreamStatus, WorkerStatus
+from codecsight.uplink.leases import Directory
+from codecsight.uplink.messages import Chunk, Dropped, Heartbeat, Hello, RejectReason
+from tests.uplink.chunks import SPEC
+
+FLOPS = FlopCount(vit=4e12, llm=5e12)
+QUICK = Timing(handshake_s=5.0, retry_min_s=0.05, retry_max_s=0.2)
+
+
+class MemoryHost:
+    """Owns all streams; `slots` are the decoded chunks of each, in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self.spec = SPEC
+        self.slots: dict[str, list[Slot]] = {}
+        self.seqs: dict[str, list[int]] = {}
+        self.heard: list[tuple[str, Heartbeat | Dropped]] = []
+        self.closings: list[tuple[str, int]] = []
+        self.room = asyncio.Event()
+        self.room.set()
+        self.evicted = ""
+        self.directory = Directory()
+        self.directory.report("gpu:here:0", 0, 1000, time.time())
+
+    async def open(self, hello: Hello) -> Opening:
+        lease = self.directory.claim(hello.stream, time.time())
+        seqs = self.seqs.setdefault(hello.stream, [])
+        self.slots.setdefault(hello.stream, [])
+        return Opening(lease.epoch, self.spec, seqs[-1] + 1 if seqs else None)
+
+    async def push(self, chunk: Chunk) -> str | None:
+        await self.room.wait()
+        lease = self.directory.lease(chunk.stream, time.time())
+        if chunk.epoch != lease.epoch:
+            raise Refused(RejectReason.OLD_EPOCH, "the lease is lost", 1.0)
+        self.slots[chunk.stream].append(unpack(chunk, self.spec))
+        self.seqs[chunk.stream].append(chunk.seq)
+        reason, self.evicted = self.evicted, ""
+        return reason or None
+
+    async def told(self, stream: str, message: Heartbeat | Dropped) -> None:
+        self.heard.append((stream, message))
+
+    async def closed(self, stream: str, epoch: int) -> None:
+        self.closings.append((stream, epoch))
+
+    async def ask(self, stream: str, question: Question) -> Answer:
+        self.directory.lease(stream, time.time())
+        value: bool | int | str = {"yes-no": True, "count": 3}.get(question.kind, "red")
+        return Answer(stream, question.text, value, 0.75, 1.0, 2.5, 1e9, 12.5, 6, 8)
+
+    async def streams(self) -> list[StreamStatus]:
+        stats = {name: beat.stats for name, beat in self.heard if isinstance(beat, Heartbeat)}
+        return [
+            StreamStatus(
+                site=lease.stream.split(".")[0],
+                stream=lease.stream,
+                state="live",
+                camera=stats.get(lease.stream),
+                owner=lease.owner,
+                epoch=lease.epoch,
+                tokens=100,
+                kv_blocks=7,
+                answers=(await self.ask(lease.stream, Question.parse("How many cars?")),),
+            )
+            for lease in self.directory.leases()
+        ]
+
+    async def status(self) -> CloudStatus:
+        worker = WorkerStatus(
+            "gpu:here:0", 2, 14, 1000, 300, 900, FlopCount(1e12, 5e11), FLOPS, FLOPS, answers=4
+        )
+        return CloudStatus("codecsight test", "tiny", (worker,))
+
+
+@asynccontextmanager
+async def serving(
+    host: MemoryHost, tls: TlsKeys | None = None, *, port: int = 0, heartbeat_s: float = 5.0
+) -> AsyncIterator[GatewayServer]:
+    """A gateway on a real socket."""
+    server = GatewayServer(
+        host, f"127.0.0.1:{port}", ["north", "south"], tls, heartbeat_s=heartbeat_s
+    )
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop(0.1)
+
+
+@asynccontextmanager
+async def site(
+    port: int, name: str = "north", tls: TlsKeys | None = None
+) -> AsyncIterator[UplinkClient]:
+    """A site that dials the gateway."""
+    client = UplinkClient(f"127.0.0.1:{port}", name, tls, QUICK)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def until(what: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait until something is true."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.01)
+
+
+async def welcomed(link: StreamLink) -> StreamLink:
+    """The link once the cloud has said what it wants."""
+    await until(lambda: link.spec is not None and link.edge.connected)
+    return link
+
+
+def of_stream(chunk: Chunk, stream: str) -> Chunk:
+    return replace(chunk, stream=stream)

@@ -1,0 +1,228 @@
+"""The uplink over real sockets: what comes through, and what survives."""
+
+import asyncio
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from actors.control_client import ControlClient
+from actors.uplink_client import LinkState
+from codecsight.answers.answer import Answer
+from codecsight.answers.question import Question
+from codecsight.change.slot import SlotKind
+from codecsight.uplink.fleet import StreamStatus
+from codecsight.uplink.messages import CameraStats, Dropped, Heartbeat
+from tests.actors.memory_host import MemoryHost, of_stream, serving, site, until, welcomed
+from tests.uplink.chunks import SPEC, STREAM, anchor, delta, padded_jpeg
+
+STATS = CameraStats("live", 100, 9.9, 5000, 700, 6, 8, 2, 0, 1, 3)
+
+
+def test_slots_arrive_decoded_in_order_and_are_acknowledged() -> None:
+    async def scene() -> None:
+        host = MemoryHost()
+        async with serving(host) as server, site(server.port) as client:
+            link = await welcomed(client.open(STREAM, 640, 360))
+            assert link.state is LinkState.LIVE
+            assert link.spec == SPEC
+            for chunk in (anchor(), delta(), delta()):
+                assert not link.offer(chunk).need_anchor or chunk.kind is SlotKind.ANCHOR
+            await until(lambda: link.edge.idle)
+            slots = host.slots[STREAM]
+            assert [slot.kind for slot in slots] == [SlotKind.ANCHOR] + 2 * [SlotKind.DELTA]
+            assert (slots[0].patches == 90).all()
+            assert np.array_equal(slots[1].kept, np.eye(2, dtype=bool))
+            assert host.seqs[STREAM] == sorted(host.seqs[STREAM])
+
+    asyncio.run(scene())
+
+
+def test_many_streams_share_a_channel_without_mixing() -> None:
+    async def scene() -> None:
+        host = MemoryHost()
+        names = [f"north.camera{n}" for n in range(12)]
+        async with serving(host) as server, site(server.port) as client:
+            links = [await welcomed(client.open(name, 640, 360)) for name in names]
+            for value in range(5):
+                for n, link in enumerate(links):
+                    link.offer(of_stream(anchor(captured=float(1000 * n + value)), names[n]))
+            await until(lambda: all(link.edge.idle for link in links))
+            for n, name in enumerate(names):
+                captured = [slot.captured for slot in host.slots[name]]
+                assert captured == [1000 * n + value for value in range(5)]
+
+    asyncio.run(scene())
+
+
+def test_a_server_that_is_killed_and_comes_back_loses_nothing_twice() -> None:
+    async def scene() -> None:
+        host = MemoryHost()
+        async with serving(host) as server:
+            port = server.port
+            client_site = site(port)
+            client = await client_site.__aenter__()
+            link = await welcomed(client.open(STREAM, 640, 360))
+            link.offer(anchor())
+            await until(lambda: link.edge.idle)
+        await until(lambda: link.state is not LinkState.LIVE)
+        link.offer(delta())
+        link.offer(delta())
+        async with serving(host, port=port):
+            await until(lambda: link.edge.idle)
+            seqs = host.seqs[STREAM]
+            assert seqs == list(range(seqs[0], seqs[0] + 3))
+            assert link.state is LinkState.LIVE
+            await client_site.__aexit__(None, None, None)
+
+    asyncio.run(scene())
+
+
+def test_a_cloud_without_memory_asks_for_an_anchor_and_gets_the_newest() -> None:
+    async def scene() -> None:
+        host, fresh = MemoryHost(), MemoryHost()
+        async with serving(host) as server:
+            port = server.port
+            client_site = site(port)
+            client = await client_site.__aenter__()
+            link = await welcomed(client.open(STREAM, 640, 360))
+        await until(lambda: link.state is not LinkState.LIVE)
+        for chunk in (anchor(), delta(), anchor(), delta()):
+            link.offer(chunk)
+        async with serving(fresh, port=port):
+            await until(lambda: link.edge.idle)
+            kinds = [slot.kind for slot in fresh.slots[STREAM]]
+            assert kinds == [SlotKind.ANCHOR, SlotKind.DELTA]
+            drops = [said for _, said in fresh.heard if isinstance(said, Dropped)]
+            assert sum(drop.last - drop.first + 1 for drop in drops) == 2
+            await client_site.__aexit__(None, None, None)
+
+    asyncio.run(scene())
+
+
+def test_an_eviction_in_the_cloud_reaches_the_tracker_as_a_wish_for_an_anchor() -> None:
+    async def scene() -> None:
+        host = MemoryHost()
+        async with serving(host) as server, site(server.port) as client:
+            link = await welcomed(client.open(STREAM, 640, 360))
+            link.offer(anchor())
+            host.evicted = "the KV pool was full"
+            await until(lambda: link.edge.idle and not host.evicted)
+            offered = [link.offer(delta()).need_anchor]
+            for _ in range(200):
+                if any(offered):
+                    break
+                await asyncio.sleep(0.01)
+                offered.append(link.offer(delta()).need_anchor)
+            assert any(offered)
+            link.offer(anchor())
+            await until(lambda: link.edge.idle)
+            assert host.slots[STREAM][-1].kind is SlotKind.ANCHOR
+
+    asyncio.run(scene())
+
+
+def test_a_slow_consumer_holds_the_edge_back_and_memory_stays_bounded() -> None:
+    async def scene() -> None:
+        host = MemoryHost()
+        async with serving(host) as server, site(server.port) as client:
+            link = await welcomed(client.open(STREAM, 640, 360))
+            link.offer(anchor())
+            await until(lambda: link.edge.idle)
+            host.room.clear()
+            big = anchor(codec="jpeg", mosaic=padded_jpeg(400 << 10))
+            for _ in range(100):  # 40 MB, with 16 MB of backlog and 2 MB of credits
+                link.offer(big)
+                await asyncio.sleep(0)
+            assert link.edge.backlog_bytes <= 16 << 20
+            assert link.edge.dropped > 0
+            host.room.set()
+            await until(lambda: link.edge.idle)
+            assert link.state is LinkState.LIVE
+            drops = [said for _, said in host.heard if isinstance(said, Dropped)]
+            gone = sum(drop.last - drop.first + 1 for drop in drops)
+            assert gone == link.edge.dropped
+            assert len(host.slots[STREAM]) + gone == 101
+
+    asyncio.run(scene())
+
+
+def test_a_newer_connection_of_the_same_stream_takes_over() -> None:
+    async def scene() -> None:
+        host = MemoryHost()
+        async with serving(host) as server, site(server.port) as old, site(server.port) as new:
+            first = await welcomed(old.open(STREAM, 640, 360))
+            first.offer(anchor())
+            await until(lambda: first.edge.idle)
+            second = await welcomed(new.open(STREAM, 640, 360))
+            await until(lambda: first.state is LinkState.DOWN)
+            assert "took over" in first.detail
+            second.offer(anchor())
+            await until(lambda: second.edge.idle)
+            assert second.state is LinkState.LIVE
+            assert len(host.slots[STREAM]) == 2
+
+    asyncio.run(scene())
+
+
+def test_a_new_model_in_the_cloud_reaches_the_edge_with_the_next_welcome() -> None:
+    async def scene() -> None:
+        host = MemoryHost()
+        async with serving(host) as server:
+            port = server.port
+            client_site = site(port)
+            client = await client_site.__aenter__()
+            link = await welcomed(client.open(STREAM, 640, 360))
+        await until(lambda: link.state is not LinkState.LIVE)
+        host.spec = replace(SPEC, cell=32)
+        async with serving(host, port=port):
+            await until(lambda: link.state is LinkState.LIVE)
+            assert link.offer(anchor()).spec == host.spec
+            await until(lambda: link.edge.idle)
+            assert not host.slots[STREAM]
+            await client_site.__aexit__(None, None, None)
+
+    asyncio.run(scene())
+
+
+def test_heartbeats_carry_the_cameras_numbers_to_the_fleets_table() -> None:
+    async def scene() -> None:
+        host = MemoryHost()
+        async with serving(host, heartbeat_s=0.1) as server, site(server.port) as client:
+            link = await welcomed(client.open(STREAM, 640, 360))
+            link.stats = STATS
+            beats = lambda: [m for _, m in host.heard if isinstance(m, Heartbeat) and m.stats]  # noqa: E731
+            await until(lambda: len(beats()) >= 3)
+            (row,) = await asyncio.to_thread(_streams, server.port)
+            assert (row.site, row.stream, row.camera) == ("north", STREAM, STATS)
+            assert (row.owner, row.tokens, row.kv_blocks) == ("gpu:here:0", 100, 7)
+            assert row.answers[0].value == 3
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("Is there a person?", True), ("How many cars?", 3), ("Which colour? | red, blue", "red")],
+)
+def test_questions_are_answered_with_the_type_they_ask_for(text: str, value: object) -> None:
+    async def scene() -> None:
+        host = MemoryHost()
+        async with serving(host) as server, site(server.port) as client:
+            await welcomed(client.open(STREAM, 640, 360))
+            answer = await asyncio.to_thread(_ask, server.port, text)
+            assert (answer.value, type(answer.value)) == (value, type(value))
+            assert answer.probability == 0.75
+
+    asyncio.run(scene())
+
+
+def _ask(port: int, text: str) -> Answer:
+    with ControlClient(f"127.0.0.1:{port}") as control:
+        return control.ask(STREAM, Question.parse(text))
+
+
+def _streams(port: int) -> list[StreamStatus]:
+    with ControlClient(f"127.0.0.1:{port}") as control:
+        assert control.status().workers[0].spent.vit == 1e12
+        return control.streams()
