@@ -28,6 +28,12 @@ def window_tokens(model: VisionLanguageModel, grid: PatchGrid, slots: int) -> in
     return len(model.layout.prefix) + slots * slot_tokens(model, grid)
 
 
+def window_extent(model: VisionLanguageModel, grid: PatchGrid, slots: int) -> int:
+    """The most positions so many slots can take."""
+    empty = np.zeros((grid.rows, grid.cols), np.bool_)
+    return slots * model.layout.slot(_LATEST, empty).extent
+
+
 def blocks(tokens: int) -> int:
     """KV blocks that so many tokens take."""
     return math.ceil(tokens / BLOCK_TOKENS)

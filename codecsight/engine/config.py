@@ -23,8 +23,9 @@ class EngineConfig:
     """`window` and `stride` are in slots: a full window gives up its `stride` oldest slots when
     the next one arrives. `refresh` names which of the slots that stay are computed again then
     (see `refresh_policy`). `kv_blocks` is the budget for all streams together. Positions grow
-    until `rebase_at`, where the window is computed anew from 0: float32 rotary angles lose about
-    position * 6e-8 radians.
+    until `rebase_at` (or four windows' worth, where that is more); then the window is computed
+    anew from 0, since float32 rotary angles lose about position * 6e-8 radians: at 2048 that
+    moves logits by some 1e-5.
     """
 
     window: int = 8
@@ -32,7 +33,7 @@ class EngineConfig:
     refresh: str = "anchors"
     present: Present = Present.CANVAS
     kv_blocks: int = 4096
-    rebase_at: int = 8192
+    rebase_at: int = 2048
     max_question_tokens: int = 1024
     max_answer_tokens: int = 64
 

@@ -14,7 +14,7 @@ from codecsight.answers.answer import Answer
 from codecsight.answers.question import Question
 from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Slot
-from codecsight.engine.admission import check_slot, slot_tokens, window_tokens
+from codecsight.engine.admission import check_slot, slot_tokens, window_extent, window_tokens
 from codecsight.engine.cache import Prefill, WindowKV
 from codecsight.engine.canvas import Canvas
 from codecsight.engine.config import EngineConfig
@@ -72,6 +72,8 @@ class StreamSession:
         self.model, self.meter = model, meter
         self.work = Work()
         self._refresh = refresh_policy(config.refresh)
+        enough = 4 * window_extent(model, grid, config.window)
+        self._rebase_at = max(config.rebase_at, enough)
         self._slot_tokens = slot_tokens(model, grid)
         self.kv = WindowKV(model.kv, window_tokens(model, grid, config.window))
         self.reset()
@@ -183,7 +185,7 @@ class StreamSession:
             return Slide()
         evicted = self.window.evict_oldest(self.config.stride)
         self.kv.drop(len(self.window.prefix), evicted)
-        rebased = self.window.next_position + entry.tokens.extent > self.config.rebase_at
+        rebased = self.window.next_position + entry.tokens.extent > self._rebase_at
         if rebased:
             self.window.renumber()
         self._move_prefix()

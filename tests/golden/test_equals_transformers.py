@@ -89,10 +89,10 @@ def test_growing_positions_stay_exact_up_to_the_bound(
     engine = Engine(model, EngineConfig(window=3, stride=1, refresh="all"))
     engine.open("gate", grid)
     window = engine._session("gate").window
-    window.next_position = engine.config.rebase_at - 400
+    window.next_position = engine.config.rebase_at - 200
     for look in looks:
         engine.push("gate", look.slot(grid.spec.cell))
-    assert window.prefix_start > engine.config.rebase_at - 400
+    assert window.prefix_start > engine.config.rebase_at - 200
     assert same(asked(engine), twin.logits(looks[-3:], QUESTION.text))
 
 
