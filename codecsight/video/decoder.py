@@ -22,10 +22,14 @@ TICK_S = 0.001
 
 @dataclass(frozen=True, slots=True)
 class _Fed:
-    """A packet on its way through the decoder, numbered in decoding order."""
+    """What a frame must know of its packet, numbered in decoding order. It holds no data, for
+    PyAV may keep it after the decoder has thrown a damaged packet away.
+    """
 
-    packet: Packet
     number: int
+    size: int
+    keyframe: bool
+    captured: float
 
 
 class Decoder:
@@ -56,7 +60,7 @@ class Decoder:
             self.anomalies["packets without data"] += 1
             return []
         self._fed += 1
-        fed = _Fed(packet, self._fed)
+        fed = _Fed(self._fed, len(packet.data), packet.keyframe, packet.captured)
         if packet.corrupt or self._references.feed(packet, fed.number):
             self._damage("packets lost", self._fed)
         return self._frames(_av_packet(packet, fed))
@@ -81,10 +85,10 @@ class Decoder:
             self._damage("frames not decoded", number)
         if picture.is_corrupt:
             self._damage("damaged frames", fed.number if fed else self._fed)
-        elif fed is not None and fed.packet.keyframe and fed.number > (self._damaged_at or 0):
+        elif fed is not None and fed.keyframe and fed.number > (self._damaged_at or 0):
             self._damaged_at = None
         signals = self._signals(picture, fed)
-        captured = self._captured if fed is None else fed.packet.captured
+        captured = self._captured if fed is None else fed.captured
         time = self._timed(picture, captured)
         self._captured = captured
         if time is None:
@@ -101,7 +105,7 @@ class Decoder:
             vectors = picture.side_data.get("MOTION_VECTORS")
             records = None if vectors is None else vectors.to_ndarray()
             motion, intra = rasterise(records, picture.width, picture.height, past, future)
-        size = len(fed.packet.data) if fed else 0
+        size = fed.size if fed else 0
         valid = self._damaged_at is None
         return FrameSignals(kind, size, motion=motion, intra=intra, valid=valid)
 
