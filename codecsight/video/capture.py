@@ -67,6 +67,8 @@ class Capture:
 
     def _moved(self, state: SourceState, detail: str) -> None:
         log.info("source", state=state.value, detail=detail)
+        if state is SourceState.DOWN:
+            self._recorder.disconnected()
         self._feed.send(self._status())
 
     def _report(self) -> None:

@@ -98,14 +98,18 @@ class Recorder:
     def write(self, item: StreamInfo | Packet) -> None:
         """Take what a source gives, in its order."""
         if isinstance(item, StreamInfo):
-            self._end_segment()
+            self.disconnected()
             self._info = item
-            self._inside_gop = False
-            self._keyless_since = None
         elif not item.data:
             self.stats.empty += 1
         else:
             self._record(item)
+
+    def disconnected(self) -> None:
+        """The camera is gone, perhaps for long: finish the segment, so that it can be archived."""
+        self._end_segment()
+        self._inside_gop = False
+        self._keyless_since = None
 
     def close(self) -> None:
         """Finish the last segment, on disk with its row when this returns."""

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.rtsp import RtspServer, available
 from codecsight.archive.spool import finished_segments
 from codecsight.video.feed import FeedClient
 from codecsight.video.feed_wire import CaptureStatus
@@ -123,6 +125,38 @@ def test_a_camera_that_is_away_is_reported_and_waited_for(feed: Path, start: Sta
     began = time.monotonic()
     assert child.wait(20) == 0
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.rtsp
+@pytest.mark.skipif(not available(), reason="no RTSP server: see cluster/rtsp.py")
+def test_what_a_lost_camera_sent_is_finished_while_it_is_away(
+    clips: Path, tmp_path: Path, feed: Path, start: Start
+) -> None:
+    with RtspServer(clips / "one_by_one.mp4", free_port()) as server:
+        child = start(server.url, "--transport", server.transport)
+        items = FeedClient(feed).items()
+        first = next(item for item in items if isinstance(item, Packet) and item.keyframe)
+        server.kill()
+        away = next(
+            item
+            for item in items
+            if isinstance(item, CaptureStatus) and item.recorder["segments"] == 1
+        )
+        assert away.state in ("down", "connecting")
+        server.start()
+        again = next(item for item in items if isinstance(item, Packet))
+        assert again.keyframe
+        child.terminate()
+        assert child.wait(20) == 0
+    segments = [segment for _, segment in finished_segments(tmp_path / "cam1")]
+    assert len(segments) == 2
+    assert segments[0].start <= first.captured <= segments[0].end < segments[1].start
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def test_it_loads_no_model_no_ray_and_no_grpc() -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -57,10 +58,10 @@ def recorded(spool: Path) -> list[tuple[Path, Segment]]:
     return list(finished_segments(spool / "cam1"))
 
 
-def frames(path: Path) -> list[str]:
-    """A hash of every picture in a file, in the order shown."""
+def frames(path: Path, most: int | None = None) -> list[str]:
+    """A hash of every picture in a file, or of the first ones, in the order shown."""
     with av.open(str(path)) as container:
-        return [digest(picture) for picture in container.decode(video=0)]
+        return [digest(picture) for picture in islice(container.decode(video=0), most)]
 
 
 def all_frames(paths: Iterable[Path]) -> list[str]:
@@ -104,7 +105,7 @@ def decoded(items: Items) -> list[str]:
     return [digest(picture) for picture in pictures]
 
 
-@pytest.mark.parametrize("name", ["bottles.mp4", "one_by_one.mp4", "vtest.avi"])
+@pytest.mark.parametrize("name", ["bottles.mp4", "vtest.avi"])
 def test_real_footage_comes_back_frame_for_frame(clips: Path, tmp_path: Path, name: str) -> None:
     source = open_source(str(clips / name))
     recorder = Recorder(tmp_path, "cam1", 10.0)
@@ -338,8 +339,9 @@ def test_what_a_killed_process_was_recording_is_recovered(clips: Path, tmp_path:
     assert recorder.stats.recovered == 1
     assert recorder.stats.segments == 1
     assert list((tmp_path / "cam1").glob("*.part")) == []
-    assert 195 <= len(frames(path)) <= 200
-    assert frames(path) == frames(clip)[: len(frames(path))]
+    kept = frames(path)
+    assert 195 <= len(kept) <= 200
+    assert kept == frames(clip, len(kept))
     assert row.end - row.start == pytest.approx(20, abs=0.5)
     assert abs(row.start - time.time()) < 60
 
