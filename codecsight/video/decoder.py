@@ -61,7 +61,8 @@ class Decoder:
             return []
         self._fed += 1
         fed = _Fed(self._fed, len(packet.data), packet.keyframe, packet.captured)
-        if packet.corrupt or self._references.feed(packet, fed.number):
+        lost = self._references.feed(packet, fed.number)
+        if lost or packet.corrupt:
             self._damage("packets lost", self._fed)
         return self._frames(_av_packet(packet, fed))
 
