@@ -50,23 +50,26 @@ def watch(path: Path) -> tuple[int, Counter[str]]:
     return frames, anomalies + source.anomalies
 
 
-@pytest.mark.parametrize("container", FORMATS)
-def test_damaged_files_are_read_as_far_as_they_go(tmp_path: Path, container: str) -> None:
-    codec = "mpeg4" if container == "avi" else "libx264"
-    whole = write_video(tmp_path / f"whole.{container}", SCENE, codec=codec, g="5").read_bytes()
-    path = tmp_path / f"damaged.{container}"
+def test_damaged_files_are_read_as_far_as_they_go(tmp_path: Path) -> None:
+    """Forty files, each damaged in its own way: refused by name, or read with what is wrong
+    counted; most give pictures.
+    """
     seen = counted = 0
-    for seed in range(8):
-        path.write_bytes(damaged(whole, random.Random(seed)))
-        try:
-            frames, anomalies = watch(path)
-        except SourceError:
-            continue
-        seen += frames > 0
-        counted += bool(anomalies)
-        assert frames <= 2 * len(SCENE)
-    assert seen >= 1
-    assert counted >= 1
+    for container in FORMATS:
+        codec = "mpeg4" if container == "avi" else "libx264"
+        whole = write_video(tmp_path / f"whole.{container}", SCENE, codec=codec, g="5")
+        path = tmp_path / f"damaged.{container}"
+        for seed in range(8):
+            path.write_bytes(damaged(whole.read_bytes(), random.Random(seed)))
+            try:
+                frames, anomalies = watch(path)
+            except SourceError:
+                continue
+            assert frames <= 2 * len(SCENE)
+            seen += frames > 0
+            counted += bool(anomalies)
+    assert seen >= 20
+    assert counted >= 5
 
 
 @pytest.mark.parametrize("codec", ["h264", "mpeg4"])
