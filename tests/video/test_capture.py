@@ -1,6 +1,7 @@
 """The process that owns a camera, run as it is run in earnest."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -60,6 +61,20 @@ def test_a_file_is_recorded_to_its_end(clips: Path, tmp_path: Path, start: Start
     assert lines[-1]["event"] == "ended"
     rows = [row for _, row in finished_segments(tmp_path / "cam1")]
     assert rows[-1].end - rows[0].start == pytest.approx(39.9, abs=0.3)
+
+
+def test_the_source_may_come_by_the_environment_where_nobody_reads_its_password(
+    clips: Path, tmp_path: Path, feed: Path
+) -> None:
+    command = [sys.executable, "-m", "codecsight.video.capture", "--stream", "cam1"]
+    command += ["--spool", str(tmp_path), "--feed", str(feed)]
+    environment = {**os.environ, "CODECSIGHT_SOURCE": str(clips / "bottles.mp4")}
+    subprocess.run(command, env=environment, check=True, timeout=60, capture_output=True)
+    assert len(list(finished_segments(tmp_path / "cam1"))) == 2
+    del environment["CODECSIGHT_SOURCE"]
+    without = subprocess.run(command, env=environment, check=False, timeout=60, capture_output=True)
+    assert without.returncode == 2
+    assert b"--source is missing" in without.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
