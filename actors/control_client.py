@@ -70,8 +70,5 @@ class ControlClient:
     def _fail(self, error: grpc.RpcError) -> NoReturn:
         said = error.details() or error.code().name
         if error.code() is grpc.StatusCode.UNAVAILABLE:
-            said = (
-                f"no cloud answers ({said}); is it running there, and are "
-                "both certificates of the same authority?"
-            )
+            said += " (is the cloud running there, and are both certificates of one authority?)"
         raise ControlError(f"{self._address}: {said}") from error

@@ -11,6 +11,7 @@ from actors.transport import Context
 from actors.wire import control_pb2 as wire
 from actors.wire.control_pb2_grpc import ControlServiceServicer
 from codecsight.errors import CodecSightError
+from codecsight.uplink.cloud import Refused
 from codecsight.uplink.leases import LeaseError
 
 
@@ -26,11 +27,17 @@ class ControlService(ControlServiceServicer):
         if not self._peers.may_see(context, request.stream):
             await _abort(context, grpc.StatusCode.PERMISSION_DENIED, "the stream is another site's")
         try:
-            answer = await self._host.ask(request.stream, from_question(request.question))
-        except LeaseError as error:
-            await _abort(context, grpc.StatusCode.NOT_FOUND, str(error))
+            question = from_question(request.question)
         except CodecSightError as error:
             await _abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        try:
+            answer = await self._host.ask(request.stream, question)
+        except LeaseError as error:
+            await _abort(context, grpc.StatusCode.NOT_FOUND, str(error))
+        except Refused as error:
+            await _abort(context, grpc.StatusCode.UNAVAILABLE, str(error))
+        except CodecSightError as error:
+            await _abort(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return wire.AskResponse(answer=to_answer(answer))
 
     async def ListStreams(  # noqa: N802

@@ -64,7 +64,8 @@ class ControlServiceServicer:
 
     def Ask(self, request, context):
         """Puts a question to what a stream shows now. NOT_FOUND if nobody watches the stream,
-        INVALID_ARGUMENT if the question can't be asked.
+        INVALID_ARGUMENT if the question can't be asked, FAILED_PRECONDITION if there is nothing to
+        answer from yet, UNAVAILABLE while the stream's worker restarts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

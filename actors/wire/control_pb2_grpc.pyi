@@ -39,7 +39,8 @@ class ControlServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ControlServiceAsyncStub: ...
     Ask: _grpc.UnaryUnaryMultiCallable[_control_pb2.AskRequest, _control_pb2.AskResponse]
     """Puts a question to what a stream shows now. NOT_FOUND if nobody watches the stream,
-    INVALID_ARGUMENT if the question can't be asked.
+    INVALID_ARGUMENT if the question can't be asked, FAILED_PRECONDITION if there is nothing to
+    answer from yet, UNAVAILABLE while the stream's worker restarts.
     """
     ListStreams: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListStreamsRequest, _control_pb2.ListStreamsResponse]
     """The fleet, stream by stream."""
@@ -57,7 +58,8 @@ class ControlServiceAsyncStub(ControlServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Ask: _aio.UnaryUnaryMultiCallable[_control_pb2.AskRequest, _control_pb2.AskResponse]  # type: ignore[assignment]
     """Puts a question to what a stream shows now. NOT_FOUND if nobody watches the stream,
-    INVALID_ARGUMENT if the question can't be asked.
+    INVALID_ARGUMENT if the question can't be asked, FAILED_PRECONDITION if there is nothing to
+    answer from yet, UNAVAILABLE while the stream's worker restarts.
     """
     ListStreams: _aio.UnaryUnaryMultiCallable[_control_pb2.ListStreamsRequest, _control_pb2.ListStreamsResponse]  # type: ignore[assignment]
     """The fleet, stream by stream."""
@@ -78,7 +80,8 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.AskResponse, _abc.Awaitable[_control_pb2.AskResponse]]:
         """Puts a question to what a stream shows now. NOT_FOUND if nobody watches the stream,
-        INVALID_ARGUMENT if the question can't be asked.
+        INVALID_ARGUMENT if the question can't be asked, FAILED_PRECONDITION if there is nothing to
+        answer from yet, UNAVAILABLE while the stream's worker restarts.
         """
 
     @_abc_1.abstractmethod

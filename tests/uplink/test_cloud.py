@@ -100,6 +100,12 @@ class TestOrder:
         assert cloud.reported == 10
         assert isinstance(give(cloud, anchor(epoch=5, seq=110))[0], Chunk)
 
+    def test_a_delta_right_after_a_reported_hole_is_not_let_through(self) -> None:
+        cloud = cloud_at()
+        give(cloud, Dropped(100, 109, "full"))
+        assert isinstance(give(cloud, delta(epoch=5, seq=110))[0], Ack)
+        assert cloud.discarded == 1
+
     def test_an_anchor_may_come_at_any_number_ahead(self) -> None:
         cloud = cloud_at()
         assert isinstance(give(cloud, anchor(epoch=5, seq=1_700_000_000_000))[0], Chunk)

@@ -1,0 +1,83 @@
+"""The policies on real CCTV: people are shipped, the rest mostly is not.
+
+The other end's canvas (`last_shipped`) is held against the true picture, inside the boxes that
+people drew around people.
+"""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codecsight.change.grid import GridSpec
+from codecsight.change.policies import ChangePolicy, RandomPolicy, make_policy
+from codecsight.change.tracker import ChangeTracker
+from codecsight.video.decoder import Decoder
+from codecsight.video.frame import Frame
+from codecsight.video.packet import StreamInfo
+from codecsight.video.picture import Resizer
+from codecsight.video.source import open_source
+
+CLIP = "vtest_h264_10fps_gop50.mp4"  # 768 x 576
+GRID = GridSpec(cell=32, frames=2, rate=2.0, max_cells=144).fit(768, 576)
+FRAMES = 200
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels of model input
+
+
+def frames_of(path: Path) -> Iterator[Frame]:
+    decoder: Decoder | None = None
+    for item in open_source(str(path)).items():
+        if isinstance(item, StreamInfo):
+            decoder = Decoder(item)
+        elif decoder is not None:
+            yield from decoder.decode(item)
+
+
+def people(path: Path) -> dict[int, list[Box]]:
+    boxes: dict[int, list[Box]] = defaultdict(list)
+    wide, high = GRID.width / 768, GRID.height / 576
+    for row in csv.reader(path.read_text().splitlines()):
+        left, top, width, height = (max(float(value), 0) for value in row[2:6])
+        right, bottom = int((left + width) * wide), int((top + height) * high)
+        boxes[int(row[0]) - 1].append((int(left * wide), int(top * high), right, bottom))
+    return boxes
+
+
+def watch(clips: Path, policy: ChangePolicy) -> tuple[float, float]:
+    """The share of cells kept, and the mean difference in grey levels between the canvas and the
+    true picture where people are.
+    """
+    tracker = ChangeTracker(GRID, policy, anchor_every=10)
+    resizer, boxes = Resizer(GRID.width, GRID.height), people(clips / "vtest.boxes.txt")
+    errors = []
+    for number, frame in zip(range(FRAMES), frames_of(clips / CLIP), strict=False):
+        if tracker.feed(frame) is None:
+            continue
+        assert tracker.last_shipped is not None
+        canvas = tracker.last_shipped[-1].astype(float)
+        error = np.abs(canvas - resizer.rgb(frame)).mean(axis=2)
+        errors += [error[t:b, left:r] for left, t, r, b in boxes[number]]
+    counters = tracker.counters
+    return counters.kept / counters.total, float(np.concatenate([e.ravel() for e in errors]).mean())
+
+
+@pytest.mark.parametrize("name", ["tracked", "pixels"])
+def test_people_are_shipped_for_half_of_the_cells_or_less(clips: Path, name: str) -> None:
+    kept, error = watch(clips, make_policy(name, GRID))
+    assert kept < 0.5
+    assert error < 1.0
+
+
+def test_chance_with_as_many_cells_loses_the_people(clips: Path) -> None:
+    _, error = watch(clips, RandomPolicy(GRID, share=0.33))
+    assert error > 10.0
+
+
+def test_the_published_rule_keeps_nearly_everything_of_a_native_stream(clips: Path) -> None:
+    kept, error = watch(clips, make_policy("published", GRID))
+    assert kept > 0.9
+    assert error < 1.0
