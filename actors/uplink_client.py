@@ -28,7 +28,9 @@ Call = grpc.aio.StreamStreamCall[wire.StreamRequest, wire.StreamResponse]
 
 
 class LinkState(StrEnum):
-    """Where a stream's link stands. DOWN waits for its next attempt, REFUSED makes none."""
+    """Where a stream's link stands. DOWN waits for its next attempt; REFUSED too, but for long,
+    since a person must mend something first.
+    """
 
     CONNECTING = "connecting"
     LIVE = "live"
@@ -40,11 +42,13 @@ class LinkState(StrEnum):
 class Timing:
     """Seconds: the longest wait for a Welcome, and the pauses between attempts, which double from
     `retry_min_s` to `retry_max_s` and vary by half, so that a fleet does not return all at once.
+    After a refusal for good the next look comes after `refused_s`.
     """
 
     handshake_s: float = 10.0
     retry_min_s: float = 0.5
     retry_max_s: float = 30.0
+    refused_s: float = 300.0
 
     def pause(self, failures: int) -> float:
         """How long to wait after so many failures in a row."""
@@ -92,7 +96,7 @@ class StreamLink:
         return Offered(self.edge.spec, self.edge.take_anchor_request())
 
     async def run(self) -> None:
-        """Connect, and connect again, until the cloud refuses for good or the task is cancelled."""
+        """Connect, and connect again, until the task is cancelled."""
         while True:
             self._move(LinkState.CONNECTING)
             try:
@@ -101,8 +105,6 @@ class StreamLink:
                 self._lost(_reason(group))
             finally:
                 self.edge.disconnect()
-            if self.state is LinkState.REFUSED:
-                return
             await asyncio.sleep(self._pause())
 
     async def _connection(self) -> None:
@@ -171,7 +173,9 @@ class StreamLink:
 
     def _pause(self) -> float:
         rejected = self.edge.rejected
-        asked = rejected.retry_after_s if rejected else 0.0
+        if rejected is None:
+            return self._timing.pause(self._failures)
+        asked = rejected.retry_after_s if rejected.retry_after_s > 0 else self._timing.refused_s
         return max(self._timing.pause(self._failures), asked)
 
     def _move(self, state: LinkState, detail: str = "") -> None:

@@ -518,7 +518,7 @@ class Reject(_message.Message):
     detail: _builtins.str
     """For people: what was wrong, and the way out."""
     retry_after_s: _builtins.float
-    """Seconds after which to try again; 0 where trying again is useless."""
+    """Seconds after which to try again; 0 where a person must mend something first."""
     def __init__(
         self,
         *,

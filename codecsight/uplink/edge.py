@@ -16,6 +16,7 @@ from codecsight.uplink.messages import (
     Hello,
     NeedAnchor,
     Reject,
+    RejectReason,
     Welcome,
 )
 
@@ -124,7 +125,7 @@ class EdgeUplink:
             case NeedAnchor() if message.epoch == self.epoch:
                 self._from_anchor("the cloud asked for an anchor")
             case Reject():
-                self.rejected, self._welcomed = message, False
+                self._reject(message)
             case _:
                 pass
 
@@ -159,6 +160,14 @@ class EdgeUplink:
         self.spec = welcome.spec
         if welcome.need_anchor or not (continuous or self._anchor_is_next()):
             self._from_anchor("the cloud has no picture of the stream")
+
+    def _reject(self, reject: Reject) -> None:
+        """What the cloud can't read it shall not be shown again: the next anchor starts afresh."""
+        self.rejected, self._welcomed = reject, False
+        if reject.reason in (RejectReason.MALFORMED, RejectReason.FINGERPRINT):
+            self._backlog.rewind()
+            self._backlog.clear("the cloud could not read it")
+            self._anchor_wanted = True
 
     def _from_anchor(self, reason: str) -> None:
         if not self._backlog.skip_to_anchor(reason):

@@ -11,7 +11,9 @@ PROTOCOL = 1
 
 
 class RejectReason(IntEnum):
-    """Why the cloud refuses an uplink; only the last two are worth a retry."""
+    """Why the cloud refuses an uplink; with the last two a retry helps, with the others a person
+    must mend something first.
+    """
 
     UNKNOWN_STREAM = 1
     FINGERPRINT = 2
@@ -126,7 +128,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """The cloud refuses; `retry_after_s` is 0 where trying again is useless."""
+    """The cloud refuses; `retry_after_s` is 0 where trying again soon is useless."""
 
     reason: RejectReason
     detail: str

@@ -56,7 +56,7 @@ def test_a_site_with_its_own_certificate_is_served(pki: Pki) -> None:
     asyncio.run(scene())
 
 
-def test_a_site_with_another_sites_certificate_is_refused_for_good(pki: Pki) -> None:
+def test_a_site_with_another_sites_certificate_is_refused(pki: Pki) -> None:
     async def scene() -> None:
         async with (
             serving(MemoryHost(), pki.cloud) as server,

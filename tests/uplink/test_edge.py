@@ -74,6 +74,17 @@ class TestHandshake:
         assert edge.rejected == Reject(RejectReason.NO_CAPACITY, "full", 5.0)
         assert not edge.connected
 
+    def test_what_the_cloud_cannot_read_is_not_shown_to_it_again(self) -> None:
+        edge = edge_with()
+        offer(edge, "AD")
+        sent(edge)
+        edge.receive(Reject(RejectReason.MALFORMED, "junk", 0.0), now=1.0)
+        assert edge.take_anchor_request()
+        offer(edge, "A")
+        edge.connect(640, 360, now=2.0)
+        edge.receive(replace(WELCOME, need_anchor=False, resume_seq=100), now=2.0)
+        assert sent(edge) == ["-100..101", "A102"]
+
 
 class TestSending:
     def test_chunks_go_in_order_with_number_and_epoch(self) -> None:
