@@ -12,7 +12,7 @@ from actors.uplink_client import Offered
 from codecsight.camera import Camera
 from codecsight.change.grid import GridSpec
 from codecsight.change.slot import Slot
-from codecsight.config.site import CameraConfig
+from codecsight.config.site import CameraConfig, stream_name
 from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
 from codecsight.uplink.messages import CameraStats
@@ -23,11 +23,6 @@ from codecsight.video.packet import StreamInfo
 log = structlog.get_logger()
 
 REPORT_S = 1.0
-
-
-def stream_name(site: str, camera: str) -> str:
-    """The one name of a stream in archive, cloud and questions. Neither part may hold a dot."""
-    return f"{site}.{camera}"
 
 
 class CameraActor:

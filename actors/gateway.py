@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -36,13 +36,16 @@ WORKER_RETRY_S = 2.0
 
 class GatewayActor:
     """A gRPC server whose StreamHost is this actor: streams are claimed in the directory, chunks
-    go to the worker that owns them, answers come back by the control calls.
+    go to the worker that owns them, answers come back by the control calls. `directory` and
+    `workers` are actors' names, so that a restarted gateway finds them again.
     """
 
-    def __init__(self, config: CloudConfig, directory: Any, workers: dict[str, Any]) -> None:
+    def __init__(self, config: CloudConfig, directory: str, workers: Sequence[str]) -> None:
+        import ray
+
         tls = config.tls
-        self._directory = directory
-        self._workers = workers
+        self._directory = ray.get_actor(directory)
+        self._workers = {name: ray.get_actor(name) for name in workers}
         self._leases: dict[str, Lease] = {}
         self._connected: set[str] = set()
         self._cameras: dict[str, CameraStats] = {}

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from actors.camera import stream_name
 from codecsight.config import CameraConfig, SiteConfig
+from codecsight.config.site import stream_name
 
 log = structlog.get_logger()
 

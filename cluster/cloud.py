@@ -40,14 +40,12 @@ def _serve(config: CloudConfig, stop: threading.Event) -> None:
 
     node = ray.util.get_node_ip_address()
     gpu_share = 1 if ray.cluster_resources().get("GPU", 0) >= config.workers else 0
-    directory = named_actor(DirectoryActor, "directory")
-    workers = {
-        name: named_actor(GpuWorker, name, name, config, gpus=gpu_share)
-        for name in (f"gpu:{node}:{index}" for index in range(config.workers))
-    }
-    gateway = named_actor(GatewayActor, f"gateway:{node}", config, directory, workers)
+    workers = [f"gpu:{node}:{index}" for index in range(config.workers)]
+    kept = [named_actor(DirectoryActor, "directory")]  # an actor lives as long as its handle
+    kept += [named_actor(GpuWorker, name, name, config, gpus=gpu_share) for name in workers]
+    gateway = named_actor(GatewayActor, f"gateway:{node}", config, "directory", workers)
     port = ray.get(gateway.start.remote())
-    log.info("serving", address=config.listen, port=port, workers=list(workers))
+    log.info("serving", address=config.listen, port=port, workers=workers)
     while not stop.wait(WATCH_S):
         ray.get(gateway.start.remote())  # does nothing, unless Ray had to restart it
     ray.get(gateway.stop.remote(), timeout=STOP_S)

@@ -5,6 +5,7 @@ Ray sets its authentication up while it is imported, so this module must be the 
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ def private_ray(folder: Path, namespace: str, gpus: int | None = None) -> Iterat
     token_file = None if joined else _write_token(folder)
     import ray
 
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     context = (
         ray.init(namespace=namespace)
         if joined
@@ -48,6 +50,8 @@ def private_ray(folder: Path, namespace: str, gpus: int | None = None) -> Iterat
             logging_level="warning",
         )
     )
+    for number, handler in handlers.items():  # Ray puts its own in their place
+        signal.signal(number, handler)
     try:
         yield RayInfo(dashboard=f"http://{context.dashboard_url}", token_file=token_file)
     finally:

@@ -46,7 +46,7 @@ class Plan:
     archive: ArchivePlan
 
 
-def make_plan(folder: Path, archive: ArchivePlan, gate: dict[str, Any]) -> Plan:
+def make_plan(folder: Path, archive: ArchivePlan, gate: dict[str, Any], model: str | None) -> Plan:
     """Write certificates, cloud.yaml and site.yaml under `folder`.
 
     `gate` is the configuration of the fourth camera: RTSP where there is a server, else a file.
@@ -61,6 +61,8 @@ def make_plan(folder: Path, archive: ArchivePlan, gate: dict[str, Any]) -> Plan:
         "listen": address,
         "tls": _tls(authority, cloud),
         "sites": [SITE],
+        "model": model,
+        "heartbeat_s": 1,
         "questions": list(QUESTIONS),
     }
     site_yaml = {

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from codecsight.cli.options import AsJson
+from codecsight.cli.console import print_json
+from codecsight.cli.options import AsJson, Model
 
 
 def demo(
@@ -19,6 +20,7 @@ def demo(
             "--dir", help="An empty folder to work in and keep; else one that is removed."
         ),
     ] = None,
+    model: Model = None,
     as_json: AsJson = False,
 ) -> None:
     """Watch four cameras with a vision-language model: a site and a cloud on this machine.
@@ -27,7 +29,9 @@ def demo(
     signals, pruned to what changed, shipped over gRPC with mutual TLS, answered by a GPU worker
     (on the CPU if need be), archived, and read back. Everything it starts ends with it.
     """
-    from cluster.demo.run import run_demo
+    from cluster.demo.run import DemoOptions, run_demo
     from cluster.stopping import stop_on_signals
 
-    run_demo(seconds, s3=s3, folder=folder, as_json=as_json, stop=stop_on_signals())
+    summary = run_demo(DemoOptions(seconds, s3, folder, model), stop_on_signals(), as_json=as_json)
+    if as_json:
+        print_json(summary)

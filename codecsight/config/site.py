@@ -70,3 +70,8 @@ class SiteConfig(Strict):
     spool_limit_mb: int = Field(default=2048, ge=16)
     archive: ArchiveConfig
     cameras: dict[Name, CameraConfig] = Field(min_length=1)
+
+
+def stream_name(site: str, camera: str) -> str:
+    """The one name of a stream in archive, cloud and questions. Neither part may hold a dot."""
+    return f"{site}.{camera}"

@@ -145,7 +145,8 @@ def _open(info: StreamInfo) -> VideoCodecContext:
 
 
 def _av_packet(packet: Packet, fed: _Fed) -> "av.Packet[Stream]":
-    copy = av.Packet(packet.data)
+    copy = av.Packet(len(packet.data))  # with the padding that decoders read past the end
+    copy.update(packet.data)
     copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
     copy.is_keyframe = packet.keyframe
     copy.opaque = fed

@@ -1,7 +1,8 @@
 """The feed: what a recording process passes on, over a local socket, to whoever analyses.
 
 Recording never waits for a reader. One that is slow or stuck loses the rest of a GOP, and goes on
-at the next key frame.
+at the next key frame. One that comes late is given the GOP so far: with the GOPs of minutes that
+smart codecs make, waiting for the next would leave it blind.
 """
 
 import contextlib
@@ -35,6 +36,8 @@ class FeedServer:
         self._lock = threading.Lock()
         self._readers: list[_Reader] = []
         self._info: bytes | None = None
+        self._gop: list[bytes] = []
+        self._gop_size = 0
         self._socket = _listen(path)
         threading.Thread(target=self._accept, name=f"feed {path.name}", daemon=True).start()
 
@@ -42,11 +45,22 @@ class FeedServer:
         """Pass the item on; returns at once. Raises FeedError only for what no message can hold."""
         message = encode(item)
         with self._lock:
-            if isinstance(item, StreamInfo):
-                self._info = message
+            self._remember(item, message)
             self._readers = [reader for reader in self._readers if reader.alive]
             for reader in self._readers:
                 self.lost += reader.offer(item, message)
+
+    def _remember(self, item: FeedItem, message: bytes) -> None:
+        """Keep the GOP so far for readers that are still to come, unless it grows too large."""
+        if isinstance(item, StreamInfo):
+            self._info, self._gop = message, []
+        elif isinstance(item, Packet) and (item.keyframe or self._gop):
+            if item.keyframe:
+                self._gop, self._gop_size = [], 0
+            self._gop.append(message)
+            self._gop_size += len(message)
+            if self._gop_size > self._backlog // 2:
+                self._gop = []
 
     def close(self, drain_s: float = 2.0) -> None:
         """Give readers up to `drain_s` seconds for what they have not read, then hang up."""
@@ -66,13 +80,16 @@ class FeedServer:
             except OSError:
                 return  # closed
             with self._lock:
-                self._readers.append(_Reader(connection, self._backlog, self._info))
+                self._readers.append(_Reader(connection, self._backlog, self._info, self._gop))
 
 
 class _Reader:
     """One connection and its backlog, sent by a thread of its own."""
 
-    def __init__(self, connection: socket.socket, limit: int, info: bytes | None) -> None:
+    def __init__(
+        self, connection: socket.socket, limit: int, info: bytes | None, gop: list[bytes]
+    ) -> None:
+        """`gop` is what has been sent of the GOP so far, none of it if that is not known."""
         self.alive = True
         self._connection = connection
         self._limit = limit
@@ -80,8 +97,11 @@ class _Reader:
         self._messages: deque[bytes] = deque()
         self._changed = threading.Condition()
         self._info = info
-        self._joined = self._in_gop = False
-        self._finishing = False
+        self._joined = self._in_gop = self._finishing = False
+        if gop and info is not None:
+            for message in (info, *gop):
+                self._push(message)
+            self._info, self._joined, self._in_gop = None, True, True
         self._thread = threading.Thread(target=self._send, name="feed reader", daemon=True)
         self._thread.start()
 

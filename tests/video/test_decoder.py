@@ -5,12 +5,14 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from codecsight.errors import CodecSightError
 from codecsight.video.decoder import Decoder
 from codecsight.video.packet import Packet, StreamInfo
+from codecsight.video.segment_file import SegmentFile
 from codecsight.video.source import open_source
 from tests.video.scenes import START, decode, encode, moving_square, texture
 
@@ -53,6 +55,21 @@ def test_a_frame_keeps_the_time_and_capture_time_of_its_packet(b_frames: int) ->
     frames = decode(Decoder(info), packets)
     assert [frame.time for frame in frames] == pytest.approx(np.arange(30) / 25)
     assert [frame.captured - START for frame in frames] == pytest.approx(np.arange(30) / 25)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "mpeg4", "mjpeg"])
+def test_pictures_are_those_that_ffmpeg_decodes_from_a_file(codec: str, tmp_path: Path) -> None:
+    info, packets = encode(SCENE, codec=codec)
+    segment = SegmentFile(tmp_path / "scene.mkv", info, packets[0], "scene")
+    for packet in packets:
+        segment.write(packet)
+    segment.close()
+    with av.open(tmp_path / "scene.mkv") as file:
+        expected = [picture.to_ndarray() for picture in file.decode(video=0)]
+    found = [frame.picture.to_ndarray() for frame in decode(Decoder(info), packets)]
+    assert len(found) == len(expected)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_without_b_frames_every_packet_gives_its_frame_at_once() -> None:

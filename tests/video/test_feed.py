@@ -117,18 +117,33 @@ def test_readers_get_everything_in_order(server: FeedServer, path: Path) -> None
     assert server.lost == 0
 
 
-def test_a_late_reader_begins_with_the_description_and_a_key_frame(
+def test_a_late_reader_is_given_the_description_and_the_gop_so_far(
     server: FeedServer, path: Path
 ) -> None:
     server.send(INFO)
-    for index in range(5):
+    for index in range(15):
         server.send(packet(index))
     reader = Reader(path)
     joined(server, 1)
-    for index in range(5, 25):
+    for index in range(15, 25):
         server.send(packet(index))
     server.close()
     assert reader.all() == [INFO, *(packet(index) for index in range(10, 25))]
+    assert server.lost == 0
+
+
+def test_a_late_reader_of_a_gop_too_large_to_keep_begins_at_the_next(
+    server: FeedServer, path: Path
+) -> None:
+    server.send(INFO)
+    for index in range(15):
+        server.send(packet(index, size=3000))
+    reader = Reader(path)
+    joined(server, 1)
+    for index in range(15, 25):
+        server.send(packet(index))
+    server.close()
+    assert reader.all() == [INFO, *(packet(index) for index in range(20, 25))]
     assert server.lost == 0
 
 

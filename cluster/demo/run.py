@@ -1,0 +1,197 @@
+"""Running the demo: start a cloud and a site, watch them work, stop them, add it all up."""
+
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from actors.control_client import ControlClient, ControlError
+from actors.transport import tls_files
+from cluster.demo.gate import gate
+from cluster.demo.plan import ArchivePlan, Plan, make_plan
+from cluster.demo.show import Show, display, show_summary
+from cluster.demo.summary import Archived, Tally, summarise
+from cluster.processes import MARKER, ProcessGroup, end_marked, wait_unmarked
+from cluster.s3_server import S3Server
+from codecsight.archive.index import Index
+from codecsight.archive.open import open_store
+from codecsight.archive.s3_store import S3Keys
+from codecsight.errors import CodecSightError
+
+START_S = 120.0
+STOP_S = 60.0
+POLL_S = 1.0
+SPARE_S = 150.0  # the gate's film outlasts the start
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """`seconds` are counted from when every camera has answered once. `folder` None is one that is
+    removed at the end, `model` None the small checkpoint that comes along.
+    """
+
+    seconds: float = 60.0
+    s3: bool = False
+    folder: Path | None = None
+    model: str | None = None
+
+
+class DemoError(CodecSightError):
+    """The demo could not be brought up, or something in it ended early."""
+
+
+def run_demo(options: DemoOptions, stop: threading.Event, *, as_json: bool) -> dict[str, Any]:
+    """Run the demo until `stop` at the latest; show and return its summary. Raises DemoError with
+    the end of the log of what failed.
+    """
+    console = Console(stderr=as_json)
+    with ExitStack() as stack:
+        folder = stack.enter_context(_folder(options.folder))
+        marker = secrets.token_hex(8)
+        os.environ[MARKER] = marker
+        stack.callback(end_marked, marker)
+        summary = _Demo(options, folder, console, marker, stop).run()
+    if stop.is_set():
+        console.print("[yellow]stopped early[/]")
+    if not as_json:
+        show_summary(console, summary)
+    return summary
+
+
+class _Demo:
+    def __init__(
+        self,
+        options: DemoOptions,
+        folder: Path,
+        console: Console,
+        marker: str,
+        stop: threading.Event,
+    ) -> None:
+        self._options = options
+        self._folder = folder
+        self._console = console
+        self._marker = marker
+        self._stop = stop
+        self._tally = Tally()
+
+    def run(self) -> dict[str, Any]:
+        """All of it, in order; what was started is stopped in reverse."""
+        with ExitStack() as stack:
+            archive = stack.enter_context(_archive(self._folder, s3=self._options.s3))
+            camera = stack.enter_context(gate(self._folder, self._options.seconds + SPARE_S))
+            plan = make_plan(self._folder, archive, camera, self._options.model)
+            watched, left = self._watch(plan)
+            archived = read_back(plan)
+        return summarise(self._tally, archived, watched, left)
+
+    def _watch(self, plan: Plan) -> tuple[float, int]:
+        """Run cloud and site; returns the seconds watched and the processes left behind."""
+        groups = [self._start("cloud", plan.cloud_file), self._start("site", plan.site_file)]
+        watched, seconds = 0.0, self._options.seconds
+        keys = tls_files(plan.ca, plan.client.cert, plan.client.key)
+        try:
+            with ControlClient(plan.address, keys) as client, display(self._console) as show:
+                began = self._until_answering(client, groups, plan, show)
+                while not self._stop.wait(POLL_S) and watched < seconds:
+                    watched = time.monotonic() - began
+                    self._poll(client, groups, f"watching, {watched:.0f} of {seconds:.0f} s", show)
+        finally:
+            self._console.print("stopping the site, then the cloud")
+            for group in reversed(groups):
+                group.stop(STOP_S)
+        clean = wait_unmarked(self._marker, patience_s=5.0)
+        return watched, 0 if clean else end_marked(self._marker)
+
+    def _start(self, role: str, config: Path) -> ProcessGroup:
+        command = [sys.executable, "-m", "codecsight", role, "--config", str(config)]
+        log = self._folder / f"{role}.log"
+        return ProcessGroup(role, command, log, {"OMP_NUM_THREADS": "1"})
+
+    def _until_answering(
+        self,
+        client: ControlClient,
+        groups: list[ProcessGroup],
+        plan: Plan,
+        show: Show,
+    ) -> float:
+        deadline = time.monotonic() + START_S
+        while not self._stop.is_set():
+            self._poll(client, groups, "starting: two Rays, a model, four cameras", show)
+            if len(self._tally.streams) == len(plan.cameras) and self._tally.all_answering:
+                break
+            if time.monotonic() > deadline:
+                raise DemoError("not every camera answered in time\n" + _tails(groups))
+            self._stop.wait(POLL_S)
+        return time.monotonic()
+
+    def _poll(
+        self,
+        client: ControlClient,
+        groups: list[ProcessGroup],
+        phase: str,
+        show: Show,
+    ) -> None:
+        dead = [group for group in groups if group.exit_code is not None]
+        if dead and not self._stop.is_set():
+            raise DemoError(f"the {dead[0].name} ended early\n" + _tails(dead))
+        with suppress(ControlError):  # not up yet; a process that died is told above
+            self._tally.add(client.streams(), client.status().workers)
+        show(phase, self._tally)
+
+
+def read_back(plan: Plan) -> Archived:
+    """Read every segment in the archive back and compare it with its row's checksum."""
+    keys = [os.environ[name] for name in plan.archive.environment]
+    store = open_store(plan.archive.url, S3Keys(*keys) if keys else None)
+    index = Index(store)
+    rows = [
+        row
+        for stream in index.streams()
+        for row in index.between(stream, 0.0, time.time() + 1).segments
+    ]
+    verified = sum(store.sha256(row.key) == row.sha256 for row in rows)
+    return Archived(len(rows), verified, sum(row.bytes for row in rows))
+
+
+@contextmanager
+def _folder(asked: Path | None) -> Iterator[Path]:
+    """The folder asked for, which must be empty and is kept, or one that is removed."""
+    if asked is not None:
+        asked.mkdir(parents=True, exist_ok=True)
+        if any(asked.iterdir()):
+            raise DemoError(f"{asked} is not empty; name another folder with --dir")
+        yield asked.absolute()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="codecsight-demo-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _archive(folder: Path, *, s3: bool) -> Iterator[ArchivePlan]:
+    if not s3:
+        yield ArchivePlan(f"dir:{folder / 'archive'}", {})
+        return
+    with S3Server(folder / "s3") as server:
+        environment = {
+            "CODECSIGHT_ACCESS_KEY": server.keys.access_key,
+            "CODECSIGHT_SECRET_KEY": server.keys.secret_key,
+        }
+        os.environ.update(environment)
+        yield ArchivePlan(server.url, environment)
+
+
+def _tails(groups: list[ProcessGroup]) -> str:
+    return "\n".join(f"--- end of {group.log}\n{group.log_tail()}" for group in groups)

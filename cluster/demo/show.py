@@ -1,0 +1,107 @@
+"""The demo on a terminal: a live table of cameras, and the summary at the end."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from cluster.demo.plan import QUESTIONS
+from cluster.demo.summary import Tally
+from codecsight.answers.answer import Answer
+from codecsight.uplink.fleet import StreamStatus
+
+Show = Callable[[str, Tally], None]
+"""Takes a phase in words, and what was seen so far."""
+
+
+@contextmanager
+def display(console: Console) -> Iterator[Show]:
+    """A live table on a terminal; elsewhere a line when the phase changes."""
+    if not console.is_terminal:
+        yield _Lines(console)
+        return
+    with Live(console=console, refresh_per_second=4) as live:
+        yield lambda phase, tally: live.update(Group(Text(phase, style="bold"), fleet_table(tally)))
+
+
+class _Lines:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = ""
+
+    def __call__(self, phase: str, tally: Tally) -> None:
+        words = phase.rstrip("0123456789 s")
+        if words != self._last:
+            self._console.print(f"{words}: {len(tally.streams)} cameras seen", highlight=False)
+            self._last = words
+
+
+def fleet_table(tally: Tally) -> Table:
+    """One row per camera: how it is, what it ships, what was last answered."""
+    table = Table(*("camera", "state", "fps", "kept", "kB/s", "tokens"), *QUESTIONS, "ms")
+    for name, status in sorted(tally.streams.items()):
+        answers = {answer.question: answer for answer in status.answers}
+        table.add_row(
+            *_head(name, status, tally.uplink_rate(name)),
+            *(_answer(answers.get(question)) for question in QUESTIONS),
+            f"{max(a.latency_ms for a in status.answers):.0f}" if status.answers else "",
+        )
+    return table
+
+
+def _head(name: str, status: StreamStatus, rate: float) -> list[str]:
+    camera = status.camera
+    name = name.partition(".")[2]
+    if camera is None:
+        return [name, status.state, "", "", "", str(status.tokens)]
+    kept = f"{camera.cells_kept / max(camera.cells_total, 1):.0%}"
+    return [
+        *(name, camera.state, f"{camera.fps:.1f}", kept),
+        *(f"{rate / 1000:.1f}", str(status.tokens)),
+    ]
+
+
+def _answer(answer: Answer | None) -> str:
+    if answer is None:
+        return ""
+    value = answer.value
+    text = ("yes" if value else "no") if isinstance(value, bool) else str(value)
+    return f"{text} ({answer.probability:.0%})"
+
+
+def show_summary(console: Console, row: dict[str, Any]) -> None:
+    """The result in a few lines."""
+    table = Table(title=f"{len(row['cameras'])} cameras, {row['seconds']:.0f} s", show_header=False)
+    table.add_row("video from the cameras", _megabytes(row["source_bytes"]))
+    shipped = _share(row["uplink_bytes"], row["source_bytes"])
+    table.add_row("shipped to the cloud", f"{_megabytes(row['uplink_bytes'])} ({shipped})")
+    kept = _share(row["cells_kept"], row["cells_total"])
+    table.add_row("visual tokens", f"{row['cells_kept']} of {row['cells_total']} dense ({kept})")
+    for part, name in (("vit", "ViT"), ("llm", "language model")):
+        table.add_row(f"{name} FLOPs", _flops(row["flops_by_part"], part))
+    table.add_row("answers", str(len(row["answers"])))
+    table.add_row("segments archived", str(row["segments_archived"]))
+    table.add_row("read back byte for byte", str(row["segments_verified"]))
+    console.print(table)
+
+
+def _flops(parts: dict[str, Any], part: str) -> str:
+    spent = parts["spent"][part]
+    twins = {
+        "a dense window computed anew each time": parts["dense_each_window_anew"][part],
+        "every slot whole, once": parts["dense_each_slot_once"][part],
+    }
+    lines = [f"{_share(spent, dense)} of {name} ({dense:.3g})" for name, dense in twins.items()]
+    return "\n".join([f"{spent:.3g}", *lines])
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{part / whole:.1%}" if whole else "nothing"
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.2f} MB"

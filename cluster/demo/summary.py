@@ -1,0 +1,100 @@
+"""What the demo came to, in numbers that were counted."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from codecsight.answers.answer import Answer
+from codecsight.uplink.fleet import FlopCount, StreamStatus, WorkerStatus
+from codecsight.uplink.messages import CameraStats
+
+RATE_POLLS = 6
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was seen of the fleet so far; every answer once."""
+
+    streams: dict[str, StreamStatus] = field(default_factory=dict)
+    answers: dict[tuple[str, str, float], Answer] = field(default_factory=dict)
+    workers: tuple[WorkerStatus, ...] = ()
+    _sent: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
+
+    def add(self, streams: Iterable[StreamStatus], workers: tuple[WorkerStatus, ...]) -> None:
+        """Take in what the cloud tells now."""
+        for status in streams:
+            self.streams[status.stream] = status
+            for answer in status.answers:
+                self.answers[status.stream, answer.question, answer.end] = answer
+            if status.camera is not None:
+                sent = (time.monotonic(), status.camera.uplink_bytes)
+                self._sent[status.stream] = [*self._sent.get(status.stream, []), sent][-RATE_POLLS:]
+        self.workers = workers or self.workers
+
+    def uplink_rate(self, stream: str) -> float:
+        """Bytes per second that a stream shipped over the last polls."""
+        sent = self._sent.get(stream, [])
+        if len(sent) < 2:
+            return 0.0
+        (begin, before), (end, after) = sent[0], sent[-1]
+        return (after - before) / max(end - begin, 1e-3)
+
+    @property
+    def cameras(self) -> dict[str, CameraStats]:
+        """The newest numbers of every camera that sent any."""
+        return {name: status.camera for name, status in self.streams.items() if status.camera}
+
+    @property
+    def all_answering(self) -> bool:
+        """Whether every stream has answered something."""
+        return all(status.answers for status in self.streams.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """Segments in the archive, and those that came back byte for byte."""
+
+    segments: int
+    verified: int
+    bytes: int
+
+
+def summarise(tally: Tally, archived: Archived, seconds: float, left: int) -> dict[str, Any]:
+    """The demo's result as one object; `left` counts processes that had to be ended by force."""
+    cameras = tally.cameras
+    workers = tally.workers
+    spent, recompute, once = (
+        _sum(getattr(worker, name) for worker in workers) for name in ("spent", "recompute", "once")
+    )
+    return {
+        "seconds": round(seconds, 1),
+        "cameras": {
+            name: {**asdict(stats), "fps": round(stats.fps, 1)} for name, stats in cameras.items()
+        },
+        "answers": [_row(answer) for answer in tally.answers.values()],
+        "source_bytes": sum(stats.source_bytes for stats in cameras.values()),
+        "uplink_bytes": sum(stats.uplink_bytes for stats in cameras.values()),
+        "cells_kept": sum(worker.cells_kept for worker in workers),
+        "cells_total": sum(worker.cells_total for worker in workers),
+        "flops": spent.vit + spent.llm,
+        "flops_dense": recompute.vit + recompute.llm,
+        "flops_by_part": {
+            "spent": asdict(spent),
+            "dense_each_window_anew": asdict(recompute),
+            "dense_each_slot_once": asdict(once),
+        },
+        "segments_archived": archived.segments,
+        "segments_verified": archived.verified,
+        "archived_bytes": archived.bytes,
+        "processes_left": left,
+    }
+
+
+def _row(answer: Answer) -> dict[str, Any]:
+    return {**asdict(answer), "probability": round(answer.probability, 4)}
+
+
+def _sum(counts: Iterable[FlopCount]) -> FlopCount:
+    counts = list(counts)
+    return FlopCount(sum(c.vit for c in counts), sum(c.llm for c in counts))

@@ -1,0 +1,5 @@
+"""`python -m codecsight`."""
+
+from codecsight.cli import main
+
+main()
