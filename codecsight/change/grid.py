@@ -37,7 +37,7 @@ class GridSpec:
         aspect = width / height
         ideal = math.sqrt(self.max_cells / aspect)
         shapes = [self._shape(rows, aspect) for rows in (math.floor(ideal), math.ceil(ideal))]
-        rows, cols = max(shapes, key=lambda shape: shape[0] * shape[1] * _square(shape, aspect))
+        rows, cols = max(shapes, key=lambda shape: math.prod(shape) * _square(shape, aspect) ** 2)
         return PatchGrid(self, rows, cols)
 
     def _shape(self, rows: int, aspect: float) -> tuple[int, int]:

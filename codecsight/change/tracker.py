@@ -14,8 +14,6 @@ from codecsight.patches.cut import cut, paste
 from codecsight.video.frame import Frame
 from codecsight.video.picture import Resizer
 
-_BUSY = 0.5  # above this share of changed cells a delta saves little, and an anchor heals more
-
 
 @dataclass(slots=True)
 class TrackerCounters:
@@ -118,7 +116,7 @@ class ChangeTracker:
             cause = "rhythm"
         if not cause and self._shipped is not None:
             reasons = self._policy.decide(pictures, self._shipped)
-            if (reasons > 0).mean() <= _BUSY:
+            if (reasons > 0).mean() <= self._policy.whole_above:
                 return reasons
             cause = "busy"
         self.counters.anchors[cause] += 1

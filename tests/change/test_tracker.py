@@ -102,6 +102,13 @@ def test_more_than_half_changed_is_an_anchor(studio: Studio, tracker: ChangeTrac
     assert tracker.counters.anchors["busy"] == 1
 
 
+def test_policies_that_are_measured_as_they_are_keep_their_deltas(studio: Studio) -> None:
+    tracker = ChangeTracker(studio.grid, make_policy("everything", studio.grid), anchor_every=4)
+    slots = show(tracker, studio, studio.backdrop, 0, seconds=5)
+    assert all(slot.kept.all() for slot in slots)
+    assert [n for n, slot in enumerate(slots) if slot.kind is SlotKind.ANCHOR] == [0, 4]
+
+
 def test_a_new_picture_size_is_an_anchor_on_the_same_grid(
     studio: Studio, tracker: ChangeTracker
 ) -> None:

@@ -12,6 +12,8 @@ from codecsight.video.frame import FrameSignals
 class EverythingPolicy:
     """Keeps every cell of every slot: what a system without pruning does."""
 
+    whole_above = 1.0
+
     def __init__(self, grid: PatchGrid) -> None:
         self._grid = grid
 
@@ -35,6 +37,8 @@ class RandomPolicy:
 
     Over many slots exactly `share` of all cells is kept; the same `seed` chooses the same cells.
     """
+
+    whole_above = 1.0
 
     def __init__(self, grid: PatchGrid, share: float = 0.2, seed: int = 0) -> None:
         self._grid = grid

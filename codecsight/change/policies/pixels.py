@@ -16,6 +16,8 @@ ALONE = Sensitivity(floor=4.0, noise=5.0, share=0.015)
 class PixelPolicy:
     """A cell is kept when it differs from the content last shipped for it."""
 
+    whole_above = 0.5
+
     def __init__(self, grid: PatchGrid, sensitivity: Sensitivity = ALONE) -> None:
         self._grid = grid
         self._sensitivity = sensitivity

@@ -15,8 +15,15 @@ class ChangePolicy(Protocol):
     """Sees the signals of every decoded frame, and decides once per slot.
 
     For every slot either `decide` or `anchored` is called. The tracker may still turn a decision
-    into an anchor (more than half changed); then `anchored` follows `decide`.
+    into an anchor; then `anchored` follows `decide`.
     """
+
+    @property
+    def whole_above(self) -> float:
+        """The share of kept cells above which the slot becomes an anchor: a delta then saves
+        little, and an anchor heals more. 1 for policies that are to be measured as they are.
+        """
+        ...
 
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
         """Take in one decoded frame, sampled or not; the size is the picture's in pixels."""

@@ -17,6 +17,8 @@ class PublishedPolicy:
     The rule never looks at pixels, so where the codec gives no motion every cell is kept.
     """
 
+    whole_above = 1.0
+
     def __init__(self, grid: PatchGrid, tau: float = 0.5) -> None:
         self._grid = grid
         self._tau = tau

@@ -24,6 +24,8 @@ class TrackedPolicy:
     nothing, the pixels decide alone.
     """
 
+    whole_above = 0.5
+
     def __init__(self, grid: PatchGrid, tau: float = 0.5) -> None:
         self._grid = grid
         self._tau = tau
