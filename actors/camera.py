@@ -3,8 +3,8 @@
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
+import ray
 import structlog
 
 from actors.metrics import CameraMetrics
@@ -28,15 +28,15 @@ REPORT_S = 1.0
 class CameraActor:
     """One camera's analysis. It can die and come back: recording goes on in a process of its own.
 
-    `uplink` is the handle of the site's UplinkActor. The grid comes from the cloud, so nothing is
+    `uplink` is the name of the site's UplinkActor. The grid comes from the cloud, so nothing is
     tracked before the uplink was welcomed once.
     """
 
-    def __init__(self, site: str, name: str, config: CameraConfig, feed: Path, uplink: Any) -> None:
+    def __init__(self, site: str, name: str, config: CameraConfig, feed: Path, uplink: str) -> None:
         self._stream = stream_name(site, name)
         self._config = config
         self._feed = feed
-        self._uplink = uplink
+        self._uplink = ray.get_actor(uplink)
         self._codec = PatchCodec("jpeg", config.jpeg_quality)
         self._metrics = CameraMetrics(site, name)
         self._status = CaptureStatus("connecting")
@@ -75,7 +75,7 @@ class CameraActor:
             if time.monotonic() - self._reported_at >= REPORT_S:
                 self._report()
                 if camera is None and self._size is not None:
-                    self._begin(_get(self._uplink.spec.remote(self._stream, *self._size)))
+                    self._begin(ray.get(self._uplink.spec.remote(self._stream, *self._size)))
             if self._camera is not camera:
                 client.close()
                 return
@@ -88,7 +88,7 @@ class CameraActor:
     def _ship(self, camera: Camera, slot: Slot) -> None:
         chunk = pack(slot, camera.spec, self._stream, self._codec)
         self._uplink_bytes += chunk.size
-        reply: Offered = _get(self._uplink.offer.remote(chunk, *(self._size or (0, 0))))
+        reply: Offered = ray.get(self._uplink.offer.remote(chunk, *(self._size or (0, 0))))
         if reply.spec is not None and reply.spec != camera.spec:
             self._begin(reply.spec)
         elif reply.need_anchor:
@@ -122,9 +122,3 @@ class CameraActor:
             anomalies=troubles + (sum(counters.anomalies.values()) if counters else 0),
             segments=self._status.recorder.get("segments", 0),
         )
-
-
-def _get(reference: Any) -> Any:
-    import ray
-
-    return ray.get(reference)

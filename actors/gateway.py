@@ -5,7 +5,9 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import ray
 import structlog
+from ray.exceptions import RayActorError
 
 from actors.gateway_server import GatewayServer
 from actors.gpu import StreamWindow
@@ -41,8 +43,6 @@ class GatewayActor:
     """
 
     def __init__(self, config: CloudConfig, directory: str, workers: Sequence[str]) -> None:
-        import ray
-
         tls = config.tls
         self._directory = ray.get_actor(directory)
         self._workers = {name: ray.get_actor(name) for name in workers}
@@ -156,8 +156,6 @@ class GatewayActor:
 
     async def _of(self, owner: str, call: Callable[[Any], Any]) -> Any:
         """A worker's reply. One that died comes back empty: its streams must connect again."""
-        from ray.exceptions import RayActorError
-
         try:
             return await call(self._workers[owner])
         except RayActorError as error:

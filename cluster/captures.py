@@ -69,7 +69,8 @@ class Captures:
 
     def _prepare(self, name: str, camera: CameraConfig) -> _Running:
         stream = stream_name(self._config.site, name)
-        command = [sys.executable, "-m", "codecsight.video.capture", "--stream", stream]
+        command = [sys.executable, "-m", "codecsight.video.capture", "--attached"]
+        command += ["--stream", stream]
         command += ["--spool", str(self._config.spool), "--feed", str(self.feed(name))]
         command += ["--segment", str(camera.segment_s), "--transport", camera.transport]
         command += ["--spool-limit", str(self._limit)]
@@ -99,5 +100,5 @@ class Captures:
                 log.error("recording ended", camera=running.name, exit=code, again_in_s=pause)
         if running.process is None and not running.ended and time.monotonic() >= running.start_at:
             running.process = subprocess.Popen(
-                running.command, env=running.environment, stdin=subprocess.DEVNULL
+                running.command, env=running.environment, stdin=subprocess.PIPE
             )

@@ -1,12 +1,10 @@
 """The cloud: a directory, GPU workers and a gateway, in one Ray."""
 
-import shutil
-import tempfile
 import threading
-from pathlib import Path
 
 import structlog
 
+from cluster.folders import passing_folder
 from cluster.private_ray import named_actor, private_ray
 from codecsight.config import CloudConfig
 from codecsight.models.loading import find_folder
@@ -21,13 +19,9 @@ def run_cloud(config: CloudConfig, stop: threading.Event) -> None:
     """Run until `stop`. Raises before anything is started if the model can't be there."""
     if config.model is not None:
         find_folder(config.model)
-    folder = Path(tempfile.mkdtemp(prefix="cs-cloud-"))
-    try:
-        with private_ray(folder, namespace="cloud") as info:
-            log.info("ray", dashboard=info.dashboard, token_file=str(info.token_file))
-            _serve(config, stop)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with passing_folder("cs-cloud-") as folder, private_ray(folder, "cloud") as info:
+        log.info("ray", dashboard=info.dashboard, token_file=str(info.token_file))
+        _serve(config, stop)
 
 
 def _serve(config: CloudConfig, stop: threading.Event) -> None:

@@ -77,10 +77,13 @@ class S3Server:
             raise
 
     def stop(self) -> None:
-        """End it; its data stays."""
+        """End it; its data stays, its sockets don't."""
         process, self._process = self._process, None
         if process:
             process.stop(STOP_S)
+        for port in self._ports.values():
+            for socket_file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - its own choice
+                socket_file.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         self.start()

@@ -1,7 +1,5 @@
 """A site: recording processes first, then Ray with its actors, and back again in reverse."""
 
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +10,7 @@ from typing import Any
 import structlog
 
 from cluster.captures import Captures
+from cluster.folders import passing_folder
 from cluster.private_ray import named_actor, private_ray
 from codecsight.config import SiteConfig
 
@@ -29,18 +28,24 @@ OnReport = Callable[[dict[str, Any]], None]
 
 def run_site(config: SiteConfig, stop: threading.Event, on_report: OnReport) -> None:
     """Run until `stop`. Whatever happens to Ray, recording goes on and Ray is started again."""
-    folder = Path(tempfile.mkdtemp(prefix="cs-site-"))
-    captures = Captures(config, folder)
+    with passing_folder("cs-feeds-") as feeds:
+        captures = Captures(config, feeds)
+        try:
+            while not stop.is_set():
+                _analyse_once(config, captures, stop, on_report)
+        finally:
+            captures.stop()
+
+
+def _analyse_once(
+    config: SiteConfig, captures: Captures, stop: threading.Event, on_report: OnReport
+) -> None:
     try:
-        while not stop.is_set():
-            try:
-                _analyse(config, captures, folder, stop, on_report)
-            except Exception:
-                log.exception("analysis ended; recording goes on", again_in_s=AGAIN_S)
-                stop.wait(AGAIN_S)
-    finally:
-        captures.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        with passing_folder("cs-site-") as folder:
+            _analyse(config, captures, folder, stop, on_report)
+    except Exception:
+        log.exception("analysis ended; recording goes on", again_in_s=AGAIN_S)
+        stop.wait(AGAIN_S)
 
 
 def _analyse(
@@ -72,7 +77,8 @@ class _Fleet:
 
         site = config.site
         self._get = ray.get
-        self._uplink = named_actor(UplinkActor, f"uplink:{site}", config)
+        uplink = f"uplink:{site}"
+        self._uplink = named_actor(UplinkActor, uplink, config)
         self._archiver = named_actor(
             ArchiverActor, f"archiver:{site}", config.spool, config.archive, calls=2
         )
@@ -80,7 +86,7 @@ class _Fleet:
             name: named_actor(
                 CameraActor,
                 f"camera:{site}:{name}",
-                *(site, name, camera, captures.feed(name), self._uplink),
+                *(site, name, camera, captures.feed(name), uplink),
                 calls=2,
             )
             for name, camera in config.cameras.items()

@@ -2,9 +2,7 @@
 
 import os
 import secrets
-import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ from cluster.demo.gate import gate
 from cluster.demo.plan import ArchivePlan, Plan, make_plan
 from cluster.demo.show import Show, display, show_summary
 from cluster.demo.summary import Archived, Tally, summarise
+from cluster.folders import passing_folder
 from cluster.processes import MARKER, ProcessGroup, end_marked, wait_unmarked
 from cluster.s3_server import S3Server
 from codecsight.archive.index import Index
@@ -90,12 +89,14 @@ class _Demo:
             archive = stack.enter_context(_archive(self._folder, s3=self._options.s3))
             camera = stack.enter_context(gate(self._folder, self._options.seconds + SPARE_S))
             plan = make_plan(self._folder, archive, camera, self._options.model)
-            watched, left = self._watch(plan)
+            watched = self._watch(plan)
             archived = read_back(plan)
+        clean = wait_unmarked(self._marker, patience_s=5.0)
+        left = 0 if clean else end_marked(self._marker)
         return summarise(self._tally, archived, watched, left)
 
-    def _watch(self, plan: Plan) -> tuple[float, int]:
-        """Run cloud and site; returns the seconds watched and the processes left behind."""
+    def _watch(self, plan: Plan) -> float:
+        """Run cloud and site; returns the seconds watched."""
         groups = [self._start("cloud", plan.cloud_file), self._start("site", plan.site_file)]
         watched, seconds = 0.0, self._options.seconds
         keys = tls_files(plan.ca, plan.client.cert, plan.client.key)
@@ -109,8 +110,7 @@ class _Demo:
             self._console.print("stopping the site, then the cloud")
             for group in reversed(groups):
                 group.stop(STOP_S)
-        clean = wait_unmarked(self._marker, patience_s=5.0)
-        return watched, 0 if clean else end_marked(self._marker)
+        return watched
 
     def _start(self, role: str, config: Path) -> ProcessGroup:
         command = [sys.executable, "-m", "codecsight", role, "--config", str(config)]
@@ -172,11 +172,8 @@ def _folder(asked: Path | None) -> Iterator[Path]:
             raise DemoError(f"{asked} is not empty; name another folder with --dir")
         yield asked.absolute()
         return
-    folder = Path(tempfile.mkdtemp(prefix="codecsight-demo-"))
-    try:
+    with passing_folder("codecsight-demo-") as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -34,7 +34,7 @@ class _Lines:
         self._last = ""
 
     def __call__(self, phase: str, tally: Tally) -> None:
-        words = phase.rstrip("0123456789 s")
+        words = phase.partition(",")[0]
         if words != self._last:
             self._console.print(f"{words}: {len(tally.streams)} cameras seen", highlight=False)
             self._last = words

@@ -95,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         source = open_source(options.source, _source_options(options))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: source.close())
+        if options.attached:
+            threading.Thread(target=_end_with_parent, args=(source,), daemon=True).start()
         recorder = Recorder(
             options.spool, options.stream, options.segment, limit_bytes=options.spool_limit
         )
@@ -135,10 +137,21 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--transport", choices=["tcp", "udp"], default="tcp", help="of RTSP (tcp)")
     add("--paced", action="store_true", help="give a file in real time")
     add("--loop", action="store_true", help="begin a file anew at its end")
+    add(
+        "--attached",
+        action="store_true",
+        help="end when standard input does, as a pipe from a parent that dies",
+    )
     options = parser.parse_args(arguments)
     if not options.source:
         parser.error(f"--source is missing, and {SOURCE} is not set")
     return options
+
+
+def _end_with_parent(source: Source) -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    source.close()
 
 
 def _positive(text: str) -> float:
