@@ -12,7 +12,7 @@ GRIDS = {(6, 8): 0.8, (5, 9): 0.2}
 # Windows begin within so many seconds of the stream, but some as late as after days.
 USUAL_START, LATEST_START, LATE_STARTS = 2000.0, 1e6, 0.15
 # Slots in a window of the last stage, and how often each length is drawn.
-LENGTHS = {1: 0.12, 2: 0.18, 3: 0.15, 4: 0.25, 5: 0.1, 6: 0.08, 8: 0.12}
+LENGTHS = {1: 0.1, 2: 0.12, 3: 0.12, 4: 0.2, 5: 0.12, 6: 0.12, 7: 0.1, 8: 0.12}
 # Training never sees a scene of the other seeds.
 TRAINING_SEEDS = range(1 << 24)
 HELD_OUT_SEEDS = range(1 << 24, 1 << 25)
@@ -41,7 +41,7 @@ class Stage:
 STAGES = (
     Stage("cells", 24_000, 32, 2e-3, 1.0, 1.0, 0.0, {1: 1.0}),
     Stage("stills", 16_000, 32, 1.5e-3, 0.4, 0.3, 1.0, {1: 1.0}),
-    Stage("clips", 22_000, 56, 1e-3, 0.4, 0.2, 1.0, LENGTHS),
+    Stage("clips", 19_000, 56, 1e-3, 0.4, 0.2, 1.0, LENGTHS),
 )
 
 
