@@ -16,6 +16,7 @@ from codecsight.errors import CodecSightError
 from codecsight.video.source import Source
 
 _QUEUE_SLOTS = 4
+_GLANCE_S = 0.2  # how soon `close` is noticed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,6 @@ class Watched:
     stream: str
     source: Source
     camera: Camera
-    live: bool
     error: Exception | None = None
     dropped: int = 0
     last: dict[str, Answer] = field(default_factory=dict)
@@ -63,10 +63,10 @@ class Watch:
         self._items: queue.Queue[_Item] = queue.Queue(_QUEUE_SLOTS)
         self._closed = threading.Event()
 
-    def add(self, stream: str, source: Source, *, live: bool) -> None:
+    def add(self, stream: str, source: Source) -> None:
         """Watch `source` under the name `stream`."""
         camera = Camera(self._options.spec, self._options.policy, self._options.anchor_every)
-        self.watched.append(Watched(stream, source, camera, live))
+        self.watched.append(Watched(stream, source, camera))
         self._standing.set(stream, self._options.questions)
 
     def answers(self) -> Iterator[Answer]:
@@ -79,7 +79,10 @@ class Watch:
             threading.Thread(target=self._read, args=(watched,), daemon=True).start()
         running = len(self.watched)
         while running and not self._closed.is_set():
-            watched, slot = self._items.get()
+            try:
+                watched, slot = self._items.get(timeout=_GLANCE_S)
+            except queue.Empty:
+                continue
             if slot is None:
                 running -= 1
                 continue
@@ -121,7 +124,7 @@ class Watch:
             self._put((watched, None))
 
     def _offer(self, watched: Watched, slot: Slot) -> None:
-        if not watched.live:
+        if not watched.source.live:
             self._put((watched, slot))
             return
         try:
@@ -133,7 +136,7 @@ class Watch:
     def _put(self, item: _Item) -> None:
         while not self._closed.is_set():
             try:
-                self._items.put(item, timeout=0.2)
+                self._items.put(item, timeout=_GLANCE_S)
                 return
             except queue.Full:
                 continue

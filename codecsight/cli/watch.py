@@ -71,13 +71,13 @@ def watch(
 
     torch.set_num_threads(max(1, torch.get_num_threads() - 1))  # the decoders need a core too
     options = SourceOptions(transport=transport, paced=paced)
-    opened = [(name, open_source(url, options), url) for name, url in _named(sources)]
+    opened = [(name, open_source(url, options)) for name, url in _named(sources)]
     engine = Engine(load_model(model), EngineConfig(window=window, stride=stride, refresh=refresh))
     spec = engine.model.grid_spec(rate, max_cells)
     questions = [Question.parse(text) for text in question]
     watching = Watch(engine, WatchOptions(spec, questions, policy, anchor_every))
-    for name, source, url in opened:
-        watching.add(name, source, live=paced or "://" in url)
+    for name, source in opened:
+        watching.add(name, source)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: watching.close())
     (_print_lines if as_json else _show_table)(watching)

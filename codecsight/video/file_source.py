@@ -18,7 +18,7 @@ class FileSource(SourceStatus):
     """The packets of a file. Raises SourceError at once if it isn't one that can be watched."""
 
     def __init__(self, path: str, options: SourceOptions) -> None:
-        super().__init__()
+        super().__init__(live=options.paced)
         self._path = Path(path)
         self._options = options
         self._stop = Stop()

@@ -44,7 +44,7 @@ class LiveSource(SourceStatus):
     """
 
     def __init__(self, url: str, options: SourceOptions) -> None:
-        super().__init__()
+        super().__init__(live=True)
         self._url = url
         self._options = options
         self._stop = Stop()

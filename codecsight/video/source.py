@@ -55,9 +55,11 @@ class Source(Protocol):
     It ends when the stream is over or `close` was called, which any thread and any signal handler
     may do. `state` and `state_detail` (the reason, fit to be shown) move while it is consumed,
     and `on_state` is called at each move. `anomalies` counts what went wrong and was survived.
+    `live` sources run by the clock and wait for nobody.
     """
 
     on_state: OnState | None
+    live: bool
 
     @property
     def state(self) -> SourceState: ...  # noqa: D102
@@ -78,8 +80,9 @@ class Source(Protocol):
 class SourceStatus:
     """What every source tells of itself; a base for sources."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, live: bool) -> None:
         self.on_state: OnState | None = None
+        self.live = live
         self.anomalies: Counter[str] = Counter()
         self.state = SourceState.CONNECTING
         self.state_detail = ""

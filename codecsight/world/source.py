@@ -77,9 +77,8 @@ class WorldSource(SourceStatus):
     """Renders and encodes a scene while it is consumed (see `Source`)."""
 
     def __init__(self, camera: WorldCamera, options: SourceOptions) -> None:
-        super().__init__()
+        super().__init__(live=options.paced or not camera.seconds)
         self._camera = camera
-        self._live = options.paced or not camera.seconds
         self._stop = Stop()
         self._encoder = CameraEncoder(camera.width, camera.height, camera.fps, camera.profile)
 
@@ -107,12 +106,12 @@ class WorldSource(SourceStatus):
     def _moments(self) -> Iterator[tuple[float, float]]:
         """When pictures are taken: seconds of the scene, and the wall clock then."""
         fps, seconds = self._camera.fps, self._camera.seconds
-        pacer, start = Pacer(self._stop, self._live), time.monotonic()
+        pacer, start = Pacer(self._stop, self.live), time.monotonic()
         index = 0
         while not self._stop and not (seconds and index / fps >= seconds):
             yield index / fps, pacer.captured(index / fps, index / fps)
             index += 1
-            late = (time.monotonic() - start) * fps - index if self._live else 0
+            late = (time.monotonic() - start) * fps - index if self.live else 0
             if late > 1:
                 self.anomalies["pictures left out"] += int(late)
                 index += int(late)

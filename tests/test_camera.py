@@ -1,0 +1,83 @@
+"""A camera turns a stream's items into slots, whatever happens to the stream."""
+
+import numpy as np
+import pytest
+
+from codecsight.camera import Camera
+from codecsight.change.grid import GridSpec
+from codecsight.change.slot import Slot, SlotKind
+from codecsight.errors import CodecSightError
+from codecsight.video.packet import Packet, StreamInfo
+from tests.video.scenes import encode, moving_square, texture
+
+SPEC = GridSpec(cell=16, frames=2, rate=5.0, max_cells=48)
+SCENE = moving_square(50, (4, 0), (8, 80))
+
+
+def _feed(camera: Camera, info: StreamInfo, packets: list[Packet]) -> list[Slot]:
+    slots = camera.feed(info)
+    for packet in packets:
+        slots += camera.feed(packet)
+    return slots + camera.flush()
+
+
+def test_two_seconds_of_video_make_a_slot_for_every_pair_of_samples() -> None:
+    camera = Camera(SPEC, "tracked", anchor_every=8)
+    slots = _feed(camera, *encode(SCENE))
+    assert [slot.kind for slot in slots] == [SlotKind.ANCHOR] + [SlotKind.DELTA] * 4
+    assert all(0 < slot.kept_count < slot.cell_count for slot in slots[1:])
+    counters = camera.counters
+    assert (counters.frames, counters.slots) == (50, 5)
+    assert counters.cells_kept == sum(slot.kept_count for slot in slots)
+    assert counters.cells_total == sum(slot.cell_count for slot in slots)
+
+
+def test_a_still_scene_costs_its_anchor_alone() -> None:
+    camera = Camera(SPEC, "tracked", anchor_every=100)
+    slots = _feed(camera, *encode([texture(240, 320, 3)] * 50))
+    assert [slot.kept_count for slot in slots] == [48, 0, 0, 0, 0]
+
+
+def test_a_new_connection_begins_with_an_anchor() -> None:
+    camera = Camera(SPEC, "tracked", anchor_every=100)
+    info, packets = encode(SCENE)
+    _feed(camera, info, packets)
+    assert _feed(camera, info, packets)[0].kind is SlotKind.ANCHOR
+
+
+def test_a_connection_of_another_shape_brings_another_grid() -> None:
+    camera = Camera(SPEC, "tracked", anchor_every=8)
+    _feed(camera, *encode(SCENE))
+    wide = [np.concatenate([picture, picture], axis=1) for picture in SCENE]
+    slots = _feed(camera, *encode(wide))
+    assert slots[0].kind is SlotKind.ANCHOR
+    assert slots[0].kept.shape == (SPEC.fit(640, 240).rows, SPEC.fit(640, 240).cols)
+
+
+def test_a_forced_anchor_is_the_next_slot() -> None:
+    camera = Camera(SPEC, "tracked", anchor_every=100)
+    info, packets = encode(SCENE)
+    camera.feed(info)
+    slots: list[Slot] = []
+    for packet in packets:
+        slots += camera.feed(packet)
+        if len(slots) == 2:
+            camera.force_anchor()
+    assert [slot.kind for slot in slots[:4]] == [
+        SlotKind.ANCHOR,
+        SlotKind.DELTA,
+        SlotKind.ANCHOR,
+        SlotKind.DELTA,
+    ]
+
+
+def test_packets_before_any_description_are_not_its_business() -> None:
+    _, packets = encode(SCENE[:5])
+    camera = Camera(SPEC, "tracked", anchor_every=8)
+    assert [camera.feed(packet) for packet in packets] == [[]] * 5
+
+
+def test_an_unknown_policy_is_refused_by_name() -> None:
+    camera = Camera(SPEC, "psychic", anchor_every=8)
+    with pytest.raises(CodecSightError, match=r"psychic.*known: tracked"):
+        camera.feed(encode(SCENE[:1])[0])

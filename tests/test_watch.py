@@ -1,0 +1,98 @@
+"""Watching in one process: sources in threads of their own, answers in the caller's."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from codecsight.answers.question import Question
+from codecsight.engine.engine import Engine
+from codecsight.errors import CodecSightError
+from codecsight.models.tiny import random_model
+from codecsight.video.packet import Packet, StreamInfo
+from codecsight.video.source import Source, SourceOptions, SourceStatus, open_source
+from codecsight.watch import Watch, WatchOptions
+
+QUESTION = Question.parse("Is there a person?")
+WORLD = "world://yard?seed=5&seconds=6&width=160&height=120"
+
+
+def _watch(engine: Engine | None = None, policy: str = "tracked", rate: float = 2.0) -> Watch:
+    engine = engine or Engine(random_model())
+    spec = engine.model.grid_spec(rate, 12)
+    return Watch(engine, WatchOptions(spec, [QUESTION], policy))
+
+
+class _Broken(SourceStatus):
+    def items(self) -> Iterator[StreamInfo | Packet]:
+        raise CodecSightError("the cable was cut")
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_file_gives_the_same_answers_every_time() -> None:
+    runs = []
+    for _ in range(2):
+        watching = _watch()
+        watching.add("yard", open_source(WORLD))
+        runs.append([(a.start, a.end, a.value, a.probability) for a in watching.answers()])
+    assert runs[0] == runs[1]
+    assert [end for _, end, *_ in runs[0]] == [1.5, 3.5, 5.5]
+
+
+def test_every_source_is_answered_under_its_own_name() -> None:
+    watching = _watch()
+    for name in ("one", "two"):
+        watching.add(name, open_source(WORLD))
+    streams = [answer.stream for answer in watching.answers()]
+    assert sorted(streams) == ["one"] * 3 + ["two"] * 3
+    assert [watched.dropped for watched in watching.watched] == [0, 0]
+
+
+def test_a_source_that_fails_does_not_disturb_its_neighbour() -> None:
+    watching = _watch()
+    watching.add("bad", _Broken(live=False))
+    watching.add("good", open_source(WORLD))
+    assert {answer.stream for answer in watching.answers()} == {"good"}
+    assert str(watching.watched[0].error) == "the cable was cut"
+
+
+def test_when_every_source_fails_the_reason_is_raised() -> None:
+    watching = _watch()
+    watching.add("bad", _Broken(live=False))
+    with pytest.raises(CodecSightError, match="cable was cut"):
+        list(watching.answers())
+
+
+def test_a_wrong_policy_is_told_and_not_swallowed() -> None:
+    watching = _watch(policy="psychic")
+    watching.add("yard", open_source(WORLD))
+    with pytest.raises(CodecSightError, match="psychic"):
+        list(watching.answers())
+
+
+def test_closing_ends_an_endless_source() -> None:
+    watching = _watch()
+    endless = open_source("world://yard?seed=5&width=160&height=120", SourceOptions())
+    watching.add("yard", endless)
+    threading.Timer(1.0, watching.close).start()
+    list(watching.answers())
+    assert watching.watched[0].error is None
+
+
+def test_a_live_source_never_waits_for_a_slow_engine() -> None:
+    class Slow(Engine):
+        def push(self, stream: str, slot: object) -> object:  # type: ignore[override]
+            block.wait(30)
+            return super().push(stream, slot)  # type: ignore[arg-type]
+
+    block = threading.Event()
+    watching = _watch(Slow(random_model()), rate=10.0)
+    source: Source = open_source("world://yard?seed=5&width=160&height=120&seconds=4&fps=20")
+    source.live = True
+    watching.add("yard", source)
+    threading.Timer(3.0, block.set).start()
+    answers = list(watching.answers())
+    assert watching.watched[0].dropped > 0
+    assert answers
