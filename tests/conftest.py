@@ -4,6 +4,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+# Before anything imports torch: on few cores, threads that wait for each other are slower than one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from cluster.s3_server import S3Server

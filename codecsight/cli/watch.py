@@ -60,21 +60,23 @@ def watch(
     Examples: `codecsight watch yard.mp4 --question "Is there a person?" --json` or
     `codecsight watch rtsp://10.0.0.7/main -q "What colour is the car? | red, blue, white"`.
     """
-    import torch
-
     from codecsight.answers.question import Question
+    from codecsight.video.source import SourceOptions, open_source
+
+    options = SourceOptions(transport=transport, paced=paced)
+    opened = [(name, open_source(url, options)) for name, url in _named(sources)]
+    questions = [Question.parse(text) for text in question]
+
+    import torch  # only now: it takes seconds, and a wrong path should be told at once
+
     from codecsight.engine.config import EngineConfig
     from codecsight.engine.engine import Engine
     from codecsight.models.loading import load_model
-    from codecsight.video.source import SourceOptions, open_source
     from codecsight.watch import Watch, WatchOptions
 
     torch.set_num_threads(max(1, torch.get_num_threads() - 1))  # the decoders need a core too
-    options = SourceOptions(transport=transport, paced=paced)
-    opened = [(name, open_source(url, options)) for name, url in _named(sources)]
     engine = Engine(load_model(model), EngineConfig(window=window, stride=stride, refresh=refresh))
     spec = engine.model.grid_spec(rate, max_cells)
-    questions = [Question.parse(text) for text in question]
     watching = Watch(engine, WatchOptions(spec, questions, policy, anchor_every))
     for name, source in opened:
         watching.add(name, source)

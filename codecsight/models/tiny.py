@@ -1,5 +1,6 @@
 """A very small Qwen3-VL with random weights: every mechanism, no knowledge. For tests."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -102,3 +103,11 @@ def random_model(seed: int = 0, **overrides: Any) -> Qwen3VL:
     """A model that answers at random, but always the same for one seed; see `random_network`."""
     tokenizer = byte_tokenizer()
     return Qwen3VL(random_network(tokenizer, seed, **overrides), tokenizer, name=f"random-{seed}")
+
+
+def save_random_model(folder: Path, seed: int = 0, **overrides: Any) -> Path:
+    """Write such a model as a checkpoint folder, for what loads one by its path."""
+    model = random_model(seed, **overrides)
+    model.network.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    return folder

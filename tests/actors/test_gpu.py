@@ -1,0 +1,158 @@
+"""A GPU worker owns streams by epoch, answers what is due, and lets nothing bad in."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.gpu import GpuWorker
+from codecsight.answers.answer import Answer
+from codecsight.answers.question import Question
+from codecsight.change.grid import GridSpec
+from codecsight.change.slot import Slot, SlotKind
+from codecsight.config.cloud import CloudConfig
+from codecsight.models.tiny import save_random_model
+from codecsight.patches.chunk import pack
+from codecsight.patches.codec import PatchCodec
+from codecsight.uplink.cloud import Opening
+from codecsight.uplink.messages import PROTOCOL, Chunk, Hello, Reject, RejectReason
+
+STREAM = "yard.gate"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_random_model(tmp_path_factory.mktemp("model"))
+
+
+def _worker(folder: Path, kv_blocks: int = 4096) -> GpuWorker:
+    config = {
+        "sites": ["yard"],
+        "model": str(folder),
+        "max_cells": 12,
+        "engine": {"window": 4, "stride": 2, "kv_blocks": kv_blocks},
+        "questions": ["Is there a person?", "How many people are there?"],
+    }
+    return GpuWorker("gpu:here:0", CloudConfig.model_validate(config))
+
+
+def _hello(stream: str = STREAM, width: int = 640) -> Hello:
+    return Hello("yard", stream, PROTOCOL, "test", "", width, 480, 0)
+
+
+def _open(worker: GpuWorker, epoch: int = 7, hello: Hello | None = None) -> Opening:
+    opening = worker.open(hello or _hello(), epoch)
+    assert isinstance(opening, Opening)
+    return opening
+
+
+def _chunk(spec: GridSpec, seq: int, epoch: int = 7, kind: SlotKind = SlotKind.ANCHOR) -> Chunk:
+    grid = spec.fit(640, 480)
+    kept = np.zeros((grid.rows, grid.cols), np.bool_)
+    kept[: None if kind is SlotKind.ANCHOR else 1] = True
+    count = int(kept.sum())
+    patches = np.full((count, spec.frames, 3, spec.cell, spec.cell), 90, np.uint8)
+    reasons = np.ones(count, np.uint8)
+    times = tuple(seq + step / 2 for step in range(spec.frames))
+    slot = Slot(kind, kept, patches, reasons, times, 1e9 + seq)
+    return replace(pack(slot, spec, STREAM, PatchCodec("lossless")), seq=seq, epoch=epoch)
+
+
+def test_a_stream_is_answered_each_time_its_window_has_moved(folder: Path) -> None:
+    worker = _worker(folder)
+    opening = _open(worker)
+    assert (opening.epoch, opening.next_seq, opening.need_anchor) == (7, None, True)
+    for seq in range(6):
+        kind = SlotKind.DELTA if seq else SlotKind.ANCHOR
+        assert worker.push(_chunk(opening.spec, seq, kind=kind)) is None
+    answers = worker.windows()[STREAM].answers
+    assert [answer.question for answer in answers] == [
+        "Is there a person?",
+        "How many people are there?",
+    ]
+    assert {answer.end for answer in answers} == {5.5}
+    status = worker.status()
+    assert (status.streams, status.answers) == (1, 6)
+    assert status.cells_kept < status.cells_total
+    assert 0 < status.spent.vit < status.once.vit < status.recompute.vit
+
+
+def test_a_question_is_answered_without_waiting_for_the_window(folder: Path) -> None:
+    worker = _worker(folder)
+    assert worker.push(_chunk(_open(worker).spec, 0)) is None
+    answer = worker.ask(STREAM, Question.parse("Is there a car?"))
+    assert isinstance(answer, Answer)
+    assert isinstance(answer.value, bool)
+
+
+def test_a_stream_that_comes_back_goes_on_where_it_was(folder: Path) -> None:
+    worker = _worker(folder)
+    spec = _open(worker).spec
+    worker.push(_chunk(spec, 0))
+    opening = _open(worker, epoch=8)
+    assert (opening.epoch, opening.next_seq, opening.need_anchor) == (8, 1, False)
+
+
+def test_chunks_of_an_old_epoch_are_refused(folder: Path) -> None:
+    worker = _worker(folder)
+    spec = _open(worker).spec
+    _open(worker, epoch=8)
+    refused = worker.push(_chunk(spec, 0, epoch=7))
+    assert isinstance(refused, Reject)
+    assert refused.reason is RejectReason.OLD_EPOCH
+
+
+def test_chunks_of_a_stream_nobody_opened_are_refused(folder: Path) -> None:
+    worker = _worker(folder)
+    spec = _open(worker, hello=_hello("yard.other")).spec
+    refused = worker.push(_chunk(spec, 0))
+    assert isinstance(refused, Reject)
+    assert STREAM in refused.detail
+
+
+def test_a_picture_that_is_none_is_refused_and_the_window_stays(folder: Path) -> None:
+    worker = _worker(folder)
+    spec = _open(worker).spec
+    worker.push(_chunk(spec, 0))
+    refused = worker.push(replace(_chunk(spec, 1), mosaic=b"no picture"))
+    assert isinstance(refused, Reject)
+    assert refused.reason is RejectReason.MALFORMED
+    assert worker.push(_chunk(spec, 1, kind=SlotKind.DELTA)) is None
+
+
+def test_a_delta_without_its_anchor_asks_for_one(folder: Path) -> None:
+    worker = _worker(folder)
+    reason = worker.push(_chunk(_open(worker).spec, 0, kind=SlotKind.DELTA))
+    assert isinstance(reason, str)
+    assert "anchor" in reason
+
+
+def test_an_anchor_from_a_clock_that_began_again_starts_the_window_anew(folder: Path) -> None:
+    worker = _worker(folder)
+    spec = _open(worker).spec
+    for seq in (100, 101):
+        worker.push(_chunk(spec, seq))
+    assert worker.push(replace(_chunk(spec, 102), times=(0.0, 0.5))) is None
+    answer = worker.ask(STREAM, Question.parse("Is there a car?"))
+    assert isinstance(answer, Answer)
+    assert (answer.start, answer.end) == (0.0, 0.5)
+
+
+def test_a_camera_of_another_shape_gets_a_new_window(folder: Path) -> None:
+    worker = _worker(folder)
+    spec = _open(worker).spec
+    worker.push(_chunk(spec, 0))
+    opening = _open(worker, epoch=8, hello=_hello(width=1280))
+    assert (opening.next_seq, opening.need_anchor) == (None, True)
+
+
+def test_a_stream_that_does_not_fit_is_refused_with_numbers_and_others_stay(folder: Path) -> None:
+    worker = _worker(folder, kv_blocks=10)
+    opened = [worker.open(_hello(f"yard.c{n}"), 1) for n in range(4)]
+    refused = [reply for reply in opened if isinstance(reply, Reject)]
+    assert refused
+    assert refused[0].reason is RejectReason.NO_CAPACITY
+    assert refused[0].retry_after_s > 0
+    worker.close("yard.c0")
+    assert isinstance(worker.open(_hello("yard.c9"), 1), Opening)

@@ -1,0 +1,119 @@
+"""The command line teaches, answers in JSON, and ends with a clear error and exit code 2."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from codecsight.models.tiny import save_random_model
+from tests.video.scenes import moving_square, write_video
+
+
+def _run(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "codecsight", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    there = moving_square(30, (4, 0), (8, 80))
+    path = tmp_path_factory.mktemp("video") / "square.mp4"
+    return write_video(path, [*there, *there[::-1]] * 2, rate=10)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save_random_model(tmp_path_factory.mktemp("model")))
+
+
+@pytest.mark.parametrize(
+    "command", ["demo", "watch", "doctor", "site", "cloud", "ask", "clip", "validate"]
+)
+def test_every_command_explains_itself(command: str) -> None:
+    run = _run(command, "--help")
+    assert run.returncode == 0
+    assert "Usage" in run.stdout
+
+
+def test_watch_prints_an_answer_a_line(video: Path, model: str) -> None:
+    run = _run("watch", str(video), "-q", "Is there a person?", "--json", "--model", model)
+    assert run.returncode == 0, run.stderr
+    rows = [json.loads(line) for line in run.stdout.splitlines()]
+    assert rows
+    wanted = {"stream", "question", "value", "probability", "start", "end", "latency_ms"}
+    assert all(wanted | {"cells_kept", "cells_total"} <= row.keys() for row in rows)
+    assert rows[-1]["end"] == pytest.approx(11.5)
+    assert {row["stream"] for row in rows} == {"square"}
+
+
+def test_watch_goes_on_with_the_good_source_and_names_the_bad(
+    video: Path, model: str, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    run = _run("watch", str(cut), "--json", "--model", model)
+    assert run.returncode == 2
+    assert "cut.mp4" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("name", ["nowhere.mp4", "text.mp4"])
+def test_what_is_no_video_is_told_in_one_line(name: str, tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("not a video\n" * 100)
+    for command in ("watch", "doctor"):
+        run = _run(command, str(tmp_path / name))
+        assert run.returncode == 2
+        assert name in run.stderr
+        assert "Traceback" not in run.stderr
+
+
+def test_a_model_folder_without_weights_is_named(video: Path, tmp_path: Path) -> None:
+    folder = save_random_model(tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    run = _run("watch", str(video), "--model", str(folder))
+    assert run.returncode == 2
+    assert str(folder) in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_doctor_reports_one_object(video: Path) -> None:
+    run = _run("doctor", str(video), "--json")
+    assert run.returncode == 0, run.stderr
+    row = json.loads(run.stdout)
+    assert row["codec"] == "h264"
+    assert row["measured_fps"] == pytest.approx(10, rel=0.01)
+    assert 0 < row["kept_share"] <= 1
+    assert row["motion"] is True
+
+
+def test_validate_names_file_line_and_key(tmp_path: Path) -> None:
+    bad = tmp_path / "cloud.yaml"
+    bad.write_text("sites: [yard]\nengine:\n  windows: 3\n")
+    run = _run("validate", str(bad))
+    assert run.returncode == 2
+    assert f"{bad}:3: engine.windows: unknown key" in run.stdout
+    assert json.loads(_run("validate", str(bad), "--json").stdout)["ok"] is False
+
+
+def test_ask_says_when_no_cloud_is_there() -> None:
+    run = _run("ask", "yard.gate", "Is there a person?", "--address", "127.0.0.1:9")
+    assert run.returncode == 2
+    assert "127.0.0.1:9" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_clip_says_what_the_archive_holds(tmp_path: Path) -> None:
+    run = _run("clip", "yard.gate", "--from", "-5m", "--archive", f"dir:{tmp_path}")
+    assert run.returncode == 2
+    assert "yard.gate" in run.stderr
+
+
+def test_the_version_is_printed() -> None:
+    assert _run("--version").stdout.strip().count(".") == 2

@@ -1,0 +1,150 @@
+"""The demo, as a user runs it: the whole path, real processes, nothing left behind."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from codecsight.archive.index import Index
+from codecsight.archive.open import open_store
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+
+WAIT_S = 300
+
+
+class Demo:
+    """A demo in a temporary folder and a home of its own, so that anything it leaves is seen."""
+
+    def __init__(self, root: Path, seconds: int) -> None:
+        self.home, self.temporary, self.folder = root / "h", root / "t", root / "d"
+        self.home.mkdir()
+        self.temporary.mkdir()
+        command = [sys.executable, "-m", "codecsight", "demo", "--json", "--dir", str(self.folder)]
+        self.process = subprocess.Popen(
+            [*command, "--seconds", str(seconds)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "HOME": str(self.home), "TMPDIR": str(self.temporary)},
+        )
+
+    def finish(self) -> tuple[str, str]:
+        out, err = self.process.communicate(timeout=WAIT_S)
+        return out, err
+
+    def children(self) -> list[psutil.Process]:
+        """Every process below the demo."""
+        try:
+            own = psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+        return [process for process in own if process.is_running()]
+
+    def left_behind(self) -> list[str]:
+        """Processes that inherited this demo's environment, and files outside its own folder."""
+        processes = [
+            process.name()
+            for process in psutil.process_iter()
+            if _environment(process).get("TMPDIR") == str(self.temporary)
+        ]
+        files = [str(p) for place in (self.home, self.temporary) for p in place.rglob("*")]
+        return [*processes, *files]
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        gone = process.status() == psutil.STATUS_ZOMBIE
+        return {} if gone else process.environ()
+    except psutil.Error:
+        return {}
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A short path, since sockets' names must be short."""
+    folder = Path(tempfile.mkdtemp(prefix="e2e-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _kill_worker_when_watching(demo: Demo) -> None:
+    """End the GPU worker's process as a crash would, once the cameras are being watched."""
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline and demo.process.poll() is None:
+        log = demo.folder / "cloud.log"
+        if log.exists() and "serving" in log.read_text(errors="replace"):
+            break
+        time.sleep(0.5)
+    time.sleep(12)
+    workers = [p for p in demo.children() if "GpuWorker" in " ".join(_command(p))]
+    assert len(workers) == 1
+    workers[0].kill()
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def _check_archive(folder: Path) -> int:
+    """Every row points to a whole object, and no half-written object is visible."""
+    archive = folder / "archive"
+    if not archive.exists():
+        return 0
+    store = open_store(f"dir:{archive}")
+    index = Index(store)
+    rows = [
+        row
+        for stream in index.streams()
+        for row in index.between(stream, 0, time.time() + 60).segments
+    ]
+    for row in rows:
+        assert store.sha256(row.key) == row.sha256
+    return len(rows)
+
+
+def test_four_cameras_are_watched_answered_archived_and_gone(root: Path) -> None:
+    demo = Demo(root, seconds=40)
+    _kill_worker_when_watching(demo)
+    out, err = demo.finish()
+    assert demo.process.returncode == 0, err
+    row = json.loads(out)
+    assert len(row["cameras"]) == 4
+    assert all(camera["frames"] > 0 for camera in row["cameras"].values())
+    assert {answer["stream"] for answer in row["answers"]} == set(row["cameras"])
+    late = [answer for answer in row["answers"] if answer["start"] > 0]
+    assert {answer["stream"] for answer in late} == set(row["cameras"]), "all came back"
+    assert 0 < row["uplink_bytes"] < row["source_bytes"]
+    assert 0 < row["cells_kept"] < row["cells_total"]
+    assert 0 < row["flops"] < row["flops_dense"]
+    assert row["segments_archived"] == row["segments_verified"] > 0
+    assert row["processes_left"] == 0
+    assert _check_archive(demo.folder) == row["segments_archived"]
+    assert demo.left_behind() == []
+
+
+@pytest.mark.parametrize("between", [(1, 10), (15, 45)])
+def test_a_signal_at_any_moment_leaves_a_whole_archive_and_nothing_else(
+    root: Path, between: tuple[int, int]
+) -> None:
+    moment = random.uniform(*between)
+    demo = Demo(root, seconds=120)
+    time.sleep(moment)
+    demo.process.send_signal(signal.SIGTERM)
+    _, err = demo.finish()
+    assert demo.process.returncode == 0, f"at {moment:.1f} s: {err}"
+    _check_archive(demo.folder)
+    assert demo.left_behind() == [], f"at {moment:.1f} s"
