@@ -25,31 +25,17 @@ class RayInfo:
 
 
 @contextmanager
-def private_ray(folder: Path, namespace: str, gpus: int | None = None) -> Iterator[RayInfo]:
+def private_ray(folder: Path, namespace: str) -> Iterator[RayInfo]:
     """Start Ray under `folder` (a short path: Ray's socket names must stay below 108 bytes).
 
     Where RAY_ADDRESS is set (KubeRay sets it) that cluster is joined instead.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DISABLE_IMPORT_WARNING", "1")
     joined = "RAY_ADDRESS" in os.environ
-    token_file = None if joined else _write_token(folder)
+    token_file = None if joined else _prepare(folder)
     import ray
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    context = (
-        ray.init(namespace=namespace)
-        if joined
-        else ray.init(
-            namespace=namespace,
-            num_cpus=1,  # our actors ask for no CPU; Ray starts this many idle workers ahead
-            num_gpus=gpus,
-            include_dashboard=True,
-            object_store_memory=OBJECT_STORE_BYTES,
-            _temp_dir=str(folder / "ray"),
-            logging_level="warning",
-        )
-    )
+    context = ray.init(namespace=namespace) if joined else _start(folder, namespace)
     for number, handler in handlers.items():  # Ray puts its own in their place
         signal.signal(number, handler)
     try:
@@ -58,14 +44,34 @@ def private_ray(folder: Path, namespace: str, gpus: int | None = None) -> Iterat
         ray.shutdown()
 
 
-def _write_token(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
+def _start(folder: Path, namespace: str) -> Any:
+    import ray
+
+    return ray.init(
+        namespace=namespace,
+        num_cpus=1,  # our actors ask for no CPU; Ray starts this many idle workers ahead
+        include_dashboard=True,
+        object_store_memory=OBJECT_STORE_BYTES,
+        _temp_dir=str(folder / "ray"),
+        logging_level="warning",
+    )
+
+
+def _prepare(folder: Path) -> Path:
+    """Set the environment that Ray's processes inherit; returns the file of the access token."""
+    temporary = folder / "t"  # Ray's helpers forget things in the temporary folder
+    temporary.mkdir(parents=True, exist_ok=True)
     path = folder / "ray-token"
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(secrets.token_hex(32))
-    os.environ["RAY_AUTH_MODE"] = "token"
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
     os.environ.pop("RAY_AUTH_TOKEN", None)
+    os.environ |= {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(path),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DISABLE_IMPORT_WARNING": "1",
+        "TMPDIR": str(temporary),
+    }
     return path
 
 

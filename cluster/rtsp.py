@@ -1,9 +1,11 @@
 """A camera made of a file: a real RTSP server in a process of its own."""
 
 import importlib.util
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +31,7 @@ class RtspServer:
     def __init__(self, file: Path, port: int) -> None:
         self._command, self.transport = _server()
         self._arguments = [str(file.resolve()), str(port)]
+        self._environment = _registry(file.resolve().parent)
         self._process: subprocess.Popen[str] | None = None
         self.url = f"rtsp://127.0.0.1:{port}/stream"
 
@@ -48,6 +51,7 @@ class RtspServer:
         """Start the server (again), and wait until clients may come."""
         self._process = subprocess.Popen(
             [*self._command, *self._arguments],
+            env=self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -89,13 +93,27 @@ def available() -> Transport | None:
 
 @cache
 def _server() -> tuple[tuple[str, ...], Transport]:
-    if Path(SYSTEM_PYTHON).exists():
-        check = subprocess.run([SYSTEM_PYTHON, GSTREAMER], capture_output=True, check=False)
-        if check.returncode == 0:
-            return (SYSTEM_PYTHON, str(GSTREAMER)), "tcp"
+    if Path(SYSTEM_PYTHON).exists() and _gstreamer_is_there():
+        return (SYSTEM_PYTHON, str(GSTREAMER)), "tcp"
     if importlib.util.find_spec("rtsp") is not None:
         return (sys.executable, "-P", str(RUST)), "udp"
     raise CodecSightError(
         "no RTSP server is installed; either `pip install rtsp-rs`, or on Debian `apt-get install "
         "gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad python3-gi`"
     )
+
+
+def _gstreamer_is_there() -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        check = subprocess.run(
+            [SYSTEM_PYTHON, GSTREAMER],
+            capture_output=True,
+            check=False,
+            env=_registry(Path(folder)),
+        )
+    return check.returncode == 0
+
+
+def _registry(folder: Path) -> dict[str, str]:
+    """Our environment, with GStreamer's list of plug-ins in `folder`, not in the user's home."""
+    return {**os.environ, "GST_REGISTRY": str(folder / "gstreamer-plugins")}

@@ -57,7 +57,8 @@ class S3Server:
         self._process = ProcessGroup(
             "s3",
             [
-                *(_program(), f"-logdir={self._folder}", "mini", f"-dir={data}", f"-bucket={BUCKET}"),
+                *(_program(), f"-logdir={self._folder}", "mini"),
+                *(f"-dir={data}", f"-bucket={BUCKET}"),
                 *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.port.iceberg=0", "-s3.port.lance=0"),
                 "-volume.preStopSeconds=0",
                 *(f"-{name}=false" for name in _OFF),
