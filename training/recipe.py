@@ -41,7 +41,7 @@ class Stage:
 STAGES = (
     Stage("cells", 24_000, 32, 2e-3, 1.0, 1.0, 0.0, {1: 1.0}),
     Stage("stills", 16_000, 32, 1.5e-3, 0.4, 0.3, 1.0, {1: 1.0}),
-    Stage("clips", 25_000, 56, 1e-3, 0.4, 0.2, 1.0, LENGTHS),
+    Stage("clips", 19_000, 56, 1e-3, 0.4, 0.2, 1.0, LENGTHS),
 )
 
 
