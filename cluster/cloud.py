@@ -7,7 +7,8 @@ import structlog
 from cluster.folders import passing_folder
 from cluster.private_ray import named_actor, private_ray
 from codecsight.config import CloudConfig
-from codecsight.models.loading import find_folder
+from codecsight.errors import CodecSightError
+from codecsight.models.folder import find_folder
 
 log = structlog.get_logger()
 
@@ -27,6 +28,7 @@ def run_cloud(config: CloudConfig, stop: threading.Event) -> None:
 def _serve(config: CloudConfig, stop: threading.Event) -> None:
     # Ray reads its token while it is imported: only after private_ray has written it.
     import ray
+    from ray.exceptions import RayError
 
     from actors.directory import DirectoryActor
     from actors.gateway import GatewayActor
@@ -38,8 +40,15 @@ def _serve(config: CloudConfig, stop: threading.Event) -> None:
     kept = [named_actor(DirectoryActor, "directory")]  # an actor lives as long as its handle
     kept += [named_actor(GpuWorker, name, name, config, gpus=gpu_share) for name in workers]
     gateway = named_actor(GatewayActor, f"gateway:{node}", config, "directory", workers)
-    port = ray.get(gateway.start.remote())
+    try:
+        port = ray.get(gateway.start.remote())
+    except RayError as error:  # it holds a traceback per process it came through
+        reason = str(error).strip().splitlines()[-1]
+        raise CodecSightError(f"the cloud could not start: {reason}") from error
     log.info("serving", address=config.listen, port=port, workers=workers)
     while not stop.wait(WATCH_S):
-        ray.get(gateway.start.remote())  # does nothing, unless Ray had to restart it
+        try:
+            ray.get(gateway.start.remote())  # does nothing, unless Ray had to restart it
+        except RayError as error:
+            log.warning("the gateway is away", error=type(error).__name__)
     ray.get(gateway.stop.remote(), timeout=STOP_S)

@@ -10,9 +10,9 @@ from transformers.utils.logging import disable_progress_bar
 
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.errors import ModelError
+from codecsight.models.folder import DEFAULT_MODEL, find_folder
 from codecsight.models.qwen3_vl import Qwen3VL
 
-DEFAULT_MODEL = Path(__file__).parent / "default"
 _FAMILY = "qwen3_vl"
 _PROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json")
 
@@ -38,26 +38,6 @@ def load_model(source: str | Path | None = None, device: str | None = None) -> V
         taken = "" if folder else " (no such folder here; taken for a hub id)"
         raise ModelError(f"{name}: cannot load the model{taken}: {error}") from error
     return Qwen3VL(network, tokenizer, name=folder.name if folder else name, mean=mean, std=std)
-
-
-def find_folder(name: str) -> Path | None:
-    """The folder `name` stands for, seen to be whole, or None where it can only be a hub id."""
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
-            raise ModelError(
-                f"{name}: no such model folder (give a folder, or a hub id OWNER/NAME)"
-            )
-        return None
-    wanted = {
-        "config.json": "config",
-        "*.safetensors": "weights",
-        "tokenizer*.json": "tokenizer",
-    }
-    missing = [f"{what} ({file})" for file, what in wanted.items() if not any(folder.glob(file))]
-    if missing:
-        raise ModelError(f"{name}: the model folder has no {', no '.join(missing)}")
-    return folder
 
 
 def check_family(name: str) -> None:

@@ -18,7 +18,8 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDe
 
 from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Reason, Slot, SlotKind
-from codecsight.models import DEFAULT_MODEL, load_model
+from codecsight.models.folder import DEFAULT_MODEL
+from codecsight.models.loading import load_model
 from codecsight.models.qwen3_vl import Qwen3VL
 from codecsight.models.tiny import random_model
 

@@ -9,7 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from codecsight.change.slot import Slot, SlotKind
-from codecsight.models import DEFAULT_MODEL, ModelError, load_model
+from codecsight.models.errors import ModelError
+from codecsight.models.folder import DEFAULT_MODEL
+from codecsight.models.loading import load_model
 from codecsight.models.qwen3_vl import Qwen3VL
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from codecsight.models import ModelError
+from codecsight.models.errors import ModelError
 from codecsight.models.prompt import PromptLayout, Tokens, split_chat_template
 from codecsight.models.qwen3_vl import Qwen3VL
 from codecsight.models.tiny import byte_tokenizer

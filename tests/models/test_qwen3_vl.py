@@ -4,7 +4,7 @@ import torch
 
 from codecsight.change.slot import Slot, SlotKind
 from codecsight.engine.cache import Fork
-from codecsight.models import ModelError
+from codecsight.models.errors import ModelError
 from codecsight.models.prompt import Tokens
 from codecsight.models.qwen3_vl import Qwen3VL
 from codecsight.models.tiny import byte_tokenizer, random_model, random_network
