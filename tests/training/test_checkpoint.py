@@ -1,0 +1,103 @@
+"""The checkpoint that ships: standard, and knowing its world."""
+
+from functools import lru_cache
+
+import pytest
+import torch
+from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
+
+from codecsight.models.loading import DEFAULT_MODEL
+from codecsight.world import HELD_OUT, TRAINING
+from codecsight.world.questions import ask_of, question
+from training.clips import Clip
+from training.evaluate import Score, held_out
+from training.network import patchify
+from training.packing import cut
+
+GRID = (6, 8)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> AutoTokenizer:
+    return AutoTokenizer.from_pretrained(DEFAULT_MODEL)
+
+
+@pytest.fixture(scope="module")
+def network() -> Qwen3VLForConditionalGeneration:
+    return Qwen3VLForConditionalGeneration.from_pretrained(DEFAULT_MODEL, dtype=torch.float32)
+
+
+def prompt(clip: Clip, text: str) -> str:
+    slots = "".join(
+        f"<{(clip.times[i] + clip.times[i + 1]) / 2:.1f} seconds><|vision_start|>"
+        f"{'<|video_pad|>' * GRID[0] * GRID[1]}<|vision_end|>"
+        for i in range(0, len(clip.times), 2)
+    )
+    return f"<|im_start|>user\n{slots}{text}<|im_end|>\n<|im_start|>assistant\n"
+
+
+def inputs(
+    network: Qwen3VLForConditionalGeneration, tokenizer: AutoTokenizer, clip: Clip, text: str
+) -> dict[str, torch.Tensor]:
+    """What any user of transformers would pass."""
+    ids = tokenizer(prompt(clip, text), return_tensors="pt").input_ids
+    frames = clip.frames.reshape(clip.slots, 2, *clip.frames.shape[1:])
+    return {
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "mm_token_type_ids": (ids == network.config.video_token_id).int() * 2,
+        "pixel_values_videos": patchify(torch.from_numpy(cut(frames))),
+        "video_grid_thw": torch.tensor([[clip.slots, 2 * GRID[0], 2 * GRID[1]]]),
+    }
+
+
+@lru_cache
+def unseen(families: tuple[str, ...]) -> list[Clip]:
+    return held_out(40, 3, GRID, families, seed=77)
+
+
+@torch.no_grad()
+def scored(
+    network: Qwen3VLForConditionalGeneration,
+    tokenizer: AutoTokenizer,
+    topic: str,
+    families: tuple[str, ...],
+) -> Score:
+    score = Score()
+    for clip in unseen(families):
+        for asked in ask_of(clip.window):
+            if asked.topic == topic:
+                logits = network(**inputs(network, tokenizer, clip, asked.question.text)).logits
+                options = asked.question.options
+                ids = [tokenizer.encode(option)[0] for option in options]
+                score.pairs[asked.answer, options[int(logits[0, -1, ids].argmax())]] += 1
+    return score
+
+
+@pytest.mark.parametrize("families", [TRAINING, HELD_OUT], ids=["new seeds", "new families"])
+@pytest.mark.parametrize("topic", ["person", "vehicle", "people", "paint"])
+def test_it_answers_far_better_than_the_commonest_answer_would(
+    network: Qwen3VLForConditionalGeneration,
+    tokenizer: AutoTokenizer,
+    topic: str,
+    families: tuple[str, ...],
+) -> None:
+    score = scored(network, tokenizer, topic, families)
+    assert score.asked >= 10
+    wrong, blind = 1 - score.accuracy, 1 - score.majority
+    assert wrong <= 0.6 * blind, f"{topic}: {score.accuracy:.2f} against {score.majority:.2f}"
+
+
+def test_left_to_itself_it_says_one_word_and_stops(
+    network: Qwen3VLForConditionalGeneration, tokenizer: AutoTokenizer
+) -> None:
+    (clip,) = held_out(1, 2, GRID)
+    given = inputs(network, tokenizer, clip, question("person").text)
+    said = network.generate(**given)[0, given["input_ids"].shape[1] :]
+    assert tokenizer.decode(said) in ("yes<|im_end|>", "no<|im_end|>")
+
+
+def test_its_folder_is_small_and_whole() -> None:
+    names = {file.name for file in DEFAULT_MODEL.iterdir()}
+    assert names >= {"config.json", "tokenizer.json", "model.safetensors", "README.md"}
+    assert sum(file.stat().st_size for file in DEFAULT_MODEL.iterdir()) < 15e6
