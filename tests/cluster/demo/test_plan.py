@@ -1,0 +1,31 @@
+"""The demo's own files are as good as anybody's."""
+
+from pathlib import Path
+
+from cluster.demo.gate import film
+from cluster.demo.plan import GATE, ArchivePlan, make_plan
+from codecsight.config import CloudConfig, SiteConfig, load_config
+from codecsight.video.packet import Packet, StreamInfo
+from codecsight.video.source import open_source
+
+
+def test_both_files_are_valid_and_meet(tmp_path: Path) -> None:
+    archive = ArchivePlan("s3://b?endpoint=127.0.0.1:1", {"ACCESS": "a", "SECRET": "s"})
+    plan = make_plan(tmp_path, archive, {"url": "rtsp://127.0.0.1:1/x"}, model=None)
+    site = load_config(plan.site_file, SiteConfig)
+    cloud = load_config(plan.cloud_file, CloudConfig)
+    assert site.cloud.address == cloud.listen
+    assert site.site in cloud.sites
+    assert len(site.cameras) == 4
+    assert site.archive.access_key is not None
+    assert site.archive.access_key.env == "ACCESS"
+    assert "secret" not in plan.site_file.read_text().replace("secret_key", "")
+
+
+def test_the_gates_film_holds_every_packet(tmp_path: Path) -> None:
+    film(f"{GATE}&seconds=3", tmp_path / "gate.mkv")
+    info, *items = open_source(str(tmp_path / "gate.mkv")).items()
+    assert isinstance(info, StreamInfo)
+    packets = [item for item in items if isinstance(item, Packet)]
+    assert len(packets) == 30
+    assert packets[0].keyframe

@@ -1,0 +1,47 @@
+"""What a person sees: a row per camera, and lines where there is no terminal."""
+
+import io
+
+from rich.console import Console
+
+from cluster.demo.show import display, fleet_table, show_summary
+from cluster.demo.summary import Archived, Tally, summarise
+from codecsight.answers.answer import Answer
+from codecsight.uplink.fleet import StreamStatus
+from codecsight.uplink.messages import CameraStats
+
+
+def _tally() -> Tally:
+    answer = Answer("demo.yard", "Is there a person?", True, 0.93, 0.0, 1.5, 1e9, 12.0, 30, 96)
+    camera = CameraStats("live", 100, 9.97, 50_000, 1000, 30, 96, 2, 0, 0, 3)
+    tally = Tally()
+    status = StreamStatus("demo", "demo.yard", "live", camera, "gpu:n:0", 1, 60, 40, (answer,))
+    silent = StreamStatus("demo", "demo.hall", "placing", None, "gpu:n:0", 1, 0, 0, ())
+    tally.add([status, silent], ())
+    return tally
+
+
+def _console() -> tuple[Console, io.StringIO]:
+    text = io.StringIO()
+    return Console(file=text, width=140), text
+
+
+def test_a_row_tells_state_rate_share_and_answer() -> None:
+    console, text = _console()
+    console.print(fleet_table(_tally()))
+    for part in ("yard", "live", "10.0", "31%", "yes (93%)", "hall", "placing"):
+        assert part in text.getvalue()
+
+
+def test_without_a_terminal_a_phase_is_told_once() -> None:
+    console, text = _console()
+    with display(console) as show:
+        for second in range(5):
+            show(f"watching, {second} of 60 s", _tally())
+    assert text.getvalue().count("watching") == 1
+
+
+def test_a_summary_of_nothing_divides_by_nothing() -> None:
+    console, text = _console()
+    show_summary(console, summarise(Tally(), Archived(0, 0, 0), 0.0, 0))
+    assert "nothing" in text.getvalue()
