@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from cluster.certificates import Authority, KeyPair
+from codecsight.config.site import stream_name
 
 SITE = "demo"
 QUESTIONS = (
@@ -15,13 +16,17 @@ QUESTIONS = (
     "How many people are there?",
     "Is there a car?",
 )
+# Seeds that no training saw; `plaza` and `garage` are of families that none did.
 WORLD_CAMERAS = {
     "yard": "world://yard?seed=901&fps=10&width=640&height=480&gop=30",
     "street": "world://street?seed=902&fps=15&width=640&height=480&gop=60&b_frames=2",
-    "hall": "world://hall?seed=903&fps=10&width=640&height=480&gop=250",
+    "plaza": "world://plaza?seed=903&fps=10&width=640&height=480&gop=250",
 }
-GATE = "world://yard?seed=904&fps=10&width=640&height=480&gop=20"
+GATE = "world://garage?seed=904&fps=10&width=640&height=480&gop=20"
 """The fourth camera: encoded to a file that a real RTSP server serves, where one can be had."""
+
+WORLD_STREAMS = {stream_name(SITE, name): url for name, url in WORLD_CAMERAS.items()}
+"""The streams whose truth is known: the gate's clock begins when its client comes."""
 
 
 @dataclass(frozen=True, slots=True)

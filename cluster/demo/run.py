@@ -16,9 +16,10 @@ from rich.console import Console
 from actors.control_client import ControlClient, ControlError
 from actors.transport import tls_files
 from cluster.demo.gate import gate
-from cluster.demo.plan import ArchivePlan, Plan, make_plan
+from cluster.demo.plan import WORLD_STREAMS, ArchivePlan, Plan, make_plan
 from cluster.demo.show import Show, display, show_summary
 from cluster.demo.summary import Archived, Tally, summarise
+from cluster.demo.truth import check
 from cluster.folders import passing_folder
 from cluster.processes import MARKER, ProcessGroup, end_marked, wait_unmarked
 from cluster.s3_server import S3Server
@@ -93,7 +94,8 @@ class _Demo:
             archived = read_back(plan)
         clean = wait_unmarked(self._marker, patience_s=5.0)
         left = 0 if clean else end_marked(self._marker)
-        return summarise(self._tally, archived, watched, left)
+        scores = check(self._tally.answers.values(), WORLD_STREAMS)
+        return summarise(self._tally, archived, scores, watched, left)
 
     def _watch(self, plan: Plan) -> float:
         """Run cloud and site; returns the seconds watched."""

@@ -84,6 +84,12 @@ def show_summary(console: Console, row: dict[str, Any]) -> None:
     for part, name in (("vit", "ViT"), ("llm", "language model")):
         table.add_row(f"{name} FLOPs", _flops(row["flops_by_part"], part))
     table.add_row("answers", str(len(row["answers"])))
+    for question, score in row["answers_against_truth"].items():
+        right, constant = (
+            _share(score[k], score["checked"]) for k in ("right", "best_constant_right")
+        )
+        text = f"{right} right of {score['checked']} (always the same answer: {constant} at best)"
+        table.add_row(question, text)
     table.add_row("segments archived", str(row["segments_archived"]))
     table.add_row("read back byte for byte", str(row["segments_verified"]))
     console.print(table)

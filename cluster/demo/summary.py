@@ -1,10 +1,11 @@
 """What the demo came to, in numbers that were counted."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from cluster.demo.truth import Score
 from codecsight.answers.answer import Answer
 from codecsight.uplink.fleet import FlopCount, StreamStatus, WorkerStatus
 from codecsight.uplink.messages import CameraStats
@@ -60,7 +61,13 @@ class Archived:
     bytes: int
 
 
-def summarise(tally: Tally, archived: Archived, seconds: float, left: int) -> dict[str, Any]:
+def summarise(
+    tally: Tally,
+    archived: Archived,
+    scores: Mapping[str, Score],
+    seconds: float,
+    left: int,
+) -> dict[str, Any]:
     """The demo's result as one object; `left` counts processes that had to be ended by force."""
     cameras = tally.cameras
     workers = tally.workers
@@ -73,6 +80,14 @@ def summarise(tally: Tally, archived: Archived, seconds: float, left: int) -> di
             name: {**asdict(stats), "fps": round(stats.fps, 1)} for name, stats in cameras.items()
         },
         "answers": [_row(answer) for answer in tally.answers.values()],
+        "answers_against_truth": {
+            question: {
+                "checked": score.checked,
+                "right": score.right,
+                "best_constant_right": score.constant,
+            }
+            for question, score in scores.items()
+        },
         "source_bytes": sum(stats.source_bytes for stats in cameras.values()),
         "uplink_bytes": sum(stats.uplink_bytes for stats in cameras.values()),
         "cells_kept": sum(worker.cells_kept for worker in workers),

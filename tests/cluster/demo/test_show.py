@@ -43,5 +43,5 @@ def test_without_a_terminal_a_phase_is_told_once() -> None:
 
 def test_a_summary_of_nothing_divides_by_nothing() -> None:
     console, text = _console()
-    show_summary(console, summarise(Tally(), Archived(0, 0, 0), 0.0, 0))
+    show_summary(console, summarise(Tally(), Archived(0, 0, 0), {}, 0.0, 0))
     assert "nothing" in text.getvalue()

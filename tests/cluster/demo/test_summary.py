@@ -33,7 +33,7 @@ def test_every_answer_is_kept_once_however_often_it_is_seen() -> None:
 def test_workers_are_summed_and_the_dense_twin_is_each_window_anew() -> None:
     tally = Tally()
     tally.add([_stream(_answer(1.5))], (_worker("gpu:n:0"), _worker("gpu:n:1")))
-    row = summarise(tally, Archived(5, 5, 700), seconds=20.04, left=0)
+    row = summarise(tally, Archived(5, 5, 700), {}, seconds=20.04, left=0)
     assert (row["cells_kept"], row["cells_total"]) == (60, 192)
     assert (row["flops"], row["flops_dense"]) == (6.0, 60.0)
     assert row["flops_by_part"]["dense_each_slot_once"] == {"vit": 6.0, "llm": 8.0}
@@ -66,6 +66,6 @@ def test_the_rate_is_that_of_the_last_polls() -> None:
 
 
 def test_a_fleet_nobody_heard_of_sums_to_nothing() -> None:
-    row = summarise(Tally(), Archived(0, 0, 0), seconds=0.0, left=0)
+    row = summarise(Tally(), Archived(0, 0, 0), {}, seconds=0.0, left=0)
     assert row["cameras"] == {}
     assert row["flops"] == pytest.approx(0)
