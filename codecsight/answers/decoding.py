@@ -1,6 +1,6 @@
 """Free text, decoded greedily."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from torch import Tensor
 
@@ -8,21 +8,19 @@ from codecsight.answers.question import Question
 from codecsight.answers.scoring import Scored
 from codecsight.models.base import VisionLanguageModel
 
+Decoding = Generator[Sequence[int], Tensor, Scored]
+"""Yields tokens to be added to the sequence, wants the logits [vocab] after the last of them, and
+returns the answer.
+"""
 
-def decode(
-    question: Question,
-    model: VisionLanguageModel,
-    extend: Callable[[Sequence[int]], Tensor],
-    most: int,
-) -> Scored:
-    """The likeliest words one by one, at most `most` of them.
 
-    `extend` adds tokens to the sequence and gives the logits [vocab] after the last one. The
-    probability is the mean of those of the tokens said, the end included.
+def decoding(question: Question, model: VisionLanguageModel, most: int) -> Decoding:
+    """The likeliest words one by one, at most `most` of them. The probability is the mean of those
+    of the tokens said, the end included.
     """
     said: list[int] = []
     chances: list[float] = []
-    logits = extend(model.layout.question(question.text).ids.tolist())
+    logits = yield model.layout.question(question.text).ids.tolist()
     while True:
         probability, token = logits.softmax(-1).max(-1)
         chances.append(float(probability))
@@ -31,5 +29,22 @@ def decode(
         said.append(int(token))
         if len(said) == most:
             break
-        logits = extend([int(token)])
+        logits = yield [int(token)]
     return Scored(model.text_of(said), sum(chances) / len(chances))
+
+
+def decode(
+    question: Question,
+    model: VisionLanguageModel,
+    extend: Callable[[Sequence[int]], Tensor],
+    most: int,
+) -> Scored:
+    """The whole answer at once; `extend` adds tokens and gives the logits after the last one."""
+    words = decoding(question, model, most)
+    ids = next(words)
+    while True:
+        try:
+            ids = words.send(extend(ids))
+        except StopIteration as end:
+            scored: Scored = end.value
+            return scored

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from codecsight.models.prompt import Tokens
@@ -40,6 +41,18 @@ class TokenTree:
         """The tree as text that starts at position 0."""
         run = Tokens.text(self._ids)
         return replace(run, positions=torch.tensor(self._depths).expand(3, -1))
+
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        """For each token the index after its last descendant. The tree must have grown depth
+        first, so that all tokens in between descend from it.
+        """
+        ends = np.arange(len(self)) + 1
+        for index in range(len(self) - 1, -1, -1):
+            parent = self._parents[index]
+            if parent >= 0:
+                ends[parent] = max(ends[parent], ends[index])
+        return ends
 
     @property
     def mask(self) -> Tensor:

@@ -1,10 +1,10 @@
-"""A KV window per stream: what is prefilled, kept, refreshed and asked."""
+"""A KV window per stream, many streams on one device: what is prefilled, kept, refreshed, asked."""
 
-from codecsight.engine.config import EngineConfig, Present
+from codecsight.engine.config import EngineConfig, Evict, Present
 from codecsight.engine.engine import Engine, EngineStatus, StreamStatus
-from codecsight.engine.errors import AdmissionRefused, EngineError, SlotRefused
+from codecsight.engine.errors import AdmissionRefused, EngineError, NeedAnchor, SlotRefused
 from codecsight.engine.flops import Flops, Work
-from codecsight.engine.session import Step
+from codecsight.engine.step import Result, Step
 
 __all__ = [
     "AdmissionRefused",
@@ -12,8 +12,11 @@ __all__ = [
     "EngineConfig",
     "EngineError",
     "EngineStatus",
+    "Evict",
     "Flops",
+    "NeedAnchor",
     "Present",
+    "Result",
     "SlotRefused",
     "Step",
     "StreamStatus",

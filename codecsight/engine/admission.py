@@ -8,6 +8,7 @@ import numpy as np
 
 from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Slot, SlotKind
+from codecsight.engine.config import EngineConfig, Evict, Present
 from codecsight.engine.errors import EngineError, SlotRefused
 from codecsight.models.base import VisionLanguageModel
 
@@ -23,15 +24,18 @@ def slot_tokens(model: VisionLanguageModel, grid: PatchGrid) -> int:
     return len(model.layout.slot(_LATEST, empty)) + grid.cells
 
 
-def window_tokens(model: VisionLanguageModel, grid: PatchGrid, slots: int) -> int:
-    """The most tokens a window of this grid can have."""
-    return len(model.layout.prefix) + slots * slot_tokens(model, grid)
+def stream_tokens(model: VisionLanguageModel, grid: PatchGrid, config: EngineConfig) -> int:
+    """The most tokens a stream of this grid can hold: its window, and what questions stand on."""
+    slots = config.window + (config.present is not Present.LAST_SLOT)
+    outlived = grid.cells if config.evict is Evict.SUPERSEDED else 0
+    return len(model.layout.prefix) + slots * slot_tokens(model, grid) + outlived
 
 
-def window_extent(model: VisionLanguageModel, grid: PatchGrid, slots: int) -> int:
-    """The most positions so many slots can take."""
+def window_extent(model: VisionLanguageModel, grid: PatchGrid, config: EngineConfig) -> int:
+    """The most positions a window can take when they are numbered anew."""
     empty = np.zeros((grid.rows, grid.cols), np.bool_)
-    return slots * model.layout.slot(_LATEST, empty).extent
+    outlived = grid.cells if config.evict is Evict.SUPERSEDED else 0
+    return (config.window + outlived) * model.layout.slot(_LATEST, empty).extent
 
 
 def blocks(tokens: int) -> int:

@@ -10,29 +10,51 @@ from codecsight.engine.refresh import refresh_policy
 class Present(StrEnum):
     """What a question finds at the newest slot's place.
 
-    LAST_SLOT is the slot as it was pruned. CANVAS is the same slot made whole: every cell that
-    was left out of it is there too, as last seen, so that what stands still stays visible.
+    LAST_SLOT is the slot as it was pruned. With the others, what stands still stays visible:
+    CANVAS is the same slot made whole and prefilled anew, every cell that was left out of it as
+    the ViT last saw it; RETIMED leaves the slot as it is and adds copies of the cached keys of
+    those cells, turned to the present (same values; nothing is encoded or prefilled).
     """
 
     LAST_SLOT = "last-slot"
     CANVAS = "canvas"
+    RETIMED = "retimed"
+
+
+class Evict(StrEnum):
+    """What a full window gives up: its oldest slots (AGE), or of these only the cells that a newer
+    token of the same cell has superseded (SUPERSEDED), so that it always holds every cell.
+    """
+
+    AGE = "age"
+    SUPERSEDED = "superseded"
 
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
     """`window` and `stride` are in slots: a full window gives up its `stride` oldest slots when
-    the next one arrives. `refresh` names which of the slots that stay are computed again then
-    (see `refresh_policy`). `kv_blocks` is the budget for all streams together. Positions grow
-    until `rebase_at` (or four windows' worth, where that is more); then the window is computed
-    anew from 0, since float32 rotary angles lose about position * 6e-8 radians: at 2048 that
-    moves logits by some 1e-5.
+    the next one arrives, by the rule `evict`. `refresh` names which of the slots that stay are
+    computed again then (see `refresh_policy`).
+
+    `kv_blocks` is the budget for all streams together. Admission reserves the share `commit` of
+    what a stream may ever hold; below 1, blocks can run out, and then the stream that has been
+    quiet the longest loses its KV. `step_tokens` bounds the work of one step, `max_waiting` the
+    slots that may wait per stream.
+
+    Positions grow until `rebase_at` (or four windows' worth, where that is more); then the window
+    is computed anew from 0, since float32 rotary angles lose about position * 6e-8 radians: at
+    2048 that moves logits by some 1e-5.
     """
 
     window: int = 8
     stride: int = 2
+    evict: Evict = Evict.AGE
     refresh: str = "anchors"
     present: Present = Present.CANVAS
     kv_blocks: int = 4096
+    commit: float = 1.0
+    step_tokens: int = 1024
+    max_waiting: int = 4
     rebase_at: int = 2048
     max_question_tokens: int = 1024
     max_answer_tokens: int = 64
@@ -40,7 +62,19 @@ class EngineConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.stride <= self.window:
             raise EngineError(f"stride {self.stride} must be from 1 to the window, {self.window}")
-        for name in ("kv_blocks", "rebase_at", "max_question_tokens", "max_answer_tokens"):
+        if not 0 < self.commit <= 1:
+            raise EngineError(f"commit must be above 0 and at most 1, not {self.commit}")
+        for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise EngineError(f"{name} must be at least 1, not {getattr(self, name)}")
         refresh_policy(self.refresh)
+
+
+_COUNTS = (
+    "kv_blocks",
+    "step_tokens",
+    "max_waiting",
+    "rebase_at",
+    "max_question_tokens",
+    "max_answer_tokens",
+)

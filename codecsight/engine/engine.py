@@ -1,53 +1,90 @@
 """Many streams on one model: who is let in, whose turn it is, what it all costs."""
 
+import math
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
 
 from codecsight.answers.answer import Answer
-from codecsight.answers.question import Question
+from codecsight.answers.question import Question, QuestionKind
+from codecsight.answers.scoring import Ballot
 from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Slot
-from codecsight.engine.admission import blocks, check_grid, window_tokens
+from codecsight.engine.admission import blocks, check_grid, stream_tokens
+from codecsight.engine.attention import Copies, Run, View, forward
 from codecsight.engine.config import EngineConfig
-from codecsight.engine.errors import AdmissionRefused, EngineError
+from codecsight.engine.errors import AdmissionRefused, EngineError, NeedAnchor
 from codecsight.engine.flops import FlopMeter, Work
-from codecsight.engine.session import Step, StreamSession
+from codecsight.engine.inquiry import Inquiry, lay_out
+from codecsight.engine.jobs import Job
+from codecsight.engine.pool import BlockTable, KVPool
+from codecsight.engine.scheduler import Share, plan
+from codecsight.engine.session import StreamSession
+from codecsight.engine.step import Result, Step
+from codecsight.errors import CodecSightError
 from codecsight.models.base import VisionLanguageModel
 
 
 @dataclass(frozen=True, slots=True)
 class StreamStatus:
-    """One stream: `slots` and `tokens` in its window, KV `blocks` reserved for it."""
+    """One stream: `slots` and `tokens` in its window, KV `blocks` reserved for it and `held` by it
+    right now, jobs `waiting`.
+    """
 
     slots: int
     tokens: int
     blocks: int
+    held: int
+    waiting: int
     needs_anchor: bool
     work: Work
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """KV blocks reserved and free, the open streams, and the work of all streams ever open."""
+    """KV blocks reserved, left to be reserved, and held right now; the open streams, and the work
+    of all streams ever open.
+    """
 
     blocks_used: int
     blocks_free: int
+    blocks_held: int
     streams: dict[str, StreamStatus]
     work: Work
 
 
 class Engine:
-    """Serves one call at a time; the caller gives it a thread of its own."""
+    """Serves one call at a time; the caller gives it a thread of its own.
+
+    Slots and questions of many streams are submitted and worked off together by `step`. `push` and
+    `ask` do the same for one stream and wait for it.
+    """
 
     def __init__(self, model: VisionLanguageModel, config: EngineConfig | None = None) -> None:
         self.model = model
         self.config = config or EngineConfig()
         self._meter = FlopMeter(model)
         self._sessions: dict[str, StreamSession] = {}
+        self._leaving: list[StreamSession] = []
+        self._results: list[Result] = []
         self._closed = Work()
+        self._tickets = 0
+        self._lay_out = lru_cache(maxsize=256)(self._ballots)
+        prefix, self._room = len(model.layout.prefix), self._question_room()
+        self._pool = KVPool(model.kv, self.config.kv_blocks + blocks(prefix) + blocks(self._room))
+        self._scratch = BlockTable(self._pool)
+        self._prefix_rows = BlockTable(self._pool).take(prefix)
+        self._prefill_prefix()
+
+    # Who is here
 
     def open(self, stream: str, grid: PatchGrid) -> None:
-        """Let a stream in, and reserve what its window may ever hold. Raises AdmissionRefused
+        """Let a stream in, and reserve what its window may hold. Raises AdmissionRefused
         when the budget is spent, EngineError for a stream that is open or another model's grid.
         """
         if stream in self._sessions:
@@ -56,26 +93,73 @@ class Engine:
         needed, free = self._blocks(grid), self.config.kv_blocks - self._blocks_used
         if needed > free:
             raise AdmissionRefused(stream, needed, free)
-        self._sessions[stream] = StreamSession(stream, self.model, grid, self.config, self._meter)
+        self._sessions[stream] = StreamSession(
+            stream, self.model, grid, self.config, self._meter, self._pool, self._prefix_rows
+        )
 
     def close(self, stream: str) -> None:
-        """Let a stream go, with all that was kept of it."""
-        self._closed += self._session(stream).work
-        del self._sessions[stream]
+        """Let a stream go, with all that was kept of it. Slots that wait are dropped; questions
+        that were asked before are still answered first.
+        """
+        session = self._sessions.pop(self._session(stream).stream)
+        asked = any(job.slot is None for job in session.jobs)
+        for job in list(session.jobs):
+            if not asked or (job.slot is not None and job.prefill is None):
+                session.jobs.remove(job)
+                self._fail(session, job, EngineError(f"stream {stream!r} was closed"))
+        self._leaving.append(session)
+        self._let_go()
 
     def reset(self, stream: str) -> None:
         """Forget what a stream has shown but keep its place; its next slot must be an anchor."""
-        self._session(stream).reset()
+        self._drop(self._session(stream), NeedAnchor(stream, "it was reset"))
 
     def needs_anchor(self, stream: str) -> bool:
         """Whether the stream's next slot must be an anchor."""
         return self._session(stream).needs_anchor
 
+    # Many streams
+
+    def submit(self, stream: str, slot: Slot, due: Sequence[Question] = ()) -> int:
+        """Take in a stream's next slot, to be worked off by `step`, and the questions that are due
+        if it completes a stride. Returns a ticket, under which there will be one Result. Raises
+        SlotRefused, with nothing changed, for a slot that does not fit the stream or comes too
+        soon, QuestionError for a question this model can't be asked.
+        """
+        session, inquiry = self._session(stream), self._inquiry(due)
+        tokens = session.check(slot)
+        slot = replace(slot, kept=slot.kept.copy(), patches=slot.patches.copy())
+        return self._add(session, slot=slot, tokens=tokens, inquiry=inquiry)
+
+    def inquire(self, stream: str, questions: Sequence[Question]) -> int:
+        """Ask about what a stream shows once all that waits before is done; as `submit`."""
+        session = self._session(stream)
+        if session.needs_anchor:
+            raise EngineError(f"stream {stream!r} has shown nothing yet")
+        return self._add(session, inquiry=self._inquiry(questions))
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits for `step`."""
+        return bool(self._results) or any(session.jobs for session in self._everyone)
+
+    def step(self) -> list[Result]:
+        """Do the most urgent work of all streams in one pass; returns what is finished. Any failure
+        resets the streams that were in the pass, so that none answers from a broken window.
+        """
+        self._advance()
+        results, self._results = self._results, []
+        return results
+
+    # One stream
+
     def push(self, stream: str, slot: Slot) -> Step:
         """Take in a stream's next slot. Raises SlotRefused, with the window unharmed, for a slot
         that does not fit the stream.
         """
-        return self._session(stream).push(slot)
+        step = self._wait(self.submit(stream, slot)).step
+        assert step is not None  # noqa: S101 - a slot has a step or an error
+        return step
 
     def ask(self, stream: str, question: Question) -> Answer:
         """Ask about what a stream shows now; leaves no trace in its window."""
@@ -83,23 +167,125 @@ class Engine:
 
     def ask_all(self, stream: str, questions: Sequence[Question]) -> list[Answer]:
         """Ask several questions at once: those with options share one forward pass."""
-        return self._session(stream).ask(questions)
+        return list(self._wait(self.inquire(stream, questions)).answers)
 
     def status(self) -> EngineStatus:
         """Where the engine stands."""
         streams = {
             name: StreamStatus(
                 slots=len(session.window.entries),
-                tokens=session.kv.length,
+                tokens=len(session.rows),
                 blocks=self._blocks(session.grid),
+                held=session.table.blocks,
+                waiting=len(session.jobs),
                 needs_anchor=session.needs_anchor,
                 work=session.work,
             )
             for name, session in self._sessions.items()
         }
-        used = self._blocks_used
-        work = sum((session.work for session in self._sessions.values()), self._closed)
-        return EngineStatus(used, self.config.kv_blocks - used, streams, work)
+        used, held = self._blocks_used, sum(session.table.blocks for session in self._everyone)
+        work = sum((session.work for session in self._everyone), self._closed)
+        return EngineStatus(used, self.config.kv_blocks - used, held, streams, work)
+
+    # A step
+
+    @torch.inference_mode()
+    def _advance(self) -> None:
+        sessions = self._everyone
+        waiting = [session.waiting(number) for number, session in enumerate(sessions)]
+        room = self._room - self._scratch.tokens
+        due = [each for each in waiting if each is not None]
+        shares = plan(due, self.config.step_tokens, room)
+        chosen = [(sessions[share.stream], share) for share in shares]
+        try:
+            self._encode(chosen)
+            self._forward(self._with_room(chosen))
+        except Exception as error:
+            for session, _ in chosen:
+                self._drop(session, NeedAnchor(session.stream, f"a step failed: {error}"))
+            raise
+        finally:
+            self._let_go()
+
+    def _encode(self, chosen: list[tuple[StreamSession, Share]]) -> None:
+        """One ViT call for the slots of all streams."""
+        jobs = [(session, session.jobs[0]) for session, _ in chosen]
+        todo = [
+            (session, job.slot)
+            for (session, job), (_, share) in zip(jobs, chosen, strict=True)
+            if job.slot is not None
+            and not job.encoded
+            and (share.encode or not job.slot.kept_count)
+        ]
+        started = time.perf_counter()
+        features = self.model.encode_slots([slot for _, slot in todo]) if todo else []
+        self.model.wait()
+        ms = (time.perf_counter() - started) * 1e3
+        cells = max(sum(map(len, features)), 1)
+        for (session, _), found in zip(todo, features, strict=True):
+            session.encoded(found, ms * len(found) / cells)
+
+    def _forward(self, chosen: list[tuple[StreamSession, Share]]) -> None:
+        """One pass of the language model for the slots and questions of all streams."""
+        started = time.perf_counter()
+        parts = [
+            (session, session.part(share.tokens, share.asks, self._scratch))
+            for session, share in chosen
+        ]
+        runs = [run for _, part in parts for run in part.runs]
+        if not runs:
+            return
+        copies = Copies.join([copy for _, part in parts for copy in part.copies])
+        logits = forward(self.model, self._pool, runs, copies)
+        self.model.wait()
+        ms = (time.perf_counter() - started) * 1e3 / sum(len(run.tokens) for run in runs)
+        for session, part in parts:
+            mine, logits = logits[: len(part.runs)], logits[len(part.runs) :]
+            tokens = sum(len(run.tokens) for run in part.runs)
+            result = session.done(part, mine, self._scratch, ms * tokens)
+            if result is not None:
+                self._results.append(result)
+
+    def _with_room(
+        self, chosen: list[tuple[StreamSession, Share]]
+    ) -> list[tuple[StreamSession, Share]]:
+        """Those for whom the pool has blocks. To make some, other streams lose their KV: first
+        those that are not in this step, the quietest before the others, then its least urgent.
+        """
+        able: list[tuple[StreamSession, Share]] = []
+        promised = 0
+        for session, share in chosen:
+            if not session.jobs:  # it was made room of
+                continue
+            needed = promised + session.missing_blocks()
+            keep = [kept for kept, _ in able] + [session]
+            while needed > self._pool.free and self._evict_one(keep, [one for one, _ in chosen]):
+                pass
+            if needed > self._pool.free:
+                self._drop(session, NeedAnchor(session.stream, "no KV blocks are left"))
+            else:
+                promised = needed
+                able.append((session, share))
+        return able
+
+    def _evict_one(self, keep: list[StreamSession], later: list[StreamSession]) -> bool:
+        """Take one stream's KV, if any may be taken."""
+        holders = [one for one in self._everyone if one.table.blocks and one not in keep]
+        if not holders:
+            return False
+        victim = min(holders, key=lambda one: (one in later, one.quiet_since))
+        self._drop(victim, NeedAnchor(victim.stream, "its KV blocks were needed"))
+        return True
+
+    # Odds and ends
+
+    @property
+    def _everyone(self) -> list[StreamSession]:
+        return [*self._sessions.values(), *self._leaving]
+
+    @property
+    def _blocks_used(self) -> int:
+        return sum(self._blocks(session.grid) for session in self._everyone)
 
     def _session(self, stream: str) -> StreamSession:
         if stream not in self._sessions:
@@ -107,8 +293,64 @@ class Engine:
         return self._sessions[stream]
 
     def _blocks(self, grid: PatchGrid) -> int:
-        return blocks(window_tokens(self.model, grid, self.config.window))
+        """What admission reserves for a stream."""
+        return math.ceil(blocks(stream_tokens(self.model, grid, self.config)) * self.config.commit)
 
-    @property
-    def _blocks_used(self) -> int:
-        return sum(self._blocks(session.grid) for session in self._sessions.values())
+    def _question_room(self) -> int:
+        """Rows kept for questions: for a step full of them, and for the longest."""
+        config = self.config
+        return config.step_tokens + config.max_question_tokens + config.max_answer_tokens
+
+    def _prefill_prefix(self) -> None:
+        """What all streams' sequences begin with, once for all, at position 0."""
+        rows, prefix = self._prefix_rows, self.model.layout.prefix
+        run = Run(prefix, self.model.no_cells(), rows, np.arange(len(rows)), View.causal(rows))
+        with torch.inference_mode():
+            forward(self.model, self._pool, [run], Copies.join([]))
+
+    def _inquiry(self, questions: Sequence[Question]) -> Inquiry | None:
+        if not questions:
+            return None
+        typed = tuple(each for each in questions if each.kind is not QuestionKind.TEXT)
+        most, words = self.config.max_question_tokens, self.config.max_answer_tokens
+        inquiry = Inquiry(questions, self._lay_out(typed), self.model, words)
+        longest = max(len(ask.tree) for ask in inquiry.asks)
+        if longest > most:
+            raise EngineError(f"a question of {longest} tokens; {most} are allowed")
+        return inquiry
+
+    def _ballots(self, questions: tuple[Question, ...]) -> list[Ballot]:
+        return lay_out(questions, self.model, self.config.max_question_tokens)
+
+    def _add(self, session: StreamSession, **what: Any) -> int:
+        self._tickets += 1
+        now = time.perf_counter()
+        session.add(Job(ticket=self._tickets, arrived=now, since=now, **what))
+        return self._tickets
+
+    def _wait(self, ticket: int) -> Result:
+        """Step until this ticket's result is there; the others' stay for `step`."""
+        try:
+            while not any(result.ticket == ticket for result in self._results):
+                self._advance()
+        finally:
+            mine = [result for result in self._results if result.ticket == ticket]
+            self._results = [result for result in self._results if result.ticket != ticket]
+        if mine[0].error is not None:
+            raise mine[0].error
+        return mine[0]
+
+    def _drop(self, session: StreamSession, error: NeedAnchor) -> None:
+        """Reset a stream; what waited is told why."""
+        for job in session.reset(self._scratch):
+            self._fail(session, job, error)
+
+    def _fail(self, session: StreamSession, job: Job, error: CodecSightError) -> None:
+        self._results.append(Result(job.ticket, session.stream, error=error))
+
+    def _let_go(self) -> None:
+        """Free what streams that are closed and have nothing left to answer still hold."""
+        for session in [one for one in self._leaving if not one.jobs]:
+            self._closed += session.work
+            session.reset(self._scratch)
+            self._leaving.remove(session)

@@ -20,3 +20,10 @@ class AdmissionRefused(EngineError):  # noqa: N818
             "shorten the window, ask for fewer cells, or raise kv_blocks"
         )
         self.needed, self.free = needed, free
+
+
+class NeedAnchor(EngineError):  # noqa: N818
+    """What waited for a stream is lost, and what it had shown; it goes on from its next anchor."""
+
+    def __init__(self, stream: str, why: str) -> None:
+        super().__init__(f"stream {stream!r}: {why}; it goes on from its next anchor")

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from torch.utils.flop_counter import FlopCounterMode
 
 from codecsight.change.slot import Slot, SlotKind
-from codecsight.engine.cache import Fork
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.prompt import Tokens
 
@@ -89,8 +90,10 @@ def counted(call: Callable[[], Any]) -> int:
     return int(count.get_total_flops())
 
 
-def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
+def _attention_flops(query: Any, key: Any, *_: Any, **__: Any) -> int:
+    """Heads may share keys and values; each query head multiplies all the same."""
+    batch, heads, tokens, width = query
+    return 2 * 2 * int(batch * heads * tokens * key[2] * width)
 
 
 def _encode(model: VisionLanguageModel, cells: int) -> None:
@@ -100,11 +103,11 @@ def _encode(model: VisionLanguageModel, cells: int) -> None:
 
 
 def _prefill(model: VisionLanguageModel, tokens: int, keys: int, rows: int) -> None:
-    shape = model.kv
-    past = torch.zeros(
-        1, shape.heads, keys - tokens, shape.head_dim, dtype=shape.dtype, device=shape.device
-    )
-    mask = torch.ones(tokens, keys, dtype=torch.bool)
     run = Tokens.text(model.layout.prefix.ids[:1].tolist() * tokens)
-    fork = Fork([(past, past)] * shape.layers)
-    model.forward(run, model.no_cells(), fork, mask, torch.arange(rows))
+
+    def attend(_layer: int, query: Tensor, key: Tensor, _value: Tensor) -> Tensor:
+        past = key[:1].expand(keys, -1, -1).transpose(0, 1)[None]
+        out = scaled_dot_product_attention(query.transpose(0, 1)[None], past, past, enable_gqa=True)
+        return out[0].transpose(0, 1)
+
+    model.forward_packed(run, model.no_cells(), attend, torch.arange(rows))

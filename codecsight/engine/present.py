@@ -1,96 +1,97 @@
-"""Asking: a fork at the present, which leaves no trace in the window it stands on."""
+"""Where questions stand: after the window's newest slot, as the present looks by then."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from codecsight.answers.decoding import decode
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.answers.scoring import Scored, ballot_of, score
-from codecsight.answers.tree import TokenTree
-from codecsight.engine.cache import Fork
+from codecsight.engine.attention import Copies, Run, View
 from codecsight.engine.config import Present
-from codecsight.engine.errors import EngineError
-from codecsight.engine.flops import Flops, Work
-from codecsight.models.base import CellFeatures
+from codecsight.engine.pool import Rows
+from codecsight.engine.window import Mask
 from codecsight.models.prompt import Tokens
 
 if TYPE_CHECKING:
     from codecsight.engine.session import StreamSession
 
 
-class PresentFork:
-    """Where questions stand until the next slot comes: after the window's newest slot.
-
-    Under `Present.CANVAS`, unless that slot is whole already, the fork leaves it out and puts a
-    whole one in its place, made of the newest features of every cell (the slot's own among them):
-    no ViT work, one slot's prefill, once for all questions. Work goes on the session's account.
+@dataclass(frozen=True, slots=True)
+class Standpoint:
+    """What every question sees until the next slot comes, and the `rows` that were taken for it.
+    `runs` and `copies` must go into the first pass that uses it.
     """
 
-    def __init__(self, session: "StreamSession") -> None:
-        self._session, self._model = session, session.model
-        window, newest = session.window, session.window.entries[-1]
-        if session.config.present is Present.LAST_SLOT or newest.whole:
-            self._fork = session.kv.fork(window.length)
-        else:
-            self._fork = session.kv.fork(window.place(len(window.entries) - 1))
-            whole = self._model.layout.slot(newest.time, np.ones_like(newest.kept)).at(newest.start)
-            causal = torch.ones(len(whole), len(whole), dtype=torch.bool).tril()
-            self._forward(self._fork, whole, session.canvas.features, causal, [])
-        self._base_tokens = self._fork.length
+    view: View
+    rows: Rows
+    runs: tuple[Run, ...] = ()
+    copies: tuple[Copies, ...] = ()
 
-    def answer(self, questions: Sequence[Question]) -> list[Scored]:
-        """Answer all, in order: those with options in one pass (more, where they are too long
-        for one), free text one by one.
-        """
-        typed = [question for question in questions if question.kind is not QuestionKind.TEXT]
-        scored = iter(self._score(typed) if typed else [])
-        return [
-            self._decode(question) if question.kind is QuestionKind.TEXT else next(scored)
-            for question in questions
-        ]
 
-    def _score(self, questions: Sequence[Question]) -> list[Scored]:
-        ballot = ballot_of(questions, self._model)
-        if len(questions) > 1 and len(ballot.tree) > self._session.config.max_question_tokens:
-            half = len(questions) // 2
-            return self._score(questions[:half]) + self._score(questions[half:])
-        logits = self._ask(self._fork.branch(), ballot.tree, ballot.rows)
-        return score(ballot, logits)
+def standpoint(session: "StreamSession") -> Standpoint:
+    """The window as it is, or with what stands still brought to its newest slot."""
+    present = session.config.present
+    if present is Present.LAST_SLOT or session.window.entries[-1].whole:
+        return Standpoint(View.past(session.rows), np.arange(0))
+    return _canvas(session) if present is Present.CANVAS else _retimed(session)
 
-    def _decode(self, question: Question) -> Scored:
-        fork = self._fork.branch()
 
-        def extend(ids: Sequence[int]) -> Tensor:
-            tree = TokenTree()
-            last = tree.grow(ids)
-            return self._ask(fork, tree, [last])[0]
+def standpoint_tokens(session: "StreamSession") -> int:
+    """The tokens that must be prefilled for it."""
+    entry, present = session.window.entries[-1], session.config.present
+    if present is Present.LAST_SLOT or entry.whole:
+        return 0
+    if present is Present.CANVAS:
+        return len(entry.tokens) + int((~entry.kept).sum())
+    return int(_unseen(session).sum())
 
-        return decode(question, self._model, extend, self._session.config.max_answer_tokens)
 
-    def _ask(self, fork: Fork, tree: TokenTree, rows: list[int]) -> Tensor:
-        """Put a tree after what `fork` holds; logits [rows, vocab] after its tokens `rows`."""
-        session, most = self._session, self._session.config.max_question_tokens
-        if len(tree) > most:
-            raise EngineError(f"a question of {len(tree)} tokens; {most} are allowed")
-        asked = fork.length - self._base_tokens
-        tokens = tree.tokens.at(session.window.next_position + asked)
-        logits = self._forward(fork, tokens, self._model.no_cells(), tree.mask, rows)
-        keys = session.window.dense_length + asked + len(tree)
-        dense = Flops(llm=session.meter.llm(len(tree), keys, len(rows)))
-        session.spend(Work(recompute=dense, once=dense))
-        return logits
+def _canvas(session: "StreamSession") -> Standpoint:
+    """The newest slot is left out, and stands there whole instead."""
+    window = session.window
+    base = session.rows[: window.place(len(window.slots) - 1)]
+    whole = whole_slot(session)
+    rows = session.table.take(len(whole))
+    view = View.past(base).then(View.causal(rows))
+    run = Run(whole, session.canvas.features, rows, np.arange(len(whole)), view)
+    return Standpoint(View.past(np.concatenate([base, rows])), rows, (run,))
 
-    def _forward(
-        self, fork: Fork, tokens: Tokens, cells: CellFeatures, mask: Tensor, rows: list[int]
-    ) -> Tensor:
-        """Add tokens to a fork: they see all it holds, and each other as `mask` says."""
-        past = torch.ones(len(tokens), fork.length, dtype=torch.bool)
-        read = torch.tensor(rows, dtype=torch.long)
-        logits = self._model.forward(tokens, cells, fork, torch.cat([past, mask], dim=1), read)
-        spent = Flops(llm=self._session.meter.llm(len(tokens), fork.length, len(rows)))
-        self._session.spend(Work(spent=spent))
-        return logits
+
+def _retimed(session: "StreamSession") -> Standpoint:
+    """The newest token of each other cell is copied to where it would stand in the newest slot.
+    A cell that has none left in the window is prefilled there, as the ViT last saw it.
+    """
+    window, present = session.window, session.window.entries[-1].cells_start
+    sources, shifts = [np.arange(0)], [np.arange(0)]
+    for index, cells in window.newest():
+        entry = window.slots[index]
+        visual = np.flatnonzero(entry.tokens.visual.numpy())[cells[entry.kept]]
+        sources.append(session.rows[window.place(index) + visual])
+        shifts.append(np.full(len(visual), present - entry.cells_start))
+    source, shift = np.concatenate(sources), np.concatenate(shifts)
+    copied = session.table.take(len(source))
+    copies = (Copies(source, copied, shift),)
+    seen = np.concatenate([session.rows, copied])
+    unseen = _unseen(session)
+    if not unseen.any():
+        return Standpoint(View.past(seen), copied, (), copies)
+    whole = whole_slot(session)
+    missing = np.flatnonzero(unseen)
+    tokens = whole.pick(np.flatnonzero(whole.visual.numpy())[missing])
+    rows = session.table.take(len(missing))
+    view = View.past(seen).then(View.causal(rows))
+    run = Run(tokens, session.canvas.features.pick(missing), rows, np.arange(len(rows)), view)
+    taken = np.concatenate([copied, rows])
+    return Standpoint(View.past(np.concatenate([seen, rows])), taken, (run,), copies)
+
+
+def _unseen(session: "StreamSession") -> Mask:
+    """[rows, cols]: the cells of which the window holds no token."""
+    seen: Mask = np.logical_or.reduce([entry.kept for entry in session.window.slots])
+    return ~seen
+
+
+def whole_slot(session: "StreamSession") -> Tokens:
+    """The newest slot as if nothing had been left out."""
+    newest = session.window.entries[-1]
+    kept = np.ones_like(newest.kept)
+    return session.model.layout.slot(newest.time, kept).at(newest.start)

@@ -16,7 +16,9 @@ RefreshPolicy = Callable[[Sequence[Entry]], list[bool]]
 
 
 def refresh_policy(name: str) -> RefreshPolicy:
-    """`none`, `all`, `anchors` (the slots that hold every cell) or `first:N` (the N oldest)."""
+    """`none`, `all`, `anchors` (the slots that hold every cell), `first:N` (the N oldest) or
+    `drift:N` (the N that lost most of what they had seen when they were computed).
+    """
     match name.split(":"):
         case ["none"]:
             return lambda stay: [False] * len(stay)
@@ -26,4 +28,16 @@ def refresh_policy(name: str) -> RefreshPolicy:
             return lambda stay: [entry.kind is SlotKind.ANCHOR for entry in stay]
         case ["first", count] if count.isdecimal():
             return lambda stay: [index < int(count) for index in range(len(stay))]
-    raise EngineError(f"unknown refresh policy {name!r}: use none, all, anchors or first:N")
+        case ["drift", count] if count.isdecimal():
+            return lambda stay: _most_drifted(stay, int(count))
+    raise EngineError(
+        f"unknown refresh policy {name!r}: use none, all, anchors, first:N or drift:N"
+    )
+
+
+def _most_drifted(stay: Sequence[Entry], count: int) -> list[bool]:
+    drifted = sorted(
+        (index for index, entry in enumerate(stay) if entry.lost),
+        key=lambda index: -stay[index].drift,
+    )
+    return [index in drifted[:count] for index in range(len(stay))]

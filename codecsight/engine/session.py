@@ -1,60 +1,34 @@
-"""One stream's window: slots go in, the window slides, questions find a fork to stand on.
+"""One stream: its window, its rows in the pool, and what waits to be done for it.
 
-Nothing is shared between sessions, so no stream can read another's keys or features.
+No two sessions hold the same row, so no stream can read another's keys or features.
 """
 
 import time
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from codecsight.answers.answer import Answer
-from codecsight.answers.question import Question
 from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Slot
-from codecsight.engine.admission import check_slot, slot_tokens, window_extent, window_tokens
-from codecsight.engine.cache import Prefill, WindowKV
+from codecsight.engine.admission import check_slot, slot_tokens, window_extent
+from codecsight.engine.attention import Copies, Run, View
 from codecsight.engine.canvas import Canvas
-from codecsight.engine.config import EngineConfig
-from codecsight.engine.errors import EngineError, SlotRefused
+from codecsight.engine.config import EngineConfig, Evict, Present
+from codecsight.engine.errors import SlotRefused
 from codecsight.engine.flops import FlopMeter, Flops, Work
-from codecsight.engine.present import PresentFork
+from codecsight.engine.inquiry import Ask
+from codecsight.engine.jobs import Job, Part, Prefill
+from codecsight.engine.pool import BlockTable, KVPool, Rows
+from codecsight.engine.present import Standpoint, standpoint, standpoint_tokens
 from codecsight.engine.refresh import refresh_policy
+from codecsight.engine.scheduler import Due, Waiting
+from codecsight.engine.step import Result, Step
 from codecsight.engine.window import Entry, Window, slot_time
 from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one slot did. `prefilled`, `refreshed` and `evicted` count tokens, `slots` those now
-    in the window; `rebased` means that positions were numbered anew. `moved` means that a stride
-    is complete: time for the standing questions. `vit_ms` and `prefill_ms` are wall time.
-    """
-
-    stream: str
-    slots: int
-    prefilled: int
-    refreshed: int
-    evicted: int
-    rebased: bool
-    moved: bool
-    work: Work
-    vit_ms: float
-    prefill_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Slide:
-    """How room was made: `evicted` tokens, positions `rebased`, and the indices of the slots that
-    stay and must be prefilled again.
-    """
-
-    evicted: int = 0
-    rebased: bool = False
-    stale: tuple[int, ...] = ()
 
 
 class StreamSession:
@@ -67,165 +41,289 @@ class StreamSession:
         grid: PatchGrid,
         config: EngineConfig,
         meter: FlopMeter,
+        pool: KVPool,
+        prefix_rows: Rows,
     ) -> None:
         self.stream, self.grid, self.config = stream, grid, config
         self.model, self.meter = model, meter
+        self.table = BlockTable(pool)
         self.work = Work()
+        self.jobs: deque[Job] = deque()
+        self.rows: Rows = np.arange(0)
+        self.window = Window(model.layout.prefix)
+        self._standpoint: Standpoint | None = None
         self._refresh = refresh_policy(config.refresh)
-        enough = 4 * window_extent(model, grid, config.window)
-        self._rebase_at = max(config.rebase_at, enough)
+        self._rebase_at = max(config.rebase_at, 4 * window_extent(model, grid, config))
         self._slot_tokens = slot_tokens(model, grid)
-        self.kv = WindowKV(model.kv, window_tokens(model, grid, config.window))
-        self.reset()
+        self._present_tokens = 0 if config.present is Present.LAST_SLOT else self._slot_tokens
+        self._prefix_rows = prefix_rows
+        self._begin_anew()
 
-    def reset(self) -> None:
-        """Forget what was seen; the next slot must be an anchor."""
+    def reset(self, scratch: BlockTable) -> list[Job]:
+        """Forget what was seen and give up all KV; the next slot must be an anchor. Returns the
+        jobs that are lost by it.
+        """
+        lost, self.jobs = list(self.jobs), deque()
+        for job in lost:
+            for ask in job.inquiry.asks if job.inquiry else []:
+                scratch.give(ask.rows)
+        self._drop_standpoint()
+        self._begin_anew()
+        return lost
+
+    def _begin_anew(self) -> None:
+        self.table.give(self.rows)
+        self.rows = np.arange(0)
         self.window = Window(self.model.layout.prefix)
-        self.kv.length = 0
         self.canvas = Canvas()
-        self._present: PresentFork | None = None
+        self.quiet_since = time.perf_counter()
+        self._prefix_at: int | None = None
+        self._last: float | None = None
         self._seen = 0
 
     @property
     def needs_anchor(self) -> bool:
-        """Whether there is nothing yet that a delta could build on."""
-        return not self.window.entries
+        """Whether nothing has come yet that a delta could build on."""
+        return self._last is None
 
-    def spend(self, work: Work) -> None:
-        """Put work on this stream's account."""
-        self.work += work
+    # What comes in
 
-    @torch.inference_mode()
-    def push(self, slot: Slot) -> Step:
-        """Take in the next slot. A refused slot changes nothing; any other failure half-way
-        resets the session, so that it never answers from a broken window.
-        """
-        arrival = time.perf_counter()
-        tokens = self._check(slot)
-        self._arrival = arrival
-        try:
-            features = self.model.encode_cells(slot)
-            self.model.wait()
-            vit_ms = _ms_since(arrival)
-            entry = Entry(slot.kind, slot.kept.copy(), slot.times, slot.captured, tokens, features)
-            return self._advance(entry, vit_ms)
-        except Exception:
-            self.reset()
-            raise
-
-    @torch.inference_mode()
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer from what the window holds, which stays as it is."""
-        if self.needs_anchor:
-            raise EngineError(f"stream {self.stream!r} has shown nothing yet")
-        if self._present is None:
-            self._present = PresentFork(self)
-        scored = self._present.answer(questions)
-        entries = self.window.entries
-        return [
-            Answer(
-                stream=self.stream,
-                question=question.text,
-                value=found.value,
-                probability=found.probability,
-                start=entries[0].times[0],
-                end=entries[-1].times[-1],
-                captured=entries[-1].captured,
-                latency_ms=_ms_since(self._arrival),
-                cells_kept=sum(int(entry.kept.sum()) for entry in entries),
-                cells_total=len(entries) * self.grid.cells,
+    def check(self, slot: Slot) -> Tokens:
+        """A slot's tokens, if it fits the stream. Raises SlotRefused."""
+        check_slot(self.stream, slot, self.grid, self._last)
+        slots = sum(job.slot is not None for job in self.jobs)
+        if slots >= self.config.max_waiting:
+            raise SlotRefused(
+                f"stream {self.stream!r}: {slots} slots wait already; send slower, then an anchor"
             )
-            for question, found in zip(questions, scored, strict=True)
-        ]
-
-    def _check(self, slot: Slot) -> Tokens:
-        last = None if self.needs_anchor else self.window.entries[-1].times[-1]
-        check_slot(self.stream, slot, self.grid, last)
         tokens = self.model.layout.slot(slot_time(slot.times), slot.kept)
         if len(tokens) > self._slot_tokens:
             raise SlotRefused(f"stream {self.stream!r}: no room for the time stamp {slot.times}")
         return tokens
 
-    def _advance(self, entry: Entry, vit_ms: float) -> Step:
-        started = time.perf_counter()
-        self._present = None
-        work = self._start() if self.needs_anchor else Work()
-        slide = self._make_room(entry)
-        self.window.append(entry)
-        self.canvas.update(entry.kept, entry.features)
-        again = self._prefill_slots([*slide.stale, len(self.window.entries) - 1])
-        self.model.wait()
-        self._seen += 1
-        moved = (self._seen - self.config.window) % self.config.stride == 0
-        work += self._cost(entry, again, moved=moved)
-        self.spend(work)
-        return Step(
-            stream=self.stream,
-            slots=len(self.window.entries),
-            prefilled=len(entry.tokens),
-            refreshed=again - len(entry.tokens),
-            evicted=slide.evicted,
-            rebased=slide.rebased,
-            moved=moved,
-            work=work,
-            vit_ms=vit_ms,
-            prefill_ms=_ms_since(started),
+    def add(self, job: Job) -> None:
+        """Put a job at the end of the queue."""
+        self.jobs.append(job)
+        if job.slot is not None:
+            self._last = job.slot.times[-1]
+        self.quiet_since = job.arrived
+
+    def waiting(self, number: int) -> Waiting | None:
+        """What the scheduler must know of the next job, under this stream's number."""
+        if not self.jobs:
+            return None
+        job = self.jobs[0]
+        if job.slot is not None and job.prefill is None:
+            job.prefill = self._begin(job, job.slot)
+        prefill = job.prefill
+        asks = job.inquiry.asks if job.inquiry else []
+        return Waiting(
+            stream=number,
+            since=job.since,
+            cells=0 if job.encoded or job.slot is None else job.slot.kept_count,
+            tokens=prefill.left if prefill else 0,
+            asks=tuple(_due(ask) for ask in asks),
+            setup=0 if self._standpoint else standpoint_tokens(self) if asks else 0,
         )
 
-    def _start(self) -> Work:
-        """Prefill the prefix, and keep its keys as they are at position 0."""
-        prefix = self.window.prefix
-        self._prefill(prefix, self.model.no_cells(), torch.arange(len(prefix)))
-        self._prefix_keys = self.kv.keys[:, :, : len(prefix)].clone()
-        cost = Flops(llm=self.meter.llm(len(prefix), len(prefix)))
-        return Work(spent=cost, once=cost)
+    def _begin(self, job: Job, slot: Slot) -> Prefill:
+        """Make room for a slot and give it its place; nothing is computed yet."""
+        assert job.tokens is not None  # noqa: S101 - a slot was checked before it was added
+        self._drop_standpoint()
+        entry = Entry(
+            slot.kind, slot.kept, slot.times, slot.captured, job.tokens, self.model.no_cells()
+        )
+        evicted, rebased, stale = self._make_room(entry)
+        self.window.append(entry)
+        self._seen += 1
+        moved = (self._seen - self.config.window) % self.config.stride == 0
+        if not moved:
+            job.inquiry = None
+        self._arrived = job.arrived
+        indices = [*stale, len(self.window.slots) - 1]
+        return Prefill(entry, indices, self.window.places(indices), evicted, rebased, moved)
 
-    def _make_room(self, entry: Entry) -> Slide:
+    def _make_room(self, entry: Entry) -> tuple[int, bool, list[int]]:
+        """Tokens evicted, whether positions begin anew, and which slots must be computed again."""
         if len(self.window.entries) < self.config.window:
-            return Slide()
-        evicted = self.window.evict_oldest(self.config.stride)
-        self.kv.drop(len(self.window.prefix), evicted)
+            return 0, False, []
+        superseding = entry.kept if self.config.evict is Evict.SUPERSEDED else None
+        stay = self.window.evict(self.config.stride, superseding)
+        self.table.give(self.rows[~stay])
+        self.rows = self.rows[stay]
         rebased = self.window.next_position + entry.tokens.extent > self._rebase_at
         if rebased:
             self.window.renumber()
-        self._move_prefix()
-        again = [True] * len(self.window.entries) if rebased else self._refresh(self.window.entries)
-        return Slide(evicted, rebased, tuple(index for index, yes in enumerate(again) if yes))
+        slots = self.window.slots
+        again = [True] * len(slots) if rebased else self._refresh(slots)
+        return int((~stay).sum()), rebased, [index for index, yes in enumerate(again) if yes]
 
-    def _move_prefix(self) -> None:
-        """Let the prefix stand just before the window; from its pristine keys, so that rounding
-        does not add up. Its values know no position.
+    # What goes into a pass
+
+    def encoded(self, features: CellFeatures, vit_ms: float) -> None:
+        """The ViT has seen the next job's slot."""
+        prefill = self.jobs[0].prefill
+        assert prefill is not None  # noqa: S101 - it was planned
+        prefill.entry.features, prefill.vit_ms = features, vit_ms
+        self.canvas.update(prefill.entry.kept, features)
+        slots = [self.window.slots[index] for index in prefill.indices]
+        prefill.tokens = Tokens.join([slot.tokens.at(slot.start) for slot in slots])
+        prefill.cells = CellFeatures.join([slot.features for slot in slots])
+        prefill.spent = Flops(vit=self.meter.vit(len(features)))
+
+    def missing_blocks(self) -> int:
+        """What the pool must have for the next job: rows for its slot, or for a standpoint."""
+        rows = self.window.length - len(self.rows)
+        return self.table.missing(rows + self._present_tokens)
+
+    def part(self, tokens: int, asks: int, scratch: BlockTable) -> Part:
+        """The runs of the next pass: so many tokens of the slot, so many questions, which are given
+        rows of `scratch`.
         """
-        moved = self.model.rotate_keys(self._prefix_keys, self.window.prefix_start)
-        self.kv.keys[:, :, : moved.shape[2]] = moved
+        part, job = Part(), self.jobs[0]
+        if tokens and job.prefill is not None:
+            part.runs.append(self._chunk(job.prefill, tokens))
+            part.prefilled = tokens
+            if self._prefix_at != self.window.prefix_start:
+                part.copies.append(self._move_prefix())
+        if asks and job.inquiry is not None:
+            if self._standpoint is None:
+                self._standpoint = standpoint(self)
+                part.runs += self._standpoint.runs
+                part.copies += self._standpoint.copies
+            part.asks = job.inquiry.asks[:asks]
+            part.runs += [self._question(ask, scratch) for ask in part.asks]
+        return part
 
-    def _prefill_slots(self, indices: list[int]) -> int:
-        """Prefill these slots of the window in one pass; returns how many tokens that took."""
-        entries = [self.window.entries[index] for index in indices]
-        tokens = Tokens.join([entry.tokens.at(entry.start) for entry in entries])
-        cells = CellFeatures.join([entry.features for entry in entries])
-        self._prefill(tokens, cells, self.window.places(indices))
-        return len(tokens)
+    def _chunk(self, prefill: Prefill, count: int) -> Run:
+        assert prefill.tokens is not None and prefill.cells is not None  # noqa: S101, PT018
+        if len(self.rows) < self.window.length:
+            fresh = self.table.take(self.window.length - len(self.rows))
+            self.rows = np.concatenate([self.rows, fresh])
+        chosen = np.arange(prefill.done, prefill.done + count)
+        places = prefill.places[chosen]
+        cells = np.cumsum(prefill.tokens.visual.numpy())
+        before = cells[prefill.done - 1] if prefill.done else 0
+        return Run(
+            prefill.tokens.pick(chosen),
+            prefill.cells.pick(np.arange(before, cells[chosen[-1]])),
+            self.rows[places],
+            places,
+            View.causal(self.rows[: places[-1] + 1]),
+        )
 
-    def _prefill(self, tokens: Tokens, cells: CellFeatures, places: Tensor) -> None:
-        """Write tokens at their places; each sees the places up to its own."""
-        cache = Prefill(self.kv, places)
-        mask = torch.arange(self.kv.length) <= places[:, None]
-        self.model.forward(tokens, cells, cache, mask, torch.arange(0))
+    def _move_prefix(self) -> Copies:
+        """Let the prefix stand just before the window; from the pristine one, so that rounding does
+        not add up.
+        """
+        self._prefix_at = self.window.prefix_start
+        count = len(self._prefix_rows)
+        return Copies(self._prefix_rows, self.rows[:count], np.full(count, self._prefix_at))
 
-    def _cost(self, entry: Entry, forwarded: int, *, moved: bool) -> Work:
+    def _question(self, ask: Ask, scratch: BlockTable) -> Run:
+        view = self._standpoint.view if self._standpoint else View.past(self.rows)
+        if not len(ask.rows):
+            ask.rows = scratch.take(ask.size)
+        past, rows = ask.rows[: ask.asked], ask.rows[ask.asked : ask.asked + len(ask.tree)]
+        at = np.arange(len(rows))
+        tokens = ask.tree.tokens.at(self.window.next_position + ask.asked)
+        seen = view.then(View.past(past)).then(View(rows, at, ask.tree.ends))
+        return Run(tokens, self.model.no_cells(), rows, at, seen, ask.read)
+
+    def _drop_standpoint(self) -> None:
+        if self._standpoint is not None:
+            self.table.give(self._standpoint.rows)
+            self._standpoint = None
+
+    # What comes out of it
+
+    def done(
+        self, part: Part, logits: Sequence[Tensor], scratch: BlockTable, ms: float
+    ) -> Result | None:
+        """Take in a pass over `part`; the result of the next job if that was its last."""
+        job = self.jobs[0]
+        for run in part.runs:
+            self._spend_run(run, job.prefill if part.prefilled and run is part.runs[0] else None)
+        if job.prefill is not None:
+            job.prefill.done += part.prefilled
+            job.prefill.prefill_ms += ms
+        for ask, said in zip(part.asks, logits[len(part.runs) - len(part.asks) :], strict=True):
+            self._heard(job, ask, said, scratch)
+        if (job.prefill and job.prefill.left) or (job.inquiry and job.inquiry.asks):
+            return None
+        self.jobs.popleft()
+        if self.jobs:
+            self.jobs[0].since = max(self.jobs[0].arrived, time.perf_counter())
+        step = self._step(job.prefill) if job.prefill else None
+        return Result(job.ticket, self.stream, step, self._answers(job))
+
+    def _spend_run(self, run: Run, prefill: Prefill | None) -> None:
+        spent = Flops(llm=self.meter.llm(len(run.tokens), len(run.view), len(run.read)))
+        if prefill is not None:
+            prefill.spent += spent
+        else:
+            self.work += Work(spent=spent)
+
+    def _heard(self, job: Job, ask: Ask, logits: Tensor, scratch: BlockTable) -> None:
+        keys = self.window.dense_length + ask.asked + len(ask.tree)
+        dense = Flops(llm=self.meter.llm(len(ask.tree), keys, len(ask.read)))
+        self.work += Work(recompute=dense, once=dense)
+        if ask.take(logits):
+            scratch.give(ask.rows)
+            assert job.inquiry is not None  # noqa: S101 - it asked
+            job.inquiry.asks.remove(ask)
+
+    def _step(self, prefill: Prefill) -> Step:
+        self.window.computed(prefill.indices)
+        work = self._cost(prefill)
+        self.work += work
+        own = len(prefill.entry.tokens)
+        return Step(
+            stream=self.stream,
+            slots=len(self.window.entries),
+            prefilled=own,
+            refreshed=len(prefill.places) - own,
+            evicted=prefill.evicted,
+            rebased=prefill.rebased,
+            moved=prefill.moved,
+            work=work,
+            vit_ms=prefill.vit_ms,
+            prefill_ms=prefill.prefill_ms,
+        )
+
+    def _cost(self, prefill: Prefill) -> Work:
         """What this slot cost, and what it would have cost the dense twins."""
         meter, cells, dense = self.meter, self.grid.cells, self.window.dense_length
-        kept, slots = len(entry.features), len(self.window.entries)
-        whole = len(entry.tokens) + cells - kept
+        slots = len(self.window.entries)
+        whole = len(prefill.entry.tokens) + int((~prefill.entry.kept).sum())
+        again = Flops(slots * meter.vit(cells), meter.llm(dense, dense))
         return Work(
-            spent=Flops(meter.vit(kept), meter.llm(forwarded, self.kv.length)),
-            recompute=Flops(slots * meter.vit(cells), meter.llm(dense, dense))
-            if moved
-            else Flops(),
+            spent=prefill.spent,
+            recompute=again if prefill.moved else Flops(),
             once=Flops(meter.vit(cells), meter.llm(whole, dense)),
         )
 
+    def _answers(self, job: Job) -> tuple[Answer, ...]:
+        if job.inquiry is None:
+            return ()
+        entries, found = self.window.entries, job.inquiry.found
+        latency_ms = (time.perf_counter() - self._arrived) * 1e3
+        return tuple(
+            Answer(
+                stream=self.stream,
+                question=question.text,
+                value=found[index].value,
+                probability=found[index].probability,
+                start=entries[0].times[0],
+                end=entries[-1].times[-1],
+                captured=entries[-1].captured,
+                latency_ms=latency_ms,
+                cells_kept=sum(int(entry.kept.sum()) for entry in entries),
+                cells_total=len(entries) * self.grid.cells,
+            )
+            for index, question in enumerate(job.inquiry.questions)
+        )
 
-def _ms_since(started: float) -> float:
-    return (time.perf_counter() - started) * 1e3
+
+def _due(ask: Ask) -> Due:
+    return Due(tokens=len(ask.tree), rows=0 if len(ask.rows) else ask.size)

@@ -1,36 +1,39 @@
 """The slots a stream's answers rest on: their order, their places and their positions.
 
-*Places* index the KV cache and have no holes: prefix, then the slots, oldest first. *Positions*
-are what the rotary embedding sees; they only grow while the window slides, so that cached keys
-stay valid, and the short prefix is moved to stand just before the oldest slot.
+*Places* are the order of what is cached and have no holes: prefix, then the slots, oldest first.
+*Positions* are what the rotary embedding sees; they only grow while the window slides, so that
+cached keys stay valid, and the short prefix is moved to stand just before the oldest slot.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from codecsight.change.slot import SlotKind
 from codecsight.models.base import CellFeatures
 from codecsight.models.prompt import Tokens
 
+Mask = NDArray[np.bool_]
+
 
 @dataclass(slots=True)
 class Entry:
     """One slot in a window. `tokens` count from 0 and stand `start` positions further on;
-    `features` are those of its kept cells. `times` and `captured` as in `Slot`.
+    `features` are those of its kept cells. `times` and `captured` as in `Slot`. Of the `seen`
+    tokens before it when it was computed, `lost` are gone since.
     """
 
     kind: SlotKind
-    kept: NDArray[np.bool_]
+    kept: Mask
     times: tuple[float, ...]
     captured: float
     tokens: Tokens
     features: CellFeatures
     start: int = 0
+    seen: int = 0
+    lost: int = 0
 
     @property
     def time(self) -> float:
@@ -42,42 +45,70 @@ class Entry:
         """Whether every cell is there."""
         return bool(self.kept.all())
 
+    @property
+    def cells_start(self) -> int:
+        """The position that its cells' rows and columns count from: they are followed by the end
+        marker alone (see `PromptLayout.slot`).
+        """
+        return self.start + self.tokens.extent - 1 - int(max(self.kept.shape))
+
+    @property
+    def drift(self) -> float:
+        """The share of its context that is gone: how far its keys and values may be off."""
+        return self.lost / max(self.seen, 1)
+
+    def thin(self, cells: Mask) -> Mask:
+        """Keep nothing but these `cells` [rows, cols]; returns which of its tokens stay."""
+        chosen = cells[self.kept]
+        stay = np.zeros(len(self.tokens), np.bool_)
+        stay[self.tokens.visual.numpy()] = chosen
+        self.tokens, self.features = self.tokens.pick(stay), self.features.pick(chosen)
+        self.kept = self.kept & cells
+        return stay
+
 
 class Window:
-    """Bookkeeping alone: no keys, no values, no model."""
+    """Bookkeeping alone: no keys, no values, no model. `entries` are the newest slots, `remains`
+    the cells that outlived theirs; `slots` are both, oldest first.
+    """
 
     def __init__(self, prefix: Tokens) -> None:
         self.prefix = prefix
+        self.remains: list[Entry] = []
         self.entries: list[Entry] = []
         self.next_position = prefix.extent
 
     @property
+    def slots(self) -> list[Entry]:
+        """Everything after the prefix."""
+        return self.remains + self.entries
+
+    @property
     def prefix_start(self) -> int:
         """Where the prefix must stand: just before the oldest slot."""
-        oldest = self.entries[0].start if self.entries else self.next_position
-        return oldest - self.prefix.extent
+        slots = self.slots
+        return (slots[0].start if slots else self.next_position) - self.prefix.extent
 
     @property
     def length(self) -> int:
         """Places in use."""
-        return self.place(len(self.entries))
+        return self.place(len(self.remains) + len(self.entries))
 
     @property
     def dense_length(self) -> int:
         """Places that would be in use if nothing had been pruned."""
-        return self.length + sum(int((~entry.kept).sum()) for entry in self.entries)
+        entries = sum(len(entry.tokens) + int((~entry.kept).sum()) for entry in self.entries)
+        return len(self.prefix) + entries
 
     def place(self, index: int) -> int:
-        """The first place of the entry with this index."""
-        return len(self.prefix) + sum(len(entry.tokens) for entry in self.entries[:index])
+        """The first place of the slot with this index."""
+        return len(self.prefix) + sum(len(entry.tokens) for entry in self.slots[:index])
 
-    def places(self, indices: list[int]) -> Tensor:
-        """Every place of these entries, in order; int64."""
-        runs = [
-            torch.arange(self.place(index), self.place(index) + len(self.entries[index].tokens))
-            for index in indices
-        ]
-        return torch.cat(runs)
+    def places(self, indices: Sequence[int]) -> NDArray[np.int64]:
+        """Every place of these slots, in order."""
+        starts = np.cumsum([len(self.prefix), *(len(entry.tokens) for entry in self.slots)])
+        runs = [np.arange(starts[index], starts[index + 1]) for index in indices]
+        return np.concatenate(runs) if runs else np.arange(0)
 
     def append(self, entry: Entry) -> None:
         """Put a slot at the end."""
@@ -85,18 +116,57 @@ class Window:
         self.next_position += entry.tokens.extent
         self.entries.append(entry)
 
-    def evict_oldest(self, count: int) -> int:
-        """Give up the oldest slots; returns how many places that frees (right after the prefix)."""
-        freed = self.place(count) - len(self.prefix)
-        del self.entries[:count]
-        return freed
+    def evict(self, count: int, incoming: Mask | None = None) -> Mask:
+        """Give up the oldest `count` entries. With `incoming`, the cells of the slot to come, they
+        live on in those cells that neither it nor a newer slot holds. Returns which of the places
+        stay.
+        """
+        old = self.remains + self.entries[:count]
+        self.entries = self.entries[count:]
+        masks = [np.zeros(len(entry.tokens), np.bool_) for entry in old]
+        if incoming is not None:
+            masks = self._thin(old, incoming)
+        self.remains = [entry for entry, mask in zip(old, masks, strict=True) if mask.any()]
+        gone = 0
+        for entry, mask in zip(old, masks, strict=True):
+            entry.lost += gone
+            gone += int((~mask).sum())
+        for entry in self.entries:
+            entry.lost += gone
+        whole = [np.ones(len(entry.tokens), np.bool_) for entry in self.entries]
+        return np.concatenate([np.ones(len(self.prefix), np.bool_), *masks, *whole])
+
+    def _thin(self, old: list[Entry], incoming: Mask) -> list[Mask]:
+        newer = np.logical_or.reduce([incoming, *(entry.kept for entry in self.entries)])
+        masks = []
+        for entry in reversed(old):
+            unique = entry.kept & ~newer
+            newer |= entry.kept
+            masks.append(entry.thin(unique))
+        return masks[::-1]
+
+    def computed(self, indices: Sequence[int]) -> None:
+        """These slots have just been prefilled on what is there now."""
+        for index in indices:
+            entry = self.slots[index]
+            entry.seen, entry.lost = self.place(index), 0
 
     def renumber(self) -> None:
         """Let positions start from 0 again; every cached key is void after that."""
-        entries, self.entries = self.entries, []
         self.next_position = self.prefix.extent
-        for entry in entries:
-            self.append(entry)
+        for entry in self.slots:
+            entry.start = self.next_position
+            self.next_position += entry.tokens.extent
+
+    def newest(self) -> list[tuple[int, Mask]]:
+        """Which slot (by index) holds the newest token of which cells, the last slot's aside."""
+        taken, found = self.entries[-1].kept.copy(), []
+        for index in range(len(self.slots) - 2, -1, -1):
+            kept = self.slots[index].kept
+            if (kept & ~taken).any():
+                found.append((index, kept & ~taken))
+            taken |= kept
+        return found[::-1]
 
 
 def slot_time(times: Sequence[float]) -> float:

@@ -1,10 +1,11 @@
 """What the engine needs of a vision-language model, whatever its family."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from codecsight.change.grid import GridSpec
@@ -24,6 +25,11 @@ class CellFeatures:
     def __len__(self) -> int:
         return len(self.embeddings)
 
+    def pick(self, which: NDArray[Any]) -> "CellFeatures":
+        """Only these cells (a mask or indices)."""
+        index = torch.from_numpy(which).to(self.embeddings.device)
+        return CellFeatures(self.embeddings[index], self.deepstack[:, index])
+
     @staticmethod
     def join(parts: Sequence["CellFeatures"]) -> "CellFeatures":
         """The cells of all parts, in order."""
@@ -42,6 +48,14 @@ class KVShape:
     head_dim: int
     dtype: torch.dtype
     device: torch.device
+
+
+Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+"""A layer's attention: (layer, query [tokens, heads, d], key and value [tokens, kv_heads, d]) to
+[tokens, heads, d]."""
+
+Rotation = tuple[Tensor, Tensor]
+"""Cosines and sines, each [tokens, head_dim]."""
 
 
 class VisionLanguageModel(Protocol):
@@ -68,6 +82,10 @@ class VisionLanguageModel(Protocol):
         """
         ...
 
+    def encode_slots(self, slots: Sequence[Slot]) -> list[CellFeatures]:
+        """The same for many slots in one call; none sees another."""
+        ...
+
     def no_cells(self) -> CellFeatures:
         """The features of zero cells."""
         ...
@@ -84,12 +102,24 @@ class VisionLanguageModel(Protocol):
         """
         ...
 
+    def forward_packed(
+        self, tokens: Tokens, cells: CellFeatures, attend: Attend, read: Tensor
+    ) -> Tensor:
+        """The same for tokens of many sequences side by side: `attend` is called in each layer and
+        says who sees whom.
+        """
+        ...
+
     def wait(self) -> None:
         """Until everything asked of the device is done."""
         ...
 
-    def rotate_keys(self, keys: Tensor, by: int) -> Tensor:
-        """Cached keys [..., tokens, head_dim] as they would be `by` positions later."""
+    def rotation(self, by: Tensor) -> Rotation:
+        """What `rotate_keys` needs to move tokens by so many positions each (int64 [tokens])."""
+        ...
+
+    def rotate_keys(self, keys: Tensor, rotation: Rotation) -> Tensor:
+        """Cached keys [..., tokens, head_dim] as they would be so many positions later."""
         ...
 
     def text_of(self, ids: Sequence[int]) -> str:

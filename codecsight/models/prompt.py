@@ -42,6 +42,16 @@ class Tokens:
         """The same run, moved by `start` on every axis."""
         return replace(self, positions=self.positions + start)
 
+    def pick(self, which: NDArray[Any]) -> "Tokens":
+        """Only these tokens (a mask or indices), each where it stood."""
+        index = torch.from_numpy(which)
+        return replace(
+            self,
+            ids=self.ids[index],
+            positions=self.positions[:, index],
+            visual=self.visual[index],
+        )
+
     @staticmethod
     def text(ids: Sequence[int]) -> "Tokens":
         """A run of plain text, counting from 0 on all axes."""

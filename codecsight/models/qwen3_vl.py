@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import Qwen3VLForConditionalGeneration
+from transformers import AttentionInterface, Qwen3VLForConditionalGeneration
 from transformers.models.qwen3_vl.modeling_qwen3_vl import rotate_half
 from transformers.vision_utils import (
     get_vision_interpolation_indices_and_weights,
@@ -16,12 +16,29 @@ from transformers.vision_utils import (
 
 from codecsight.change.grid import GridSpec
 from codecsight.change.slot import Slot
-from codecsight.models.base import CellFeatures, KVShape
+from codecsight.models.base import Attend, CellFeatures, KVShape, Rotation
 from codecsight.models.errors import ModelError
 from codecsight.models.prompt import PromptLayout, Tokens
 
 # These scale the rotation by the length of the sequence, so that cached keys would go stale.
 _LENGTH_DEPENDENT_ROPE = frozenset({"dynamic", "longrope"})
+
+
+PACKED = "codecsight-packed"
+"""The name under which transformers finds the attention of `forward_packed`."""
+
+
+def attend_packed(
+    module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, *_: Any, **more: Any
+) -> tuple[Tensor, None]:
+    """transformers' form of attention ([1, heads, tokens, d] to [1, tokens, heads, d]) around the
+    caller's own.
+    """
+    query, key, value = (each[0].transpose(0, 1) for each in (query, key, value))
+    return more["attend"](module.layer_idx, query, key, value)[None], None
+
+
+AttentionInterface.register(PACKED, attend_packed)
 
 
 class Qwen3VL:
@@ -74,23 +91,40 @@ class Qwen3VL:
 
     def encode_cells(self, slot: Slot) -> CellFeatures:
         """Run the ViT over the slot's kept cells alone, each at its true place."""
-        if slot.kept_count == 0:
-            return self.no_cells()
-        rows, cols = slot.kept.shape
-        pixels = self.patchify(torch.tensor(slot.patches))
-        table = self._table(rows, cols)
-        kept = torch.from_numpy(np.repeat(slot.kept.reshape(-1), self.merge**2))
-        kept = kept.to(self.kv.device)
+        return self.encode_slots([slot])[0]
+
+    def encode_slots(self, slots: Sequence[Slot]) -> list[CellFeatures]:
+        """The ViT over the kept cells of many slots, packed; slots do not see each other."""
+        seen = [slot for slot in slots if slot.kept_count]
+        if not seen:
+            return [self.no_cells() for _ in slots]
+        found = iter(self._encode(seen))
+        return [next(found) if slot.kept_count else self.no_cells() for slot in slots]
+
+    def _encode(self, slots: Sequence[Slot]) -> list[CellFeatures]:
+        """As `encode_slots`, where no slot is empty."""
+        pixels = self.patchify(torch.from_numpy(np.concatenate([slot.patches for slot in slots])))
+        tables = [self._kept_table(slot) for slot in slots]
+        positions, indices, weights = (torch.cat(part) for part in zip(*tables, strict=True))
+        counts = [slot.kept_count for slot in slots]
+        ends = torch.tensor([0, *np.cumsum(counts) * self.merge**2], dtype=torch.int32)
         seen = self.network.model.visual(
             pixels.to(self.kv.dtype),
             grid_thw=None,
-            position_ids=table[0][kept],
-            interp_indices=table[1][kept],
-            interp_weights=table[2][kept],
-            cu_seqlens=torch.tensor([0, len(pixels)], dtype=torch.int32, device=pixels.device),
+            position_ids=positions,
+            interp_indices=indices,
+            interp_weights=weights,
+            cu_seqlens=ends.to(pixels.device),
         )
         layers = torch.stack([seen.pooler_output, *seen.deepstack_features])
-        return CellFeatures(embeddings=layers[0], deepstack=layers[1:])
+        # Copies: a view would keep the whole pack alive as long as any of its streams.
+        parts = [part.clone() for part in torch.split(layers, counts, dim=1)]
+        return [CellFeatures(embeddings=part[0], deepstack=part[1:]) for part in parts]
+
+    def _kept_table(self, slot: Slot) -> tuple[Tensor, ...]:
+        """The tables' rows for the patches of the kept cells."""
+        kept = torch.from_numpy(np.repeat(slot.kept.reshape(-1), self.merge**2))
+        return tuple(part[kept.to(self.kv.device)] for part in self._table(*slot.kept.shape))
 
     def no_cells(self) -> CellFeatures:
         """The features of zero cells."""
@@ -114,16 +148,37 @@ class Qwen3VL:
     ) -> Tensor:
         """Run the text model over `tokens`; see `VisionLanguageModel.forward`."""
         device = self.kv.device
+        return self._forward(
+            tokens,
+            cells,
+            read,
+            attention_mask=mask[None, None].to(device),
+            past_key_values=cache,
+        )
+
+    def forward_packed(
+        self, tokens: Tokens, cells: CellFeatures, attend: Attend, read: Tensor
+    ) -> Tensor:
+        """Run the text model over many sequences; see `VisionLanguageModel.forward_packed`."""
+        config = self.network.model.language_model.config
+        before = config._attn_implementation
+        config._attn_implementation = PACKED
+        try:
+            return self._forward(tokens, cells, read, attend=attend, use_cache=False)
+        finally:
+            config._attn_implementation = before
+
+    def _forward(self, tokens: Tokens, cells: CellFeatures, read: Tensor, **how: Any) -> Tensor:
+        device = self.kv.device
         text, visual = self.network.model.language_model, tokens.visual.to(device)
         embeddings = text.embed_tokens(tokens.ids.to(device))
         embeddings[visual] = cells.embeddings
         hidden = text(
             inputs_embeds=embeddings[None],
             position_ids=tokens.positions[:, None].to(device),
-            attention_mask=mask[None, None].to(device),
-            past_key_values=cache,
             visual_pos_masks=visual[None],
             deepstack_visual_embeds=list(cells.deepstack) if len(cells) else None,
+            **how,
         ).last_hidden_state
         logits: Tensor = self.network.lm_head(hidden[0, read.to(device)])
         return logits.float()
@@ -133,17 +188,21 @@ class Qwen3VL:
         if self.kv.device.type == "cuda":
             torch.cuda.synchronize(self.kv.device)
 
-    def rotate_keys(self, keys: Tensor, by: int) -> Tensor:
-        """Cached keys [..., tokens, head_dim] as they would be `by` positions later.
+    def rotation(self, by: Tensor) -> Rotation:
+        """Cosines and sines that move tokens by so many positions each (int64 [tokens])."""
+        rotary = self.network.model.language_model.rotary_emb
+        like = torch.empty(0, dtype=torch.float32, device=self.kv.device)
+        cos, sin = rotary(like, by.to(self.kv.device).expand(3, 1, -1))
+        return cos[0] / rotary.attention_scaling, sin[0] / rotary.attention_scaling
+
+    def rotate_keys(self, keys: Tensor, rotation: Rotation) -> Tensor:
+        """Cached keys [..., tokens, head_dim] as they would be so many positions later.
 
         Rotations add up: R(p + by) k = R(by) R(p) k, the same on all three axes.
         """
-        rotary = self.network.model.language_model.rotary_emb
-        shift = torch.full((3, 1, 1), by, device=self.kv.device)
-        cos, sin = (table[0] for table in rotary(keys.float(), shift))
-        turned = keys.float() * cos + rotate_half(keys.float()) * sin
-        later: Tensor = (turned / rotary.attention_scaling).to(keys.dtype)
-        return later
+        cos, sin = rotation
+        later: Tensor = keys.float() * cos + rotate_half(keys.float()) * sin
+        return later.to(keys.dtype)
 
     def text_of(self, ids: Sequence[int]) -> str:
         """The words of `ids`, without special tokens."""

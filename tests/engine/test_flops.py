@@ -10,8 +10,8 @@ from codecsight.answers.question import Question, QuestionKind
 from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Slot
 from codecsight.engine import Engine, Flops, Present
-from codecsight.engine.cache import Fork
 from codecsight.engine.flops import FlopMeter, counted
+from codecsight.engine.naive.cache import Fork
 from codecsight.models.base import CellFeatures
 from codecsight.models.prompt import Tokens
 from codecsight.models.qwen3_vl import Qwen3VL

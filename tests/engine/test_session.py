@@ -69,7 +69,7 @@ def test_refresh_policies_choose_among_the_slots_that_stay(
 
 @pytest.mark.parametrize("name", ["", "some", "first:", "first:-1", "first:x", "all:1"])
 def test_an_unknown_refresh_policy_is_refused_by_name(name: str) -> None:
-    with pytest.raises(EngineError, match="use none, all, anchors or first:N"):
+    with pytest.raises(EngineError, match="use none, all, anchors, first:N or drift:N"):
         EngineConfig(refresh=name)
 
 
@@ -138,7 +138,7 @@ def test_a_failure_half_way_resets_the_session(
         raise MemoryError("no memory left")
 
     with monkeypatch.context() as broken:
-        broken.setattr(engine.model, "forward", fail)
+        broken.setattr(engine.model, "forward_packed", fail)
         with pytest.raises(MemoryError):
             engine.push("a", slot_at(3))
     assert engine.needs_anchor("a")

@@ -265,13 +265,15 @@ class Spy:
     """Remembers the logits of the model's last call."""
 
     def __init__(self, model: Qwen3VL, monkeypatch: pytest.MonkeyPatch) -> None:
-        forward = model.forward
+        def remembering(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+            def remember(*args: object, **kwargs: object) -> Tensor:
+                self.logits = forward(*args, **kwargs)
+                return self.logits
 
-        def remember(*args: object, **kwargs: object) -> Tensor:
-            self.logits = forward(*args, **kwargs)
-            return self.logits
+            return remember
 
-        monkeypatch.setattr(model, "forward", remember)
+        monkeypatch.setattr(model, "forward", remembering(model.forward))
+        monkeypatch.setattr(model, "forward_packed", remembering(model.forward_packed))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,7 +20,7 @@ def looks(film: Any) -> list[Any]:
     return film(4, keep=0.5)
 
 
-@pytest.fixture(params=list(Present))
+@pytest.fixture(params=[Present.LAST_SLOT, Present.CANVAS])
 def engine(request: pytest.FixtureRequest, model: Any, grid: Any, looks: list[Any]) -> Engine:
     engine = Engine(model, EngineConfig(window=8, present=request.param, max_answer_tokens=6))
     engine.open("gate", grid)
@@ -86,12 +87,13 @@ def test_free_text_is_what_greedy_decoding_says(
 
 
 def test_questions_leave_no_trace(engine: Engine) -> None:
-    session = engine._session("gate")
-    keys, values = session.kv.keys.clone(), session.kv.values.clone()
-    length, position = session.kv.length, session.window.next_position
+    session = engine._sessions["gate"]
+    rows, position = session.rows.copy(), session.window.next_position
+    keys, values = (store[:, rows].clone() for store in (engine._pool.keys, engine._pool.values))
     first = engine.ask_all("gate", [YES_NO, COUNT, TEXT])
     second = engine.ask_all("gate", [YES_NO, COUNT, TEXT])
-    assert torch.equal(keys, session.kv.keys)
-    assert torch.equal(values, session.kv.values)
-    assert (length, position) == (session.kv.length, session.window.next_position)
+    assert np.array_equal(rows, session.rows)
+    assert torch.equal(keys, engine._pool.keys[:, rows])
+    assert torch.equal(values, engine._pool.values[:, rows])
+    assert position == session.window.next_position
     assert [a.probability for a in first] == [a.probability for a in second]

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from codecsight.change.slot import Slot, SlotKind
-from codecsight.engine.cache import Fork
+from codecsight.engine.naive.cache import Fork
 from codecsight.models.errors import ModelError
 from codecsight.models.prompt import Tokens
 from codecsight.models.qwen3_vl import Qwen3VL
@@ -67,8 +67,11 @@ def test_rotated_keys_are_those_of_a_later_place(model: Qwen3VL) -> None:
         model.forward(run, model.no_cells(), fork, mask, torch.arange(0))
         return torch.cat([keys for keys, _ in fork.branch()._layers])
 
-    assert torch.allclose(model.rotate_keys(keys_at(0), 700), keys_at(700), atol=1e-4)
-    assert torch.allclose(model.rotate_keys(keys_at(700), -700), keys_at(0), atol=1e-4)
+    def by(positions: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return model.rotation(torch.full((5,), positions))
+
+    assert torch.allclose(model.rotate_keys(keys_at(0), by(700)), keys_at(700), atol=1e-4)
+    assert torch.allclose(model.rotate_keys(keys_at(700), by(-700)), keys_at(0), atol=1e-4)
 
 
 def test_a_seed_makes_the_model() -> None:

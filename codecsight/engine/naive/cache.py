@@ -35,12 +35,11 @@ class WindowKV:
         """A branch that sees the first `length` tokens."""
         return Fork([self.layer(index, length) for index in range(len(self.keys))])
 
-    def drop(self, start: int, count: int) -> None:
-        """Close the gap that `count` evicted tokens leave at `start`."""
-        end = self.length - count
+    def keep(self, places: Tensor) -> None:
+        """Close the gaps between the places (int64) that stay."""
         for store in (self.keys, self.values):
-            store[:, :, start:end] = store[:, :, start + count : self.length].clone()
-        self.length = end
+            store[:, :, : len(places)] = store[:, :, places]
+        self.length = len(places)
 
 
 class Prefill(Cache):  # type: ignore[misc]
@@ -74,6 +73,13 @@ class Fork(Cache):  # type: ignore[misc]
     def length(self) -> int:
         """Tokens it holds, base included."""
         return self._layers[0][0].shape[2]
+
+    def add(self, keys: Tensor, values: Tensor) -> None:
+        """Add tokens whose keys and values [layers, heads, tokens, d] are known."""
+        self._layers = [
+            (torch.cat([old[0], key[None]], dim=2), torch.cat([old[1], value[None]], dim=2))
+            for old, key, value in zip(self._layers, keys, values, strict=True)
+        ]
 
     def branch(self) -> "Fork":
         """A fork that starts from what this one holds now."""

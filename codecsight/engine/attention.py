@@ -1,0 +1,224 @@
+"""Attention of many sequences side by side, over rows of one pool.
+
+A pack is a list of runs: tokens of one sequence, the pool rows their keys and values go to, and
+what they see. Order decides who sees whom: every token stands `at` a place of its sequence, and
+every row in view is open from one place on (its own) until it shuts (never, except in a tree of
+questions, where a token is seen by its descendants alone). So plain causal runs, chunks, refreshed
+slots in the middle of a window and forks of questions are all the same to the kernels.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from codecsight.engine.pool import KVPool, Rows
+from codecsight.models.base import CellFeatures, VisionLanguageModel
+from codecsight.models.prompt import Tokens
+
+Places = NDArray[np.int64]
+FOREVER = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a run may see: pool `rows` [keys], each from place `opens` up to before `shuts`."""
+
+    rows: Rows
+    opens: Places
+    shuts: Places
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @staticmethod
+    def causal(rows: Rows) -> "View":
+        """A sequence in order: what stands at a place is seen from there on."""
+        return View(rows, np.arange(len(rows)), np.full(len(rows), FOREVER))
+
+    @staticmethod
+    def past(rows: Rows) -> "View":
+        """What every token of a fork sees."""
+        return View(rows, np.full(len(rows), -1), np.full(len(rows), FOREVER))
+
+    def then(self, other: "View") -> "View":
+        """Both."""
+        return View(
+            np.concatenate([self.rows, other.rows]),
+            np.concatenate([self.opens, other.opens]),
+            np.concatenate([self.shuts, other.shuts]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Tokens [n] of one sequence with the features of their cells. Keys and values go to `rows`
+    [n]; the tokens stand `at` [n] and see `view`. Logits follow the tokens with indices `read`.
+    """
+
+    tokens: Tokens
+    cells: CellFeatures
+    rows: Rows
+    at: Places
+    view: View
+    read: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Keys and values of rows `source` that shall also stand in rows `target`, `by` positions
+    later; all [n].
+    """
+
+    source: Rows
+    target: Rows
+    by: Places
+
+    @staticmethod
+    def join(parts: Sequence["Copies"]) -> "Copies":
+        """All of them."""
+        empty = np.arange(0)
+        return Copies(
+            np.concatenate([empty, *(part.source for part in parts)]),
+            np.concatenate([empty, *(part.target for part in parts)]),
+            np.concatenate([empty, *(part.by for part in parts)]),
+        )
+
+
+def forward(
+    model: VisionLanguageModel, pool: KVPool, runs: Sequence[Run], copies: Copies
+) -> list[Tensor]:
+    """One pass over all runs; per run its logits [read, vocab]. Each layer first writes every
+    run's keys and values, then makes the copies, then attends: so runs of one pass may see one
+    another's tokens.
+    """
+    tokens = Tokens.join([run.tokens for run in runs])
+    cells = CellFeatures.join([run.cells for run in runs])
+    starts = np.cumsum([0, *(len(run.tokens) for run in runs)])
+    read = np.concatenate(
+        [start + np.array(run.read, np.int64) for start, run in zip(starts[:-1], runs, strict=True)]
+    )
+    kernel = FlexAttention if pool.keys.is_cuda else LoopAttention
+    attend = kernel(model, pool, runs, copies)
+    logits = model.forward_packed(tokens, cells, attend, torch.from_numpy(read))
+    return list(torch.split(logits, [len(run.read) for run in runs]))
+
+
+class _PackedAttention:
+    """What all kernels share: writing a layer's keys and values."""
+
+    def __init__(
+        self, model: VisionLanguageModel, pool: KVPool, runs: Sequence[Run], copies: Copies
+    ) -> None:
+        self._model, self._pool = model, pool
+        self._rows = self._indices([run.rows for run in runs])
+        self._seen = self._indices([run.view.rows for run in runs])
+        self._source, self._target = (self._indices([r]) for r in (copies.source, copies.target))
+        self._rotation = model.rotation(torch.from_numpy(copies.by))
+
+    def _indices(self, parts: Sequence[Rows]) -> Tensor:
+        return torch.from_numpy(np.concatenate(parts)).to(self._pool.keys.device)
+
+    def _write(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the layer's whole store, each [rows, heads, d]."""
+        keys, values = self._pool.keys[layer], self._pool.values[layer]
+        keys.index_copy_(0, self._rows, key)
+        values.index_copy_(0, self._rows, value)
+        if len(self._source):
+            source = keys.index_select(0, self._source).transpose(0, 1)
+            moved = self._model.rotate_keys(source, self._rotation).transpose(0, 1)
+            keys.index_copy_(0, self._target, moved)
+            values.index_copy_(0, self._target, values.index_select(0, self._source))
+        return keys, values
+
+
+class LoopAttention(_PackedAttention):
+    """One kernel call per run. On the CPU this takes half the time of one padded call for all:
+    the rows of short runs are cheap to gather, and nothing is computed for padding.
+    """
+
+    def __init__(
+        self, model: VisionLanguageModel, pool: KVPool, runs: Sequence[Run], copies: Copies
+    ) -> None:
+        super().__init__(model, pool, runs, copies)
+        self._queries = [len(run.tokens) for run in runs]
+        self._keys = [len(run.view) for run in runs]
+        self._masks = [bias(run, pool.keys.dtype) for run in runs]
+
+    def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """[tokens, heads, d] to the same."""
+        keys, values = self._write(layer, key, value)
+        seen = zip(
+            torch.split(query.transpose(0, 1), self._queries, dim=1),
+            torch.split(keys.index_select(0, self._seen).transpose(0, 1), self._keys, dim=1),
+            torch.split(values.index_select(0, self._seen).transpose(0, 1), self._keys, dim=1),
+            self._masks,
+            strict=True,
+        )
+        out = [
+            scaled_dot_product_attention(q[None], k[None], v[None], attn_mask=mask, enable_gqa=True)
+            for q, k, v, mask in seen
+        ]
+        return torch.cat(out, dim=2)[0].transpose(0, 1)
+
+
+def bias(run: Run, dtype: torch.dtype) -> Tensor:
+    """Who sees whom, as a number to be added: [tokens, keys] of 0 or -inf."""
+    at = run.at[:, None]
+    seen = (run.view.opens <= at) & (at < run.view.shuts)
+    zero = torch.zeros(seen.shape, dtype=dtype)
+    return zero.masked_fill_(torch.from_numpy(~seen), float("-inf"))
+
+
+class FlexAttention(_PackedAttention):
+    """One kernel call for all runs: the rows in view are gathered side by side, and blocks of
+    keys that no token of a block of queries sees are skipped. For CUDA; runs anywhere.
+    """
+
+    def __init__(
+        self, model: VisionLanguageModel, pool: KVPool, runs: Sequence[Run], copies: Copies
+    ) -> None:
+        from torch.nn.attention.flex_attention import create_block_mask
+
+        super().__init__(model, pool, runs, copies)
+        device = pool.keys.device
+        asks = np.repeat(np.arange(len(runs)), [len(run.tokens) for run in runs])
+        holds = np.repeat(np.arange(len(runs)), [len(run.view) for run in runs])
+        query_run, key_run = (torch.from_numpy(each).to(device) for each in (asks, holds))
+        at = self._indices([run.at for run in runs])
+        opens = self._indices([run.view.opens for run in runs])
+        shuts = self._indices([run.view.shuts for run in runs])
+
+        def seen(_batch: Tensor, _head: Tensor, q: Tensor, k: Tensor) -> Tensor:
+            mine = query_run[q] == key_run[k]
+            return mine & (opens[k] <= at[q]) & (at[q] < shuts[k])
+
+        self._mask = create_block_mask(seen, None, None, len(at), len(opens), device=device)
+
+    def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """[tokens, heads, d] to the same."""
+        keys, values = self._write(layer, key, value)
+        out = _flex(query.is_cuda)(
+            query.transpose(0, 1)[None],
+            keys.index_select(0, self._seen).transpose(0, 1)[None],
+            values.index_select(0, self._seen).transpose(0, 1)[None],
+            block_mask=self._mask,
+            enable_gqa=True,
+        )
+        attended: Tensor = out[0].transpose(0, 1)
+        return attended
+
+
+@lru_cache(maxsize=2)
+def _flex(compiled: bool) -> Callable[..., Any]:
+    """Compiled once for all shapes; as plain operations where there is nothing to compile for."""
+    from torch.nn.attention.flex_attention import flex_attention
+
+    kernel: Callable[..., Any] = flex_attention
+    return torch.compile(kernel, dynamic=True) if compiled else kernel

@@ -1,0 +1,1 @@
+"""The naive twin, by which the engine is proved."""

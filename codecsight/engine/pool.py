@@ -1,0 +1,86 @@
+"""Keys and values of all streams: one store of fixed size, handed out in blocks."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from codecsight.engine.admission import BLOCK_TOKENS, blocks
+from codecsight.engine.errors import EngineError
+from codecsight.models.base import KVShape
+
+Rows = NDArray[np.int64]
+"""Places in the store, one per token: block * BLOCK_TOKENS + place in the block."""
+
+
+class PoolExhausted(EngineError):  # noqa: N818 - the caller makes room, or turns a stream away
+    """There are fewer free blocks than asked for; nothing was taken."""
+
+
+class KVPool:
+    """`keys` and `values` are [layers, rows, heads, head_dim], allocated once."""
+
+    def __init__(self, shape: KVShape, count: int) -> None:
+        size = (shape.layers, count * BLOCK_TOKENS, shape.heads, shape.head_dim)
+        self.keys = torch.zeros(size, dtype=shape.dtype, device=shape.device)
+        self.values = torch.zeros(size, dtype=shape.dtype, device=shape.device)
+        self.count = count
+        self._free = list(range(count - 1, -1, -1))
+
+    @property
+    def free(self) -> int:
+        """Blocks that nobody holds."""
+        return len(self._free)
+
+    @property
+    def block_bytes(self) -> int:
+        """What a block costs, keys and values of all layers."""
+        return (self.keys.nbytes + self.values.nbytes) // self.count
+
+    def take(self, count: int) -> list[int]:
+        """Take blocks out. Raises PoolExhausted."""
+        if count > len(self._free):
+            raise PoolExhausted(f"{count} KV blocks are needed and {len(self._free)} are free")
+        return [self._free.pop() for _ in range(count)]
+
+    def give(self, blocks: list[int]) -> None:
+        """Put blocks back."""
+        self._free.extend(blocks)
+
+
+class BlockTable:
+    """The blocks of one holder, handed out by the row. A row that is given back is used again
+    before a new block is taken, and a block goes back to the pool with its last row: what is held
+    never exceeds what the fullest moment needed, however long the holder lives.
+    """
+
+    def __init__(self, pool: KVPool) -> None:
+        self._pool = pool
+        self._spare = np.arange(0)
+        self.blocks = 0
+
+    @property
+    def tokens(self) -> int:
+        """Rows in use."""
+        return self.blocks * BLOCK_TOKENS - len(self._spare)
+
+    def missing(self, rows: int) -> int:
+        """Blocks that must be taken from the pool before so many rows can be."""
+        return blocks(max(rows - len(self._spare), 0))
+
+    def take(self, count: int) -> Rows:
+        """Rows to write to. Raises PoolExhausted."""
+        fresh = np.array(self._pool.take(self.missing(count)), np.int64)
+        self.blocks += len(fresh)
+        new = (fresh[:, None] * BLOCK_TOKENS + np.arange(BLOCK_TOKENS)).ravel()
+        ready = np.concatenate([self._spare, new])
+        self._spare = ready[count:]
+        return ready[:count]
+
+    def give(self, rows: Rows) -> None:
+        """These rows are free."""
+        spare = np.sort(np.concatenate([self._spare, rows]))
+        owners, counts = np.unique(spare // BLOCK_TOKENS, return_counts=True)
+        empty = owners[counts == BLOCK_TOKENS]
+        self._spare = spare[~np.isin(spare // BLOCK_TOKENS, empty)]
+        self._pool.give(empty.tolist())
+        self.blocks -= len(empty)

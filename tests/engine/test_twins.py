@@ -1,0 +1,174 @@
+"""The engine and its naive twin give the same answers on random schedules, to 1e-4."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from codecsight.answers.answer import Answer
+from codecsight.answers.question import Question, QuestionKind
+from codecsight.change.grid import PatchGrid
+from codecsight.change.slot import Slot
+from codecsight.engine import Engine, EngineConfig, Evict, Present
+from codecsight.engine.naive.engine import NaiveEngine
+from codecsight.models.qwen3_vl import Qwen3VL
+
+MakeSlot = Callable[..., Slot]
+
+PERSON = Question("Is there a person?", QuestionKind.YES_NO)
+COUNT = Question("How many cars?", QuestionKind.COUNT, most=11)
+SEEN = Question("What is there?", QuestionKind.TEXT)
+STREAMS = ("a", "b", "c", "d", "e")
+
+POLICIES: dict[str, dict[str, Any]] = {
+    "as it comes": {"window": 4, "stride": 2},
+    "nothing refreshed": {"window": 3, "stride": 1, "refresh": "none", "present": "last-slot"},
+    "everything refreshed": {"window": 4, "stride": 3, "refresh": "all"},
+    "re-timed keys": {"window": 4, "stride": 2, "refresh": "first:1", "present": "retimed"},
+    "superseded": {"window": 3, "stride": 1, "evict": "superseded", "refresh": "drift:1"},
+    "superseded, re-timed": {
+        "window": 4,
+        "stride": 2,
+        "evict": "superseded",
+        "refresh": "none",
+        "present": "retimed",
+    },
+    "positions that begin anew": {"window": 3, "stride": 1, "rebase_at": 200, "refresh": "none"},
+}
+
+
+def config_of(name: str, **more: Any) -> EngineConfig:
+    settings = {"max_answer_tokens": 4, **POLICIES[name], **more}
+    settings["present"] = Present(settings.get("present", "canvas"))
+    settings["evict"] = Evict(settings.get("evict", "age"))
+    return EngineConfig(**settings)
+
+
+def same(ours: Answer, theirs: Answer) -> None:
+    assert (ours.question, ours.value) == (theirs.question, theirs.value)
+    assert ours.probability == pytest.approx(theirs.probability, abs=1e-4)
+    assert (ours.start, ours.end, ours.captured) == (theirs.start, theirs.end, theirs.captured)
+    assert (ours.cells_kept, ours.cells_total) == (theirs.cells_kept, theirs.cells_total)
+
+
+class Both:
+    """The same things told to both; the engine may take its time, the twin answers at once."""
+
+    def __init__(self, model: Qwen3VL, grid: PatchGrid, config: EngineConfig) -> None:
+        self.engine, self.naive = Engine(model, config), NaiveEngine(model, config)
+        self.grid, self.due = grid, {}
+        self.checked = 0
+
+    def open(self, stream: str) -> None:
+        self.engine.open(stream, self.grid)
+        self.naive.open(stream, self.grid)
+
+    def close(self, stream: str) -> None:
+        self.engine.close(stream)
+        self.naive.close(stream)
+
+    def slot(self, stream: str, slot: Slot, questions: list[Question]) -> None:
+        ticket = self.engine.submit(stream, slot, questions)
+        step = self.naive.push(stream, slot)
+        answers = self.naive.ask_all(stream, questions) if step.moved and questions else []
+        self.due[ticket] = (step, answers)
+
+    def ask(self, stream: str, questions: list[Question]) -> None:
+        ticket = self.engine.inquire(stream, questions)
+        self.due[ticket] = (None, self.naive.ask_all(stream, questions))
+
+    def step(self) -> None:
+        for result in self.engine.step():
+            step, answers = self.due.pop(result.ticket)
+            assert result.error is None
+            if step is not None:
+                assert result.step is not None
+                ours = (result.step.slots, result.step.prefilled, result.step.refreshed)
+                assert ours == (step.slots, step.prefilled, step.refreshed)
+                assert (result.step.evicted, result.step.rebased, result.step.moved) == (
+                    step.evicted, step.rebased, step.moved,
+                )  # fmt: skip
+            for one, other in zip(result.answers, answers, strict=True):
+                same(one, other)
+                self.checked += 1
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("policy", POLICIES)
+def test_random_schedules(
+    model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot, policy: str, seed: int
+) -> None:
+    """Streams come and go, push at their own pace and are asked; steps are cut small, so that
+    slots are prefilled in pieces between other streams' questions.
+    """
+    random = np.random.default_rng([seed, len(policy)])
+    both = Both(model, grid, config_of(policy, step_tokens=int(random.choice([40, 90, 400]))))
+    clock = dict.fromkeys(STREAMS, -1)
+    for _ in range(90):
+        stream = str(random.choice(STREAMS))
+        if clock[stream] < 0:
+            both.open(stream)
+            clock[stream] = 0
+        waiting = both.engine.status().streams[stream].waiting
+        match random.choice(["slot", "slot", "slot", "ask", "step", "step", "close"]):
+            case "slot" if waiting < 3:
+                keep = None if clock[stream] % 5 else 1.0
+                slot = slot_at(clock[stream], keep=keep, seed=STREAMS.index(stream))
+                both.slot(stream, slot, [PERSON, COUNT][: random.integers(0, 3)])
+                clock[stream] += 1
+            case "ask" if clock[stream] > 0:
+                both.ask(stream, [COUNT, SEEN][: random.integers(1, 3)])
+            case "close" if not waiting and random.random() < 0.3:
+                both.close(stream)
+                clock[stream] = -1
+            case "step":
+                both.step()
+    while both.engine.busy:
+        both.step()
+    assert not both.due
+    assert both.checked > 15
+    for stream in list(both.engine.status().streams):
+        both.close(stream)
+    assert both.engine.status().blocks_held == 0
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_work_is_counted_alike(
+    model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot, policy: str
+) -> None:
+    """Whatever is packed with whatever: the same operations, for it and its dense twins."""
+    config = config_of(policy)
+    engine, naive = Engine(model, config), NaiveEngine(model, config)
+    for one in (engine, naive):
+        one.open("a", grid)
+        one.open("b", grid)
+    for second in range(7):
+        for number, stream in enumerate("ab"):
+            slot = slot_at(second, seed=number)
+            engine.submit(stream, slot, [PERSON])
+            if naive.push(stream, slot).moved:
+                naive.ask(stream, PERSON)
+        while engine.busy:
+            engine.step()
+    for stream, status in engine.status().streams.items():
+        assert status.work == naive.work(stream)
+
+
+def test_with_one_layer_re_timed_keys_are_the_canvas(grid: PatchGrid, slot_at: MakeSlot) -> None:
+    """A first layer's keys know nothing but their own cell and place, so that turning them to the
+    present is the same as prefilling them there.
+    """
+    from codecsight.models.tiny import random_model
+
+    model = random_model(seed=5, text_num_hidden_layers=1)
+    heard = {}
+    for present in (Present.RETIMED, Present.CANVAS, Present.LAST_SLOT):
+        config = EngineConfig(window=4, stride=1, refresh="none", present=present)
+        engine = Engine(model, config)
+        engine.open("a", grid)
+        for second in range(7):  # the anchor leaves the window: some cells are in no slot any more
+            engine.push("a", slot_at(second, keep=0.2 if second else 1.0))
+        heard[present] = engine.ask("a", COUNT).probability
+    assert heard[Present.RETIMED] == pytest.approx(heard[Present.CANVAS], abs=1e-5)
+    assert heard[Present.LAST_SLOT] != pytest.approx(heard[Present.CANVAS], abs=1e-3)
