@@ -1,6 +1,6 @@
 """`gpu:NODE:N`: one engine on one device, and the streams it owns."""
 
-import time
+import asyncio
 from dataclasses import dataclass, field
 
 import structlog
@@ -11,11 +11,11 @@ from codecsight.answers.question import Question
 from codecsight.answers.standing import StandingQuestions
 from codecsight.change.slot import Slot, SlotKind
 from codecsight.config.cloud import CloudConfig
-from codecsight.engine.config import EngineConfig, Present
+from codecsight.engine.config import EngineConfig, Evict, Present
 from codecsight.engine.engine import Engine
-from codecsight.engine.errors import AdmissionRefused, SlotRefused
+from codecsight.engine.errors import AdmissionRefused, EngineError, SlotRefused
 from codecsight.engine.flops import Flops
-from codecsight.engine.session import Step
+from codecsight.engine.step import Result
 from codecsight.errors import CodecSightError
 from codecsight.models.loading import load_model
 from codecsight.patches.chunk import unpack
@@ -49,8 +49,9 @@ class _Owned:
 
 
 class GpuWorker:
-    """Serves one call at a time, in the order of arrival. All it holds is soft: when it dies, its
-    streams connect again and begin with an anchor.
+    """Takes in what comes of all its streams, and works it off in steps: what has arrived while one
+    step ran shares the next. All it holds is soft: when it dies, its streams connect again and
+    begin with an anchor.
     """
 
     def __init__(self, name: str, config: CloudConfig) -> None:
@@ -61,6 +62,7 @@ class GpuWorker:
             EngineConfig(
                 window=section.window,
                 stride=section.stride,
+                evict=Evict(section.evict),
                 refresh=section.refresh,
                 present=Present(section.present),
                 kv_blocks=section.kv_blocks,
@@ -73,6 +75,8 @@ class GpuWorker:
         self._metrics = WorkerMetrics(name)
         self._cells = [0, 0]
         self._answered = 0
+        self._waiting: dict[int, asyncio.Future[Result]] = {}
+        self._stepping: asyncio.Task[None] | None = None
 
     def model_name(self) -> str:
         """The model that watches; also a sign that the worker is ready."""
@@ -97,7 +101,7 @@ class GpuWorker:
         needs_anchor = self._engine.needs_anchor(hello.stream)
         return Opening(owned.epoch, self._spec, owned.next_seq, needs_anchor)
 
-    def push(self, chunk: Chunk) -> str | Reject | None:
+    async def push(self, chunk: Chunk) -> str | Reject | None:
         """Take a chunk in and answer what is due. Returns nothing when all is well, a reason when
         an anchor is needed, a Reject when the connection must end.
         """
@@ -111,18 +115,17 @@ class GpuWorker:
             return Reject(RejectReason.MALFORMED, str(error), 0.0)
         owned.next_seq = chunk.seq + 1
         try:
-            step = self._advance(chunk.stream, slot)
-        except SlotRefused as error:
+            result = await self._result(self._submit(chunk.stream, slot))
+        except EngineError as error:
             log.warning("slot refused", stream=chunk.stream, error=str(error))
             return str(error)
-        self._count(slot, step)
-        self._answer(owned, step)
+        self._count(slot, result, owned)
         return None
 
-    def ask(self, stream: str, question: Question) -> Answer | str:
+    async def ask(self, stream: str, question: Question) -> Answer | str:
         """The answer to a question about what a stream shows now, or why there is none."""
         try:
-            return self._engine.ask(stream, question)
+            return (await self._result(self._engine.inquire(stream, [question]))).answers[0]
         except CodecSightError as error:
             return str(error)
 
@@ -161,34 +164,52 @@ class GpuWorker:
             answers=self._answered,
         )
 
-    def _advance(self, stream: str, slot: Slot) -> Step:
-        """Push a slot; an anchor that does not fit what came before starts the window anew, as
-        when the edge's clock began again.
+    def _submit(self, stream: str, slot: Slot) -> int:
+        """Hand a slot over; an anchor that does not fit what came before starts the window anew,
+        as when the edge's clock began again.
         """
+        due = self._standing.of(stream)
         try:
-            return self._engine.push(stream, slot)
+            return self._engine.submit(stream, slot, due)
         except SlotRefused:
             if slot.kind is not SlotKind.ANCHOR:
                 raise
             self._engine.reset(stream)
-            return self._engine.push(stream, slot)
+            return self._engine.submit(stream, slot, due)
 
-    def _count(self, slot: Slot, step: Step) -> None:
+    async def _result(self, ticket: int) -> Result:
+        """What becomes of a ticket. Raises what the engine has against it."""
+        found = self._waiting[ticket] = asyncio.get_running_loop().create_future()
+        if self._stepping is None or self._stepping.done():
+            self._stepping = asyncio.create_task(self._step_while_busy())
+        result: Result = await found
+        if result.error is not None:
+            raise result.error
+        return result
+
+    async def _step_while_busy(self) -> None:
+        while self._engine.busy:
+            await asyncio.sleep(0)  # whoever has called meanwhile comes along
+            try:
+                results = self._engine.step()
+            except Exception:  # its streams were reset; they and all others go on
+                log.exception("step failed")
+                continue
+            for result in results:
+                self._waiting.pop(result.ticket).set_result(result)
+
+    def _count(self, slot: Slot, result: Result, owned: _Owned) -> None:
+        step, answers = result.step, result.answers
+        assert step is not None  # noqa: S101 - a slot has a step or an error
         self._cells[0] += slot.kept_count
         self._cells[1] += slot.cell_count
         self._metrics.tokens.inc(step.prefilled + step.refreshed)
         self._metrics.stage_ms.observe(step.vit_ms, {"stage": "vit"})
         self._metrics.stage_ms.observe(step.prefill_ms, {"stage": "prefill"})
-
-    def _answer(self, owned: _Owned, step: Step) -> None:
-        started = time.perf_counter()
-        answers = self._standing.answer(self._engine, step)
-        if not answers:
-            return
-        owned.answers = {answer.question: answer for answer in answers}
-        self._answered += len(answers)
-        self._metrics.answers.inc(len(answers))
-        self._metrics.stage_ms.observe((time.perf_counter() - started) * 1e3, {"stage": "answer"})
+        if answers:
+            owned.answers = {answer.question: answer for answer in answers}
+            self._answered += len(answers)
+            self._metrics.answers.inc(len(answers))
 
 
 def _count(flops: Flops) -> FlopCount:

@@ -35,8 +35,9 @@ class EngineSection(Strict):
 
     window: int = Field(default=8, ge=1, le=512)
     stride: int = Field(default=2, ge=1)
-    refresh: Literal["none", "all", "first", "anchors"] = "anchors"
-    present: Literal["canvas", "last-slot"] = "canvas"
+    evict: Literal["age", "superseded"] = "age"
+    refresh: str = Field(default="anchors", pattern=r"^(none|all|anchors|(first|drift):\d+)$")
+    present: Literal["canvas", "retimed", "last-slot"] = "canvas"
     kv_blocks: int = Field(default=4096, ge=1)
 
     @model_validator(mode="after")

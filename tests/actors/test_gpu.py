@@ -1,5 +1,6 @@
 """A GPU worker owns streams by epoch, answers what is due, and lets nothing bad in."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +38,14 @@ def _worker(folder: Path, kv_blocks: int = 4096) -> GpuWorker:
     return GpuWorker("gpu:here:0", CloudConfig.model_validate(config))
 
 
+def _push(worker: GpuWorker, chunk: Chunk) -> str | Reject | None:
+    return asyncio.run(worker.push(chunk))
+
+
+def _ask(worker: GpuWorker, stream: str, question: Question) -> Answer | str:
+    return asyncio.run(worker.ask(stream, question))
+
+
 def _hello(stream: str = STREAM, width: int = 640) -> Hello:
     return Hello("yard", stream, PROTOCOL, "test", "", width, 480, 0)
 
@@ -65,7 +74,7 @@ def test_a_stream_is_answered_each_time_its_window_has_moved(folder: Path) -> No
     assert (opening.epoch, opening.next_seq, opening.need_anchor) == (7, None, True)
     for seq in range(6):
         kind = SlotKind.DELTA if seq else SlotKind.ANCHOR
-        assert worker.push(_chunk(opening.spec, seq, kind=kind)) is None
+        assert _push(worker, _chunk(opening.spec, seq, kind=kind)) is None
     answers = worker.windows()[STREAM].answers
     assert [answer.question for answer in answers] == [
         "Is there a person?",
@@ -78,10 +87,50 @@ def test_a_stream_is_answered_each_time_its_window_has_moved(folder: Path) -> No
     assert 0 < status.spent.vit < status.once.vit < status.recompute.vit
 
 
+def test_streams_that_push_at_the_same_time_share_the_models_passes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = _worker(folder)
+    streams = [f"yard.c{number}" for number in range(5)]
+    specs = [_open(worker, hello=_hello(stream)).spec for stream in streams]
+    model = worker._engine.model
+    seen, encode = [], model.encode_slots
+    monkeypatch.setattr(
+        model, "encode_slots", lambda slots: seen.append(len(slots)) or encode(slots)
+    )
+
+    async def push_all() -> list[str | Reject | None]:
+        chunks = [replace(_chunk(specs[0], 0), stream=stream) for stream in streams]
+        return await asyncio.gather(*(worker.push(chunk) for chunk in chunks))
+
+    assert asyncio.run(push_all()) == [None] * 5
+    assert sum(seen) == 5
+    assert len(seen) <= 2
+
+
+def test_a_pass_that_fails_costs_its_streams_an_anchor_and_no_more(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = _worker(folder)
+    spec = _open(worker).spec
+    assert _push(worker, _chunk(spec, 0)) is None
+
+    def fail(*_: object) -> None:
+        raise MemoryError("no memory left")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(worker._engine.model, "forward_packed", fail)
+        reason = _push(worker, _chunk(spec, 1, kind=SlotKind.DELTA))
+    assert isinstance(reason, str)
+    assert "no memory left" in reason
+    assert "anchor" in str(_push(worker, _chunk(spec, 2, kind=SlotKind.DELTA)))
+    assert _push(worker, _chunk(spec, 3)) is None
+
+
 def test_a_question_is_answered_without_waiting_for_the_window(folder: Path) -> None:
     worker = _worker(folder)
-    assert worker.push(_chunk(_open(worker).spec, 0)) is None
-    answer = worker.ask(STREAM, Question.parse("Is there a car?"))
+    assert _push(worker, _chunk(_open(worker).spec, 0)) is None
+    answer = _ask(worker, STREAM, Question.parse("Is there a car?"))
     assert isinstance(answer, Answer)
     assert isinstance(answer.value, bool)
 
@@ -89,7 +138,7 @@ def test_a_question_is_answered_without_waiting_for_the_window(folder: Path) -> 
 def test_a_stream_that_comes_back_goes_on_where_it_was(folder: Path) -> None:
     worker = _worker(folder)
     spec = _open(worker).spec
-    worker.push(_chunk(spec, 0))
+    _push(worker, _chunk(spec, 0))
     opening = _open(worker, epoch=8)
     assert (opening.epoch, opening.next_seq, opening.need_anchor) == (8, 1, False)
 
@@ -98,7 +147,7 @@ def test_chunks_of_an_old_epoch_are_refused(folder: Path) -> None:
     worker = _worker(folder)
     spec = _open(worker).spec
     _open(worker, epoch=8)
-    refused = worker.push(_chunk(spec, 0, epoch=7))
+    refused = _push(worker, _chunk(spec, 0, epoch=7))
     assert isinstance(refused, Reject)
     assert refused.reason is RejectReason.OLD_EPOCH
 
@@ -106,7 +155,7 @@ def test_chunks_of_an_old_epoch_are_refused(folder: Path) -> None:
 def test_chunks_of_a_stream_nobody_opened_are_refused(folder: Path) -> None:
     worker = _worker(folder)
     spec = _open(worker, hello=_hello("yard.other")).spec
-    refused = worker.push(_chunk(spec, 0))
+    refused = _push(worker, _chunk(spec, 0))
     assert isinstance(refused, Reject)
     assert STREAM in refused.detail
 
@@ -114,16 +163,16 @@ def test_chunks_of_a_stream_nobody_opened_are_refused(folder: Path) -> None:
 def test_a_picture_that_is_none_is_refused_and_the_window_stays(folder: Path) -> None:
     worker = _worker(folder)
     spec = _open(worker).spec
-    worker.push(_chunk(spec, 0))
-    refused = worker.push(replace(_chunk(spec, 1), mosaic=b"no picture"))
+    _push(worker, _chunk(spec, 0))
+    refused = _push(worker, replace(_chunk(spec, 1), mosaic=b"no picture"))
     assert isinstance(refused, Reject)
     assert refused.reason is RejectReason.MALFORMED
-    assert worker.push(_chunk(spec, 1, kind=SlotKind.DELTA)) is None
+    assert _push(worker, _chunk(spec, 1, kind=SlotKind.DELTA)) is None
 
 
 def test_a_delta_without_its_anchor_asks_for_one(folder: Path) -> None:
     worker = _worker(folder)
-    reason = worker.push(_chunk(_open(worker).spec, 0, kind=SlotKind.DELTA))
+    reason = _push(worker, _chunk(_open(worker).spec, 0, kind=SlotKind.DELTA))
     assert isinstance(reason, str)
     assert "anchor" in reason
 
@@ -132,9 +181,9 @@ def test_an_anchor_from_a_clock_that_began_again_starts_the_window_anew(folder: 
     worker = _worker(folder)
     spec = _open(worker).spec
     for seq in (100, 101):
-        worker.push(_chunk(spec, seq))
-    assert worker.push(replace(_chunk(spec, 102), times=(0.0, 0.5))) is None
-    answer = worker.ask(STREAM, Question.parse("Is there a car?"))
+        _push(worker, _chunk(spec, seq))
+    assert _push(worker, replace(_chunk(spec, 102), times=(0.0, 0.5))) is None
+    answer = _ask(worker, STREAM, Question.parse("Is there a car?"))
     assert isinstance(answer, Answer)
     assert (answer.start, answer.end) == (0.0, 0.5)
 
@@ -142,13 +191,13 @@ def test_an_anchor_from_a_clock_that_began_again_starts_the_window_anew(folder: 
 def test_a_camera_of_another_shape_gets_a_new_window(folder: Path) -> None:
     worker = _worker(folder)
     spec = _open(worker).spec
-    worker.push(_chunk(spec, 0))
+    _push(worker, _chunk(spec, 0))
     opening = _open(worker, epoch=8, hello=_hello(width=1280))
     assert (opening.next_seq, opening.need_anchor) == (None, True)
 
 
 def test_a_stream_that_does_not_fit_is_refused_with_numbers_and_others_stay(folder: Path) -> None:
-    worker = _worker(folder, kv_blocks=10)
+    worker = _worker(folder, kv_blocks=20)
     opened = [worker.open(_hello(f"yard.c{n}"), 1) for n in range(4)]
     refused = [reply for reply in opened if isinstance(reply, Reject)]
     assert refused
