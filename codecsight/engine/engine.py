@@ -79,6 +79,7 @@ class Engine:
         self._pool = KVPool(model.kv, self.config.kv_blocks + blocks(prefix) + blocks(self._room))
         self._scratch = BlockTable(self._pool)
         self._prefix_rows = BlockTable(self._pool).take(prefix)
+        self._prefix_blocks = blocks(prefix)
         self._prefill_prefix()
 
     # Who is here
@@ -98,15 +99,12 @@ class Engine:
         )
 
     def close(self, stream: str) -> None:
-        """Let a stream go, with all that was kept of it. Slots that wait are dropped; questions
-        that were asked before are still answered first.
+        """Let a stream go, with all that was kept of it; questions that were asked before are
+        still answered first.
         """
         session = self._sessions.pop(self._session(stream).stream)
-        asked = any(job.slot is None for job in session.jobs)
-        for job in list(session.jobs):
-            if not asked or (job.slot is not None and job.prefill is None):
-                session.jobs.remove(job)
-                self._fail(session, job, EngineError(f"stream {stream!r} was closed"))
+        while session.jobs and session.jobs[-1].slot is not None:
+            self._fail(session, session.jobs.pop(), EngineError(f"stream {stream!r} was closed"))
         self._leaving.append(session)
         self._let_go()
 
@@ -259,9 +257,9 @@ class Engine:
                 continue
             needed = promised + session.missing_blocks()
             keep = [kept for kept, _ in able] + [session]
-            while needed > self._pool.free and self._evict_one(keep, [one for one, _ in chosen]):
+            while needed > self._free and self._evict_one(keep, [one for one, _ in chosen]):
                 pass
-            if needed > self._pool.free:
+            if needed > self._free:
                 self._drop(session, NeedAnchor(session.stream, "no KV blocks are left"))
             else:
                 promised = needed
@@ -282,6 +280,11 @@ class Engine:
     @property
     def _everyone(self) -> list[StreamSession]:
         return [*self._sessions.values(), *self._leaving]
+
+    @property
+    def _free(self) -> int:
+        """Blocks that windows may take; what questions may need is not among them."""
+        return self._pool.free - (blocks(self._room) - self._scratch.blocks)
 
     @property
     def _blocks_used(self) -> int:
