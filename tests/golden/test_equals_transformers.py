@@ -126,7 +126,9 @@ def test_reused_slots_keep_what_they_saw_when_they_came(
     assert not same(ours, twin.logits(looks[-3:], QUESTION.text))
 
 
-def test_reused_slots_drift_within_bounds(watch: Watch, film: Film, twin: Any, asked: Ask) -> None:
+def test_reused_slots_drift_within_bounds(
+    watch: Watch, model: Qwen3VL, film: Film, twin: Any, asked: Ask
+) -> None:
     """Reuse is an approximation: not the same, but nearer than another stream's window (for a
     network that has learnt nothing: one that knows pictures finds all noise alike).
     """
