@@ -111,9 +111,11 @@ Colours are red, green, blue, yellow, white and black; counts go to 4.
 
 `python -m training train FOLDER`, about {minutes} minutes of training on two shared CPU cores
 (`training/results/default.json` has the curve). Three stages over endless random windows
-({windows}): first the vision tower alone learns what each cell holds, then everything learns to
-answer on single slots, then the language model on windows of 1 to 8 slots. No pruning, no
-codec: the pictures were rendered at twice the size, averaged, half of them passed through JPEG.
+({windows}): first the vision tower alone
+learns what each cell holds, then everything learns to answer on single slots, then on windows of 1
+to 8 slots. No pruning, no codec: the pictures were rendered at twice the size, averaged, half of
+them passed through JPEG. The length of the last stage and its mix of window lengths were settled
+while it ran, so a fresh run gives a model equal in kind, not in every bit. One run, one seed.
 Families `yard`, `street`, `hall` and `night` were trained on; `plaza` and `garage` never.
 
 ## What it can do
@@ -121,6 +123,7 @@ Families `yard`, `street`, `hall` and `night` were trained on; `plaza` and `gara
 On windows never seen: F1 of "yes", or accuracy (in brackets that of the commonest answer).
 "New seeds" are other scenes of the trained families, "new families" are of places it never saw,
 "through H.264" was filmed at 640x480, encoded, decoded and scaled down, as the product does.
+How many questions stand behind each number is in the results file, next to plain accuracies.
 Windows are drawn from eventful moments, except the filmed ones; questions where people could
 disagree (somebody half hidden) are not asked.
 
