@@ -5,16 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from codecsight.change.camera_motion import STILL, Matrix, shift
 from codecsight.change.grid import PatchGrid
 from codecsight.change.projection import projection
 from codecsight.video.frame import FrameSignals
+
+Layout = tuple[tuple[int, int], int, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class CellEvidence:
     """The codec's account per cell, all [rows, cols] float32: `motion` the fastest block in any
-    one frame (pixels per frame), `shift` the largest displacement summed over the frames (pixels),
-    `intra` the largest share of a block coded without a reference.
+    one frame (pixels per frame), `shift` the farthest that any content came over all frames
+    (pixels), `intra` the largest share of a block coded without a reference.
     """
 
     motion: NDArray[np.float32]
@@ -25,6 +28,10 @@ class CellEvidence:
 class CodecEvidence:
     """Gathers FrameSignals on the codec's own block grid; projecting happens once per slot.
 
+    Motion is composed over frames: what is in a block now was one step back where its vector came
+    from, and has come as far as the content of that block had, plus this step. The camera's own
+    motion is not motion of the content, and is taken off where it is given.
+
     I frames say nothing of motion and are passed over. A frame without motion, a damaged one, or a
     change of the picture's size makes the evidence blind until it is cleared: then nobody may
     conclude from it that nothing moved.
@@ -32,7 +39,7 @@ class CodecEvidence:
 
     def __init__(self, grid: PatchGrid) -> None:
         self._grid = grid
-        self._layout: tuple[tuple[int, int], int, tuple[int, int]] | None = None
+        self._layout: Layout | None = None
         self.clear()
 
     def clear(self) -> None:
@@ -40,8 +47,10 @@ class CodecEvidence:
         self.blind = False
         self._peak: NDArray[np.float32] | None = None
 
-    def observe(self, signals: FrameSignals, width: int, height: int) -> None:
-        """Take in one decoded frame of `width` x `height` pixels."""
+    def observe(
+        self, signals: FrameSignals, width: int, height: int, camera: Matrix = STILL
+    ) -> None:
+        """Take in one decoded frame of `width` x `height` pixels, in which the camera moved."""
         self.blind |= not signals.valid
         if signals.frame_type == "I":
             return
@@ -53,7 +62,9 @@ class CodecEvidence:
         if self._peak is None or layout != self._layout:
             self.blind |= self._peak is not None
             self._start(layout)
-        self._add(motion, signals.intra)
+        if camera is not STILL:
+            motion = motion - shift(camera, *layout[0], signals.block)
+        self._add(motion, signals.intra, signals.block)
 
     def cells(self) -> CellEvidence | None:
         """The evidence per cell; None when blind. Without any frame but I frames: all zero."""
@@ -63,18 +74,29 @@ class CodecEvidence:
             zero = np.zeros((self._grid.rows, self._grid.cols), np.float32)
             return CellEvidence(zero, zero, zero)
         over = projection(*self._layout, self._grid)
-        shift = np.hypot(self._shift[..., 0], self._shift[..., 1])
-        return CellEvidence(over.peak(self._peak), over.peak(shift), over.peak(self._intra))
+        come = np.hypot(self._shift[..., 0], self._shift[..., 1])
+        return CellEvidence(over.peak(self._peak), over.peak(come), over.peak(self._intra))
 
-    def _start(self, layout: tuple[tuple[int, int], int, tuple[int, int]]) -> None:
+    def _start(self, layout: Layout) -> None:
+        rows, cols = layout[0]
         self._layout = layout
+        self._rows, self._cols = np.arange(rows)[:, None], np.arange(cols)
         self._peak = np.zeros(layout[0], np.float32)
         self._shift = np.zeros((*layout[0], 2), np.float32)
         self._intra = np.zeros(layout[0], np.float32)
 
-    def _add(self, motion: NDArray[np.float32], intra: NDArray[np.float32] | None) -> None:
+    def _add(
+        self, motion: NDArray[np.float32], intra: NDArray[np.float32] | None, block: int
+    ) -> None:
         assert self._peak is not None  # noqa: S101 - _start ran
         np.maximum(self._peak, np.hypot(motion[..., 0], motion[..., 1]), out=self._peak)
-        self._shift += motion
+        steps = np.rint(motion / block).astype(np.intp)
+        if steps.any():
+            rows, cols = self._peak.shape
+            row = np.clip(self._rows - steps[..., 1], 0, rows - 1)
+            col = np.clip(self._cols - steps[..., 0], 0, cols - 1)
+            self._shift = self._shift[row, col] + motion
+        else:
+            self._shift += motion
         if intra is not None:
             np.maximum(self._intra, intra, out=self._intra)

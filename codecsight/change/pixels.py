@@ -1,5 +1,6 @@
 """Do a cell's pixels differ from what was last shipped for it? Noise and light do not count."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -8,12 +9,16 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from codecsight.change.grid import PatchGrid
+from codecsight.change.tone import Tone, tone
 
 Picture = NDArray[np.uint8]
 Plane = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 _NEIGHBOURS = 5  # cells a side over which light is taken to be smooth
 _LOUDEST = 20.0  # no noise hides a larger difference: a scene cut must not pass for noise
+_SLACK = 0.5  # pixels by which a resampled picture may lie off
+_NEW = 0.016  # share of a cell that may be unknown before the cell is
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,53 +33,85 @@ class Sensitivity:
 
 
 @dataclass(frozen=True, slots=True)
-class Differences:
-    """How much each pixel of each sampled frame differs from what was shipped: [frames, h, w]
-    grey levels, smoothed and without local light, and each frame's median.
+class Difference:
+    """How much each pixel of a sampled frame differs from what was shipped: [h, w] grey levels,
+    smoothed and without light, and their median; the cells [rows, cols] of which a part was never
+    shipped; and how the exposure changed.
     """
 
     levels: Plane
-    median: Plane
-    grid: PatchGrid
+    median: float
+    unseen: Mask
+    tone: Tone
 
-    def changed(self, sensitivity: Sensitivity) -> NDArray[np.bool_]:
-        """[rows, cols]: the cells that differ in any of the frames."""
+    def changed(self, sensitivity: Sensitivity) -> Mask:
+        """[rows, cols]: the cells that differ."""
         limit = np.clip(sensitivity.noise * self.median, sensitivity.floor, _LOUDEST)
-        hits = self.levels > limit[:, None, None]
-        grid, cell = self.grid, self.grid.spec.cell
-        shares = hits.reshape(len(hits), grid.rows, cell, grid.cols, cell).mean(axis=(2, 4))
-        changed: NDArray[np.bool_] = (shares > sensitivity.share).any(axis=0)
-        return changed
+        changed: Mask = _means(self.levels > limit, self.unseen.shape) > sensitivity.share
+        return changed | self.unseen
 
 
-def compare(pictures: Picture, shipped: Picture, grid: PatchGrid) -> Differences:
-    """Compare the sampled frames one by one with the frames last shipped for the same cells, both
-    [frames, h, w, 3] RGB at model input size. A slot's token is made of all its frames, so a cell
-    whose shipped frames differed among themselves is shipped again once it has come to rest.
+def changed(differences: Iterable[Difference], sensitivity: Sensitivity) -> Mask:
+    """[rows, cols]: the cells that differ in any of a slot's frames. A slot's token is made of all
+    of them, so that a cell whose shipped frames differed among themselves is shipped again once it
+    has come to rest.
+    """
+    masks = [difference.changed(sensitivity) for difference in differences]
+    together: Mask = np.logical_or.reduce(masks)
+    return together
+
+
+def compare(
+    new: Picture, old: Picture, grid: PatchGrid, known: Picture | None = None
+) -> Difference:
+    """Compare a sampled frame with the frame last shipped for the same cells, both [h, w, 3] RGB at
+    model input size.
 
     The rule is the robust one of block-wise change detection: box-smoothed difference, minus a
-    bilinear surface through local medians (exposure, lamps, shadows), against a threshold that
-    follows the noise.
+    bilinear surface through local medians (lamps, shadows), against a threshold that follows the
+    noise; the exposure of the whole picture is matched before. `known` [h, w] says that `old` was
+    resampled for a camera that moved, and how much of each pixel (of 255) is known.
     """
-    levels = np.stack(
-        [_levels(_luma(a), _luma(b), grid) for a, b in zip(pictures, shipped, strict=True)]
-    )
-    # Every other pixel is plenty for a median, and a quarter of the work.
-    median = np.median(levels[:, ::2, ::2], axis=(1, 2)).astype(np.float32)
-    return Differences(levels, median, grid)
+    after, before = luma(new), luma(old)
+    exposure = tone(before, after)
+    difference = after - exposure.of_plane(before, after)
+    if known is None:
+        levels = _levels(difference, grid)
+        unseen = np.zeros((grid.rows, grid.cols), np.bool_)
+        # Every other pixel is plenty for a median, and a quarter of the work.
+        return Difference(levels, float(np.median(levels[::2, ::2])), unseen, exposure)
+    whole = known == 255
+    levels = _levels(difference * whole, grid) - _SLACK * _box3(_slope(before))
+    some = levels[::2, ::2][whole[::2, ::2]]
+    unseen = _means(known, (grid.rows, grid.cols)) < 255 * (1 - _NEW)
+    return Difference(levels * whole, float(np.median(some)) if some.size else 0.0, unseen, exposure)
 
 
-def _levels(new: Plane, old: Plane, grid: PatchGrid) -> Plane:
-    smooth = _box3(new - old)
+def _means(values: Mask | Picture, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Each cell's mean: [h, w] -> [rows, cols]."""
+    rows, cols = shape
+    height, width = values.shape
+    return values.reshape(rows, height // rows, cols, width // cols).mean(axis=(1, 3))
+
+
+def luma(picture: Picture) -> Plane:
+    """BT.601 luma of an [h, w, 3] RGB picture."""
+    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    plane: Plane = picture.astype(np.float32) @ weights
+    return plane
+
+
+def _levels(difference: Plane, grid: PatchGrid) -> Plane:
+    smooth = _box3(difference)
     levels: Plane = np.abs(smooth - _light(smooth, grid))
     return levels
 
 
-def _luma(picture: Picture) -> Plane:
-    """BT.601 luma of an [h, w, 3] RGB picture."""
-    weights = np.array([0.299, 0.587, 0.114], np.float32)
-    luma: Plane = picture.astype(np.float32) @ weights
-    return luma
+def _slope(plane: Plane) -> Plane:
+    """How much each pixel may change when the picture moves by one."""
+    p = np.pad(plane, 1, mode="edge")
+    slope: Plane = (np.abs(p[1:-1, 2:] - p[1:-1, :-2]) + np.abs(p[2:, 1:-1] - p[:-2, 1:-1])) / 2
+    return slope
 
 
 def _box3(plane: Plane) -> Plane:

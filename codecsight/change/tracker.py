@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from codecsight.change.between import Between
 from codecsight.change.grid import PatchGrid
 from codecsight.change.policies.policy import ChangePolicy, Reasons
 from codecsight.change.sampler import FrameSampler
@@ -18,12 +19,14 @@ from codecsight.video.picture import Resizer
 @dataclass(slots=True)
 class TrackerCounters:
     """What a tracker did since it began. `anchors` counts anchors by cause (start, forced, rhythm,
-    resized, busy), `reasons` kept cells by reason.
+    resized, busy), `reasons` kept cells by reason, `between` samples that were taken earlier than
+    due, to show what would have come and gone unseen.
     """
 
     slots: int = 0
     kept: int = 0
     total: int = 0
+    between: int = 0
     anchors: Counter[str] = field(default_factory=Counter)
     reasons: Counter[Reason] = field(default_factory=Counter)
 
@@ -50,6 +53,9 @@ class ChangeTracker:
         self._anchor_every = anchor_every
         self._sampler = FrameSampler(grid.spec.rate)
         self._resizer = Resizer(grid.width, grid.height)
+        self._between = Between(grid)
+        self._before: NDArray[np.uint8] | None = None
+        self._touched = np.zeros((grid.rows, grid.cols), np.bool_)
         self._samples: list[_Sample] = []
         self._shipped: NDArray[np.uint8] | None = None
         self._since_anchor = 0
@@ -70,13 +76,35 @@ class ChangeTracker:
         self._check_size(frame)
         self._policy.observe(frame.signals, frame.width, frame.height)
         if not self._sampler.wants(frame.time):
+            if self._policy.looks_between:
+                self._between.look(frame)
             return None
         self._drop_stale(frame.time)
-        self._samples.append(_Sample(self._resizer.rgb(frame), frame.time, frame.captured))
+        self._policy.sampled()
+        self._samples.append(self._sample(frame))
         if len(self._samples) < self.grid.spec.frames:
             return None
         samples, self._samples = self._samples, []
-        return self._finish(samples)
+        slot = self._finish(samples)
+        self._touched[:] = False
+        return slot
+
+    def _sample(self, frame: Frame) -> _Sample:
+        """The frame, or the one before it that shows what has come and gone in the meantime."""
+        sample = self._taken(frame)
+        if self._policy.looks_between:
+            passing, before = self._between.sampled(frame), self._before
+            if passing is not None and before is not None:
+                instead = self._taken(passing.frame)
+                if self._between.confirms(instead.picture, before, sample.picture):
+                    self.counters.between += 1
+                    self._touched |= passing.cells
+                    sample = instead
+            self._before = sample.picture
+        return sample
+
+    def _taken(self, frame: Frame) -> _Sample:
+        return _Sample(self._resizer.rgb(frame), frame.time, frame.captured)
 
     def _check_size(self, frame: Frame) -> None:
         size = (frame.width, frame.height)
@@ -116,6 +144,7 @@ class ChangeTracker:
             cause = "rhythm"
         if not cause and self._shipped is not None:
             reasons = self._policy.decide(pictures, self._shipped)
+            reasons[self._touched & (reasons == 0)] = Reason.MOTION
             if (reasons > 0).mean() <= self._policy.whole_above:
                 return reasons
             cause = "busy"
@@ -125,7 +154,7 @@ class ChangeTracker:
     def _remember(self, pictures: NDArray[np.uint8], kept: NDArray[np.bool_], anchor: bool) -> None:
         if self._shipped is None or anchor:
             self._shipped = pictures.copy()
-            self._policy.anchored()
+            self._policy.anchored(pictures)
             self._since_anchor, self._pending = 0, ""
         else:
             paste(self._shipped, kept, cut(pictures, kept))

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.world.backdrop import paint
+from codecsight.world.effects import Effect, Lamp, Smoke
 from codecsight.world.scene import Scene
 from codecsight.world.sprites import sprite
 
@@ -17,9 +18,10 @@ class Renderer:
     def __init__(self, scene: Scene, width: int, height: int) -> None:
         self.scene = scene
         self.width, self.height = width, height
-        slope = scene.light.slope * np.linspace(-0.5, 0.5, width, dtype=np.float32)
+        self._size = round(width * scene.view.zoom), round(height * scene.view.zoom)
+        slope = scene.light.slope * np.linspace(-0.5, 0.5, self._size[0], dtype=np.float32)
         self._light = (1 + slope)[:, None]
-        self._background = _bytes(paint(scene.backdrop, width, height) * self._light)
+        self._background = _bytes(paint(scene.backdrop, *self._size) * self._light)
         rng = np.random.default_rng(scene.seed)
         size = (height + _SLACK, width + _SLACK, 1)
         field = rng.standard_normal(size, np.float32) * scene.noise
@@ -31,15 +33,36 @@ class Renderer:
 
     def clean(self, t: float) -> NDArray[np.uint8]:
         """The picture at `t` before the light's drift and the sensor's noise."""
-        picture = self._background.copy()
+        return self.scene.view.shown(self.plane(t), t)
+
+    def plane(self, t: float) -> NDArray[np.uint8]:
+        """The whole scene at `t` as the camera would see it from nearest, whatever part of it is
+        in view: uint8 RGB, the picture's size times the view's zoom.
+        """
+        picture = self._place(t)
         for actor in self.scene.present(t):
             box = actor.box(t, self.scene.aspect)
-            drawn = sprite(actor, box, t, self.width, self.height)
-            rows, cols, labels = drawn.within(self.width, self.height)
+            drawn = sprite(actor, box, t, *self._size)
+            rows, cols, labels = drawn.within(*self._size)
             shown = labels >= 0
             colours = drawn.palette[labels] * self._light[cols]
             picture[rows, cols][shown] = _bytes(colours)[shown]
-        return picture
+        return self._affected(picture, t, Smoke)
+
+    def _place(self, t: float) -> NDArray[np.uint8]:
+        """The background as lamps show it."""
+        return self._affected(self._background.copy(), t, Lamp)
+
+    def _affected(
+        self, picture: NDArray[np.uint8], t: float, kind: type[Effect]
+    ) -> NDArray[np.uint8]:
+        effects = [effect for effect in self.scene.effects if isinstance(effect, kind)]
+        if not effects:
+            return picture
+        painted = picture.astype(np.float32)
+        for effect in effects:
+            effect.paint(painted, t)
+        return _bytes(painted)
 
     def _lit(self, picture: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
         curve = _bytes(np.arange(256, dtype=np.float32) * self.scene.light.at(t))
@@ -50,6 +73,9 @@ class Renderer:
         if self.scene.noise <= 0:
             return picture
         rng = np.random.default_rng([self.scene.seed, round(abs(t) * 1000)])
+        if self.scene.grainy:
+            grain = rng.standard_normal((self.height, self.width, 1), np.float32)
+            return _bytes(picture + grain * np.float32(self.scene.noise))
         x, y = rng.integers(0, _SLACK, 2)
         noise = self._noise[y : y + self.height, x : x + self.width]
         return (picture + noise).clip(0, 255).astype(np.uint8)

@@ -57,7 +57,7 @@ class TestPublished:
         assert policy.decide(view, view)[2, 3]
         policy.observe(still, 128, 96)
         assert policy.decide(view, view)[2, 3]
-        policy.anchored()
+        policy.anchored(view)
         policy.observe(still, 128, 96)
         assert not policy.decide(view, view).any()
 

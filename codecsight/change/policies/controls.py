@@ -13,11 +13,15 @@ class EverythingPolicy:
     """Keeps every cell of every slot: what a system without pruning does."""
 
     whole_above = 1.0
+    looks_between = False
 
     def __init__(self, grid: PatchGrid) -> None:
         self._grid = grid
 
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
+        """Not needed."""
+
+    def sampled(self) -> None:
         """Not needed."""
 
     def decide(
@@ -28,7 +32,7 @@ class EverythingPolicy:
         """All cells."""
         return np.full((self._grid.rows, self._grid.cols), Reason.REFRESH, np.uint8)
 
-    def anchored(self) -> None:
+    def anchored(self, pictures: NDArray[np.uint8]) -> None:  # noqa: ARG002
         """Not needed."""
 
 
@@ -39,6 +43,7 @@ class RandomPolicy:
     """
 
     whole_above = 1.0
+    looks_between = False
 
     def __init__(self, grid: PatchGrid, share: float = 0.2, seed: int = 0) -> None:
         self._grid = grid
@@ -47,6 +52,9 @@ class RandomPolicy:
         self._owed = 0.0
 
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
+        """Not needed."""
+
+    def sampled(self) -> None:
         """Not needed."""
 
     def decide(
@@ -62,5 +70,5 @@ class RandomPolicy:
         reasons[self._rng.choice(self._grid.cells, count, replace=False)] = Reason.REFRESH
         return reasons.reshape(self._grid.rows, self._grid.cols)
 
-    def anchored(self) -> None:
+    def anchored(self, pictures: NDArray[np.uint8]) -> None:  # noqa: ARG002
         """Not needed."""

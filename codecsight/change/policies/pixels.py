@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.change.grid import PatchGrid
-from codecsight.change.pixels import Sensitivity, compare
+from codecsight.change.pixels import Sensitivity, changed, compare
 from codecsight.change.policies.policy import Reasons
 from codecsight.change.slot import Reason
 from codecsight.video.frame import FrameSignals
@@ -17,6 +17,7 @@ class PixelPolicy:
     """A cell is kept when it differs from the content last shipped for it."""
 
     whole_above = 0.5
+    looks_between = False
 
     def __init__(self, grid: PatchGrid, sensitivity: Sensitivity = ALONE) -> None:
         self._grid = grid
@@ -25,10 +26,14 @@ class PixelPolicy:
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
         """Pixels decide; the codec is not asked."""
 
+    def sampled(self) -> None:
+        """Not needed."""
+
     def decide(self, pictures: NDArray[np.uint8], shipped: NDArray[np.uint8]) -> Reasons:
         """Every cell whose pixels changed."""
-        changed = compare(pictures, shipped, self._grid).changed(self._sensitivity)
-        return changed * np.uint8(Reason.PIXELS)
+        pairs = zip(pictures, shipped, strict=True)
+        differences = [compare(new, old, self._grid) for new, old in pairs]
+        return changed(differences, self._sensitivity) * np.uint8(Reason.PIXELS)
 
-    def anchored(self) -> None:
+    def anchored(self, pictures: NDArray[np.uint8]) -> None:  # noqa: ARG002
         """Nothing is remembered between slots but what was shipped."""

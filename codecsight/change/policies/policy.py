@@ -25,13 +25,21 @@ class ChangePolicy(Protocol):
         """
         ...
 
+    @property
+    def looks_between(self) -> bool:
+        """Whether what came and went between two samples shall be sampled instead (Between)."""
+        ...
+
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
         """Take in one decoded frame, sampled or not; the size is the picture's in pixels."""
+
+    def sampled(self) -> None:
+        """The frame last observed is one of the slot's."""
 
     def decide(self, pictures: NDArray[np.uint8], shipped: NDArray[np.uint8]) -> Reasons:
         """Which cells of the slot to keep, and why. `pictures` are its sampled frames,
         `shipped` the content last shipped for every cell, both [frames, h, w, 3] RGB.
         """
 
-    def anchored(self) -> None:
-        """The slot went out as an anchor: every cell was just shipped."""
+    def anchored(self, pictures: NDArray[np.uint8]) -> None:
+        """The slot of these sampled `pictures` went out as an anchor: every cell was shipped."""

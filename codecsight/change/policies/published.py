@@ -18,6 +18,7 @@ class PublishedPolicy:
     """
 
     whole_above = 1.0
+    looks_between = False
 
     def __init__(self, grid: PatchGrid, tau: float = 0.5) -> None:
         self._grid = grid
@@ -27,6 +28,9 @@ class PublishedPolicy:
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
         """Add a frame's motion to the union since the anchor."""
         self._evidence.observe(signals, width, height)
+
+    def sampled(self) -> None:
+        """Not needed."""
 
     def decide(
         self,
@@ -41,6 +45,6 @@ class PublishedPolicy:
         intra = np.where(cells.intra > 0, np.uint8(Reason.INTRA), np.uint8(0))
         return np.where(moved, np.uint8(Reason.MOTION), intra)
 
-    def anchored(self) -> None:
+    def anchored(self, pictures: NDArray[np.uint8]) -> None:  # noqa: ARG002
         """An anchor resets the union."""
         self._evidence.clear()

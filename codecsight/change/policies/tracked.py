@@ -5,14 +5,19 @@ from numpy.typing import NDArray
 
 from codecsight.change.evidence import CellEvidence, CodecEvidence
 from codecsight.change.grid import PatchGrid
-from codecsight.change.pixels import Sensitivity, compare
+from codecsight.change.pixels import Difference, Sensitivity, changed, compare
 from codecsight.change.policies.pixels import ALONE
 from codecsight.change.policies.policy import Reasons
+from codecsight.change.pose import Pose
+from codecsight.change.reference import Reference, Seen
 from codecsight.change.slot import Reason
+from codecsight.change.tone import Tone
 from codecsight.video.frame import FrameSignals
 
 CONFIRM = Sensitivity(floor=3.0, noise=4.5, share=0.015)
-"""What pixels must show where the codec already speaks of motion."""
+"""What pixels must show where the codec already speaks of motion, or where there was some."""
+
+Pictures = NDArray[np.uint8]
 
 
 class TrackedPolicy:
@@ -21,40 +26,109 @@ class TrackedPolicy:
 
     Vectors alone call a whole noisy or panning picture changed, pixels alone need a threshold that
     small and low-contrast things stay under: each vouches for the other. Where the codec says
-    nothing, the pixels decide alone.
+    nothing, the pixels decide alone. What changed a slot ago is believed to change on as easily,
+    so that cells don't flicker. While the camera moves, its motion is followed, and what was
+    shipped is compared as it is to be seen from there. A cell not shipped for `refresh_after`
+    slots takes its turn to be shipped anyway.
     """
 
     whole_above = 0.5
 
-    def __init__(self, grid: PatchGrid, tau: float = 0.5) -> None:
+    def __init__(self, grid: PatchGrid, tau: float = 0.5, refresh_after: int = 120) -> None:
         self._grid = grid
         self._tau = tau
+        self._refresh_after = refresh_after
         self._evidence = CodecEvidence(grid)
+        self._pose = Pose(grid.width, grid.height, grid.spec.frames)
+        self._references: list[Reference] = []
+        self._restart()
+
+    @property
+    def looks_between(self) -> bool:
+        """As long as the camera stands still."""
+        return self._pose.still
 
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
         """Gather what the codec says between two slots."""
-        self._evidence.observe(signals, width, height)
+        camera = self._pose.observe(signals, width, height)
+        self._evidence.observe(signals, width, height, camera)
 
-    def decide(self, pictures: NDArray[np.uint8], shipped: NDArray[np.uint8]) -> Reasons:
-        """Clear changes, and proposed ones that are confirmed."""
-        differences = compare(pictures, shipped, self._grid)
-        clear = differences.changed(ALONE)
-        reasons = clear * np.uint8(Reason.PIXELS)
-        evidence = self._evidence.cells()
-        self._evidence.clear()
-        if evidence is None:
-            return reasons
-        seen = clear | differences.changed(CONFIRM)
-        intra, moved = seen & (evidence.intra > 0), seen & self._moved(evidence)
-        reasons[intra] = Reason.INTRA
-        reasons[moved] = Reason.MOTION
+    def sampled(self) -> None:
+        """Remember where the camera looks."""
+        self._pose.sampled()
+
+    def decide(self, pictures: Pictures, shipped: Pictures) -> Reasons:
+        """Clear changes, proposed ones that are confirmed, and a few by rotation."""
+        if not self._references:
+            self._references = self._begun(shipped)
+        poses = self._pose.poses()
+        looks = [
+            reference.seen(new, pose)
+            for reference, new, pose in zip(self._references, pictures, poses, strict=True)
+        ]
+        differences = [
+            compare(new, look.picture, self._grid, look.known)
+            for new, look in zip(pictures, looks, strict=True)
+        ]
+        reasons = self._reasons(differences)
+        self._hot = reasons > 0
+        self._refresh(reasons)
+        self._ship(pictures, reasons > 0, looks, [each.tone for each in differences])
         return reasons
 
-    def anchored(self) -> None:
+    def anchored(self, pictures: Pictures) -> None:
         """Everything was shipped: the next slot starts without proposals."""
         self._evidence.clear()
+        if not self._references or self._pose.still:
+            self._references = self._begun(pictures)
+        else:  # what lies beyond the border is worth remembering
+            each = zip(self._references, pictures, self._pose.poses(), strict=True)
+            looks = [reference.seen(new, pose) for reference, new, pose in each]
+            everything = np.ones((self._grid.rows, self._grid.cols), np.bool_)
+            self._ship(pictures, everything, looks, [Tone()] * len(looks))
+        self._restart()
+
+    def _begun(self, shipped: Pictures) -> list[Reference]:
+        pairs = zip(shipped, self._pose.poses(), strict=True)
+        return [Reference(picture, pose, self._grid.spec.cell) for picture, pose in pairs]
+
+    def _restart(self) -> None:
+        shape = self._grid.rows, self._grid.cols
+        self._hot = np.zeros(shape, np.bool_)
+        self._age = np.zeros(shape, np.int32)
+
+    def _reasons(self, differences: list[Difference]) -> Reasons:
+        clear, faint = changed(differences, ALONE), changed(differences, CONFIRM)
+        reasons = (clear | (faint & self._hot)) * np.uint8(Reason.PIXELS)
+        evidence = self._evidence.cells()
+        self._evidence.clear()
+        if evidence is not None:
+            seen = clear | faint
+            reasons[seen & (evidence.intra > 0)] = Reason.INTRA
+            reasons[seen & self._moved(evidence)] = Reason.MOTION
+        return reasons
 
     def _moved(self, evidence: CellEvidence) -> NDArray[np.bool_]:
         """Fast in one frame, or slow in many: a walker far away moves 0.3 px a frame."""
         far: NDArray[np.bool_] = evidence.shift >= 2 * self._tau
         return far | (evidence.motion >= self._tau)
+
+    def _refresh(self, reasons: Reasons) -> None:
+        """Let the cells that wait longest take their turn, few enough that all get one in time."""
+        self._age += 1
+        self._age[reasons > 0] = 0
+        turns = -(-self._age.size // self._refresh_after)
+        oldest = np.argsort(self._age, axis=None, kind="stable")[-turns:]
+        due = oldest[self._age.flat[oldest] >= self._refresh_after]
+        reasons.flat[due] = Reason.REFRESH
+        self._age.flat[due] = 0
+
+    def _ship(
+        self, pictures: Pictures, kept: NDArray[np.bool_], looks: list[Seen], tones: list[Tone]
+    ) -> None:
+        """Keep the references up with what goes out now."""
+        cell = self._grid.spec.cell
+        pixels = kept.repeat(cell, axis=0).repeat(cell, axis=1)
+        each = zip(self._references, pictures, self._pose.poses(), looks, tones, strict=True)
+        for reference, picture, pose, look, tone in each:
+            reference.ship(picture, pixels, pose, look, tone)

@@ -1,0 +1,1 @@
+"""What finding change costs at the edge, and how much of it is found."""

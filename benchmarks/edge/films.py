@@ -1,0 +1,126 @@
+"""The clips: a condition of the procedural world, really encoded as one camera or another would."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codecsight.video.encoder import CameraEncoder, EncoderProfile
+from codecsight.video.packet import Packet, StreamInfo
+from codecsight.world import Renderer
+from codecsight.world.conditions import condition
+from codecsight.world.view import Window
+
+WIDTH, HEIGHT = 640, 360
+TUNING_FAMILIES = ("yard", "street", "hall")
+TEST_FAMILIES = ("plaza", "garage", "street", "yard")
+FIRST_TEST_SEED = 9000
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is in the way of whoever looks for change: in the scene, and in how it is encoded."""
+
+    name: str
+    scene: str
+    fps: float = 15.0
+    profile: EncoderProfile = field(default_factory=EncoderProfile)
+    native: bool = False
+    """Whether what comes and goes between two samples counts as change, too."""
+
+
+CONDITIONS = (
+    Condition("calm", "calm"),
+    Condition("exposure", "exposure"),
+    Condition("night", "night", fps=12.0, profile=EncoderProfile(bitrate=600_000)),
+    Condition("shake", "shake", fps=25.0),
+    Condition("pan", "pan"),
+    Condition("ptz", "ptz"),
+    Condition("crowd", "crowd", fps=25.0),
+    Condition("drift", "drift", fps=10.0),
+    Condition("visitor", "visitor", fps=20.0, native=True),
+    Condition("state", "state"),
+    Condition("b-frames", "calm", profile=EncoderProfile(b_frames=2)),
+    Condition("cbr", "calm", profile=EncoderProfile(bitrate=250_000)),
+    Condition("gop-250", "calm", fps=30.0, profile=EncoderProfile(gop=250)),
+    Condition("smart-codec", "calm", profile=EncoderProfile(gop=900)),
+)
+
+
+@dataclass(frozen=True)
+class Film:
+    """One clip: `seconds` of a condition in the place that family and seed lay out."""
+
+    condition: Condition
+    family: str
+    seed: int
+    seconds: float
+    width: int = WIDTH
+    height: int = HEIGHT
+
+    @property
+    def name(self) -> str:
+        """Names it in results."""
+        return f"world/{self.family}/{self.seed}"
+
+    @property
+    def frames(self) -> int:
+        """How many pictures it has."""
+        return round(self.seconds * self.condition.fps)
+
+    def encoded(self) -> tuple[StreamInfo, list[Packet]]:
+        """The stream as a camera would send it."""
+        condition, renderer = self.condition, self._renderer()
+        encoder = CameraEncoder(self.width, self.height, condition.fps, condition.profile)
+        packets: list[Packet] = []
+        for number in range(self.frames):
+            t = number / condition.fps
+            packets += encoder.encode(renderer.frame(t), t, t)
+        return encoder.info, packets + encoder.flush()
+
+    def number(self, time: float) -> int:
+        """Which picture was taken at that time of the stream."""
+        return round(time * self.condition.fps)
+
+    def plane(self, number: int) -> NDArray[np.uint8]:
+        """The whole scene, without noise and drift of light, when that picture was taken."""
+        return _plane(self, number)
+
+    def window(self, number: int) -> Window:
+        """Which part of the scene that picture shows."""
+        return self._renderer().scene.view.window(number / self.condition.fps)
+
+    def light(self, number: int) -> float:
+        """How bright the scene was, as a factor."""
+        return self._renderer().scene.light.at(number / self.condition.fps)
+
+    def _renderer(self) -> Renderer:
+        return _renderer(self)
+
+
+@lru_cache(maxsize=1)
+def _renderer(film: Film) -> Renderer:
+    scene = condition(
+        film.condition.scene, film.seed, film.family, aspect=film.width / film.height
+    )
+    return Renderer(scene, film.width, film.height)
+
+
+@lru_cache(maxsize=64)
+def _plane(film: Film, number: int) -> NDArray[np.uint8]:
+    return film._renderer().plane(number / film.condition.fps)
+
+
+def films(quick: bool, tuning: bool = False) -> list[Film]:
+    """What a run looks at. Tuning and test share no seed, and mostly no family."""
+    families = TUNING_FAMILIES if tuning else TEST_FAMILIES
+    first = 0 if tuning else FIRST_TEST_SEED
+    if quick:
+        size = 6.0, 320, 180
+        return [Film(each, families[0], first, *size) for each in CONDITIONS]
+    return [
+        Film(each, family, first + number, 24.0)
+        for each in CONDITIONS
+        for number, family in enumerate(families)
+    ]

@@ -1,0 +1,111 @@
+"""What came and went between two samples.
+
+A sample every half second sees nothing of a visitor who stays for less. So every decoded frame is
+looked at through a sparse raster of points, which costs next to nothing, and the one that differs
+most from the last sample is held on to. If the next sample shows that it is all over, and nothing
+near it changed, then that frame is sampled instead, and every cell that the visitor touched is kept.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codecsight.change.grid import PatchGrid
+from codecsight.change.pixels import Sensitivity, compare
+from codecsight.video.frame import Frame
+
+_POINTS = 80  # columns of the raster
+_LEVELS = 20  # grey levels by which a point must differ, or
+_NOISE = 6.0  # so many times the median difference
+_FEWEST = 3  # points that must differ
+_MOST = 0.3  # share of points above which it's the light or the camera
+_SURE = Sensitivity(floor=8.0, noise=6.0, share=0.03)
+
+Points = NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """What is over: a frame that shows it, and all the cells [rows, cols] that it touched."""
+
+    frame: Frame
+    cells: NDArray[np.bool_]
+
+
+class Between:
+    """Watches what happens from one sample to the next."""
+
+    def __init__(self, grid: PatchGrid) -> None:
+        self._grid = grid
+        self._limit = float(_LEVELS)
+        self._begin(None)
+
+    def look(self, frame: Frame) -> None:
+        """Take note of a frame that is not sampled."""
+        points = _points(frame)
+        if points is None or self._before is None or points.shape != self._before.shape:
+            return
+        differ = np.abs(points - self._before) > self._limit
+        self._ever |= differ
+        count = np.count_nonzero(differ)
+        if self._most < count <= _MOST * points.size:
+            self._most, self._best, self._frame = count, differ, frame
+
+    def sampled(self, frame: Frame) -> Passing | None:
+        """Begin anew from a sampled frame; tells what came since the last one and is over now, if
+        there seems to be anything.
+        """
+        now, before = _points(frame), self._before
+        passing = None
+        if now is not None and before is not None and now.shape == before.shape:
+            moved = np.abs(now - before)
+            if self._frame is not None:
+                passing = self._over(self._frame, moved < self._limit / 2)
+            self._limit = max(_LEVELS, _NOISE * float(np.median(moved)))
+        self._begin(now)
+        return passing
+
+    def _begin(self, points: Points | None) -> None:
+        self._before = points
+        shape = (0, 0) if points is None else points.shape
+        self._ever = np.zeros(shape, np.bool_)
+        self._best = self._ever
+        self._most = 0
+        self._frame: Frame | None = None
+
+    def _over(self, frame: Frame, quiet: NDArray[np.bool_]) -> Passing | None:
+        if np.count_nonzero(self._best & quiet) < _FEWEST:
+            return None
+        rows, cols = self._grid.rows, self._grid.cols
+        y, x = np.nonzero(self._ever & quiet)
+        height, width = quiet.shape
+        cell = y * rows // height * cols + x * cols // width
+        hits = np.bincount(cell, minlength=rows * cols).reshape(rows, cols)
+        return Passing(frame, hits > 0)
+
+    def confirms(
+        self, held: NDArray[np.uint8], before: NDArray[np.uint8], now: NDArray[np.uint8]
+    ) -> bool:
+        """Whether `held` shows something that is neither in the sample before nor in the one at
+        hand, away from all that changed between those; all [h, w, 3] at model input size.
+        """
+        pairs = ((held, before), (held, now), (now, before))
+        came, went, other = (
+            compare(new, old, self._grid).changed(_SURE) for new, old in pairs
+        )
+        around = np.pad(other, 1)
+        rows, cols = other.shape
+        near = [around[r : r + rows, c : c + cols] for r in range(3) for c in range(3)]
+        return bool((came & went & ~np.logical_or.reduce(near)).any())
+
+
+def _points(frame: Frame) -> Points | None:
+    """A raster of the picture's brightness; None where its samples aren't bytes."""
+    picture = frame.picture
+    if picture.format.components[0].bits != 8 or not picture.format.is_planar:
+        return None
+    plane = picture.planes[0]
+    step = max(1, picture.width // _POINTS)
+    luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return luma[step // 2 : picture.height : step, step // 2 : picture.width : step].astype(np.int16)

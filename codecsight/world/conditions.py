@@ -1,0 +1,180 @@
+"""Conditions that are hard on whoever looks for change, each with exact truth.
+
+A condition is a scene laid out from a family and a seed like any other, but with its own people on
+their own ways (for two minutes), its own light, noise, view and effects. Its ground is as rough as real
+ground is: over flat paint an encoder finds nothing to hold on to, and codes noise anew.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from codecsight.errors import CodecSightError
+from codecsight.world.actor import COLOURS, Actor, Kind, Waypoint
+from codecsight.world.backdrop import Grain
+from codecsight.world.effects import Lamp, Smoke
+from codecsight.world.families import family as family_of
+from codecsight.world.scene import Light, Scene
+from codecsight.world.view import Aim, View
+
+UNTIL = 120.0
+Floor = tuple[float, float]
+
+
+def condition(name: str, seed: int, family: str = "yard", aspect: float = 4 / 3) -> Scene:
+    """The scene of that condition; a CodecSightError lists the names there are."""
+    if name not in CONDITIONS:
+        raise CodecSightError(f"there is no condition {name!r}; there are: {', '.join(CONDITIONS)}")
+    place = Scene.random(seed, family, aspect)
+    place = replace(
+        place,
+        backdrop=(*place.backdrop, *_rough(seed)),
+        actors=(),
+        traffic=0.0,
+        light=Light(0.9),
+        noise=2.0,
+        grainy=True,
+    )
+    return CONDITIONS[name](place, np.random.default_rng([seed, *name.encode()]))
+
+
+def _rough(seed: int) -> tuple[Grain, ...]:
+    """Texture at all scales, finer ones fainter."""
+    return tuple(
+        Grain(seed + cells, cells, amount)
+        for cells, amount in ((12, 7.0), (25, 7.0), (50, 6.0), (100, 6.0), (200, 5.0))
+    )
+
+
+def _calm(scene: Scene, rng: np.random.Generator) -> Scene:
+    """Two people on their ways, one car."""
+    return replace(scene, actors=_people(scene, rng, 2) + _cars(scene, rng, 1))
+
+
+def _exposure(scene: Scene, rng: np.random.Generator) -> Scene:
+    """The light goes down and up by a quarter."""
+    return replace(_calm(scene, rng), light=Light(0.9, drift=0.25, period=24.0))
+
+
+def _night(scene: Scene, rng: np.random.Generator) -> Scene:
+    return replace(_calm(scene, rng), light=Light(0.45), noise=8.0)
+
+
+def _shake(scene: Scene, rng: np.random.Generator) -> Scene:
+    """The pole sways by some 4 pixels in 640."""
+    view = View((Aim(0.0, zoom=1.2),), shake=0.006)
+    return replace(_calm(scene, rng), view=view)
+
+
+def _pan(scene: Scene, rng: np.random.Generator) -> Scene:
+    """A steady turn, 5% of the picture's width a second."""
+    y = rng.uniform(0.55, 0.65)
+    ends = (Aim(0.0, 0.28, y, 1.8), Aim(16.0, 0.72, y, 1.8), Aim(32.0, 0.28, y, 1.8))
+    return replace(_smaller(_calm(scene, rng), 1.5), view=View(ends))
+
+
+def _ptz(scene: Scene, rng: np.random.Generator) -> Scene:
+    """Turns and zooms for three seconds, then stands."""
+    x, y = rng.uniform(0.35, 0.65, 2)
+    path = (Aim(6.0, 0.5, 0.55, 1.3), Aim(9.0, x, y, 1.8))
+    return replace(_smaller(_calm(scene, rng), 1.3), view=View(path))
+
+
+def _crowd(scene: Scene, rng: np.random.Generator) -> Scene:
+    return replace(scene, actors=_people(scene, rng, 14) + _cars(scene, rng, 1))
+
+
+def _drift(scene: Scene, rng: np.random.Generator) -> Scene:
+    """Three things creep along at 0.3 pixels a frame (of 640, 10 frames a second)."""
+    floor, creeping = family_of(scene.family).floor, []
+    for number, kind in enumerate((Kind.VEHICLE, Kind.BAG, Kind.BAG), 1):
+        x, y = rng.uniform(0.1, 0.4), rng.uniform(*floor)
+        path = (Waypoint(0.0, x, y), Waypoint(UNTIL, x + UNTIL * 3 / 640, y))
+        height = 0.18 if kind is Kind.VEHICLE else 0.1
+        creeping.append(Actor(number, kind, _colour(rng), height, path))
+    return replace(scene, actors=tuple(creeping))
+
+
+def _visitor(scene: Scene, rng: np.random.Generator) -> Scene:
+    """Every two seconds somebody dashes from hiding to hiding within 0.3 s, between the halves of
+    a second at which others look.
+    """
+    floor, darting = family_of(scene.family).floor, []
+    for number in range(int(UNTIL / 2)):
+        x, y = rng.uniform(0.1, 0.7), rng.uniform(*floor)
+        start = 1.1 + 2 * number + rng.choice([0.0, 0.5])
+        path = (Waypoint(start, x, y), Waypoint(start + 0.3, x + rng.uniform(0.08, 0.14), y))
+        darting.append(Actor(number + 1, Kind.PERSON, _colour(rng), 0.27, path))
+    return replace(scene, actors=tuple(darting))
+
+
+def _state(scene: Scene, rng: np.random.Generator) -> Scene:
+    """A lamp is switched on and off, and smoke rises; nobody moves."""
+    lamp, start = rng.uniform(0.15, 0.4), rng.uniform(3, 5)
+    effects = (
+        Lamp(lamp, rng.uniform(0.3, 0.5), 0.1, start, start + 6),
+        Smoke(lamp + rng.uniform(0.3, 0.45), rng.uniform(0.6, 0.8), 0.09, start + 2),
+    )
+    return replace(scene, effects=effects)
+
+
+def _people(scene: Scene, rng: np.random.Generator, count: int) -> tuple[Actor, ...]:
+    floor = family_of(scene.family).floor
+    return tuple(
+        _wanderer(rng, number, Kind.PERSON, rng.uniform(0.2, 0.32), (0.06, 0.18), floor)
+        for number in range(1, count + 1)
+    )
+
+
+def _cars(scene: Scene, rng: np.random.Generator, count: int) -> tuple[Actor, ...]:
+    floor = family_of(scene.family).floor
+    return tuple(
+        _wanderer(rng, 100 + number, Kind.VEHICLE, rng.uniform(0.14, 0.2), (0.1, 0.25), floor)
+        for number in range(count)
+    )
+
+
+def _wanderer(
+    rng: np.random.Generator,
+    identity: int,
+    kind: Kind,
+    height: float,
+    speed: tuple[float, float],
+    floor: Floor,
+) -> Actor:
+    """Somebody who goes somewhere, stands for some seconds, and goes on, out of sight at times."""
+    time, x, y = -rng.uniform(0, 4), rng.uniform(-0.1, 1.1), rng.uniform(*floor)
+    path = [Waypoint(time, x, y)]
+    while time < UNTIL:
+        there = rng.uniform(-0.15, 1.15)
+        time += max(abs(there - x) / rng.uniform(*speed), 0.2)
+        x, y = there, (y if kind is Kind.VEHICLE else rng.uniform(*floor))
+        path.append(Waypoint(time, x, y))
+        time += rng.uniform(1, 6)
+        path.append(Waypoint(time, x, y))
+    return Actor(identity, kind, _colour(rng), height, tuple(path))
+
+
+def _smaller(scene: Scene, by: float) -> Scene:
+    return replace(
+        scene, actors=tuple(replace(actor, height=actor.height / by) for actor in scene.actors)
+    )
+
+
+def _colour(rng: np.random.Generator) -> str:
+    return str(rng.choice(list(COLOURS)))
+
+
+CONDITIONS: dict[str, Callable[[Scene, np.random.Generator], Scene]] = {
+    "calm": _calm,
+    "exposure": _exposure,
+    "night": _night,
+    "shake": _shake,
+    "pan": _pan,
+    "ptz": _ptz,
+    "crowd": _crowd,
+    "drift": _drift,
+    "visitor": _visitor,
+    "state": _state,
+}
