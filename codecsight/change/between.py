@@ -78,7 +78,7 @@ class Between:
         if np.count_nonzero(self._best & quiet) < _FEWEST:
             return None
         rows, cols = self._grid.rows, self._grid.cols
-        y, x = np.nonzero(self._ever & quiet)
+        y, x = np.nonzero(_grown(self._ever & quiet))
         height, width = quiet.shape
         cell = y * rows // height * cols + x * cols // width
         hits = np.bincount(cell, minlength=rows * cols).reshape(rows, cols)
@@ -94,10 +94,16 @@ class Between:
         came, went, other = (
             compare(new, old, self._grid).changed(_SURE) for new, old in pairs
         )
-        around = np.pad(other, 1)
-        rows, cols = other.shape
-        near = [around[r : r + rows, c : c + cols] for r in range(3) for c in range(3)]
-        return bool((came & went & ~np.logical_or.reduce(near)).any())
+        return bool((came & went & ~_grown(other)).any())
+
+
+def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask and all neighbours of it."""
+    around = np.pad(mask, 1)
+    high, wide = mask.shape
+    parts = [around[y : y + high, x : x + wide] for y in range(3) for x in range(3)]
+    grown: NDArray[np.bool_] = np.logical_or.reduce(parts)
+    return grown
 
 
 def _points(frame: Frame) -> Points | None:

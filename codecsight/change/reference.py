@@ -19,7 +19,7 @@ from codecsight.change.registration import register
 from codecsight.change.tone import Tone
 from codecsight.change.warp import Mask, Picture, rolled, translation, warp, warp_mask
 
-_SAME = 0.2  # pixels by which poses differ for no reason but noise
+_SAME = 0.08  # pixels by which poses differ for no reason but noise
 _STRETCH = 0.4  # pixels by which a zoom or roll may distort before the reference is redrawn
 _EDGE = 2  # pixels around a point that resampling looks at
 

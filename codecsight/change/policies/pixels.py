@@ -9,7 +9,7 @@ from codecsight.change.policies.policy import Reasons
 from codecsight.change.slot import Reason
 from codecsight.video.frame import FrameSignals
 
-ALONE = Sensitivity(floor=4.0, noise=5.0, share=0.015)
+ALONE = Sensitivity(floor=5.0, noise=6.0, share=0.02)
 """Thresholds that held recall at .93 or more over noise, exposure ramps, shake and pan."""
 
 
