@@ -71,7 +71,7 @@ class Film:
 
     def encoded(self) -> tuple[StreamInfo, list[Packet]]:
         """The stream as a camera would send it."""
-        condition, renderer = self.condition, self._renderer()
+        condition, renderer = self.condition, _renderer(self)
         encoder = CameraEncoder(self.width, self.height, condition.fps, condition.profile)
         packets: list[Packet] = []
         for number in range(self.frames):
@@ -84,19 +84,18 @@ class Film:
         return round(time * self.condition.fps)
 
     def plane(self, number: int) -> NDArray[np.uint8]:
-        """The whole scene, without noise and drift of light, when that picture was taken."""
+        """The whole scene, without noise and drift of light, when that picture was taken: RGB,
+        uint8 [3, h, w].
+        """
         return _plane(self, number)
 
     def window(self, number: int) -> Window:
         """Which part of the scene that picture shows."""
-        return self._renderer().scene.view.window(number / self.condition.fps)
+        return _renderer(self).scene.view.window(number / self.condition.fps)
 
     def light(self, number: int) -> float:
         """How bright the scene was, as a factor."""
-        return self._renderer().scene.light.at(number / self.condition.fps)
-
-    def _renderer(self) -> Renderer:
-        return _renderer(self)
+        return _renderer(self).scene.light.at(number / self.condition.fps)
 
 
 @lru_cache(maxsize=1)
@@ -109,7 +108,8 @@ def _renderer(film: Film) -> Renderer:
 
 @lru_cache(maxsize=64)
 def _plane(film: Film, number: int) -> NDArray[np.uint8]:
-    return film._renderer().plane(number / film.condition.fps)
+    plane = _renderer(film).plane(number / film.condition.fps)
+    return np.ascontiguousarray(plane.transpose(2, 0, 1))
 
 
 def films(quick: bool, tuning: bool = False) -> list[Film]:

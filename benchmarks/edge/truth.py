@@ -27,33 +27,32 @@ class Canvas:
 
     def __init__(self, film: Film, grid: PatchGrid) -> None:
         self._film, self._grid = film, grid
-        plane = film.plane(0)
-        self._shipped = plane.copy()
-        self._known = np.zeros(plane.shape[:2], np.bool_)
+        self._shipped = film.plane(0).copy()
+        self._known = np.zeros(self._shipped.shape[1:], np.bool_)
 
     def changed(self, number: int) -> NDArray[np.bool_]:
         """[rows, cols]: the cells of picture `number` that show what was not shipped."""
         rows, cols = self._cells(number)
-        part = np.ix_(np.flatnonzero(rows >= 0), np.flatnonzero(cols >= 0))
-        now, then = self._film.plane(number)[part], self._shipped[part]
-        difference = np.maximum(now, then) - np.minimum(now, then)
+        part = _inside(rows), _inside(cols)
+        rows, cols = rows[part[0]], cols[part[1]]
+        now, then = self._film.plane(number)[:, *part], self._shipped[:, *part]
         limit = VISIBLE / self._film.light(number)
-        points = (difference.max(axis=2) > limit) | ~self._known[part]
-        by_row = _summed(points.astype(np.float32), rows[rows >= 0], self._grid.rows)
-        by_cell = _summed(by_row.T, cols[cols >= 0], self._grid.cols).T
-        area = np.outer(
-            np.bincount(rows[rows >= 0], minlength=self._grid.rows),
-            np.bincount(cols[cols >= 0], minlength=self._grid.cols),
+        difference = np.maximum(now, then) - np.minimum(now, then)
+        points = (difference > limit).any(axis=0) | ~self._known[part]
+        by_row = _summed(points.astype(np.float32), rows, self._grid.rows)
+        by_cell = _summed(by_row.T, cols, self._grid.cols).T
+        counts = (
+            np.bincount(each, minlength=length)
+            for each, length in ((rows, self._grid.rows), (cols, self._grid.cols))
         )
-        changed: NDArray[np.bool_] = by_cell > SHARE * area
+        changed: NDArray[np.bool_] = by_cell > SHARE * np.outer(*counts)
         return changed
 
     def ship(self, number: int, kept: NDArray[np.bool_]) -> None:
         """The kept cells of picture `number` went out."""
         rows, cols = self._cells(number)
-        inside = np.outer(rows >= 0, cols >= 0)
-        shipped = kept[rows][:, cols] & inside
-        self._shipped[shipped] = self._film.plane(number)[shipped]
+        shipped = kept[rows][:, cols] & np.outer(rows >= 0, cols >= 0)
+        np.copyto(self._shipped, self._film.plane(number), where=shipped)
         self._known |= shipped
 
     def _cells(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -61,11 +60,17 @@ class Canvas:
         where it is out of view.
         """
         window = self._film.window(number)
-        high, wide = self._shipped.shape[:2]
+        high, wide = self._known.shape
         return (
             _cells(high, window.top, window, self._grid.rows),
             _cells(wide, window.left, window, self._grid.cols),
         )
+
+
+def _inside(cells: NDArray[np.intp]) -> slice:
+    """The rows or columns that are in view."""
+    at = np.flatnonzero(cells >= 0)
+    return slice(at[0], at[-1] + 1)
 
 
 def _cells(length: int, start: float, window: Window, cells: int) -> NDArray[np.intp]:

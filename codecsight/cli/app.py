@@ -4,6 +4,7 @@ import typer
 
 from codecsight import __version__
 from codecsight.cli.archive import clip
+from codecsight.cli.bench import bench
 from codecsight.cli.cloud import ask, cloud
 from codecsight.cli.demo import demo
 from codecsight.cli.doctor import doctor
@@ -38,3 +39,4 @@ def _root(
 
 for command in (demo, watch, doctor, site, cloud, ask, clip, validate):
     app.command()(command)
+app.add_typer(bench, name="bench")

@@ -14,7 +14,7 @@ from codecsight.change.slot import Reason
 from codecsight.change.tone import Tone
 from codecsight.video.frame import FrameSignals
 
-CONFIRM = Sensitivity(floor=3.0, noise=5.0, share=0.015)
+CONFIRM = Sensitivity(floor=3.5, noise=5.5, share=0.02)
 """What pixels must show where the codec already speaks of motion, or where there was some."""
 
 Pictures = NDArray[np.uint8]
@@ -29,14 +29,15 @@ class TrackedPolicy:
     nothing, the pixels decide alone. What changed a slot ago is believed to change on as easily,
     so that cells don't flicker. While the camera moves, its motion is followed, and what was
     shipped is compared as it is to be seen from there. A cell not shipped for `refresh_after`
-    slots takes its turn to be shipped anyway.
+    slots takes its turn to be shipped anyway. Content must have come `least` pixels of the source
+    to count as moved.
     """
 
     whole_above = 0.5
 
-    def __init__(self, grid: PatchGrid, tau: float = 0.5, refresh_after: int = 120) -> None:
+    def __init__(self, grid: PatchGrid, least: float = 1.0, refresh_after: int = 120) -> None:
         self._grid = grid
-        self._tau = tau
+        self._least = least
         self._refresh_after = refresh_after
         self._evidence = CodecEvidence(grid)
         self._pose = Pose(grid.width, grid.height, grid.spec.frames)
@@ -109,9 +110,11 @@ class TrackedPolicy:
         return reasons
 
     def _moved(self, evidence: CellEvidence) -> NDArray[np.bool_]:
-        """Fast in one frame, or slow in many: a walker far away moves 0.3 px a frame."""
-        far: NDArray[np.bool_] = evidence.shift >= 2 * self._tau
-        return far | (evidence.motion >= self._tau)
+        """Fast in one frame, or slow in many: a walker far away moves 0.3 px a frame. Composed,
+        for what a night's noise does in one frame it undoes in the next.
+        """
+        moved: NDArray[np.bool_] = evidence.shift >= self._least
+        return moved
 
     def _refresh(self, reasons: Reasons) -> None:
         """Let the cells that wait longest take their turn, few enough that all get one in time."""

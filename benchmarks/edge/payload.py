@@ -1,0 +1,128 @@
+"""What goes over the wire, against other ways to bring the same cells to the cloud.
+
+Every way shall look equally good where it matters: PSNR is taken on the cells that the tracker
+shipped, against the scaled pictures before any coding, and the others' quality is chosen (between
+the nearest two tried) so that they equal ours.
+"""
+
+import io
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.edge.accuracy import ANCHOR_EVERY, SPECS, decoded
+from benchmarks.edge.films import CONDITIONS, FIRST_TEST_SEED, Film
+from codecsight.change.policies import TrackedPolicy
+from codecsight.change.slot import Slot
+from codecsight.change.tracker import ChangeTracker
+from codecsight.patches.chunk import pack
+from codecsight.patches.codec import PatchCodec
+from codecsight.patches.cut import cut
+from codecsight.video.encoder import CameraEncoder, EncoderProfile
+from codecsight.video.picture import Resizer
+
+SPEC = SPECS[0]
+Pictures = NDArray[np.uint8]
+Shipped = list[tuple[Slot, Pictures]]
+Coded = tuple[float, float]  # bytes, PSNR
+
+
+def rows(quick: bool) -> list[dict[str, Any]]:
+    """Bytes per second of every way."""
+    film = Film(CONDITIONS[0], "plaza", FIRST_TEST_SEED, 6.0 if quick else 24.0, 1280, 720)
+    _, packets = film.encoded()
+    shipped = _shipped(film)
+    size, psnr = _cells(shipped)
+    ways: dict[str, Coded] = {
+        "source stream": (sum(len(packet.data) for packet in packets), float("nan")),
+        "kept cells (ours)": (size, psnr),
+        "whole frames, JPEG": _equal(lambda q: _jpeg(shipped, round(q)), (95, 85, 70, 50), psnr),
+        "whole frames, x264": _equal(lambda crf: _x264(shipped, crf), (16, 22, 28, 34), psnr),
+    }
+    return [
+        {
+            "clip": film.name,
+            "way": name,
+            "bytes_per_second": round(size / film.seconds),
+            "psnr_on_shipped_cells": None if np.isnan(decibels) else round(decibels, 2),
+        }
+        for name, (size, decibels) in ways.items()
+    ]
+
+
+def _shipped(film: Film) -> Shipped:
+    """The slots of a film, with the whole pictures they were cut from."""
+    grid = SPEC.fit(film.width, film.height)
+    tracker = ChangeTracker(grid, TrackedPolicy(grid), ANCHOR_EVERY)
+    resizer, shipped, seen = Resizer(grid.width, grid.height), Shipped(), {}
+    for frame in decoded(*film.encoded()):
+        seen[frame.time] = resizer.rgb(frame)
+        if (slot := tracker.feed(frame)) is not None:
+            shipped.append((slot, np.stack([seen[time] for time in slot.times])))
+            seen = {}
+    return shipped
+
+
+def _cells(shipped: Shipped) -> Coded:
+    """Ours: mosaics of the kept cells."""
+    codec, size, errors = PatchCodec(), 0, []
+    for slot, _ in shipped:
+        chunk = pack(slot, SPEC, "bench", codec)
+        size += chunk.size
+        back = codec.decode(chunk.mosaic, slot.kept_count, SPEC.frames, SPEC.cell)
+        errors.append(_squares(back, slot.patches))
+    return size, _psnr(errors)
+
+
+def _jpeg(shipped: Shipped, quality: int) -> Coded:
+    size, errors = 0, []
+    for slot, pictures in shipped:
+        coded = []
+        for picture in pictures:
+            file = io.BytesIO()
+            Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling="4:4:4")
+            size += file.tell()
+            coded.append(np.asarray(Image.open(file)))
+        errors.append(_squares(cut(np.stack(coded), slot.kept), slot.patches))
+    return size, _psnr(errors)
+
+
+def _x264(shipped: Shipped, crf: float) -> Coded:
+    height, width = shipped[0][1].shape[1:3]
+    profile = EncoderProfile(gop=ANCHOR_EVERY * SPEC.frames, crf=crf)
+    encoder = CameraEncoder(width, height, SPEC.rate, profile)
+    pictures = [picture for _, both in shipped for picture in both]
+    packets = [
+        packet
+        for number, picture in enumerate(pictures)
+        for packet in encoder.encode(picture, number / SPEC.rate, 0.0)
+    ] + encoder.flush()
+    resizer = Resizer(width, height)
+    coded = [resizer.rgb(frame) for frame in decoded(encoder.info, packets)]
+    errors = [
+        _squares(cut(np.stack(coded[2 * n : 2 * n + 2]), slot.kept), slot.patches)
+        for n, (slot, _) in enumerate(shipped)
+    ]
+    return sum(len(packet.data) for packet in packets), _psnr(errors)
+
+
+def _equal(code: Callable[[float], Coded], settings: Iterable[float], psnr: float) -> Coded:
+    """The size at which a way is as good as ours, between (or beyond) the nearest two tried."""
+    tried = sorted((code(setting) for setting in settings), key=lambda coded: coded[1])
+    quality = np.array([each[1] for each in tried])
+    logs = np.log([each[0] for each in tried])
+    first = int(np.clip(np.searchsorted(quality, psnr) - 1, 0, len(tried) - 2))
+    slope = (logs[first + 1] - logs[first]) / (quality[first + 1] - quality[first])
+    return float(np.exp(logs[first] + slope * (psnr - quality[first]))), psnr
+
+
+def _squares(coded: Pictures, original: Pictures) -> tuple[float, int]:
+    return float(((coded.astype(np.float32) - original) ** 2).sum()), original.size
+
+
+def _psnr(errors: list[tuple[float, int]]) -> float:
+    total, count = (sum(part) for part in zip(*errors, strict=True))
+    return float(10 * np.log10(255**2 / max(total / count, 1e-9)))

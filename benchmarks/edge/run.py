@@ -1,0 +1,64 @@
+"""The whole bench, as one result for machines and one table for people."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.edge import cost, payload, real
+from benchmarks.edge.accuracy import ANCHOR_EVERY, Score, scores
+from benchmarks.edge.films import FIRST_TEST_SEED, films
+from benchmarks.edge.truth import SHARE, VISIBLE
+from benchmarks.record import origin
+
+CLIPS = Path(__file__).parents[3] / "shared" / "clips"
+
+
+def run(quick: bool, clips: Path = CLIPS, say: Callable[[str], None] = print) -> dict[str, Any]:
+    """Measure everything. `quick` is for tests: every condition once, small and short, and no real
+    footage. Real footage is left out, too, where `clips` isn't there.
+    """
+    rows = _world(quick, say)
+    if not quick and clips.is_dir():
+        say("real footage")
+        rows += real.rows(clips)
+    say("cost")
+    rows += cost.rows(quick)
+    say("payload")
+    rows += payload.rows(quick)
+    chosen = films(quick)
+    settings = {
+        "quick": quick,
+        "seeds": sorted({film.seed for film in chosen}),
+        "tuned_on_seeds_below": FIRST_TEST_SEED,
+        "seconds": chosen[0].seconds,
+        "size": [chosen[0].width, chosen[0].height],
+        "anchor_every": ANCHOR_EVERY,
+        "visible_levels": VISIBLE,
+        "changed_share_of_cell": SHARE,
+    }
+    return {**origin(), "settings": settings, "rows": rows}
+
+
+def _world(quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """A row for each film, policy and grid, and one for each condition over all its films."""
+    rows: list[dict[str, Any]] = []
+    totals: dict[tuple[str, str, str], Score] = defaultdict(Score)
+    for film in films(quick):
+        condition = film.condition.name
+        say(f"{condition} {film.name}")
+        for (policy, grid), score in scores(film).items():
+            shape = f"{grid.rows}x{grid.cols}"
+            rows.append(_row(film.name, condition, policy, shape, score))
+            totals[condition, policy, shape] += score
+    return [_row("world", *key, score) for key, score in totals.items()] + rows
+
+
+def _row(clip: str, condition: str, policy: str, grid: str, score: Score) -> dict[str, Any]:
+    return {
+        "clip": clip,
+        "condition": condition,
+        "policy": policy,
+        "grid": grid,
+        **score.row(),
+    }

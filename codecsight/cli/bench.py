@@ -1,0 +1,38 @@
+"""`codecsight bench`: measure again what is claimed."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codecsight.cli.console import err
+from codecsight.errors import CodecSightError
+
+bench = typer.Typer(help="Measure again what is claimed.", no_args_is_help=True)
+
+Quick = Annotated[bool, typer.Option(help="Small and short, to see that it runs.")]
+Json = Annotated[Path, typer.Option("--json", help="Where the result goes.", dir_okay=False)]
+
+
+@bench.callback()
+def _bench() -> None:
+    """Measure again what is claimed."""
+
+
+@bench.command()
+def edge(json_file: Json, quick: Quick = False) -> None:
+    """How much of what changed is shipped, under conditions that are hard on cameras, against the
+    published rule and others; and what each stage costs.
+    """
+    try:
+        from benchmarks.edge.run import run
+    except ModuleNotFoundError as error:
+        if error.name != "benchmarks":
+            raise
+        raise CodecSightError(
+            "the benchmarks aren't installed with the package: run this in a checkout of it"
+        ) from None
+    with err.status("measuring") as status:
+        result = run(quick, say=lambda what: status.update(what))
+    json_file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
