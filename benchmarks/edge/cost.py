@@ -65,7 +65,9 @@ def _stages(film: Film, rounds: int) -> list[dict[str, Any]]:
     per_core = 1 / (whole * film.condition.fps)
     row = {"clip": name, "stage": "all", "ms_per_frame": round(1000 * whole, 4)}
     ratio = median(sum(each.values()) / each["decode"] for each in spent)
-    results.append({**row, "ratio_to_decode": round(ratio, 4), "streams_per_core": round(per_core, 1)})
+    results.append(
+        {**row, "ratio_to_decode": round(ratio, 4), "streams_per_core": round(per_core, 1)}
+    )
     return results
 
 

@@ -1,7 +1,7 @@
 """What goes over the wire, against other ways to bring the same cells to the cloud.
 
-Every way shall look equally good where it matters: PSNR is taken on the cells that the tracker
-shipped, against the scaled pictures before any coding, and the others' quality is chosen (between
+Every way shall look equally good where it matters: PSNR is taken on the brightness of the
+cells that the tracker shipped, against the scaled pictures before any coding, and the others' quality is chosen (between
 the nearest two tried) so that they equal ours.
 """
 
@@ -25,6 +25,7 @@ from codecsight.video.encoder import CameraEncoder, EncoderProfile
 from codecsight.video.picture import Resizer
 
 SPEC = SPECS[0]
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 Pictures = NDArray[np.uint8]
 Shipped = list[tuple[Slot, Pictures]]
 Coded = tuple[float, float]  # bytes, PSNR
@@ -120,7 +121,8 @@ def _equal(code: Callable[[float], Coded], settings: Iterable[float], psnr: floa
 
 
 def _squares(coded: Pictures, original: Pictures) -> tuple[float, int]:
-    return float(((coded.astype(np.float32) - original) ** 2).sum()), original.size
+    difference = (coded.astype(np.float32) - original).transpose(0, 1, 3, 4, 2) @ LUMA
+    return float((difference**2).sum()), difference.size
 
 
 def _psnr(errors: list[tuple[float, int]]) -> float:

@@ -91,9 +91,7 @@ class Between:
         hand, away from all that changed between those; all [h, w, 3] at model input size.
         """
         pairs = ((held, before), (held, now), (now, before))
-        came, went, other = (
-            compare(new, old, self._grid).changed(_SURE) for new, old in pairs
-        )
+        came, went, other = (compare(new, old, self._grid).changed(_SURE) for new, old in pairs)
         return bool((came & went & ~_grown(other)).any())
 
 
@@ -114,4 +112,6 @@ def _points(frame: Frame) -> Points | None:
     plane = picture.planes[0]
     step = max(1, picture.width // _POINTS)
     luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    return luma[step // 2 : picture.height : step, step // 2 : picture.width : step].astype(np.int16)
+    return luma[step // 2 : picture.height : step, step // 2 : picture.width : step].astype(
+        np.int16
+    )

@@ -5,6 +5,8 @@ iteratively reweighted least squares with Cauchy weights (Huber & Ronchetti, Rob
 started from the median, so that what moves by itself in front has little say.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,23 +33,21 @@ def camera_motion(signals: FrameSignals) -> Matrix | None:
     """
     if signals.motion is None or not signals.valid:
         return None
-    motion, places, known = _thinned(signals)
-    moving = known & (np.abs(motion).max(axis=1) >= _MOVED)
-    if moving.mean() < _BROAD:
+    rows, cols = signals.motion.shape[:2]
+    step = max(1, round((rows * cols / _BLOCKS) ** 0.5))
+    motion = signals.motion[::step, ::step].reshape(-1, 2)
+    # A block without reference has no motion either.
+    if np.count_nonzero(np.abs(motion).max(axis=1) >= _MOVED) < _BROAD * len(motion):
         return STILL
-    motion, places = motion[known], places[known]
-    fit = np.zeros((2, 3))
-    fit[:, 2] = np.median(motion, axis=0)
-    for _ in range(_ROUNDS):
-        error = np.hypot(*(motion - places @ fit.T).T)
-        weighted = places / (1 + (error / _SCALE) ** 2)[:, None]
-        fit = np.linalg.lstsq(weighted.T @ places, weighted.T @ motion, rcond=None)[0].T
-    error = np.hypot(*(motion - places @ fit.T).T)
-    if (error < 2 * _SCALE).mean() < _AGREE:
+    places = _places(rows, cols, step, signals.block)
+    if signals.intra is not None:
+        known = signals.intra[::step, ::step].ravel() < 0.5
+        motion, places = motion[known], places[known]
+    fit = _fit(motion, places)
+    if fit is None:
         return None
     matrix = np.eye(3)
     matrix[:2] -= fit
-    rows, cols = signals.motion.shape[:2]
     still = largest_shift(matrix, cols * signals.block, rows * signals.block) < _LEAST
     return STILL if still else matrix
 
@@ -72,18 +72,22 @@ def scaled(matrix: Matrix, across: float, down: float) -> Matrix:
     return matrix * size[:, None] / size
 
 
-def _thinned(
-    signals: FrameSignals,
-) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_]]:
-    """Motion [n, 2], places [n, 3] (x, y, 1) and which are known, of some of the blocks."""
-    assert signals.motion is not None  # noqa: S101 - the caller looked
-    rows, cols = signals.motion.shape[:2]
-    step = max(1, round((rows * cols / _BLOCKS) ** 0.5))
-    motion = signals.motion[::step, ::step].reshape(-1, 2)
+def _fit(motion: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """[2, 3]: the affine motion that most of the blocks follow; None where most follow none."""
+    fit = np.zeros((2, 3))
+    fit[:, 2] = np.median(motion, axis=0)
+    for _ in range(_ROUNDS):
+        error = np.hypot(*(motion - places @ fit.T).T)
+        weighted = places / (1 + (error / _SCALE) ** 2)[:, None]
+        fit = np.linalg.lstsq(weighted.T @ places, weighted.T @ motion, rcond=None)[0].T
+    error = np.hypot(*(motion - places @ fit.T).T)
+    return fit if (error < 2 * _SCALE).mean() >= _AGREE else None
+
+
+@lru_cache(maxsize=64)
+def _places(rows: int, cols: int, step: int, block: int) -> NDArray[np.float64]:
+    """[n, 3]: (x, y, 1) of the middle of every `step`th block, in pixels."""
     y, x = np.mgrid[0:rows:step, 0:cols:step]
     places = np.stack([x.ravel(), y.ravel(), np.ones(x.size)], axis=1)
-    places[:, :2] = (places[:, :2] + 0.5) * signals.block
-    known = np.ones(len(motion), np.bool_)
-    if signals.intra is not None:
-        known = signals.intra[::step, ::step].ravel() < 0.5
-    return motion, places, known
+    places[:, :2] = (places[:, :2] + 0.5) * block
+    return places

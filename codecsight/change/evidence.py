@@ -75,12 +75,11 @@ class CodecEvidence:
             return CellEvidence(zero, zero, zero)
         over = projection(*self._layout, self._grid)
         come = np.hypot(self._shift[..., 0], self._shift[..., 1])
-        return CellEvidence(over.peak(self._peak), over.peak(come), over.peak(self._intra))
+        fastest = np.sqrt(over.peak(self._peak))
+        return CellEvidence(fastest, over.peak(come), over.peak(self._intra))
 
     def _start(self, layout: Layout) -> None:
-        rows, cols = layout[0]
         self._layout = layout
-        self._rows, self._cols = np.arange(rows)[:, None], np.arange(cols)
         self._peak = np.zeros(layout[0], np.float32)
         self._shift = np.zeros((*layout[0], 2), np.float32)
         self._intra = np.zeros(layout[0], np.float32)
@@ -89,14 +88,15 @@ class CodecEvidence:
         self, motion: NDArray[np.float32], intra: NDArray[np.float32] | None, block: int
     ) -> None:
         assert self._peak is not None  # noqa: S101 - _start ran
-        np.maximum(self._peak, np.hypot(motion[..., 0], motion[..., 1]), out=self._peak)
-        steps = np.rint(motion / block).astype(np.intp)
-        if steps.any():
-            rows, cols = self._peak.shape
-            row = np.clip(self._rows - steps[..., 1], 0, rows - 1)
-            col = np.clip(self._cols - steps[..., 0], 0, cols - 1)
-            self._shift = self._shift[row, col] + motion
-        else:
-            self._shift += motion
+        square = motion[..., 0] ** 2 + motion[..., 1] ** 2
+        np.maximum(self._peak, square, out=self._peak)
+        row, col = np.nonzero(square >= (block / 2) ** 2)  # those that came from another block
+        if row.size:
+            steps = np.rint(motion[row, col] / block).astype(np.intp)
+            rows, cols = square.shape
+            from_row = np.clip(row - steps[:, 1], 0, rows - 1)
+            from_col = np.clip(col - steps[:, 0], 0, cols - 1)
+            self._shift[row, col] = self._shift[from_row, from_col]
+        self._shift += motion
         if intra is not None:
             np.maximum(self._intra, intra, out=self._intra)

@@ -17,6 +17,7 @@ Mask = NDArray[np.bool_]
 
 _NEIGHBOURS = 5  # cells a side over which light is taken to be smooth
 _LOUDEST = 20.0  # no noise hides a larger difference: a scene cut must not pass for noise
+_THIN = 4  # every so many rows and columns are plenty for a median
 _SLACK = 0.5  # pixels by which a resampled picture may lie off
 _NEW = 0.016  # share of a cell that may be unknown before the cell is
 
@@ -78,13 +79,15 @@ def compare(
     if known is None:
         levels = _levels(difference, grid)
         unseen = np.zeros((grid.rows, grid.cols), np.bool_)
-        # Every other pixel is plenty for a median, and a quarter of the work.
-        return Difference(levels, float(np.median(levels[::2, ::2])), unseen, exposure)
+        median = float(np.median(levels[::_THIN, ::_THIN]))
+        return Difference(levels, median, unseen, exposure)
     whole = known == 255
     levels = _levels(difference * whole, grid) - _SLACK * _box3(_slope(before))
-    some = levels[::2, ::2][whole[::2, ::2]]
+    some = levels[::_THIN, ::_THIN][whole[::_THIN, ::_THIN]]
     unseen = _means(known, (grid.rows, grid.cols)) < 255 * (1 - _NEW)
-    return Difference(levels * whole, float(np.median(some)) if some.size else 0.0, unseen, exposure)
+    return Difference(
+        levels * whole, float(np.median(some)) if some.size else 0.0, unseen, exposure
+    )
 
 
 def _means(values: Mask | Picture, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -116,10 +119,18 @@ def _slope(plane: Plane) -> Plane:
 
 def _box3(plane: Plane) -> Plane:
     """The mean of each pixel's 3x3 neighbourhood, borders repeated."""
-    p = np.pad(plane, 1, mode="edge")
-    rows = p[:-2] + p[1:-1] + p[2:]
-    mean: Plane = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
-    return mean
+    rows = plane * np.float32(1 / 9)
+    mean = rows.copy()
+    mean[1:] += rows[:-1]
+    mean[:-1] += rows[1:]
+    mean[0] += rows[0]
+    mean[-1] += rows[-1]
+    whole: Plane = mean.copy()
+    whole[:, 1:] += mean[:, :-1]
+    whole[:, :-1] += mean[:, 1:]
+    whole[:, 0] += mean[:, 0]
+    whole[:, -1] += mean[:, -1]
+    return whole
 
 
 def _light(difference: Plane, grid: PatchGrid) -> Plane:
@@ -129,7 +140,8 @@ def _light(difference: Plane, grid: PatchGrid) -> Plane:
     half of the neighbourhood before it is mistaken for light.
     """
     cell = grid.spec.cell
-    tiles = difference.reshape(grid.rows, cell, grid.cols, cell)[:, ::2, :, ::2]
+    thin = max(1, cell // 8)
+    tiles = difference.reshape(grid.rows, cell, grid.cols, cell)[:, ::thin, :, ::thin]
     medians = np.median(tiles, axis=(1, 3))
     reach = _NEIGHBOURS // 2
     # Beyond the border light goes on as it was going: an odd reflection keeps its slope.

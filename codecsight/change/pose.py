@@ -2,10 +2,9 @@
 
 from collections import deque
 
-import numpy as np
-
-from codecsight.change.camera_motion import STILL, Matrix, camera_motion, largest_shift, scaled
+from codecsight.change.camera_motion import STILL, Matrix, camera_motion, scaled
 from codecsight.video.frame import FrameSignals
+
 
 class Pose:
     """Composes the camera's motion over frames, in pixels of the model's input.

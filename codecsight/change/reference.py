@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from codecsight.change.camera_motion import Matrix, largest_shift
 from codecsight.change.registration import register
 from codecsight.change.tone import Tone
-from codecsight.change.warp import Mask, Picture, rolled, translation, warp, warp_mask
+from codecsight.change.warp import Cover, Picture, rolled, translation, warp, warp_cover
 
 _SAME = 0.08  # pixels by which poses differ for no reason but noise
 _STRETCH = 0.4  # pixels by which a zoom or roll may distort before the reference is redrawn
@@ -31,7 +31,7 @@ class Seen:
     """
 
     picture: Picture
-    known: NDArray[np.uint8] | None = None
+    known: Cover | None = None
     motion: Matrix | None = None
 
 
@@ -46,7 +46,7 @@ class Reference:
         self._whole = width + 2 * margin, height + 2 * margin
         self._pose = pose
         self._picture = np.pad(shipped, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
-        self._known = np.pad(np.ones((height, width), np.bool_), margin)
+        self._known = np.pad(np.full((height, width), 255, np.uint8), margin)
 
     def seen(self, new: Picture, pose: Matrix) -> Seen:
         """The reference as a camera at `pose`, where it took `new`, would have seen it. What the
@@ -59,10 +59,12 @@ class Reference:
             return Seen(self._view())
         motion = register(new, self._picture, self._known, self._to_whole(motion))
         picture = warp(self._picture, motion, self._size)
-        known = warp_mask(self._known, motion, self._size)
+        known = warp_cover(self._known, motion, self._size)
         return Seen(picture, known, self._from_whole(motion))
 
-    def ship(self, new: Picture, kept: Mask, pose: Matrix, seen: Seen, tone: Tone) -> None:
+    def ship(
+        self, new: Picture, kept: NDArray[np.bool_], pose: Matrix, seen: Seen, tone: Tone
+    ) -> None:
         """Take in the `kept` pixels [h, w] of `new`, and the `tone` by which all others changed;
         `seen` is what was given for it.
         """
@@ -77,11 +79,12 @@ class Reference:
         padded = np.pad(new, ((_EDGE, _EDGE), (_EDGE, _EDGE), (0, 0)), mode="edge")
         into = translation(_EDGE, _EDGE) @ back
         fresh = warp(padded, into, self._whole)
-        replaced = warp_mask(np.pad(kept, _EDGE, mode="edge"), into, self._whole) >= 128
-        known = warp_mask(np.pad(kept, _EDGE), into, self._whole) >= 128
-        replaced &= known | ~self._known
+        cover = kept * np.uint8(255)
+        known = warp_cover(np.pad(cover, _EDGE), into, self._whole)
+        replaced = warp_cover(np.pad(cover, _EDGE, mode="edge"), into, self._whole) >= 128
+        replaced &= (known >= 128) | (known > self._known)
         self._picture[replaced] = fresh[replaced]
-        self._known |= known
+        np.maximum(self._known, known, out=self._known)
         self._pose = pose @ np.linalg.inv(rest)
 
     def _view(self) -> Picture:
@@ -101,7 +104,7 @@ class Reference:
         back = translation(-self._margin, -self._margin)
         redraw = self._to_whole(motion) @ back
         self._picture = warp(self._picture, redraw, self._whole).copy()
-        self._known = warp_mask(self._known, redraw, self._whole) >= 128
+        self._known = warp_cover(self._known, redraw, self._whole).copy()
         return np.eye(3)
 
     def _to_whole(self, motion: Matrix) -> Matrix:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from codecsight.change.camera_motion import Matrix
 from codecsight.change.pixels import luma
 from codecsight.change.tone import tone
-from codecsight.change.warp import Mask, Picture, warp, warp_mask
+from codecsight.change.warp import Cover, Picture, warp, warp_cover
 
 _STEPS = 3
 _THIN = 2  # every other pixel is plenty for six unknowns
@@ -19,16 +19,16 @@ _FAR = 3.0  # pixels: a step as large as this has lost its way
 _DONE = 0.02
 
 
-def register(new: Picture, old: Picture, known: Mask, motion: Matrix) -> Matrix:
+def register(new: Picture, old: Picture, known: Cover, motion: Matrix) -> Matrix:
     """A better `motion` for `old` to look like `new`, or the same if there is none. Both are
-    [h, w, 3] of any size; of `old` only `known` [h, w] counts.
+    [h, w, 3] of any size; of `old` only what is `known` [h, w] counts.
     """
     target = luma(new)
     height, width = target.shape
     refined = motion
     for _ in range(_STEPS):
         seen = luma(warp(old, refined, (width, height)))
-        step = _step(target, seen, warp_mask(known, refined, (width, height)) == 255)
+        step = _step(target, seen, warp_cover(known, refined, (width, height)) == 255)
         if step is None or np.abs(step[:, 2]).max() > _FAR:
             return motion
         correction = np.eye(3)

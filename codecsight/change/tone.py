@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 Plane = NDArray[np.float32]
 
-_THIN = 4  # every so many rows and columns are looked at
+_THIN = 8  # every so many rows and columns are looked at
 _FEWEST = 64  # points that a fit needs
 _ROUNDS = 5
 _FINEST = 2.0  # grey levels below which a difference is noise anyway

@@ -7,7 +7,8 @@ from PIL import Image
 from codecsight.change.camera_motion import Matrix
 
 Picture = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
+Cover = NDArray[np.uint8]
+"""How much of each pixel counts: 255 is all of it."""
 
 
 def warp(picture: Picture, motion: Matrix, size: tuple[int, int]) -> Picture:
@@ -17,15 +18,12 @@ def warp(picture: Picture, motion: Matrix, size: tuple[int, int]) -> Picture:
     return _transformed(picture, motion, size, Image.Resampling.BICUBIC)
 
 
-def warp_mask(mask: Mask, motion: Matrix, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """The same for a mask [h, w]: 255 where it is set, 0 where it is not or has nothing, and in
-    between where a point shows some of both.
-    """
-    grey = mask * np.uint8(255)
-    return _transformed(grey, motion, size, Image.Resampling.BILINEAR)
+def warp_cover(cover: Cover, motion: Matrix, size: tuple[int, int]) -> Cover:
+    """The same for a cover [h, w]; a point between covered ones and others is covered in part."""
+    return _transformed(cover, motion, size, Image.Resampling.BILINEAR)
 
 
-def rolled(picture: NDArray[np.generic], x: int, y: int) -> NDArray[np.generic]:
+def rolled(picture: Picture, x: int, y: int) -> Picture:
     """The same for whole pixels, of which nothing is lost; zero where there is nothing."""
     height, width = picture.shape[:2]
     moved = np.zeros_like(picture)

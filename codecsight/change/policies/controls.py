@@ -32,7 +32,7 @@ class EverythingPolicy:
         """All cells."""
         return np.full((self._grid.rows, self._grid.cols), Reason.REFRESH, np.uint8)
 
-    def anchored(self, pictures: NDArray[np.uint8]) -> None:  # noqa: ARG002
+    def anchored(self, pictures: NDArray[np.uint8]) -> None:
         """Not needed."""
 
 
@@ -70,5 +70,5 @@ class RandomPolicy:
         reasons[self._rng.choice(self._grid.cells, count, replace=False)] = Reason.REFRESH
         return reasons.reshape(self._grid.rows, self._grid.cols)
 
-    def anchored(self, pictures: NDArray[np.uint8]) -> None:  # noqa: ARG002
+    def anchored(self, pictures: NDArray[np.uint8]) -> None:
         """Not needed."""

@@ -35,5 +35,5 @@ class PixelPolicy:
         differences = [compare(new, old, self._grid) for new, old in pairs]
         return changed(differences, self._sensitivity) * np.uint8(Reason.PIXELS)
 
-    def anchored(self, pictures: NDArray[np.uint8]) -> None:  # noqa: ARG002
+    def anchored(self, pictures: NDArray[np.uint8]) -> None:
         """Nothing is remembered between slots but what was shipped."""
