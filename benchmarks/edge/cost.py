@@ -59,16 +59,20 @@ def _stages(film: Film, rounds: int) -> list[dict[str, Any]]:
     for stage in STAGES:
         ms = median(1000 * each[stage] / film.frames for each in spent)
         ratio = median(each[stage] / each["decode"] for each in spent)
-        row = {"clip": name, "stage": stage, "ms_per_frame": round(ms, 4)}
-        results.append({**row, "ratio_to_decode": round(ratio, 4)})
-    whole = median(sum(each.values()) / film.frames for each in spent)
-    per_core = 1 / (whole * film.condition.fps)
-    row = {"clip": name, "stage": "all", "ms_per_frame": round(1000 * whole, 4)}
+        results.append(_row(name, stage, ms, ratio))
+    ms = median(1000 * sum(each.values()) / film.frames for each in spent)
     ratio = median(sum(each.values()) / each["decode"] for each in spent)
-    results.append(
-        {**row, "ratio_to_decode": round(ratio, 4), "streams_per_core": round(per_core, 1)}
-    )
-    return results
+    per_core = 1000 / (ms * film.condition.fps)
+    return [*results, {**_row(name, "all", ms, ratio), "streams_per_core": round(per_core, 1)}]
+
+
+def _row(clip: str, stage: str, ms: float, ratio: float) -> dict[str, Any]:
+    return {
+        "clip": clip,
+        "stage": stage,
+        "ms_per_frame": round(ms, 4),
+        "ratio_to_decode": round(ratio, 4),
+    }
 
 
 def _round(info: StreamInfo, packets: list[Packet], recording: bytes, grid: PatchGrid) -> Spent:
@@ -133,7 +137,7 @@ def _plain(info: StreamInfo, packets: Iterable[Packet]) -> float:
 
 def _demux(recording: bytes) -> float:
     began = time.thread_time()
-    with av.open(io.BytesIO(recording), format="matroska") as container:
+    with av.open(io.BytesIO(recording), "r", format="matroska") as container:
         for packet in container.demux(video=0):
             bytes(packet)
     return time.thread_time() - began

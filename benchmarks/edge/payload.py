@@ -1,8 +1,8 @@
 """What goes over the wire, against other ways to bring the same cells to the cloud.
 
 Every way shall look equally good where it matters: PSNR is taken on the brightness of the
-cells that the tracker shipped, against the scaled pictures before any coding, and the others' quality is chosen (between
-the nearest two tried) so that they equal ours.
+cells that the tracker shipped, against the scaled pictures before any coding, and the others'
+quality is chosen (between the nearest two tried) so that they equal ours.
 """
 
 import io

@@ -97,7 +97,9 @@ class _People:
 def _covered(start: float, end: float, cells: int) -> NDArray[np.float64]:
     """The share of each cell, along one axis, that lies between."""
     edges = np.arange(cells + 1) / cells
-    return np.clip(np.minimum(end, edges[1:]) - np.maximum(start, edges[:-1]), 0, None) * cells
+    between = np.minimum(end, edges[1:]) - np.maximum(start, edges[:-1])
+    covered: NDArray[np.float64] = np.clip(between, 0, None) * cells
+    return covered
 
 
 def _moved(box: Box, before: Box | None) -> bool:

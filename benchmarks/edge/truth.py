@@ -41,11 +41,9 @@ class Canvas:
         points = (difference > limit).any(axis=0) | ~self._known[part]
         by_row = _summed(points.astype(np.float32), rows, self._grid.rows)
         by_cell = _summed(by_row.T, cols, self._grid.cols).T
-        counts = (
-            np.bincount(each, minlength=length)
-            for each, length in ((rows, self._grid.rows), (cols, self._grid.cols))
-        )
-        changed: NDArray[np.bool_] = by_cell > SHARE * np.outer(*counts)
+        high = np.bincount(rows, minlength=self._grid.rows)
+        wide = np.bincount(cols, minlength=self._grid.cols)
+        changed: NDArray[np.bool_] = by_cell > SHARE * np.outer(high, wide)
         return changed
 
     def ship(self, number: int, kept: NDArray[np.bool_]) -> None:

@@ -3,7 +3,8 @@
 A sample every half second sees nothing of a visitor who stays for less. So every decoded frame is
 looked at through a sparse raster of points, which costs next to nothing, and the one that differs
 most from the last sample is held on to. If the next sample shows that it is all over, and nothing
-near it changed, then that frame is sampled instead, and every cell that the visitor touched is kept.
+near it changed, then that frame is sampled instead, and every cell that the visitor touched is
+kept.
 """
 
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ class Between:
     def __init__(self, grid: PatchGrid) -> None:
         self._grid = grid
         self._limit = float(_LEVELS)
+        self._frame: Frame | None = None
+        self._most = 0
         self._begin(None)
 
     def look(self, frame: Frame) -> None:
@@ -48,7 +51,7 @@ class Between:
             return
         differ = np.abs(points - self._before) > self._limit
         self._ever |= differ
-        count = np.count_nonzero(differ)
+        count = int(np.count_nonzero(differ))
         if self._most < count <= _MOST * points.size:
             self._most, self._best, self._frame = count, differ, frame
 
@@ -72,7 +75,7 @@ class Between:
         self._ever = np.zeros(shape, np.bool_)
         self._best = self._ever
         self._most = 0
-        self._frame: Frame | None = None
+        self._frame = None
 
     def _over(self, frame: Frame, quiet: NDArray[np.bool_]) -> Passing | None:
         if np.count_nonzero(self._best & quiet) < _FEWEST:
@@ -111,7 +114,7 @@ def _points(frame: Frame) -> Points | None:
         return None
     plane = picture.planes[0]
     step = max(1, picture.width // _POINTS)
-    luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    return luma[step // 2 : picture.height : step, step // 2 : picture.width : step].astype(
-        np.int16
-    )
+    luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    rows = slice(step // 2, picture.height, step)
+    points: Points = luma[rows, step // 2 : picture.width : step].astype(np.int16)
+    return points

@@ -1,7 +1,7 @@
 """How the camera itself moved, read off the codec's vectors: pan, tilt, zoom, roll.
 
 The vectors of a picture are mostly those of its background. An affine motion is fitted to them by
-iteratively reweighted least squares with Cauchy weights (Huber & Ronchetti, Robust Statistics, 7.8),
+iteratively reweighted least squares with Cauchy weights (Huber & Ronchetti, Robust Statistics),
 started from the median, so that what moves by itself in front has little say.
 """
 
@@ -69,7 +69,8 @@ def largest_shift(matrix: Matrix, width: float, height: float) -> float:
 def scaled(matrix: Matrix, across: float, down: float) -> Matrix:
     """The same motion in a picture `across` times as wide and `down` times as high."""
     size = np.array([across, down, 1.0])
-    return matrix * size[:, None] / size
+    resized: Matrix = matrix * size[:, None] / size
+    return resized
 
 
 def _fit(motion: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float64] | None:

@@ -94,7 +94,9 @@ def _means(values: Mask | Picture, shape: tuple[int, ...]) -> NDArray[np.float64
     """Each cell's mean: [h, w] -> [rows, cols]."""
     rows, cols = shape
     height, width = values.shape
-    return values.reshape(rows, height // rows, cols, width // cols).mean(axis=(1, 3))
+    tiles = values.reshape(rows, height // rows, cols, width // cols)
+    means: NDArray[np.float64] = tiles.mean(axis=(1, 3))
+    return means
 
 
 def luma(picture: Picture) -> Plane:

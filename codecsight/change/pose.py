@@ -40,4 +40,4 @@ class Pose:
     def poses(self) -> list[Matrix]:
         """The poses of the slot's frames."""
         known = list(self._samples)
-        return [STILL] * (self._samples.maxlen or 0) if not known else known
+        return known or [STILL] * (self._samples.maxlen or 0)

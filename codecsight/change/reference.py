@@ -54,7 +54,7 @@ class Reference:
         """
         if pose is self._pose:
             return Seen(self._view())
-        motion = np.linalg.solve(self._pose, pose)
+        motion = np.asarray(np.linalg.solve(self._pose, pose), np.float64)
         if largest_shift(motion, *self._size) < _SAME:
             return Seen(self._view())
         motion = register(new, self._picture, self._known, self._to_whole(motion))

@@ -39,7 +39,8 @@ class Tone:
             return old
         under = np.clip(old * np.float32(self.gain) + np.float32(self.offset), 0, 255)
         # What was burnt out may have been brighter than white: as bright as it is now, perhaps.
-        return np.where(old >= _BRIGHT, np.maximum(under, new), under)
+        fair: Plane = np.where(old >= _BRIGHT, np.maximum(under, new), under)
+        return fair
 
 
 def tone(old: Plane, new: Plane) -> Tone:

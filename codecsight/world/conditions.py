@@ -1,8 +1,8 @@
 """Conditions that are hard on whoever looks for change, each with exact truth.
 
 A condition is a scene laid out from a family and a seed like any other, but with its own people on
-their own ways (for two minutes), its own light, noise, view and effects. Its ground is as rough as real
-ground is: over flat paint an encoder finds nothing to hold on to, and codes noise anew.
+their own ways (for two minutes), its own light, noise, view and effects. Its ground is as rough as
+real ground is: over flat paint an encoder finds nothing to hold on to, and codes noise anew.
 """
 
 from collections.abc import Callable

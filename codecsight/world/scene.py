@@ -8,7 +8,7 @@ from codecsight.world.actor import COLOURS, Actor, Kind, standing
 from codecsight.world.backdrop import Layer
 from codecsight.world.effects import Effect
 from codecsight.world.families import family as family_of
-from codecsight.world.view import View
+from codecsight.world.view import STILL, View
 from codecsight.world.visitors import BLOCK, LOOK_BACK, visitors
 
 
@@ -35,9 +35,9 @@ class Scene:
     `aspect` is the width of the picture over its height, `noise` the sensor's noise in grey
     levels of 255. `actors` are always part of it; visitors come and go with `traffic`, the mean
     number of parties in half a minute (0: nobody else ever comes). `view` is how the camera looks
-    at it, `effects` what changes though nobody moves. A sensor that is `grainy` draws its noise anew
-    for every frame; else one field of noise is moved about, which is quicker and looks the same,
-    but is sometimes found by an encoder's search for motion.
+    at it, `effects` what changes though nobody moves. A sensor that is `grainy` draws its noise
+    anew for every frame; else one field of noise is moved about, which is quicker and looks the
+    same, but is sometimes found by an encoder's search for motion.
     """
 
     family: str
@@ -48,7 +48,7 @@ class Scene:
     actors: tuple[Actor, ...] = ()
     traffic: float = 0.0
     aspect: float = 4 / 3
-    view: View = View()
+    view: View = STILL
     effects: tuple[Effect, ...] = ()
     grainy: bool = False
 

@@ -13,7 +13,7 @@ _SWINGS = ((1.3, 0.7, 0.0), (3.1, 0.3, 1.0))
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """At `time` seconds the window's centre is at (x, y), and it is 1/`zoom` of the scene's size."""
+    """At `time` seconds the window's centre is at (x, y), its size 1/`zoom` of the scene's."""
 
     time: float
     x: float = 0.5
@@ -86,3 +86,6 @@ class View:
     def _sway(self, t: float) -> float:
         swings = (part * np.sin(2 * np.pi * hertz * t + phase) for hertz, part, phase in _SWINGS)
         return float(self.shake * sum(swings))
+
+
+STILL = View()
