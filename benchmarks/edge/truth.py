@@ -33,12 +33,12 @@ class Canvas:
     def changed(self, number: int) -> NDArray[np.bool_]:
         """[rows, cols]: the cells of picture `number` that show what was not shipped."""
         rows, cols = self._cells(number)
-        part = _inside(rows), _inside(cols)
-        rows, cols = rows[part[0]], cols[part[1]]
-        now, then = self._film.plane(number)[:, *part], self._shipped[:, *part]
+        down, across = _inside(rows), _inside(cols)
+        rows, cols = rows[down], cols[across]
+        now, then = self._film.plane(number)[:, down, across], self._shipped[:, down, across]
         limit = VISIBLE / self._film.light(number)
         difference = np.maximum(now, then) - np.minimum(now, then)
-        points = (difference > limit).any(axis=0) | ~self._known[part]
+        points = (difference > limit).any(axis=0) | ~self._known[down, across]
         by_row = _summed(points.astype(np.float32), rows, self._grid.rows)
         by_cell = _summed(by_row.T, cols, self._grid.cols).T
         high = np.bincount(rows, minlength=self._grid.rows)
