@@ -115,7 +115,7 @@ def films(quick: bool, tuning: bool = False) -> list[Film]:
     families = TUNING_FAMILIES if tuning else TEST_FAMILIES
     first = 0 if tuning else FIRST_TEST_SEED
     if quick:
-        size = 6.0, 320, 180
+        size = 3.2, 320, 180
         return [Film(each, families[0], first, *size) for each in CONDITIONS]
     return [
         Film(each, family, first + number, 16.0)

@@ -28,7 +28,7 @@ class Canvas:
     def __init__(self, film: Film, grid: PatchGrid) -> None:
         self._film, self._grid = film, grid
         self._shipped = film.plane(0).copy()
-        self._known = np.zeros(self._shipped.shape[1:], np.bool_)
+        self._known: NDArray[np.bool_] = np.zeros(self._shipped.shape[1:], np.bool_)
 
     def changed(self, number: int) -> NDArray[np.bool_]:
         """[rows, cols]: the cells of picture `number` that show what was not shipped."""

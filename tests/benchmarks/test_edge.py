@@ -1,0 +1,85 @@
+"""The bench of the edge runs, and its truth is true."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.edge.accuracy import POLICIES, SPECS
+from benchmarks.edge.films import CONDITIONS, FIRST_TEST_SEED, Film, films
+from benchmarks.edge.truth import Canvas
+from codecsight.cli.app import app
+
+
+def film(name: str, seconds: float = 4.0) -> Film:
+    chosen = next(each for each in CONDITIONS if each.name == name)
+    return Film(chosen, "street", 3, seconds, 320, 180)
+
+
+GRID = SPECS[0].fit(320, 180)
+ALL = np.ones((GRID.rows, GRID.cols), np.bool_)
+
+
+@pytest.mark.parametrize("name", ["calm", "pan", "state"])
+def test_what_was_just_shipped_has_not_changed(name: str) -> None:
+    canvas = Canvas(film(name), GRID)
+    assert canvas.changed(0).all()
+    canvas.ship(0, ALL)
+    assert not canvas.changed(0).any()
+
+
+def test_light_and_noise_are_no_change_but_people_are() -> None:
+    exposed = film("exposure")
+    canvas = Canvas(exposed, GRID)
+    canvas.ship(0, ALL)
+    changed = canvas.changed(exposed.frames - 1)
+    assert changed.any()
+    assert changed.mean() < 0.5
+
+
+def test_a_camera_that_turns_shows_something_new_at_one_side_only() -> None:
+    pan = film("pan")
+    canvas = Canvas(pan, GRID)
+    canvas.ship(0, ALL)
+    changed = canvas.changed(15)
+    assert changed[:, -1].all()
+    assert not changed[:3, :-2].any()
+
+
+def test_what_is_not_shipped_stays_changed_and_what_is_does_not() -> None:
+    calm = film("calm")
+    canvas = Canvas(calm, GRID)
+    canvas.ship(0, ALL)
+    changed = canvas.changed(40)
+    assert changed.any()
+    canvas.ship(40, ~changed)
+    assert np.array_equal(canvas.changed(40), changed)
+    canvas.ship(40, changed)
+    assert not canvas.changed(40).any()
+
+
+def test_tuning_and_test_share_no_seed() -> None:
+    tuning, test = ({film.seed for film in films(False, tuning)} for tuning in (True, False))
+    assert max(tuning) < FIRST_TEST_SEED <= min(test)
+
+
+def test_a_quick_run_gives_every_row(tmp_path: Path) -> None:
+    file = tmp_path / "edge.json"
+    done = CliRunner().invoke(app, ["bench", "edge", "--quick", "--json", str(file)])
+    assert done.exit_code == 0, done.output
+    result = json.loads(file.read_text())
+    rows = [row for row in result["rows"] if "policy" in row and row["clip"] == "world"]
+    names = {(row["condition"], row["policy"], row["grid"]) for row in rows}
+    assert len(names) == len(CONDITIONS) * (len(POLICIES) + 1) * len(SPECS)
+    by_name = {(row["condition"], row["policy"], row["grid"]): row for row in rows}
+    everything, ours = (by_name["calm", name, "9x16"] for name in ("everything", "tracked"))
+    assert everything["recall"] == 1.0
+    assert everything["reuse"] == 0.0
+    assert ours["recall"] > 0.9
+    assert ours["kept_over_changed"] < 2
+    assert by_name["calm", "random", "9x16"]["recall"] < 0.7
+    stages = {row["stage"] for row in result["rows"] if "stage" in row}
+    assert stages == {"demux", "decode", "signals", "tracker", "scale", "patches", "coding", "all"}
+    assert result["commit"]

@@ -1,0 +1,70 @@
+"""The camera's own motion, read off the vectors."""
+
+import numpy as np
+import pytest
+
+from codecsight.change.camera_motion import STILL, camera_motion, largest_shift, scaled, shift
+from codecsight.change.pose import Pose
+from codecsight.video.frame import FrameSignals
+
+ROWS, COLS = 23, 40  # 640 x 360
+
+
+def moved(
+    x: float, y: float, zoom: float = 0.0, others: float = 0.0, noise: float = 0.0
+) -> FrameSignals:
+    """Vectors of a camera that moves so; a share of `others` goes its own ways."""
+    rng = np.random.default_rng(1)
+    across = (np.arange(COLS) + 0.5) * 16 - 320
+    down = ((np.arange(ROWS) + 0.5) * 16 - 180)[:, None]
+    motion = np.stack(np.broadcast_arrays(x + zoom * across, y + zoom * down), axis=-1)
+    motion = motion + rng.normal(0, noise, motion.shape)
+    motion[rng.random((ROWS, COLS)) < others] = (7.0, -5.0)
+    intra = np.zeros((ROWS, COLS), np.float32)
+    return FrameSignals("P", 1000, motion=motion.astype(np.float32), intra=intra)
+
+
+@pytest.mark.parametrize(("x", "y", "zoom"), [(2.0, 0.0, 0.0), (-1.5, 0.75, 0.0), (1.0, 0, 0.01)])
+def test_pan_and_zoom_are_found_though_much_goes_its_own_way(
+    x: float, y: float, zoom: float
+) -> None:
+    signals = moved(x, y, zoom, others=0.3, noise=0.1)
+    matrix = camera_motion(signals)
+    assert matrix is not None
+    expected = moved(x, y, zoom).motion
+    assert expected is not None
+    assert np.abs(shift(matrix, ROWS, COLS, 16) - expected).max() < 0.1
+
+
+def test_a_still_camera_is_exactly_still() -> None:
+    assert camera_motion(moved(0, 0, others=0.3)) is STILL
+    assert camera_motion(moved(0.05, 0)) is STILL
+
+
+def test_vectors_that_agree_on_nothing_are_no_camera() -> None:
+    signals = moved(0, 0, noise=8.0)
+    assert camera_motion(signals) is None
+
+
+@pytest.mark.parametrize("valid", [True, False])
+def test_no_vectors_or_damaged_ones_say_nothing(valid: bool) -> None:
+    assert camera_motion(FrameSignals("I", 1000, valid=valid)) is None
+
+
+def test_poses_compose_over_frames_and_go_on_through_i_frames() -> None:
+    pose = Pose(320, 180, samples=2)
+    pose.sampled()
+    for signals in (moved(2, 0), moved(2, 0), FrameSignals("I", 9000), moved(2, 0)):
+        pose.observe(signals, 640, 360)
+    assert not pose.still
+    pose.sampled()
+    first, second = pose.poses()
+    assert first is STILL
+    # Content went 8 pixels to the right in the source: the present is 4 left of where it was.
+    assert second @ [100, 50, 1] == pytest.approx([96, 50, 1], abs=0.05)
+    assert pose.still
+
+
+def test_sizes_of_pictures_do_not_matter() -> None:
+    matrix = np.array([[1, 0, -6.0], [0, 1, 4.0], [0, 0, 1]])
+    assert largest_shift(scaled(matrix, 0.5, 0.5), 320, 180) == pytest.approx(3.0)

@@ -1,0 +1,87 @@
+"""What was shipped, as a camera that moved sees it."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from codecsight.change.camera_motion import STILL
+from codecsight.change.reference import Reference
+from codecsight.change.tone import Tone
+from codecsight.change.warp import Picture, rolled, translation
+
+WIDE, HIGH, MARGIN = 160, 96, 16
+
+
+def scene() -> Picture:
+    """A plane larger than the picture, smooth enough to be shifted by parts of a pixel."""
+    noise = np.random.default_rng(2).integers(0, 255, (200, 300, 3)).astype(np.uint8)
+    return np.asarray(Image.fromarray(noise).filter(ImageFilter.GaussianBlur(2)))
+
+
+def look(x: int, y: int) -> Picture:
+    return scene()[40 + y : 40 + y + HIGH, 60 + x : 60 + x + WIDE].copy()
+
+
+NOTHING = np.zeros((HIGH, WIDE), np.bool_)
+
+
+def test_a_still_camera_sees_what_was_shipped_bit_for_bit() -> None:
+    reference = Reference(look(0, 0), STILL, MARGIN)
+    seen = reference.seen(look(0, 0), STILL)
+    assert seen.motion is None
+    assert np.array_equal(seen.picture, look(0, 0))
+
+
+@pytest.mark.parametrize("guess", [(5, -3), (5.8, -2.3)])
+def test_after_a_turn_it_lines_up_and_knows_what_it_never_saw(guess: tuple[float, float]) -> None:
+    """The codec's account may be off by part of a pixel: the pixels make it exact."""
+    reference = Reference(look(0, 0), STILL, MARGIN)
+    seen = reference.seen(look(5, -3), translation(*guess))
+    assert seen.motion is not None
+    assert seen.motion[:2, 2] == pytest.approx([5, -3], abs=0.05)
+    assert seen.known is not None
+    assert (seen.known[4:, :-6] == 255).all()
+    assert (seen.known[:, -4:] == 0).all()
+    inner = np.s_[5:-5, 5:-8]
+    assert np.abs(seen.picture[inner].astype(int) - look(5, -3)[inner]).mean() < 1
+
+
+def test_a_camera_that_sways_comes_back_to_what_it_remembers_beyond_the_border() -> None:
+    reference = Reference(look(0, 0), STILL, MARGIN)
+    for x, kept in ((6, ~NOTHING), (0, NOTHING)):
+        pose = translation(x, 0)
+        seen = reference.seen(look(x, 0), pose)
+        reference.ship(look(x, 0), kept, pose, seen, Tone())
+    again = reference.seen(look(6, 0), translation(6, 0))
+    assert again.known is not None
+    assert (again.known == 255).mean() > 0.98
+    assert np.abs(again.picture.astype(int) - look(6, 0)).mean() < 1
+
+
+def test_many_small_moves_do_not_blur_what_was_shipped_once() -> None:
+    reference = Reference(look(0, 0), STILL, MARGIN)
+    for step in range(1, 13):
+        pose = translation(0.3 * step, 0)
+        seen = reference.seen(look(round(0.3 * step), 0), pose)
+        reference.ship(look(round(0.3 * step), 0), NOTHING, pose, seen, Tone())
+    seen = reference.seen(look(4, 0), translation(4, 0))
+    inner = np.s_[4:-4, 4:-8]
+    sharpness = [
+        np.abs(np.diff(p[inner].astype(int), axis=1)).mean() for p in (seen.picture, look(4, 0))
+    ]
+    assert sharpness[0] > 0.95 * sharpness[1]
+
+
+def test_light_that_changed_is_worked_into_what_was_not_shipped_anew() -> None:
+    reference = Reference(look(0, 0), STILL, MARGIN)
+    dim = Tone(0.8).of(look(0, 0))
+    kept = NOTHING.copy()
+    kept[:32, :32] = True
+    reference.ship(dim, kept, STILL, reference.seen(dim, STILL), Tone(0.8))
+    assert np.abs(reference.seen(dim, STILL).picture.astype(int) - dim).max() <= 1
+
+
+@pytest.mark.parametrize(("x", "y"), [(3, -2), (0, 0), (-200, 5)])
+def test_rolling_brings_in_nothing(x: int, y: int) -> None:
+    ones = np.ones((HIGH, WIDE), np.uint8)
+    assert rolled(ones, x, y).sum() == max(0, WIDE - abs(x)) * max(0, HIGH - abs(y))

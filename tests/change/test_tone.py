@@ -1,0 +1,43 @@
+"""Exposure, found in spite of what changed."""
+
+import numpy as np
+import pytest
+
+from codecsight.change.tone import Tone, tone
+
+RNG = np.random.default_rng(3)
+SCENE = RNG.uniform(20, 200, (180, 320)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(1.0, 0.0), (0.75, 0.0), (1.2, 6.0), (1.0, -12.0)])
+def test_gain_and_offset_are_found_though_a_third_changed(gain: float, offset: float) -> None:
+    new = SCENE * gain + offset + RNG.normal(0, 2, SCENE.shape).astype(np.float32)
+    new[:, :100] = 90
+    found = tone(SCENE, new)
+    assert found.gain == pytest.approx(gain, abs=0.02)
+    assert found.offset == pytest.approx(offset, abs=2.0)
+
+
+def test_the_same_light_leaves_every_level_alone() -> None:
+    assert tone(SCENE, SCENE).same
+    assert Tone().of_plane(SCENE, SCENE) is SCENE
+
+
+def test_one_shade_of_grey_gives_an_offset_only() -> None:
+    grey = np.full((90, 160), 100, np.float32)
+    assert tone(grey, grey + 20) == Tone(1.0, 20.0)
+
+
+def test_a_picture_without_a_fair_point_says_nothing() -> None:
+    assert tone(np.zeros((90, 160), np.float32), SCENE[:90, :160]).same
+
+
+def test_what_was_burnt_out_may_have_been_brighter() -> None:
+    old, new = np.full((2, 2), 255, np.float32), np.full((2, 2), 240, np.float32)
+    assert (Tone(0.75).of_plane(old, new) == 240).all()
+    assert (Tone(0.75).of_plane(old, new - 100) > 180).all()
+
+
+def test_a_picture_is_toned_within_its_range() -> None:
+    levels = np.array([[[0, 100, 250]]], np.uint8)
+    assert Tone(1.2, 5).of(levels).tolist() == [[[5, 125, 255]]]
