@@ -33,7 +33,8 @@ Coded = tuple[float, float]  # bytes, PSNR
 
 def rows(quick: bool) -> list[dict[str, Any]]:
     """Bytes per second of every way."""
-    film = Film(CONDITIONS[0], "plaza", FIRST_TEST_SEED, 3.2 if quick else 24.0, 1280, 720)
+    size = (3.2, 640, 360) if quick else (24.0, 1280, 720)
+    film = Film(CONDITIONS[0], "plaza", FIRST_TEST_SEED, *size)
     _, packets = film.encoded()
     shipped = _shipped(film)
     size, psnr = _cells(shipped)
