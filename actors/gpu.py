@@ -65,6 +65,7 @@ class GpuWorker:
                 evict=Evict(section.evict),
                 refresh=section.refresh,
                 present=Present(section.present),
+                ring=section.ring,
                 kv_blocks=section.kv_blocks,
             ),
         )

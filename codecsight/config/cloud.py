@@ -38,6 +38,7 @@ class EngineSection(Strict):
     evict: Literal["age", "superseded"] = "age"
     refresh: str = Field(default="anchors", pattern=r"^(none|all|anchors|(first|drift):\d+)$")
     present: Literal["canvas", "retimed", "last-slot"] = "canvas"
+    ring: int = Field(default=1, ge=0, le=16)
     kv_blocks: int = Field(default=4096, ge=1)
 
     @model_validator(mode="after")

@@ -34,7 +34,8 @@ class Evict(StrEnum):
 class EngineConfig:
     """`window` and `stride` are in slots: a full window gives up its `stride` oldest slots when
     the next one arrives, by the rule `evict`. `refresh` names which of the slots that stay are
-    computed again then (see `refresh_policy`).
+    computed again then (see `refresh_policy`). The ViT sees `ring` cells around the kept ones too,
+    as last shipped (see `Sight`); 0 is the kept cells alone.
 
     `kv_blocks` is the budget for all streams together. Admission reserves the share `commit` of
     what a stream may ever hold; below 1, blocks can run out, and then the stream that has been
@@ -51,6 +52,7 @@ class EngineConfig:
     evict: Evict = Evict.AGE
     refresh: str = "anchors"
     present: Present = Present.CANVAS
+    ring: int = 1
     kv_blocks: int = 4096
     commit: float = 1.0
     step_tokens: int = 1024

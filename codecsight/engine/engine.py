@@ -216,12 +216,13 @@ class Engine:
             and (share.encode or not job.slot.kept_count)
         ]
         started = time.perf_counter()
-        features = self.model.encode_slots([slot for _, slot in todo]) if todo else []
+        looks = [session.sight.look(slot) for session, slot in todo]
+        features = self.model.encode_slots([look.slot for look in looks]) if looks else []
         self.model.wait()
         ms = (time.perf_counter() - started) * 1e3
         cells = max(sum(map(len, features)), 1)
-        for (session, _), found in zip(todo, features, strict=True):
-            session.encoded(found, ms * len(found) / cells)
+        for (session, _), look, found in zip(todo, looks, features, strict=True):
+            session.encoded(found, look.own, ms * len(found) / cells)
 
     def _forward(self, chosen: list[tuple[StreamSession, Share]]) -> None:
         """One pass of the language model for the slots and questions of all streams."""

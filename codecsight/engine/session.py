@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from codecsight.answers.answer import Answer
@@ -25,6 +26,7 @@ from codecsight.engine.pool import BlockTable, KVPool, Rows
 from codecsight.engine.present import Standpoint, standpoint, standpoint_tokens
 from codecsight.engine.refresh import refresh_policy
 from codecsight.engine.scheduler import Due, Waiting
+from codecsight.engine.sight import Sight
 from codecsight.engine.step import Result, Step
 from codecsight.engine.window import Entry, Window, slot_time
 from codecsight.models.base import CellFeatures, VisionLanguageModel
@@ -76,6 +78,7 @@ class StreamSession:
         self.rows = np.arange(0)
         self.window = Window(self.model.layout.prefix)
         self.canvas = Canvas()
+        self.sight = Sight(self.config.ring)
         self.quiet_since = time.perf_counter()
         self._prefix_at: int | None = None
         self._last: float | None = None
@@ -160,8 +163,9 @@ class StreamSession:
 
     # What goes into a pass
 
-    def encoded(self, features: CellFeatures, vit_ms: float) -> None:
-        """The ViT has seen the next job's slot."""
+    def encoded(self, seen: CellFeatures, own: NDArray[np.intp], vit_ms: float) -> None:
+        """The ViT has seen the next job's slot; its `own` cells are among those it `seen`."""
+        features = seen.pick(own)
         prefill = self.jobs[0].prefill
         assert prefill is not None  # noqa: S101 - it was planned
         prefill.entry.features, prefill.vit_ms = features, vit_ms
@@ -169,7 +173,7 @@ class StreamSession:
         slots = [self.window.slots[index] for index in prefill.indices]
         prefill.tokens = Tokens.join([slot.tokens.at(slot.start) for slot in slots])
         prefill.cells = CellFeatures.join([slot.features for slot in slots])
-        prefill.spent = Flops(vit=self.meter.vit(len(features)))
+        prefill.spent = Flops(vit=self.meter.vit(len(seen)))
 
     def missing_blocks(self) -> int:
         """What the pool must have for the next job: rows for its slot, or for a standpoint."""

@@ -72,7 +72,7 @@ def test_the_dense_twins_are_runs_in_which_nothing_is_pruned(
 ) -> None:
     """`once` is what this engine spends itself on whole slots; `recompute` a window at a time."""
     config = {"window": 3, "stride": 1, "refresh": "none", "present": Present.LAST_SLOT}
-    pruned, whole = engine_with(**config), engine_with(**config)
+    pruned, whole = engine_with(ring=0, **config), engine_with(ring=0, **config)
     for engine, keep in ((pruned, 0.3), (whole, 1.0)):
         engine.open("a", grid)
         for second in range(6):

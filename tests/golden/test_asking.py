@@ -22,7 +22,9 @@ def looks(film: Any) -> list[Any]:
 
 @pytest.fixture(params=[Present.LAST_SLOT, Present.CANVAS])
 def engine(request: pytest.FixtureRequest, model: Any, grid: Any, looks: list[Any]) -> Engine:
-    engine = Engine(model, EngineConfig(window=8, present=request.param, max_answer_tokens=6))
+    engine = Engine(
+        model, EngineConfig(window=8, present=request.param, ring=0, max_answer_tokens=6)
+    )
     engine.open("gate", grid)
     for look in looks:
         engine.push("gate", look.slot(grid.spec.cell))

@@ -24,7 +24,9 @@ QUESTION = Question("Is there a person?", QuestionKind.YES_NO)
 @pytest.fixture(params=[Engine, NaiveEngine])
 def watch(request: pytest.FixtureRequest, model: Qwen3VL, grid: PatchGrid) -> Watch:
     def watch(looks: Sequence[Any], **config: Any) -> AnyEngine:
-        engine = request.param(model, EngineConfig(**{"present": Present.LAST_SLOT, **config}))
+        engine = request.param(
+            model, EngineConfig(**{"present": Present.LAST_SLOT, "ring": 0, **config})
+        )
         engine.open("gate", grid)
         for look in looks:
             engine.push("gate", look.slot(grid.spec.cell))

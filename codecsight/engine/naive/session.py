@@ -22,6 +22,7 @@ from codecsight.engine.flops import FlopMeter, Flops, Work
 from codecsight.engine.naive.cache import Prefill, WindowKV
 from codecsight.engine.naive.present import PresentFork
 from codecsight.engine.refresh import refresh_policy
+from codecsight.engine.sight import Sight
 from codecsight.engine.step import Step
 from codecsight.engine.window import Entry, Window, slot_time
 from codecsight.models.base import CellFeatures, VisionLanguageModel
@@ -64,6 +65,7 @@ class StreamSession:
         self.window = Window(self.model.layout.prefix)
         self.kv.length = 0
         self.canvas = Canvas()
+        self.sight = Sight(self.config.ring)
         self._present: PresentFork | None = None
         self._seen = 0
 
@@ -85,11 +87,12 @@ class StreamSession:
         tokens = self._check(slot)
         self._arrival = arrival
         try:
-            features = self.model.encode_cells(slot)
+            look = self.sight.look(slot)
+            features = self.model.encode_cells(look.slot).pick(look.own)
             self.model.wait()
             vit_ms = _ms_since(arrival)
             entry = Entry(slot.kind, slot.kept.copy(), slot.times, slot.captured, tokens, features)
-            return self._advance(entry, vit_ms)
+            return self._advance(entry, look.slot.kept_count, vit_ms)
         except Exception:
             self.reset()
             raise
@@ -127,7 +130,7 @@ class StreamSession:
             raise SlotRefused(f"stream {self.stream!r}: no room for the time stamp {slot.times}")
         return tokens
 
-    def _advance(self, entry: Entry, vit_ms: float) -> Step:
+    def _advance(self, entry: Entry, seen: int, vit_ms: float) -> Step:
         started = time.perf_counter()
         self._present = None
         if self.needs_anchor:
@@ -139,7 +142,7 @@ class StreamSession:
         self.model.wait()
         self._seen += 1
         moved = (self._seen - self.config.window) % self.config.stride == 0
-        work = self._cost(entry, again, moved=moved)
+        work = self._cost(entry, seen, again, moved=moved)
         self.spend(work)
         return Step(
             stream=self.stream,
@@ -203,13 +206,13 @@ class StreamSession:
         mask = torch.arange(self.kv.length) <= places[:, None]
         self.model.forward(tokens, cells, cache, mask, torch.arange(0))
 
-    def _cost(self, entry: Entry, forwarded: int, *, moved: bool) -> Work:
+    def _cost(self, entry: Entry, seen: int, forwarded: int, *, moved: bool) -> Work:
         """What this slot cost, and what it would have cost the dense twins."""
         meter, cells, dense = self.meter, self.grid.cells, self.window.dense_length
         kept, slots = len(entry.features), len(self.window.entries)
         whole = len(entry.tokens) + cells - kept
         return Work(
-            spent=Flops(meter.vit(kept), meter.llm(forwarded, self.kv.length)),
+            spent=Flops(meter.vit(seen), meter.llm(forwarded, self.kv.length)),
             recompute=Flops(slots * meter.vit(cells), meter.llm(dense, dense))
             if moved
             else Flops(),

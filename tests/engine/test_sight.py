@@ -1,0 +1,112 @@
+"""The ViT sees the neighbours of what changed, as they were last shipped."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from codecsight.change.grid import PatchGrid
+from codecsight.change.slot import Slot, SlotKind
+from codecsight.engine import Engine, EngineConfig
+from codecsight.engine.sight import Sight, dilated
+from codecsight.models.qwen3_vl import Qwen3VL
+
+ROWS, COLS, FRAMES, CELL = 4, 5, 2, 8
+
+
+def _slot(kept: NDArray[np.bool_], seed: int) -> Slot:
+    count = int(kept.sum())
+    patches = np.random.default_rng(seed).integers(
+        0, 256, (count, FRAMES, 3, CELL, CELL), dtype=np.uint8
+    )
+    kind = SlotKind.ANCHOR if kept.all() else SlotKind.DELTA
+    return Slot(kind, kept, patches, np.ones(count, np.uint8), (seed + 0.0, seed + 0.5), 0.0)
+
+
+def _kept(*cells: tuple[int, int]) -> NDArray[np.bool_]:
+    kept = np.zeros((ROWS, COLS), np.bool_)
+    for cell in cells:
+        kept[cell] = True
+    return kept
+
+
+WHOLE = np.ones((ROWS, COLS), np.bool_)
+
+
+def test_a_ring_reaches_every_neighbour_and_stops_at_the_border() -> None:
+    assert np.argwhere(dilated(_kept((0, 0)), 1)).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    assert dilated(_kept((2, 2)), 1).sum() == 9
+    assert dilated(_kept((2, 2)), 4).all()
+    assert not dilated(_kept(), 1).any()
+
+
+def test_a_look_holds_the_slots_own_cells_unchanged() -> None:
+    sight = Sight(ring=1)
+    sight.look(_slot(WHOLE, 0))
+    slot = _slot(_kept((0, 0), (3, 4)), 1)
+    look = sight.look(slot)
+    assert look.slot.kept_count == 8
+    np.testing.assert_array_equal(look.slot.patches[look.own], slot.patches)
+    np.testing.assert_array_equal(np.flatnonzero(look.slot.kept)[look.own], [0, 19])
+
+
+def test_neighbours_are_the_newest_frame_that_was_shipped_of_them() -> None:
+    sight = Sight(ring=1)
+    anchor = _slot(WHOLE, 0)
+    sight.look(anchor)
+    later = _slot(_kept((0, 1)), 1)
+    sight.look(later)
+    look = sight.look(_slot(_kept((0, 0)), 2))
+    assert np.argwhere(look.slot.kept).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    for frame in range(FRAMES):
+        np.testing.assert_array_equal(look.slot.patches[1, frame], later.patches[0, -1])
+        np.testing.assert_array_equal(look.slot.patches[2, frame], anchor.patches[COLS, -1])
+
+
+def test_without_a_ring_the_slot_is_seen_alone() -> None:
+    sight = Sight(ring=0)
+    sight.look(_slot(WHOLE, 0))
+    slot = _slot(_kept((1, 1)), 1)
+    assert sight.look(slot).slot is slot
+
+
+@pytest.mark.parametrize("ring", [0, 1, 3])
+def test_a_cell_is_encoded_as_in_the_picture_of_what_the_ring_shows(
+    model: Qwen3VL, ring: int
+) -> None:
+    """Against the naive twin: the composed picture, encoded with everything beyond the ring cut."""
+    cell = model.cell
+    shape = (ROWS * COLS, model.frames, 3, cell, cell)
+    anchor = replace(
+        _slot(WHOLE, 0), patches=np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
+    )
+    kept = _kept((1, 2), (2, 2))
+    delta = replace(_slot(kept, 1), patches=anchor.patches[:2][::-1].copy())
+    sight = Sight(ring)
+    sight.look(anchor)
+    look = sight.look(delta)
+    composed = np.repeat(anchor.patches[:, -1:], model.frames, axis=1)
+    composed[kept.ravel()] = delta.patches
+    wide = dilated(kept, ring)
+    expected = model.encode_cells(
+        Slot(SlotKind.DELTA, wide, composed[wide.ravel()], np.ones(wide.sum()), (0.0, 0.5), 0.0)
+    ).embeddings[torch.from_numpy(kept[wide])]
+    found = model.encode_cells(look.slot).pick(look.own).embeddings
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_neighbours_cost_vit_work_and_nothing_else(model: Qwen3VL) -> None:
+    spent = {}
+    for ring in (0, 1):
+        engine = Engine(model, EngineConfig(ring=ring))
+        grid = PatchGrid(model.grid_spec(2.0, 48), ROWS, COLS)
+        engine.open("s", grid)
+        shape = (ROWS * COLS, model.frames, 3, model.cell, model.cell)
+        anchor = replace(_slot(WHOLE, 0), patches=np.zeros(shape, np.uint8))
+        delta = replace(_slot(_kept((1, 2)), 1), patches=np.zeros((1, *shape[1:]), np.uint8))
+        engine.push("s", anchor)
+        spent[ring] = engine.push("s", delta).work.spent
+    assert spent[1].vit > spent[0].vit
+    assert spent[1].llm == spent[0].llm
