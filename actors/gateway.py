@@ -10,7 +10,6 @@ import structlog
 from ray.exceptions import RayActorError
 
 from actors.gateway_server import GatewayServer
-from actors.gpu import StreamWindow
 from actors.transport import tls_files
 from codecsight import __version__
 from codecsight.answers.answer import Answer
@@ -18,7 +17,7 @@ from codecsight.answers.question import Question
 from codecsight.config.cloud import CloudConfig
 from codecsight.errors import CodecSightError
 from codecsight.uplink.cloud import Opening, Refused
-from codecsight.uplink.fleet import CloudStatus, StreamStatus, WorkerStatus
+from codecsight.uplink.fleet import CloudStatus, StreamStatus, StreamWindow, WorkerStatus
 from codecsight.uplink.leases import Lease, LeaseError
 from codecsight.uplink.messages import (
     CameraStats,

@@ -21,21 +21,12 @@ from codecsight.models.loading import load_model
 from codecsight.patches.chunk import unpack
 from codecsight.patches.codec import PatchError
 from codecsight.uplink.cloud import Opening
-from codecsight.uplink.fleet import FlopCount, WorkerStatus
+from codecsight.uplink.fleet import FlopCount, StreamWindow, WorkerStatus
 from codecsight.uplink.messages import Chunk, Hello, Reject, RejectReason
 
 log = structlog.get_logger()
 
 FULL_RETRY_S = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class StreamWindow:
-    """What a stream holds here: `tokens` in its window, `kv_blocks` reserved, newest answers."""
-
-    tokens: int
-    kv_blocks: int
-    answers: tuple[Answer, ...]
 
 
 @dataclass(slots=True)

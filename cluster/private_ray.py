@@ -71,6 +71,7 @@ def _prepare(folder: Path) -> Path:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DISABLE_IMPORT_WARNING": "1",
         "TMPDIR": str(temporary),
+        "TORCHINDUCTOR_CACHE_DIR": str(temporary / "inductor"),
     }
     return path
 

@@ -26,6 +26,17 @@ class StreamStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamWindow:
+    """What a stream holds at its worker: `tokens` in its window, `kv_blocks` reserved for it, and the
+    newest answers.
+    """
+
+    tokens: int
+    kv_blocks: int
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FlopCount:
     """Floating point operations in the ViT and in the language model; a multiply-add is two."""
 
