@@ -27,7 +27,7 @@ class StreamStatus:
 
 @dataclass(frozen=True, slots=True)
 class StreamWindow:
-    """What a stream holds at its worker: `tokens` in its window, `kv_blocks` reserved for it, and the
+    """What a stream holds at its worker: `tokens` in its window, `kv_blocks` reserved for it, the
     newest answers.
     """
 
