@@ -33,8 +33,9 @@ Coded = tuple[float, float]  # bytes, PSNR
 
 def rows(quick: bool) -> list[dict[str, Any]]:
     """Bytes per second of every way."""
-    size = (3.2, 640, 360) if quick else (24.0, 1280, 720)
-    film = Film(CONDITIONS[0], "plaza", FIRST_TEST_SEED, *size)
+    width, height = (640, 360) if quick else (1280, 720)
+    seconds = 3.2 if quick else 24.0
+    film = Film(CONDITIONS[0], "plaza", FIRST_TEST_SEED, seconds, width, height)
     _, packets = film.encoded()
     shipped = _shipped(film)
     size, psnr = _cells(shipped)

@@ -8,6 +8,7 @@ from codecsight.cli.bench import bench
 from codecsight.cli.cloud import ask, cloud
 from codecsight.cli.demo import demo
 from codecsight.cli.doctor import doctor
+from codecsight.cli.inspect import inspect
 from codecsight.cli.site import site
 from codecsight.cli.validate import validate
 from codecsight.cli.watch import watch
@@ -37,6 +38,6 @@ def _root(
     del version
 
 
-for command in (demo, watch, doctor, site, cloud, ask, clip, validate):
+for command in (demo, watch, doctor, inspect, site, cloud, ask, clip, validate):
     app.command()(command)
 app.add_typer(bench, name="bench")

@@ -35,6 +35,8 @@ def doctor(
     row = asdict(replace(report, advice=[*report.advice, *tracking.advice()]))
     row["kept_share"] = tracking.kept_share
     row["reasons"] = tracking.reasons
+    row["noise"] = tracking.noise
+    row["camera_moves"] = tracking.camera_moves
     if as_json:
         print_json(row)
     else:
@@ -42,13 +44,28 @@ def doctor(
 
 
 class _Tracking:
-    """What the change tracker makes of the frames, on the grid of the default model."""
+    """What the change tracker makes of the frames, on the grid of the default model; how noisy
+    they are, and in how many the camera moved.
+    """
 
     def __init__(self, policy: str) -> None:
+        from codecsight.video.noise import NoiseMeter
+
         self._policy = policy
         self._tracker: ChangeTracker | None = None
+        self._noise = NoiseMeter()
+        self._frames = self._moving = 0
 
     def take(self, frame: "Frame") -> None:
+        from codecsight.change.camera_motion import STILL, camera_motion
+
+        self._noise.take(frame)
+        motion = camera_motion(frame.signals)
+        self._frames += motion is not None
+        self._moving += motion is not None and motion is not STILL
+        self._track(frame)
+
+    def _track(self, frame: "Frame") -> None:
         from codecsight.change.grid import GridSpec
         from codecsight.change.policies import make_policy
         from codecsight.change.tracker import ChangeTracker
@@ -66,6 +83,17 @@ class _Tracking:
         return round(counters.kept / counters.total, 4) if counters and counters.total else None
 
     @property
+    def noise(self) -> float | None:
+        """The sensor's noise in grey levels, as the codec left it."""
+        level = self._noise.level
+        return None if level is None else round(level, 2)
+
+    @property
+    def camera_moves(self) -> float | None:
+        """The share of frames in which the camera moved; None where the codec doesn't tell."""
+        return round(self._moving / self._frames, 4) if self._frames else None
+
+    @property
     def reasons(self) -> dict[str, int]:
         counters = self._tracker.counters if self._tracker else None
         return {why.name.lower(): n for why, n in counters.reasons.items()} if counters else {}
@@ -74,9 +102,20 @@ class _Tracking:
         share = self.kept_share
         if share is None:
             return ["Too short to tell how much of the picture would be shipped; raise --seconds."]
+        advice = []
         if share > 0.7:
-            return [f"{share:.0%} of the cells change: pruning saves little on this scene."]
-        return []
+            advice.append(f"{share:.0%} of the cells change: pruning saves little on this scene.")
+        if (self.camera_moves or 0) > 0.2:
+            advice.append(
+                f"The camera moves in {self.camera_moves:.0%} of the frames: fasten it, or watch "
+                "between its tours; all that comes into view is shipped."
+            )
+        if (self.noise or 0) > 6:
+            advice.append(
+                f"The picture is noisy ({self.noise:.0f} grey levels), which hides faint changes "
+                "and costs bit rate: more light, or the camera's noise reduction, would help."
+            )
+        return advice
 
 
 def _show(row: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from codecsight.video.encoder import ENCODERS, CameraEncoder, EncoderProfile
 from codecsight.video.pace import Pacer, Stop
 from codecsight.video.packet import Packet, StreamInfo
 from codecsight.video.source import SourceError, SourceOptions, SourceState, SourceStatus
+from codecsight.world.conditions import CONDITIONS, condition
 from codecsight.world.families import family
 from codecsight.world.renderer import Renderer
 from codecsight.world.scene import Scene
@@ -24,7 +25,8 @@ from codecsight.world.scene import Scene
 @dataclass(frozen=True, slots=True)
 class WorldCamera:
     """What a `world://` URL says. `noise` None is the scene's own, `seconds` 0 is for ever;
-    `bitrate` is in kilobits per second, 0 for constant quality.
+    `bitrate` is in kilobits per second, 0 for constant quality; `condition` is one of those that
+    are hard on cameras ("night", "pan" ..), "" for the place's own life.
     """
 
     family: str
@@ -38,6 +40,7 @@ class WorldCamera:
     codec: str = "h264"
     noise: float | None = None
     seconds: float = 0.0
+    condition: str = ""
 
     @staticmethod
     def parse(url: str) -> "WorldCamera":
@@ -59,7 +62,10 @@ class WorldCamera:
     @property
     def scene(self) -> Scene:
         """The scene it looks at; its stream's time is the scene's."""
-        return Scene.random(self.seed, self.family, self.width / self.height, self.noise)
+        aspect = self.width / self.height
+        if self.condition:
+            return condition(self.condition, self.seed, self.family, aspect)
+        return Scene.random(self.seed, self.family, aspect, self.noise)
 
     @property
     def profile(self) -> EncoderProfile:
@@ -144,6 +150,12 @@ def _codec(text: str) -> str:
     return text
 
 
+def _condition(text: str) -> str:
+    if text not in CONDITIONS:
+        raise ValueError(f"give one of {', '.join(CONDITIONS)}")
+    return text
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "seed": _whole(0, 2**31),
     "fps": _number(1, 60),
@@ -155,4 +167,5 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "codec": _codec,
     "noise": _number(0, 30),
     "seconds": _number(0, 1e7),
+    "condition": _condition,
 }

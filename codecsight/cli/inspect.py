@@ -1,0 +1,116 @@
+"""`codecsight inspect`: see what the tracker saw."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from codecsight.cli.console import err, out
+from codecsight.cli.options import Policy, Transport
+from codecsight.errors import CodecSightError
+
+if TYPE_CHECKING:
+    from codecsight.change.drawing import Picture
+    from codecsight.video.frame import Frame
+    from codecsight.video.source import Source
+
+STILLS = 6
+
+Video = Annotated[Path, typer.Option("--out", "-o", help="The video to write, NAME.mp4.")]
+Sheet = Annotated[Path | None, typer.Option("--sheet", help="Stills to write, too, NAME.png.")]
+
+
+def inspect(
+    source: Annotated[str, typer.Argument(help="A file, rtsp:// URL, or world://NAME.")],
+    video: Video,
+    sheet: Sheet = None,
+    seconds: Annotated[float, typer.Option(help="How long to look, in stream time.", min=1)] = 20.0,
+    cells: Annotated[int, typer.Option(help="Cells that a picture may have.", min=1)] = 144,
+    policy: Policy = "tracked",
+    transport: Transport = "tcp",
+) -> None:
+    """Draw into a source's pictures what the tracker saw: motion vectors (red, the camera's own
+    motion taken off), kept cells by reason (green motion, yellow intra, blue pixels, purple
+    refresh, grey anchor), and how the camera moved.
+    """
+    from codecsight.change.drawing import sheet as on_sheet
+    from codecsight.video.source import SourceOptions, open_source
+
+    opened = open_source(source, SourceOptions(transport=transport))
+    stills: dict[int, Picture] = {}
+    with err.status("drawing"):
+        try:
+            count = _write(video, _drawn(opened, seconds, cells, policy, stills))
+        finally:
+            opened.close()
+    if not count:
+        raise CodecSightError(f"{source}: no picture came")
+    out.print(f"{count} pictures in {video}")
+    if sheet is not None:
+        from PIL import Image
+
+        Image.fromarray(on_sheet([stills[number] for number in sorted(stills)])).save(sheet)
+        out.print(f"{len(stills)} stills in {sheet}")
+
+
+def _drawn(
+    source: "Source", seconds: float, cells: int, policy: str, stills: "dict[int, Picture]"
+) -> "Iterator[tuple[float, Picture]]":
+    """The pictures with their times from 0; some of them, evenly spread, go to `stills`."""
+    from codecsight.change.drawing import drawn
+    from codecsight.change.grid import GridSpec
+    from codecsight.change.policies import make_policy
+    from codecsight.change.tracker import ChangeTracker
+
+    tracker: ChangeTracker | None = None
+    spec, slot, begin = GridSpec(cell=32, frames=2, rate=2.0, max_cells=cells), None, 0.0
+    for frame in _frames(source):
+        if tracker is None:
+            grid, begin = spec.fit(frame.width, frame.height), frame.time
+            tracker = ChangeTracker(grid, make_policy(policy, grid), anchor_every=8)
+        if (time := frame.time - begin) > seconds:
+            return
+        done = tracker.feed(frame)
+        slot = done or slot
+        picture = drawn(frame, tracker.grid, slot)
+        if done is not None:
+            stills.setdefault(int(time * STILLS / seconds), picture)
+        yield time, picture
+
+
+def _frames(source: "Source") -> "Iterator[Frame]":
+    from codecsight.video.decoder import Decoder
+    from codecsight.video.packet import StreamInfo
+
+    decoder: Decoder | None = None
+    for item in source.items():
+        if isinstance(item, StreamInfo):
+            decoder = Decoder(item)
+        elif decoder is not None:
+            yield from decoder.decode(item)
+    if decoder is not None:
+        yield from decoder.flush()
+
+
+def _write(path: Path, pictures: "Iterator[tuple[float, Picture]]") -> int:
+    """Encode pictures into an .mp4; returns how many there were."""
+    from fractions import Fraction
+
+    import av
+
+    count, base = 0, Fraction(1, 90_000)
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=30, options={"crf": "20", "preset": "fast"})
+        stream.codec_context.time_base = base
+        for time, picture in pictures:
+            if not count:
+                stream.height, stream.width = picture.shape[0] & ~1, picture.shape[1] & ~1
+            even = picture[: stream.height, : stream.width]
+            frame = av.VideoFrame.from_ndarray(even.copy(), format="rgb24")
+            frame.pts, frame.time_base = round(time / base), base
+            container.mux(stream.encode(frame))
+            count += 1
+        if count:
+            container.mux(stream.encode(None))
+    return count
