@@ -11,7 +11,7 @@ from codecsight.archive.errors import ArchiveError
 SEGMENTS = "segments"
 ROWS = "rows"
 
-_STREAM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_STREAM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")  # SITE.CAMERA, 63 each
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -41,7 +41,7 @@ def check_stream(stream: str) -> str:
     """The name, if it can be part of a key and of a path; ArchiveError otherwise."""
     if not _STREAM_NAME.fullmatch(stream):
         raise ArchiveError(
-            f"{stream!r} is no stream name: use 1 to 64 letters, digits, '.', '_' or '-', "
+            f"{stream!r} is no stream name: use 1 to 127 letters, digits, '.', '_' or '-', "
             "beginning with a letter or digit"
         )
     return stream

@@ -1,5 +1,8 @@
 """All commands in one Typer application. Heavy imports wait until their command runs."""
 
+import sys
+
+import structlog
 import typer
 
 from codecsight import __version__
@@ -36,6 +39,8 @@ def _root(
     ),
 ) -> None:
     del version
+    # What happens is told on stderr: stdout is for results, which a machine may read.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
 for command in (demo, watch, doctor, inspect, site, cloud, ask, clip, validate):

@@ -7,7 +7,6 @@ import typer
 
 from codecsight.cli.console import out, print_json
 from codecsight.config import CloudConfig, ConfigError, SiteConfig, load_config
-from codecsight.config.common import Secret
 
 
 def validate(
@@ -36,23 +35,13 @@ def validate(
 def _problem(path: Path, secrets: bool) -> str | None:
     try:
         if "cameras:" not in (path.read_text(errors="replace") if path.is_file() else ""):
-            load_config(path, CloudConfig)
+            cloud = load_config(path, CloudConfig)
+            if secrets and cloud.tls is not None:
+                cloud.tls.check("tls")
             return None
         site = load_config(path, SiteConfig)
         if secrets:
-            _read_secrets(site)
+            site.read_secrets()
     except ConfigError as error:
         return str(error)
     return None
-
-
-def _read_secrets(site: SiteConfig) -> None:
-    for name, camera in site.cameras.items():
-        camera.address(name)
-    keys: list[tuple[str, Secret | None]] = [
-        ("archive.access_key", site.archive.access_key),
-        ("archive.secret_key", site.archive.secret_key),
-    ]
-    for key, secret in keys:
-        if secret is not None:
-            secret.read(key)

@@ -1,12 +1,15 @@
 """`codecsight watch`: one process, no Ray: from a source or a few to answers."""
 
 import signal
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
+import structlog
 import typer
 from rich.live import Live
 from rich.table import Table
@@ -26,7 +29,10 @@ from codecsight.cli.options import (
 
 if TYPE_CHECKING:
     from codecsight.answers.answer import Answer
+    from codecsight.video.source import SourceState
     from codecsight.watch import Watch
+
+log = structlog.get_logger()
 
 DEFAULT_QUESTIONS = ["Is there a person?", "How many people are there?"]
 
@@ -64,7 +70,7 @@ def watch(
     from codecsight.video.source import SourceOptions, open_source
 
     options = SourceOptions(transport=transport, paced=paced)
-    opened = [(name, open_source(url, options)) for name, url in _named(sources)]
+    opened = [open_source(url, options) for url in sources]
     questions = [Question.parse(text) for text in question]
 
     import torch  # only now: it takes seconds, and a wrong path should be told at once
@@ -78,7 +84,9 @@ def watch(
     engine = Engine(load_model(model), EngineConfig(window=window, stride=stride, refresh=refresh))
     spec = engine.model.grid_spec(rate, max_cells)
     watching = Watch(engine, WatchOptions(spec, questions, policy, anchor_every))
-    for name, source in opened:
+    for name, source in zip(names(sources), opened, strict=True):
+        if as_json:
+            source.on_state = partial(_say_state, name)
         watching.add(name, source)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: watching.close())
@@ -104,10 +112,9 @@ def as_row(answer: "Answer") -> dict[str, Any]:
 
 
 def _show_table(watching: "Watch") -> None:
-    with Live(_table(watching), console=err, refresh_per_second=4) as live:
+    with Live(get_renderable=lambda: _table(watching), console=err, refresh_per_second=4):
         for _ in watching.answers():
-            live.update(_table(watching))
-        live.update(_table(watching))
+            pass
 
 
 def _table(watching: "Watch") -> Table:
@@ -119,7 +126,7 @@ def _table(watching: "Watch") -> Table:
         head = [watched.stream, state, str(counters.frames), kept]
         if not watched.last:
             table.add_row(*head)
-        for answer in watched.last.values():
+        for answer in list(watched.last.values()):  # another thread draws
             table.add_row(
                 *head,
                 f"{answer.end:.0f} s",
@@ -132,13 +139,20 @@ def _table(watching: "Watch") -> Table:
     return table
 
 
-def _named(urls: list[str]) -> list[tuple[str, str]]:
-    """Give every source a short name of its own: its file's or host's, numbered where needed."""
-    seen: Counter[str] = Counter()
-    named = []
+def _say_state(stream: str, state: "SourceState", detail: str) -> None:
+    log.info("source", stream=stream, state=state.value, detail=detail)
+
+
+def names(urls: list[str]) -> list[str]:
+    """A short name for every source, its own: its file's or host's, numbered where needed."""
+    names: list[str] = []
     for url in urls:
         parts = urlsplit(url) if "://" in url else None
-        name = (parts.hostname if parts else Path(url).stem) or "stream"
-        seen[name] += 1
-        named.append((name if seen[name] == 1 else f"{name}-{seen[name]}", url))
-    return named
+        base = (parts.hostname if parts else Path(url).stem) or "stream"
+        names.append(next(name for name in _numbered(base) if name not in names))
+    return names
+
+
+def _numbered(base: str) -> Iterator[str]:
+    yield base
+    yield from (f"{base}-{number}" for number in count(2))

@@ -55,6 +55,16 @@ class Tls(Strict):
     cert: Path
     key: Path
 
+    def check(self, what: str) -> None:
+        """Raises ConfigError naming `what` and the file that can't be read."""
+        for name, path in (("ca", self.ca), ("cert", self.cert), ("key", self.key)):
+            try:
+                path.read_bytes()
+            except OSError as error:
+                raise ConfigError(
+                    f"{what}.{name}: {path} can't be read: {error.strerror}"
+                ) from error
+
 
 def is_loopback(address: str) -> bool:
     """Whether `host:port` never leaves this machine."""

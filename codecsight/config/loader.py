@@ -30,6 +30,7 @@ def load_config(path: Path, model: type[Config]) -> Config:
         mark = error.problem_mark
         line = mark.line + 1 if mark else 1
         raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}") from error
+    _refuse_twins(path, root)
     if not isinstance(data, dict):
         raise ConfigError(f"{path}:1: expected keys and values, such as 'site: yard'")
     try:
@@ -46,6 +47,21 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{path}: no such file; --config names the YAML file to use") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read: {error}") from error
+
+
+def _refuse_twins(path: Path, node: yaml.Node | None) -> None:
+    """YAML lets a later key silently replace an earlier one: a camera would be gone unnoticed."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_twins(path, item)
+    elif isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if (name := str(key.value)) in seen:
+                raise ConfigError(f"{path}:{line}: {name}: stands on line {seen[name]} already")
+            seen[name] = line
+            _refuse_twins(path, value)
 
 
 def _describe(

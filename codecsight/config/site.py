@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from codecsight.change.policies import POLICIES
 from codecsight.config.common import (
     Address,
     ArchiveConfig,
@@ -37,6 +38,19 @@ class CameraConfig(Strict):
         if urlsplit(url).password:
             raise ValueError("holds a password; use 'username' and 'password' (env or file)")
         return url
+
+    @field_validator("policy")
+    @classmethod
+    def _known_policy(cls, name: str) -> str:
+        if name not in POLICIES:
+            raise ValueError(f"no change policy is named {name!r}; known: {', '.join(POLICIES)}")
+        return name
+
+    @model_validator(mode="after")
+    def _whole_credentials(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("'username' and 'password' go together")
+        return self
 
     def address(self, camera: str) -> str:
         """The URL with its credentials filled in; never to be logged."""
@@ -70,6 +84,16 @@ class SiteConfig(Strict):
     spool_limit_mb: int = Field(default=2048, ge=16)
     archive: ArchiveConfig
     cameras: dict[Name, CameraConfig] = Field(min_length=1)
+
+    def read_secrets(self) -> None:
+        """Look whether everything that is named but not held here can be read: the cameras'
+        credentials, the archive's and the uplink's keys. Raises ConfigError.
+        """
+        for name, camera in self.cameras.items():
+            camera.address(name)
+        self.archive.keys()
+        if self.cloud.tls is not None:
+            self.cloud.tls.check("cloud.tls")
 
 
 def stream_name(site: str, camera: str) -> str:

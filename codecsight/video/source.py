@@ -103,7 +103,10 @@ def open_source(url: str, options: SourceOptions | None = None) -> Source:
     later, so only a URL nobody can open does.
     """
     options = options or SourceOptions()
-    scheme = urlsplit(url).scheme.lower() if "://" in url else ""
+    try:
+        scheme = urlsplit(url).scheme.lower() if "://" in url else ""
+    except ValueError as error:
+        raise SourceError(f"{url.rpartition('@')[2]}: no URL: {error}") from error
     if scheme == "world":
         world = importlib.import_module("codecsight.world.source")
         return cast(Source, world.open_world(url, options))

@@ -84,7 +84,7 @@ def test_what_is_no_row_at_all_is_refused(data: bytes) -> None:
         from_json(data, "rows/x.json")
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-x", "a b", "ü", "x" * 65, "a\n"])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-x", "a b", "ü", "x" * 128, "a\n"])
 def test_a_stream_name_must_fit_into_a_path(name: str) -> None:
     with pytest.raises(ArchiveError, match="no stream name"):
         check_stream(name)

@@ -4,11 +4,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
+from codecsight.cli.watch import names
 from codecsight.models.tiny import save_random_model
 from tests.video.scenes import moving_square, write_video
+
+ENDLESS = "world://hall?seed=5&width=160&height=120"
+REFUSED = "rtsp://127.0.0.1:9/none"
 
 
 def _run(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
@@ -64,11 +69,43 @@ def test_watch_goes_on_with_the_good_source_and_names_the_bad(
     assert "Traceback" not in run.stderr
 
 
-@pytest.mark.parametrize("name", ["nowhere.mp4", "text.mp4"])
+def test_sources_with_the_same_name_are_told_apart() -> None:
+    urls = ["a-2.mp4", "a.mp4", "b/a.mp4", "rtsp://10.0.0.7/main", "rtsp://10.0.0.7/sub"]
+    assert names(urls) == ["a-2", "a", "a-3", "10.0.0.7", "10.0.0.7-2"]
+
+
+def test_watch_ends_quietly_when_its_reader_goes_away_or_a_signal_comes(model: str) -> None:
+    command = [sys.executable, "-m", "codecsight", "watch", ENDLESS, "--json", "--model", model]
+    for farewell in ("the reader goes", "SIGTERM"):
+        with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert json.loads(process.stdout.readline())["stream"] == "hall"
+            if farewell == "SIGTERM":
+                process.terminate()
+            else:
+                process.stdout.close()
+            said = process.stderr.read()
+            assert process.wait(20) == (0 if farewell == "SIGTERM" else 1), said
+            assert "Traceback" not in said
+            assert "Exception" not in said
+
+
+def test_a_camera_that_cannot_be_reached_is_told_while_watching_goes_on(model: str) -> None:
+    command = [sys.executable, "-m", "codecsight", "watch", REFUSED, "--json", "--model", model]
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if "down" in line)
+        assert "Connection refused" in line
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("name", ["nowhere.mp4", "text.mp4", "rtsp://[::1/"])
 def test_what_is_no_video_is_told_in_one_line(name: str, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("not a video\n" * 100)
     for command in ("watch", "doctor"):
-        run = _run(command, str(tmp_path / name))
+        run = _run(command, name if "://" in name else str(tmp_path / name))
         assert run.returncode == 2
         assert name in run.stderr
         assert "Traceback" not in run.stderr

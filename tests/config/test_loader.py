@@ -66,6 +66,29 @@ def test_broken_yaml_names_the_line(tmp_path: Path) -> None:
     assert "site.yaml:2: not valid YAML" in _error(tmp_path, "site: yard\ncloud: [1, }\n")
 
 
+def test_a_camera_named_twice_is_told_with_both_lines(tmp_path: Path) -> None:
+    message = _error(tmp_path, SITE + "  gate:\n    url: rtsp://10.0.0.8/main\n")
+    assert "site.yaml:10: gate: stands on line 8 already" in message
+
+
+def test_an_unknown_policy_is_refused_and_the_known_ones_are_named(tmp_path: Path) -> None:
+    message = _error(tmp_path, SITE + "    policy: psychic\n")
+    assert "site.yaml:10: cameras.gate.policy" in message
+    assert "tracked" in message
+
+
+def test_a_user_without_a_password_is_refused(tmp_path: Path) -> None:
+    message = _error(tmp_path, SITE + "    username: {env: CAMERA_USER}\n")
+    assert "'username' and 'password' go together" in message
+
+
+def test_what_a_site_cannot_read_is_told_before_it_starts(tmp_path: Path) -> None:
+    tls = f"  tls: {{ca: {tmp_path}/ca.pem, cert: {tmp_path}/c.pem, key: {tmp_path}/k.pem}}\n"
+    config = _load(tmp_path, SITE.replace("spool:", tls + "spool:"))
+    with pytest.raises(ConfigError, match=r"cloud.tls.ca: .*ca.pem can't be read: No such file"):
+        config.read_secrets()
+
+
 def test_a_list_or_an_empty_file_is_refused(tmp_path: Path) -> None:
     assert "expected keys and values" in _error(tmp_path, "- a\n")
     assert "expected keys and values" in _error(tmp_path, "")
