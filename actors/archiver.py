@@ -4,10 +4,14 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from codecsight.archive.errors import ArchiveError
+import structlog
+
 from codecsight.archive.open import open_store
 from codecsight.archive.uploader import Uploader, UploadStats
 from codecsight.config.common import ArchiveConfig
+from codecsight.errors import CodecSightError
+
+log = structlog.get_logger()
 
 RETRY_S = 10.0
 
@@ -37,17 +41,27 @@ class ArchiverActor:
         if self._uploader is not None:
             try:
                 self._uploader.run_once()
-            except ArchiveError as error:
+            except CodecSightError as error:
                 self._uploader.stats.trouble = str(error)
         return self.stats()
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                store = open_store(self._config.url, self._config.keys())
-            except ArchiveError as error:
-                self._stats.trouble = str(error)
-                self._stop.wait(RETRY_S)
-                continue
-            self._uploader = Uploader(self._spool, store)
-            self._uploader.run(self._stop)
+                self._uploader = self._uploader or self._open()
+                self._uploader.run(self._stop)
+            except CodecSightError as error:
+                self._wait(str(error))
+            except Exception as error:
+                log.exception("archiving failed; it begins anew")
+                self._wait(f"{type(error).__name__}: {error}")
+
+    def _open(self) -> Uploader:
+        return Uploader(self._spool, open_store(self._config.url, self._config.keys()))
+
+    def _wait(self, trouble: str) -> None:
+        stats = self._uploader.stats if self._uploader else self._stats
+        if trouble != stats.trouble:
+            log.error("archiving waits", reason=trouble)
+        stats.trouble = trouble
+        self._stop.wait(RETRY_S)

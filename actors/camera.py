@@ -6,6 +6,7 @@ from pathlib import Path
 
 import ray
 import structlog
+from ray.exceptions import RayError
 
 from actors.metrics import CameraMetrics
 from actors.uplink_client import Offered
@@ -23,6 +24,8 @@ from codecsight.video.packet import StreamInfo
 log = structlog.get_logger()
 
 REPORT_S = 1.0
+AGAIN_S = 0.5
+FEED_S = 3.0
 
 
 class CameraActor:
@@ -40,6 +43,7 @@ class CameraActor:
         self._codec = PatchCodec("jpeg", config.jpeg_quality)
         self._metrics = CameraMetrics(site, name)
         self._status = CaptureStatus("connecting")
+        self._trouble = ""
         self._camera: Camera | None = None
         self._size: tuple[int, int] | None = None
         self._uplink_bytes = 0
@@ -53,11 +57,26 @@ class CameraActor:
 
     def _run(self) -> None:
         while True:
-            try:
-                self._follow(FeedClient(self._feed))
-            except FeedError as error:
-                log.warning("no feed", stream=self._stream, error=str(error))
-            time.sleep(0.5)
+            trouble = self._once()
+            if trouble and trouble != self._trouble:
+                log.warning("analysis waits", stream=self._stream, reason=trouble)
+            self._trouble = trouble
+            time.sleep(AGAIN_S)
+
+    def _once(self) -> str:
+        """Follow the feed as far as it goes; why it went no further, if not by itself."""
+        try:
+            self._follow(FeedClient(self._feed, FEED_S))
+        except FeedError as error:
+            self._status = CaptureStatus("down", str(error))
+            self._report()
+            return str(error)
+        except RayError as error:  # Ray is bringing the uplink back
+            return f"the uplink is away ({type(error).__name__})"
+        except Exception as error:
+            log.exception("analysis failed; it begins anew", stream=self._stream)
+            return f"{type(error).__name__}: {error}"
+        return ""
 
     def _follow(self, client: FeedClient) -> None:
         """Read the feed until it ends, or until a new grid calls for a fresh start: a feed begins

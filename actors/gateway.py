@@ -7,7 +7,7 @@ from typing import Any
 
 import ray
 import structlog
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayError
 
 from actors.gateway_server import GatewayServer
 from actors.transport import tls_files
@@ -77,7 +77,8 @@ class GatewayActor:
 
     async def open(self, hello: Hello) -> Opening:
         """Claim the stream, and let its owner open it."""
-        lease: Lease | str = await self._directory.claim.remote(hello.stream)
+        claim = self._directory.claim.remote(hello.stream)
+        lease: Lease | str = await _reply("the directory", claim)
         if isinstance(lease, str):
             raise Refused(RejectReason.NO_CAPACITY, lease, WORKER_RETRY_S)
         opened = await self._of(lease.owner, lambda worker: worker.open.remote(hello, lease.epoch))
@@ -90,7 +91,10 @@ class GatewayActor:
 
     async def push(self, chunk: Chunk) -> str | None:
         """Hand a chunk to the stream's owner."""
-        lease = self._lease(chunk.stream)
+        lease = self._leases.get(chunk.stream)
+        if lease is None:
+            detail = f"stream {chunk.stream}: its lease is over; connect again"
+            raise Refused(RejectReason.OLD_EPOCH, detail, 1.0)
         said = await self._of(lease.owner, lambda worker: worker.push.remote(chunk))
         if isinstance(said, Reject):
             raise Refused(said.reason, said.detail, said.retry_after_s)
@@ -155,12 +159,7 @@ class GatewayActor:
 
     async def _of(self, owner: str, call: Callable[[Any], Any]) -> Any:
         """A worker's reply. One that died comes back empty: its streams must connect again."""
-        try:
-            return await call(self._workers[owner])
-        except RayActorError as error:
-            raise Refused(
-                RejectReason.NO_CAPACITY, f"the worker {owner} is restarting", WORKER_RETRY_S
-            ) from error
+        return await _reply(f"the worker {owner}", call(self._workers[owner]))
 
     async def _all(self, call: Callable[[Any], Any]) -> list[Any]:
         """The replies of all workers that are there."""
@@ -170,16 +169,29 @@ class GatewayActor:
     async def _renew_for_ever(self) -> None:
         while True:
             await asyncio.sleep(RENEW_S)
-            await self._report_workers()
-            connected = [self._leases[stream] for stream in self._connected]
-            await self._directory.renew.remote(connected)
-            for lease in await self._directory.expire.remote():
+            try:
+                await self._renew()
+            except RayError as error:  # Ray is bringing the directory back, without its leases
+                log.warning("no directory", error=type(error).__name__)
+
+    async def _renew(self) -> None:
+        """Prolong the leases of the streams that are connected, and part from those that are over:
+        nobody has sent them for a whole lease, or the directory has lost its memory.
+        """
+        await self._report_workers()
+        held = {name: lease for name, lease in self._leases.items() if name in self._connected}
+        lost = set(await self._directory.renew.remote(list(held.values())))
+        over = [lease for name, lease in held.items() if name in lost]
+        for lease in [*over, *await self._directory.expire.remote()]:
+            current = self._leases.get(lease.stream)
+            if current is None or current.epoch <= lease.epoch:
                 await self._let_go(lease)
 
     async def _let_go(self, lease: Lease) -> None:
-        """Nobody has sent this stream for a whole lease: its KV is wanted elsewhere."""
+        """The KV of this stream is wanted elsewhere; who still sends it must connect again."""
         log.info("stream let go", stream=lease.stream, owner=lease.owner)
         self._leases.pop(lease.stream, None)
+        self._connected.discard(lease.stream)
         self._cameras.pop(lease.stream, None)
         with contextlib.suppress(Refused):
             await self._of(lease.owner, lambda worker: worker.close.remote(lease.stream))
@@ -187,3 +199,12 @@ class GatewayActor:
     async def _report_workers(self) -> None:
         for status in await self._all(lambda worker: worker.status.remote()):
             await self._directory.report.remote(status.name, status.kv_used, status.kv_total)
+
+
+async def _reply(who: str, call: Any) -> Any:
+    """What an actor of ours says. While Ray restarts it, whoever needs it must come again."""
+    try:
+        return await call
+    except RayActorError as error:
+        detail = f"{who} is restarting"
+        raise Refused(RejectReason.NO_CAPACITY, detail, WORKER_RETRY_S) from error

@@ -18,7 +18,13 @@ from codecsight.config.site import stream_name
 log = structlog.get_logger()
 
 PATIENCE_S = 8.0
+MOST_PAUSE_S = 60.0
 _ENDED = 0
+
+
+def feed_path(feeds: Path, camera: str) -> Path:
+    """The socket at which a camera's recording process feeds its packets on."""
+    return feeds / f"{camera}.sock"
 
 
 @dataclass(slots=True)
@@ -29,28 +35,26 @@ class _Running:
     process: subprocess.Popen[bytes] | None = None
     failures: int = 0
     start_at: float = 0.0
+    started: float = 0.0
     ended: bool = field(default=False)
 
 
 class Captures:
     """Keeps a recording process alive for every camera, whatever Ray and the network do.
 
-    One that fails is started again with growing pauses (1 s to 60 s); one whose source has ended
+    One that fails is started again after pauses that grow (1 s to 60 s) unless it ran well for a
+    while; one whose source has ended
     (a file that is not looped) is not.
     """
 
     def __init__(self, config: SiteConfig, feeds: Path) -> None:
-        self.feeds = feeds
+        self._feeds = feeds
         self._limit = config.spool_limit_mb * 2**20 // len(config.cameras)
         self._config = config
         self._stop = threading.Event()
         self._running = [self._prepare(name, camera) for name, camera in config.cameras.items()]
         self._thread = threading.Thread(target=self._keep_alive, name="captures")
         self._thread.start()
-
-    def feed(self, camera: str) -> Path:
-        """The socket at which the camera's recording process feeds its packets on."""
-        return self.feeds / f"{camera}.sock"
 
     def stop(self) -> None:
         """End all of them; the segments they were writing are finished first."""
@@ -71,10 +75,10 @@ class Captures:
         stream = stream_name(self._config.site, name)
         command = [sys.executable, "-m", "codecsight.video.capture", "--attached"]
         command += ["--stream", stream]
-        command += ["--spool", str(self._config.spool), "--feed", str(self.feed(name))]
+        command += ["--spool", str(self._config.spool), "--feed", str(feed_path(self._feeds, name))]
         command += ["--segment", str(camera.segment_s), "--transport", camera.transport]
         command += ["--spool-limit", str(self._limit)]
-        if not urlsplit(camera.url).scheme:
+        if urlsplit(camera.url).scheme in ("", "file"):
             command.append("--paced")
         if camera.loop:
             command.append("--loop")
@@ -94,11 +98,14 @@ class Captures:
             running.process = None
             running.ended = code == _ENDED
             if not running.ended:
+                if time.monotonic() - running.started > MOST_PAUSE_S:
+                    running.failures = 0
+                pause = min(MOST_PAUSE_S, 2.0**running.failures)
                 running.failures += 1
-                pause = min(60.0, 2.0 ** (running.failures - 1))
                 running.start_at = time.monotonic() + pause
                 log.error("recording ended", camera=running.name, exit=code, again_in_s=pause)
         if running.process is None and not running.ended and time.monotonic() >= running.start_at:
+            running.started = time.monotonic()
             running.process = subprocess.Popen(
                 running.command, env=running.environment, stdin=subprocess.PIPE
             )

@@ -1,5 +1,6 @@
 """The cloud: a directory, GPU workers and a gateway, in one Ray."""
 
+import contextlib
 import threading
 
 import structlog
@@ -20,6 +21,8 @@ def run_cloud(config: CloudConfig, stop: threading.Event) -> None:
     """Run until `stop`. Raises before anything is started if the model can't be there."""
     if config.model is not None:
         find_folder(config.model)
+    if config.tls is not None:
+        config.tls.check("tls")
     with passing_folder("cs-cloud-") as folder, private_ray(folder, "cloud") as info:
         log.info("ray", dashboard=info.dashboard, token_file=str(info.token_file))
         _serve(config, stop)
@@ -28,7 +31,7 @@ def run_cloud(config: CloudConfig, stop: threading.Event) -> None:
 def _serve(config: CloudConfig, stop: threading.Event) -> None:
     # Ray reads its token while it is imported: only after private_ray has written it.
     import ray
-    from ray.exceptions import RayError
+    from ray.exceptions import ActorDiedError, RayError
 
     from actors.directory import DirectoryActor
     from actors.gateway import GatewayActor
@@ -49,6 +52,9 @@ def _serve(config: CloudConfig, stop: threading.Event) -> None:
     while not stop.wait(WATCH_S):
         try:
             ray.get(gateway.start.remote())  # does nothing, unless Ray had to restart it
+        except ActorDiedError as error:  # for good, though Ray should start it again
+            raise CodecSightError("Ray has died under the cloud; start it again") from error
         except RayError as error:
             log.warning("the gateway is away", error=type(error).__name__)
-    ray.get(gateway.stop.remote(), timeout=STOP_S)
+    with contextlib.suppress(RayError):  # what is away need not be stopped
+        ray.get(gateway.stop.remote(), timeout=STOP_S)

@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster.processes import end_marked
+
+RAY_MARKER = "CODECSIGHT_RAY"
+"""Environment variable that all processes of one Ray of ours carry."""
+
 OBJECT_STORE_BYTES = 96 * 2**20
 """Slots and answers are small; Ray's own default is 30% of the machine's memory."""
 
@@ -42,6 +47,8 @@ def private_ray(folder: Path, namespace: str) -> Iterator[RayInfo]:
         yield RayInfo(dashboard=f"http://{context.dashboard_url}", token_file=token_file)
     finally:
         ray.shutdown()
+        if not joined:
+            end_marked(os.environ[RAY_MARKER], RAY_MARKER)  # where Ray died, it left its actors
 
 
 def _start(folder: Path, namespace: str) -> Any:
@@ -64,6 +71,7 @@ def _prepare(folder: Path) -> Path:
     path = folder / "ray-token"
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(secrets.token_hex(32))
+    os.environ.setdefault(RAY_MARKER, secrets.token_hex(8))
     os.environ.pop("RAY_AUTH_TOKEN", None)
     os.environ |= {
         "RAY_AUTH_MODE": "token",

@@ -57,12 +57,12 @@ class ProcessGroup:
         return self._process.wait()
 
 
-def end_marked(marker: str, patience_s: float = 5.0) -> int:
+def end_marked(marker: str, variable: str = MARKER, patience_s: float = 5.0) -> int:
     """End every process that carries `marker` in its environment, this one excepted.
 
     Returns how many had to be ended: 0 after a clean shutdown.
     """
-    left = _marked(marker)
+    left = marked(marker, variable)
     for process in left:
         _quietly(process.terminate)
     _, alive = psutil.wait_procs(left, timeout=patience_s)
@@ -75,23 +75,25 @@ def end_marked(marker: str, patience_s: float = 5.0) -> int:
 def wait_unmarked(marker: str, patience_s: float) -> bool:
     """Whether all processes that carry `marker` end by themselves within `patience_s`."""
     deadline = time.monotonic() + patience_s
-    while _marked(marker):
+    while marked(marker):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)
     return True
 
 
-def _marked(marker: str) -> list[psutil.Process]:
+def marked(marker: str, variable: str = MARKER) -> list[psutil.Process]:
+    """The processes that carry `marker` in their environment, this one excepted."""
+    mine = (variable, marker)
     me = os.getpid()
-    return [p for p in psutil.process_iter() if p.pid != me and _carries(p, marker)]
+    return [p for p in psutil.process_iter() if p.pid != me and mine in _environment(p).items()]
 
 
-def _carries(process: psutil.Process, marker: str) -> bool:
+def _environment(process: psutil.Process) -> dict[str, str]:
     try:
-        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARKER) == marker
+        return {} if process.status() == psutil.STATUS_ZOMBIE else process.environ()
     except psutil.Error:
-        return False
+        return {}
 
 
 def _quietly(action: Callable[[], None]) -> None:

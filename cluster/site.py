@@ -1,117 +1,124 @@
 """A site: recording processes first, then Ray with its actors, and back again in reverse."""
 
+import contextlib
+import json
+import os
+import queue
+import secrets
+import subprocess
+import sys
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import structlog
 
 from cluster.captures import Captures
 from cluster.folders import passing_folder
-from cluster.private_ray import named_actor, private_ray
+from cluster.private_ray import RAY_MARKER
+from cluster.processes import end_marked
 from codecsight.config import SiteConfig
 
 log = structlog.get_logger()
 
 AGAIN_S = 5.0
-REPORT_S = 2.0
-DRAIN_S = 30.0
-FLUSH_S = 3.0
-
+GLANCE_S = 0.2
+END_S = 75.0
 
 OnReport = Callable[[dict[str, Any]], None]
-"""Takes the site's state every REPORT_S seconds: `time`, `cameras` by name, `archive`."""
+"""Takes the site's state every few seconds: `time`, `cameras` by name, `archive`."""
 
 
 def run_site(config: SiteConfig, stop: threading.Event, on_report: OnReport) -> None:
-    """Run until `stop`. Whatever happens to Ray, recording goes on and Ray is started again."""
+    """Run until `stop`. Whatever happens to Ray, recording goes on and Ray is started again.
+
+    Raises ConfigError before anything is started if a secret or a key can't be read.
+    """
+    config.read_secrets()
     with passing_folder("cs-feeds-") as feeds:
         captures = Captures(config, feeds)
         try:
             while not stop.is_set():
-                _analyse_once(config, captures, stop, on_report)
+                with (
+                    passing_folder("cs-site-") as folder,
+                    Analysis(config, feeds, folder) as analysis,
+                ):
+                    analysis.follow(stop, on_report)
+                    if stop.is_set():
+                        captures.stop()  # first: what they finish now is still archived
+                if not stop.is_set():
+                    log.error("analysis ended; recording goes on", again_in_s=AGAIN_S)
+                    stop.wait(AGAIN_S)
         finally:
             captures.stop()
 
 
-def _analyse_once(
-    config: SiteConfig, captures: Captures, stop: threading.Event, on_report: OnReport
-) -> None:
-    try:
-        with passing_folder("cs-site-") as folder:
-            _analyse(config, captures, folder, stop, on_report)
-    except Exception:
-        log.exception("analysis ended; recording goes on", again_in_s=AGAIN_S)
-        stop.wait(AGAIN_S)
+class Analysis:
+    """The process that holds a site's Ray (see `cluster.analysis`), and all that comes from it.
+    `folder` is for Ray's own files.
+    """
 
-
-def _analyse(
-    config: SiteConfig,
-    captures: Captures,
-    folder: Path,
-    stop: threading.Event,
-    on_report: OnReport,
-) -> None:
-    with private_ray(folder, namespace="site") as info:
-        log.info("ray", dashboard=info.dashboard, token_file=str(info.token_file))
-        fleet = _Fleet(config, captures)
-        while not stop.wait(REPORT_S):
-            on_report(fleet.report())
-        captures.stop()
-        log.info("archived", **asdict(fleet.drain()))
-
-
-class _Fleet:
-    """The site's actors, by the names that the Ray dashboard shows."""
-
-    def __init__(self, config: SiteConfig, captures: Captures) -> None:
-        # Ray reads its token while it is imported: only after private_ray has written it.
-        import ray
-
-        from actors.archiver import ArchiverActor
-        from actors.camera import CameraActor
-        from actors.uplink import UplinkActor
-
-        site = config.site
-        self._get = ray.get
-        uplink = f"uplink:{site}"
-        self._uplink = named_actor(UplinkActor, uplink, config)
-        self._archiver = named_actor(
-            ArchiverActor, f"archiver:{site}", config.spool, config.archive, calls=2
+    def __init__(self, config: SiteConfig, feeds: Path, folder: Path) -> None:
+        self._marker = secrets.token_hex(8)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "cluster.analysis"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, RAY_MARKER: self._marker},
+            start_new_session=True,
         )
-        self._cameras = {
-            name: named_actor(
-                CameraActor,
-                f"camera:{site}:{name}",
-                *(site, name, camera, captures.feed(name), uplink),
-                calls=2,
-            )
-            for name, camera in config.cameras.items()
+        self._reports: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        settings = {
+            "site": config.model_dump(mode="json"),
+            "feeds": str(feeds),
+            "folder": str(folder),
         }
+        self._say(json.dumps(settings) + "\n")
+        threading.Thread(target=self._read, name="analysis", daemon=True).start()
 
-    def report(self) -> dict[str, Any]:
-        """The state of all cameras and of the archive; an actor that is away is left out."""
-        rows = {name: self._ask(actor.stats.remote()) for name, actor in self._cameras.items()}
-        archive = self._ask(self._archiver.stats.remote())
-        return {
-            "time": time.time(),
-            "cameras": {name: asdict(row) for name, row in rows.items() if row is not None},
-            "archive": asdict(archive) if archive is not None else None,
-        }
+    def follow(self, stop: threading.Event, on_report: OnReport) -> None:
+        """Pass its reports on until `stop`, or until it ends by itself."""
+        while not stop.is_set():
+            try:
+                report = self._reports.get(timeout=GLANCE_S)
+            except queue.Empty:
+                continue
+            if report is None:
+                return
+            on_report(report)
 
-    def drain(self) -> Any:
-        """Send what waits, upload what is finished; returns the archiver's last numbers."""
-        self._get(self._uplink.close.remote(FLUSH_S), timeout=DRAIN_S)
-        return self._get(self._archiver.drain.remote(), timeout=DRAIN_S)
+    def __enter__(self) -> Self:
+        return self
 
-    def _ask(self, reference: Any) -> Any:
-        from ray.exceptions import RayError
-
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let it send and upload what waits, then end it and whatever it has left."""
+        with contextlib.suppress(BrokenPipeError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
         try:
-            return self._get(reference, timeout=REPORT_S)
-        except RayError as error:  # it died, and Ray is bringing it back
-            log.warning("an actor did not answer", error=type(error).__name__)
-            return None
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            log.error("analysis did not end in time")
+            self._process.kill()
+            self._process.wait()
+        end_marked(self._marker, RAY_MARKER)
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
+        with contextlib.suppress(BrokenPipeError):  # it has ended already, which `follow` tells
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
+        for line in self._process.stdout:
+            self._reports.put(json.loads(line))
+        self._reports.put(None)

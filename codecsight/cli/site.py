@@ -1,5 +1,7 @@
 """`codecsight site`: run an edge site from its site.yaml."""
 
+import os
+import sys
 from typing import Any
 
 from rich.live import Live
@@ -23,12 +25,20 @@ def site(config: ConfigFile, as_json: AsJson = False) -> None:
     settings = load_config(config, SiteConfig)
     stop = stop_on_signals()
     if as_json:
-        run_site(settings, stop, print_json)
+        run_site(settings, stop, _report)
     elif err.is_terminal:
         with Live(console=err, refresh_per_second=2) as live:
             run_site(settings, stop, lambda report: live.update(_table(report)))
     else:
         run_site(settings, stop, lambda _: None)
+
+
+def _report(report: dict[str, Any]) -> None:
+    """Print it; whoever reads may go away without a recording coming to an end."""
+    try:
+        print_json(report)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _table(report: dict[str, Any]) -> Table:

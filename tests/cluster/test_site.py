@@ -1,0 +1,111 @@
+"""A site whose Ray dies, whose neighbour is no camera, and whose cloud is not there: it records."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from codecsight.archive.index import Index
+from codecsight.archive.open import open_store
+
+pytestmark = pytest.mark.ray
+
+WAIT_S = 90
+
+
+class Site:
+    """`codecsight site` with one good camera and a text file that is called one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.archive = f"dir:{folder / 'archive'}"
+        (folder / "text.mp4").write_text("no video\n" * 100)
+        config = {
+            "site": "yard",
+            "cloud": {"address": "127.0.0.1:9"},
+            "spool": str(folder / "spool"),
+            "archive": {"url": self.archive},
+            "cameras": {
+                "good": {"url": "world://hall?width=160&height=120&gop=10", "segment_s": 2},
+                "text": {"url": str(folder / "text.mp4")},
+            },
+        }
+        (folder / "site.yaml").write_text(yaml.safe_dump(config))
+        self.log = folder / "site.log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "codecsight", "site", "-c", folder / "site.yaml", "--json"],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, "TMPDIR": str(folder)},
+            )
+
+    def wait(self, what: Callable[[dict[str, Any]], bool]) -> None:
+        """Read reports until one says so."""
+        assert self.process.stdout is not None
+        deadline = time.monotonic() + WAIT_S
+        for line in self.process.stdout:
+            if what(json.loads(line)):  # nothing but reports may stand there
+                return
+            assert time.monotonic() < deadline, line
+        raise AssertionError(self.log.read_text())
+
+    def children(self, what: str) -> list[psutil.Process]:
+        own = psutil.Process(self.process.pid).children(recursive=True)
+        return [process for process in own if what in " ".join(process.cmdline())]
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    folder = Path(tempfile.mkdtemp(prefix="site-"))  # short, since sockets' names must be
+    running = Site(folder)
+    yield running
+    running.process.kill()
+    running.process.wait()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _states(report: dict[str, Any]) -> dict[str, str]:
+    return {name: camera["state"] for name, camera in report["cameras"].items()}
+
+
+def _all_is_well(report: dict[str, Any]) -> bool:
+    archive = report["archive"] or {"uploaded": 0}
+    return _states(report) == {"good": "live", "text": "down"} and archive["uploaded"] > 0
+
+
+def test_recording_goes_on_when_ray_dies_and_when_nobody_reads_the_reports(site: Site) -> None:
+    site.wait(lambda report: _states(report).get("good") == "live")
+    recording = site.children("--stream yard.good")[0].pid
+    site.children("cluster.analysis")[0].kill()
+    site.wait(_all_is_well)
+    assert [process.pid for process in site.children("--stream yard.good")] == [recording]
+    assert site.process.stdout is not None
+    site.process.stdout.close()
+    time.sleep(5)
+    site.process.terminate()
+    assert site.process.wait(WAIT_S) == 0, site.log.read_text()
+    segments = Index(open_store(site.archive)).between("yard.good", 0, time.time()).segments
+    gaps = [b.start - a.end for a, b in pairwise(segments)]
+    assert len(segments) > 5
+    assert max(gaps) < 0.5, "nothing was missed"
+
+
+def test_a_site_that_is_killed_takes_everything_with_it(site: Site) -> None:
+    site.wait(lambda report: report["archive"] is not None)
+    started = psutil.Process(site.process.pid).children(recursive=True)
+    assert len(started) > 5
+    os.kill(site.process.pid, 9)
+    _, alive = psutil.wait_procs(started, timeout=WAIT_S)
+    assert alive == []
