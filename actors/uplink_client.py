@@ -47,7 +47,7 @@ class Timing:
 
     handshake_s: float = 10.0
     retry_min_s: float = 0.5
-    retry_max_s: float = 30.0
+    retry_max_s: float = 10.0
     refused_s: float = 300.0
 
     def pause(self, failures: int) -> float:

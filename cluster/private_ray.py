@@ -6,6 +6,7 @@ Ray sets its authentication up while it is imported, so this module must be the 
 import os
 import secrets
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,6 +82,7 @@ def _prepare(folder: Path) -> Path:
         "TMPDIR": str(temporary),
         "TORCHINDUCTOR_CACHE_DIR": str(temporary / "inductor"),
     }
+    tempfile.tempdir = None  # it remembers what TMPDIR was before; torch leaves things there too
     return path
 
 

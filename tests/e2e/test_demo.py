@@ -87,7 +87,7 @@ def root() -> Iterator[Path]:
 VICTIMS = (
     *("ray::GpuWorker", "ray::GatewayActor", "ray::DirectoryActor"),
     *("ray::UplinkActor", "ray::ArchiverActor", "ray::CameraActor"),
-    "--stream demo.hall",  # a recording process
+    "--stream demo.street",  # a recording process
 )
 
 
@@ -100,7 +100,9 @@ def _kill_one_of_each_when_watching(demo: Demo) -> float:
         time.sleep(0.5)
     running = [(" ".join(_command(process)), process) for process in demo.children()]
     for victim in VICTIMS:
-        next(process for command, process in running if victim in command).kill()
+        found = [process for command, process in running if victim in command]
+        assert found, (victim, [command for command, _ in running])
+        found[0].kill()
     return time.time()
 
 
@@ -129,7 +131,7 @@ def _check_archive(folder: Path) -> int:
 
 
 def test_four_cameras_are_watched_answered_archived_and_gone(root: Path) -> None:
-    demo = Demo(root, seconds=40)
+    demo = Demo(root, seconds=60)
     killed = _kill_one_of_each_when_watching(demo)
     out, err = demo.finish()
     assert demo.process.returncode == 0, err
