@@ -1,6 +1,7 @@
 """`codecsight bench`: measure again what is claimed."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -25,8 +26,20 @@ def edge(json_file: Json, quick: Quick = False) -> None:
     """How much of what changed is shipped, under conditions that are hard on cameras, against the
     published rule and others; and what each stage costs.
     """
+    _measure("edge", json_file, quick)
+
+
+@bench.command()
+def density(json_file: Json, quick: Quick = False) -> None:
+    """How many streams one device serves, how soon it answers and what that costs: this engine
+    beside transformers, dense windows, EVS and the published policy.
+    """
+    _measure("density", json_file, quick)
+
+
+def _measure(name: str, json_file: Path, quick: bool) -> None:
     try:
-        from benchmarks.edge.run import run
+        module = import_module(f"benchmarks.{name}.run")
     except ModuleNotFoundError as error:
         if error.name != "benchmarks":
             raise
@@ -34,5 +47,5 @@ def edge(json_file: Json, quick: Quick = False) -> None:
             "the benchmarks aren't installed with the package: run this in a checkout of it"
         ) from None
     with err.status("measuring") as status:
-        result = run(quick, say=lambda what: status.update(what))
+        result = module.run(quick, say=lambda what: status.update(what))
     json_file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

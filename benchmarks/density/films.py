@@ -1,0 +1,48 @@
+"""The streams: procedural cameras, a real encoder, and the slots that real policies cut."""
+
+from dataclasses import dataclass
+
+from codecsight.camera import Camera
+from codecsight.change.grid import GridSpec, PatchGrid
+from codecsight.change.slot import Slot
+from codecsight.video.source import SourceOptions
+from codecsight.world import FAMILIES
+from codecsight.world.source import open_world
+
+ANCHOR_EVERY = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """One camera's slots under each policy; slot i shows the same pictures under all."""
+
+    name: str
+    grid: PatchGrid
+    slots: dict[str, list[Slot]]
+
+    def kept(self, policy: str) -> float:
+        """The share of cells that a policy ships."""
+        slots = self.slots[policy]
+        return sum(slot.kept_count for slot in slots) / sum(slot.cell_count for slot in slots)
+
+
+def make_films(
+    spec: GridSpec, count: int, seconds: int, policies: tuple[str, ...], fps: int = 10
+) -> list[Film]:
+    """So many cameras, 640 x 480, H.264 with a key frame every 50 pictures."""
+    families = sorted(FAMILIES)
+    urls = [
+        f"world://{families[number % len(families)]}?seed={9000 + number}&fps={fps}"
+        for number in range(count)
+    ]
+    return [_film(spec, f"{url}&seconds={seconds}", policies) for url in urls]
+
+
+def _film(spec: GridSpec, url: str, policies: tuple[str, ...]) -> Film:
+    items = list(open_world(url, SourceOptions()).items())
+    slots: dict[str, list[Slot]] = {}
+    for policy in policies:
+        camera = Camera(spec, policy, ANCHOR_EVERY)
+        slots[policy] = [slot for item in items for slot in camera.feed(item)] + camera.flush()
+    assert camera.tracker is not None
+    return Film(url, camera.tracker.grid, slots)

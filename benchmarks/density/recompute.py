@@ -1,0 +1,117 @@
+"""Whole windows, computed anew for every question, with this engine's kernels."""
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.density.films import Film
+from benchmarks.density.systems import QUESTION, Said, due, window_of
+from codecsight.answers.scoring import ballot_of, score
+from codecsight.change.slot import Slot
+from codecsight.engine.admission import blocks
+from codecsight.engine.attention import FOREVER, Copies, Run, View, forward
+from codecsight.engine.flops import FlopMeter
+from codecsight.engine.pool import BlockTable, KVPool
+from codecsight.engine.window import slot_time
+from codecsight.models.base import CellFeatures
+from codecsight.models.prompt import Tokens
+from codecsight.models.qwen3_vl import Qwen3VL
+
+
+class Recompute:
+    """This engine's kernels on whole windows: every question encodes and prefills its window anew,
+    in one pass. With `pruned` (EVS, arXiv 2510.14624), after the ViT that share of the window's
+    tokens is dropped, those whose pixels differ least from the slot before.
+    """
+
+    policy = "everything"
+
+    def __init__(self, model: Qwen3VL, pruned: float = 0.0) -> None:
+        self._model, self._pruned, self._meter = model, pruned, FlopMeter(model)
+        self._pool = KVPool(model.kv, 256)
+        self._films: dict[int, Film] = {}
+        self._waiting: deque[tuple[int, int]] = deque()
+        self._spent = 0
+        self._tokens = 0
+
+    def open(self, stream: int, film: Film) -> None:
+        """A camera is there."""
+        self._films[stream] = film
+
+    def take(self, stream: int, index: int) -> None:
+        """A stream's slot has come."""
+        if due(index):
+            self._waiting.append((stream, index))
+
+    def ask(self, stream: int, index: int) -> None:
+        """Answer out of turn."""
+        self._waiting.append((stream, index))
+        self.work()
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self._waiting)
+
+    @torch.inference_mode()
+    def work(self) -> list[Said]:
+        """Do the next piece."""
+        batch = [self._waiting.popleft() for _ in range(min(2, len(self._waiting)))]
+        ballot = ballot_of([QUESTION], self._model)
+        runs, tables = [], []
+        for stream, index in batch:
+            tokens, cells, extent = self._window(stream, index)
+            asked = ballot.tree.tokens.at(extent)
+            whole = Tokens.join([tokens, asked])
+            table = BlockTable(self._pool)
+            rows, at = table.take(len(whole)), np.arange(len(whole))
+            shuts = np.concatenate([np.full(len(tokens), FOREVER), ballot.tree.ends + len(tokens)])
+            read = [len(tokens) + row for row in ballot.rows]
+            runs.append(Run(whole, cells, rows, at, View(rows, at, shuts), read))
+            tables.append((table, rows))
+            self._spent += self._meter.llm(len(whole), len(whole), len(read))
+            self._tokens = len(whole)
+        logits = forward(self._model, self._pool, runs, Copies.join([]))
+        for table, rows in tables:
+            table.give(rows)
+        return [
+            (stream, index, score(ballot, found)[0].value)
+            for (stream, index), found in zip(batch, logits, strict=True)
+        ]
+
+    def _window(self, stream: int, index: int) -> tuple[Tokens, CellFeatures, int]:
+        slots = window_of(self._films[stream], index)
+        features = self._model.encode_slots(slots)
+        self._spent += sum(self._meter.vit(slot.kept_count) for slot in slots)
+        layout = self._model.layout
+        runs, position = [layout.prefix], layout.prefix.extent
+        kept = evs_keep(slots, self._pruned)
+        for slot, keep in zip(slots, kept, strict=True):
+            tokens = layout.slot(slot_time(slot.times), keep)
+            runs.append(tokens.at(position))
+            position += tokens.extent
+        cells = [one.pick(keep.ravel()) for one, keep in zip(features, kept, strict=True)]
+        return Tokens.join(runs), CellFeatures.join(cells), position
+
+    def flops(self) -> float:
+        """Operations so far."""
+        return self._spent
+
+    def kv_bytes(self) -> float:
+        """Keys and values held, per stream."""
+        return blocks(self._tokens) * self._pool.block_bytes
+
+
+def evs_keep(slots: Sequence[Slot], pruned: float) -> list[NDArray[np.bool_]]:
+    """Per slot [rows, cols]: all of the first, and of the others the cells that changed most."""
+    keep = [np.ones_like(slot.kept) for slot in slots]
+    if not pruned or len(slots) < 2:
+        return keep
+    pixels = np.stack([slot.patches for slot in slots]).astype(np.float32)
+    change = np.abs(np.diff(pixels, axis=0)).mean(axis=(2, 3, 4, 5))
+    limit = np.quantile(change, min(pruned * len(slots) / (len(slots) - 1), 1.0))
+    shape = slots[0].kept.shape
+    return [keep[0], *((each > limit).reshape(shape) for each in change)]

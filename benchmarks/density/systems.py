@@ -1,0 +1,50 @@
+"""The systems that are measured: the same streams, the same question at the same moments."""
+
+from typing import Protocol
+
+from benchmarks.density.films import Film
+from codecsight.answers.question import Question
+from codecsight.change.slot import Slot
+
+WINDOW, STRIDE = 8, 2
+QUESTION = Question.parse("How many people are there?")
+Said = tuple[int, int, bool | int | str]
+"""Stream, slot, answer."""
+
+
+class System(Protocol):
+    """Slots come in by `take`; each `work` does the next piece and returns what was answered."""
+
+    policy: str
+
+    def open(self, stream: int, film: Film) -> None:
+        """A camera is there."""
+
+    def take(self, stream: int, index: int) -> None:
+        """A stream's slot has come; the question is due when a stride is complete."""
+
+    def work(self) -> list[Said]:
+        """Do something."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+
+    def ask(self, stream: int, index: int) -> None:
+        """Answer a question that nobody expected, about the window that ends with slot `index`."""
+
+    def flops(self) -> float:
+        """Operations so far."""
+
+    def kv_bytes(self) -> float:
+        """Keys and values held, per stream."""
+
+
+def due(index: int) -> bool:
+    """Whether slot `index` completes a stride."""
+    return (index + 1 - WINDOW) % STRIDE == 0
+
+
+def window_of(film: Film, index: int) -> list[Slot]:
+    """The whole slots of the window that ends with slot `index`."""
+    return film.slots["everything"][max(index + 1 - WINDOW, 0) : index + 1]

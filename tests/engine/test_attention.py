@@ -1,0 +1,108 @@
+"""Both kernels against attention written out token by token."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from codecsight.answers.tree import TokenTree
+from codecsight.engine import Engine, EngineConfig
+from codecsight.engine.attention import Copies, FlexAttention, LoopAttention, Run, View
+from codecsight.engine.pool import KVPool
+from codecsight.models.prompt import Tokens
+from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.models.tiny import byte_tokenizer, random_network
+
+KERNELS = [LoopAttention, FlexAttention]
+
+
+def pack(model: Qwen3VL, random: np.random.Generator) -> tuple[list[Run], Copies]:
+    """A first chunk, slots refreshed in the middle of a window, a fork of two questions, a copy."""
+    rows = random.permutation(320)
+    a, b, asked, copied = rows[:40], rows[40:90], rows[90:100], rows[100:106]
+    tree = TokenTree()
+    first = tree.grow([1, 2, 3])
+    tree.grow([4, 5], first)
+    tree.grow([6], first)
+    tree.grow([7, 8, 9, 10])
+
+    def run(own: np.ndarray, at: np.ndarray, view: View) -> Run:
+        return Run(Tokens.text([1] * len(own)), model.no_cells(), own, at, view)
+
+    middle = np.r_[10:20, 40:50]
+    fork = View.past(np.concatenate([a, copied])).then(View(asked, np.arange(10), tree.ends))
+    runs = [
+        run(a[:25], np.arange(25), View.causal(a[:25])),
+        run(b[middle], middle, View.causal(b)),
+        run(asked, np.arange(10), fork),
+    ]
+    return runs, Copies(a[3:9], copied, np.arange(6) + 5)
+
+
+def written_out(
+    model: Qwen3VL, pool: KVPool, runs: Sequence[Run], copies: Copies, q: torch.Tensor,
+    k: torch.Tensor, v: torch.Tensor,
+) -> torch.Tensor:  # fmt: skip
+    keys, values = pool.keys[0].clone(), pool.values[0].clone()
+    token = 0
+    for run in runs:
+        for row in run.rows:
+            keys[row], values[row] = k[token], v[token]
+            token += 1
+    for source, target, by in zip(copies.source, copies.target, copies.by, strict=True):
+        rotation = model.rotation(torch.tensor([int(by)]))
+        keys[target] = model.rotate_keys(keys[source][:, None], rotation)[:, 0]
+        values[target] = values[source]
+    out, token = torch.empty_like(q), 0
+    group = q.shape[1] // keys.shape[1]
+    for run in runs:
+        for at in run.at:
+            seen = torch.from_numpy(run.view.rows[(run.view.opens <= at) & (at < run.view.shuts)])
+            for head in range(q.shape[1]):
+                scores = keys[seen, head // group] @ q[token, head] * q.shape[2] ** -0.5
+                out[token, head] = scores.softmax(0) @ values[seen, head // group]
+            token += 1
+    return out
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@torch.inference_mode()
+def test_kernels_attend_as_written_out(model: Qwen3VL, kernel: type[LoopAttention]) -> None:
+    random = np.random.default_rng(3)
+    torch.manual_seed(3)
+    pool = KVPool(model.kv, 20)
+    pool.keys.normal_()
+    pool.values.normal_()
+    runs, copies = pack(model, random)
+    heads, width = model.kv.heads, model.kv.head_dim
+    tokens = sum(len(run.tokens) for run in runs)
+    q = torch.randn(tokens, 2 * heads, width)
+    k, v = torch.randn(tokens, heads, width), torch.randn(tokens, heads, width)
+    wanted = written_out(model, pool, runs, copies, q, k, v)
+    ours = kernel(model, pool, runs, copies)(0, q, k, v)
+    assert torch.allclose(ours, wanted, atol=1e-5)
+
+
+@pytest.mark.gpu
+def test_on_cuda_the_answers_are_those_of_the_cpu(grid, slot_at) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    from codecsight.answers.question import Question, QuestionKind
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    question = Question("How many cars?", QuestionKind.COUNT)
+    heard = []
+    for device in ("cpu", "cuda"):
+        tokenizer = byte_tokenizer()
+        network = random_network(tokenizer, 1).to(device)
+        engine = Engine(Qwen3VL(network, tokenizer, name="r"), EngineConfig(window=4, stride=2))
+        for stream in "abc":
+            engine.open(stream, grid)
+        said = []
+        for second in range(9):
+            for stream in "abc":
+                engine.submit(stream, slot_at(second, seed=ord(stream)), [question])
+            while engine.busy:
+                said += [answer.probability for done in engine.step() for answer in done.answers]
+        heard.append(said)
+    assert heard[0] == pytest.approx(heard[1], abs=2e-3)
