@@ -12,6 +12,7 @@ p + max(rows, columns). A pruned cell leaves its place empty, so nothing else mo
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -83,12 +84,13 @@ class PromptLayout:
             tokenizer, *tokenizer.convert_ids_to_tokens([vision_start, cell, vision_end])
         )
         self.prefix = Tokens.text(self.encode(before))
+        self._stamp = lru_cache(maxsize=4096)(self.encode)  # streams share the moments they show
 
     def slot(self, time: float, kept: NDArray[np.bool_]) -> Tokens:
         """One slot: its stamp in seconds of the stream, and a token per cell that `kept`
         ([rows, cols]) holds, row by row.
         """
-        opening = [*self.encode(f"<{time:.1f} seconds>"), self._vision_start]
+        opening = [*self._stamp(f"<{time:.1f} seconds>"), self._vision_start]
         text = Tokens.text(opening)
         cells = np.argwhere(kept)
         places = torch.from_numpy(np.pad(cells, ((0, 0), (1, 0))).T) + text.extent
