@@ -26,7 +26,7 @@ def with_tables(text: str) -> str:
     """README's text with its measured part made anew."""
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    measured = "\n\n".join([demo_table(_load("demo.json"))])
+    measured = "\n\n".join([demo_table(_load("demo.json")), ring_table(_load("ring.json"))])
     return f"{head}{BEGIN}\n{measured}\n{END}{tail}"
 
 
@@ -56,7 +56,40 @@ def demo_table(row: dict[str, Any]) -> str:
         f"{sum(row['answers_by_question'].values())} answers, half of them within "
         f"{row['latency_ms_median']:.0f} ms of their slot's arrival. {row['segments_archived']} "
         f"segments archived, {row['segments_verified']} read back byte for byte.",
+        "",
+        *_truth(row["answers_against_truth"]),
     ]
+    return "\n".join(lines)
+
+
+def _truth(scores: dict[str, dict[str, int]]) -> list[str]:
+    """Answers of the procedural cameras, whose truth is known."""
+    return [
+        "| against the truth of the procedural cameras | right | best constant answer |",
+        "|---|---|---|",
+        *(
+            f"| {question} ({score['checked']} times) | {score['right'] / score['checked']:.0%} "
+            f"| {score['best_constant_right'] / score['checked']:.0%} |"
+            for question, score in scores.items()
+        ),
+    ]
+
+
+def ring_table(row: dict[str, Any]) -> str:
+    """What it is worth that the ViT sees the neighbours of what changed."""
+    questions = list(row["rows"][0]["right"])
+    lines = [
+        f"`python -m benchmarks.ring`: what pruning costs in answers, {len(row['families'])} cameras "
+        f"of {row['seconds']} s (commit {row['commit']}, [results](benchmarks/results/ring.json)); "
+        "a ring is how many neighbours around a changed cell the ViT sees as well.",
+        "",
+        f"| | cells shipped | ViT FLOPs of dense | {' | '.join(questions)} |",
+        "|---|---|---|" + "---|" * len(questions),
+    ]
+    for arm in row["rows"]:
+        name = "nothing pruned" if arm["policy"] == "everything" else f"ring {arm['ring']}"
+        right = " | ".join(f"{arm['right'][question]:.1%}" for question in questions)
+        lines.append(f"| {name} | {arm['kept']:.0%} | {arm['vit_flops_of_dense']:.0%} | {right} |")
     return "\n".join(lines)
 
 
