@@ -79,8 +79,9 @@ def ring_table(row: dict[str, Any]) -> str:
     """What it is worth that the ViT sees the neighbours of what changed."""
     questions = list(row["rows"][0]["right"])
     lines = [
-        f"`python -m benchmarks.ring`: what pruning costs in answers, {len(row['families'])} cameras "
-        f"of {row['seconds']} s (commit {row['commit']}, [results](benchmarks/results/ring.json)); "
+        "`python -m benchmarks.ring`: what pruning costs in answers, "
+        f"{len(row['families'])} cameras of {row['seconds']} s (commit {row['commit']}, "
+        "[results](benchmarks/results/ring.json)); "
         "a ring is how many neighbours around a changed cell the ViT sees as well.",
         "",
         f"| | cells shipped | ViT FLOPs of dense | {' | '.join(questions)} |",
