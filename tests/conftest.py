@@ -8,6 +8,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+import structlog
 
 from cluster.s3_server import S3Server
 from codecsight.archive.errors import ArchiveError
@@ -35,3 +36,10 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         raise
     yield server
     server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_its_own() -> Iterator[None]:
+    """A command run inside a test sets logging up for the stream that pytest closes after it."""
+    yield
+    structlog.reset_defaults()
