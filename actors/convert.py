@@ -48,7 +48,7 @@ def plain(kind: type[Plain], message: Any, /, **ready: object) -> Plain:
     that were converted already. Raises WireError.
     """
     names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    taken = {name: _checked(name, getattr(message, name)) for name in names if name not in ready}
+    taken = {name: checked(name, getattr(message, name)) for name in names if name not in ready}
     return kind(**taken, **ready)
 
 
@@ -72,7 +72,7 @@ def from_request(request: wire.StreamRequest) -> EdgeMessage | None:
             return plain(Hello, request.hello)
         case "chunk":
             kind = _slot_kind(request.chunk.kind)
-            times = tuple(_checked("times", time) for time in request.chunk.times)
+            times = tuple(checked("times", time) for time in request.chunk.times)
             return plain(Chunk, request.chunk, kind=kind, times=times)
         case "heartbeat":
             return _plain_heartbeat(request.heartbeat)
@@ -146,7 +146,7 @@ def _reject_reason(number: int) -> RejectReason:
     return RejectReason(number) if known else RejectReason.PROTOCOL
 
 
-def _checked(name: str, value: Any) -> Any:
+def checked(name: str, value: Any) -> Any:
     """A value that is no surprise: finite, no longer than allowed, not negative."""
     if isinstance(value, str) and len(value) > MAX_TEXT:
         raise WireError(f"{name}: {len(value)} characters; at most {MAX_TEXT} are allowed")

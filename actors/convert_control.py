@@ -1,6 +1,6 @@
 """Between what the cloud tells of itself and protobuf."""
 
-from actors.convert import WireError, fields, plain
+from actors.convert import WireError, checked, fields, plain
 from actors.wire import control_pb2 as wire
 from codecsight.answers.answer import Answer
 from codecsight.answers.question import Question, QuestionKind
@@ -27,7 +27,8 @@ def from_question(message: wire.Question) -> Question:
     kind = next((kind for kind, number in _KINDS.items() if number == message.kind), None)
     if kind is None:
         raise WireError(f"the question {message.text!r} is of unknown kind {message.kind}")
-    return plain(Question, message, kind=kind, choices=tuple(message.choices))
+    choices = tuple(checked("choices", choice) for choice in message.choices)
+    return plain(Question, message, kind=kind, choices=choices)
 
 
 def to_answer(answer: Answer) -> wire.Answer:

@@ -9,6 +9,7 @@ from actors.metrics import WorkerMetrics
 from codecsight.answers.answer import Answer
 from codecsight.answers.question import Question
 from codecsight.answers.standing import StandingQuestions
+from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Slot, SlotKind
 from codecsight.config.cloud import CloudConfig
 from codecsight.engine.config import EngineConfig, Evict, Present
@@ -34,7 +35,7 @@ class _Owned:
     """A stream of ours: its connection's epoch and the next chunk we have not got."""
 
     epoch: int
-    size: tuple[int, int]
+    grid: PatchGrid
     next_seq: int | None = None
     answers: dict[str, Answer] = field(default_factory=dict)
 
@@ -62,6 +63,7 @@ class GpuWorker:
         )
         self._spec = self._engine.model.grid_spec(config.rate, config.max_cells)
         self._questions = config.standing
+        self._engine.check_questions(self._questions)
         self._standing = StandingQuestions()
         self._owned: dict[str, _Owned] = {}
         self._metrics = WorkerMetrics(name)
@@ -79,16 +81,17 @@ class GpuWorker:
         now on.
         """
         owned = self._owned.get(hello.stream)
-        if owned is not None and owned.size == (hello.width, hello.height):
+        grid = self._spec.fit(hello.width, hello.height)
+        if owned is not None and owned.grid == grid:
             owned.epoch = max(owned.epoch, epoch)
         else:
             if owned is not None:
                 self.close(hello.stream)
             try:
-                self._engine.open(hello.stream, self._spec.fit(hello.width, hello.height))
+                self._engine.open(hello.stream, grid)
             except AdmissionRefused as error:
                 return Reject(RejectReason.NO_CAPACITY, str(error), FULL_RETRY_S)
-            owned = self._owned[hello.stream] = _Owned(epoch, (hello.width, hello.height))
+            owned = self._owned[hello.stream] = _Owned(epoch, grid)
             self._standing.set(hello.stream, self._questions)
         needs_anchor = self._engine.needs_anchor(hello.stream)
         return Opening(owned.epoch, self._spec, owned.next_seq, needs_anchor)
@@ -158,7 +161,7 @@ class GpuWorker:
 
     def _submit(self, stream: str, slot: Slot) -> int:
         """Hand a slot over; an anchor that does not fit what came before starts the window anew,
-        as when the edge's clock began again.
+        as when the edge's clock began again or its camera was set to another shape.
         """
         due = self._standing.of(stream)
         try:
@@ -166,8 +169,19 @@ class GpuWorker:
         except SlotRefused:
             if slot.kind is not SlotKind.ANCHOR:
                 raise
-            self._engine.reset(stream)
+            self._begin_anew(stream, PatchGrid(self._spec, *slot.kept.shape))
             return self._engine.submit(stream, slot, due)
+
+    def _begin_anew(self, stream: str, grid: PatchGrid) -> None:
+        owned = self._owned[stream]
+        if grid == owned.grid:
+            self._engine.reset(stream)
+            return
+        self._engine.close(stream)
+        del self._owned[stream]  # it isn't ours again before it was let in
+        self._engine.open(stream, grid)
+        owned.grid = grid
+        self._owned[stream] = owned
 
     async def _result(self, ticket: int) -> Result:
         """What becomes of a ticket. Raises what the engine has against it."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -29,6 +30,7 @@ from codecsight.uplink.messages import (
 log = structlog.get_logger()
 
 HANDSHAKE_S = 10.0
+MOST_PIXELS = 1 << 16
 
 
 class _EndedError(Exception):
@@ -138,7 +140,7 @@ class UplinkService(UplinkServiceServicer):
         self._heartbeat_s = heartbeat_s
         self._window = window
         self._live: dict[str, _Connection] = {}
-        self._opening: dict[str, asyncio.Lock] = {}
+        self._opening: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     # The stubs know generators only; gRPC also takes a coroutine that reads and writes by itself.
     async def Stream(  # type: ignore[override]  # noqa: N802
@@ -166,6 +168,11 @@ class UplinkService(UplinkServiceServicer):
             raise Refused(RejectReason.PROTOCOL, "no Hello came", retry_after_s=1.0) from error
         if not isinstance(message, Hello):
             raise Refused(RejectReason.PROTOCOL, "the first message is no Hello")
+        if not (0 < message.width <= MOST_PIXELS and 0 < message.height <= MOST_PIXELS):
+            raise Refused(
+                RejectReason.MALFORMED,
+                f"a picture of {message.width}x{message.height} pixels; 1 to {MOST_PIXELS} a side",
+            )
         return message
 
     @asynccontextmanager

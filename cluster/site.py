@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 AGAIN_S = 5.0
 GLANCE_S = 0.2
-END_S = 75.0
+END_S = 50.0
 
 OnReport = Callable[[dict[str, Any]], None]
 """Takes the site's state every few seconds: `time`, `cameras` by name, `archive`."""

@@ -9,7 +9,7 @@ from codecsight.answers.answer import Answer
 from codecsight.answers.question import Question
 from codecsight.answers.standing import StandingQuestions
 from codecsight.camera import Camera
-from codecsight.change.grid import GridSpec
+from codecsight.change.grid import GridSpec, PatchGrid
 from codecsight.change.slot import Slot
 from codecsight.engine.engine import Engine
 from codecsight.errors import CodecSightError
@@ -34,7 +34,7 @@ class WatchOptions:
 @dataclass(slots=True)
 class Watched:
     """One source being watched. `error` is why it ended early; `dropped` counts slots of a live
-    source that the engine was too slow for.
+    source that the engine was too slow for, `shape` is that of the newest slot (rows, cols).
     """
 
     stream: str
@@ -43,6 +43,7 @@ class Watched:
     error: Exception | None = None
     dropped: int = 0
     last: dict[str, Answer] = field(default_factory=dict)
+    shape: tuple[int, ...] | None = None
 
 
 _Item = tuple[Watched, Slot | None]
@@ -103,9 +104,12 @@ class Watch:
 
     def _take(self, watched: Watched, slot: Slot) -> Iterator[Answer]:
         stream = watched.stream
-        if stream not in self._engine.status().streams:
-            assert watched.camera.tracker is not None  # noqa: S101 - it made the slot
-            self._engine.open(stream, watched.camera.tracker.grid)
+        if watched.shape != slot.kept.shape:  # the first slot, or a camera set to another shape
+            if watched.shape is not None:
+                self._engine.close(stream)
+            watched.shape = None
+            self._engine.open(stream, PatchGrid(self._options.spec, *slot.kept.shape))
+            watched.shape = slot.kept.shape
         step = self._engine.push(stream, slot)
         for answer in self._standing.answer(self._engine, step):
             watched.last[answer.question] = answer

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from codecsight.models.tiny import random_model
 from codecsight.video.packet import Packet, StreamInfo
 from codecsight.video.source import Source, SourceOptions, SourceStatus, open_source
 from codecsight.watch import Watch, WatchOptions
+from tests.video.scenes import encode, texture
 
 QUESTION = Question.parse("Is there a person?")
 WORLD = "world://yard?seed=5&seconds=6&width=160&height=120"
@@ -56,6 +58,34 @@ def test_a_source_that_fails_does_not_disturb_its_neighbour() -> None:
     watching.add("good", open_source(WORLD))
     assert {answer.stream for answer in watching.answers()} == {"good"}
     assert str(watching.watched[0].error) == "the cable was cut"
+
+
+class _Shots(SourceStatus):
+    """A camera that is set to another size: first in the middle of its stream, then with a new
+    connection to another shape too.
+    """
+
+    def items(self) -> Iterator[StreamInfo | Packet]:
+        time = 0
+        for size, connects in (((96, 128), True), ((144, 192), False), ((96, 256), True)):
+            info, packets = encode([texture(*size, 1)] * 50)
+            if connects:
+                yield info
+            for packet in packets:
+                yield replace(packet, pts=(packet.pts or 0) + time, dts=(packet.dts or 0) + time)
+            time += 2 * 90_000
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_stream_that_changes_its_resolution_is_answered_on() -> None:
+    watching = _watch()
+    watching.add("yard", _Shots(live=False))
+    ends = [answer.end for answer in watching.answers()]
+    assert watching.watched[0].error is None
+    assert watching.watched[0].camera.counters.frames == 150
+    assert ends[0] < 2 < ends[1] < 4 < ends[-1]
 
 
 def test_when_every_source_fails_the_reason_is_raised() -> None:

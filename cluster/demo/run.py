@@ -99,6 +99,8 @@ class _Demo:
 
     def _watch(self, plan: Plan) -> float:
         """Run cloud and site; returns the seconds watched."""
+        if self._stop.is_set():
+            return 0.0
         groups = [self._start("cloud", plan.cloud_file), self._start("site", plan.site_file)]
         watched, seconds = 0.0, self._options.seconds
         keys = tls_files(plan.ca, plan.client.cert, plan.client.key)
@@ -169,8 +171,12 @@ def read_back(plan: Plan) -> Archived:
 def _folder(asked: Path | None) -> Iterator[Path]:
     """The folder asked for, which must be empty and is kept, or one that is removed."""
     if asked is not None:
-        asked.mkdir(parents=True, exist_ok=True)
-        if any(asked.iterdir()):
+        try:
+            asked.mkdir(parents=True, exist_ok=True)
+            taken = any(asked.iterdir())
+        except OSError as error:
+            raise DemoError(f"{asked}: can't be worked in: {error.strerror}") from error
+        if taken:
             raise DemoError(f"{asked} is not empty; name another folder with --dir")
         yield asked.absolute()
         return

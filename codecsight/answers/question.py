@@ -35,6 +35,10 @@ class Question:
             raise CodecSightError("a question has no text")
         if self.kind is QuestionKind.CHOICE and len(self.choices) < 2:
             raise CodecSightError(f"the question {self.text!r} needs at least two choices")
+        if len(self.choices) > _MOST:
+            raise CodecSightError(
+                f"the question {self.text!r} has {len(self.choices)} choices; at most {_MOST} go"
+            )
         if not 1 <= self.most <= _MOST:
             raise CodecSightError(
                 f"the question {self.text!r} counts to {self.most}; from 1 to {_MOST} is possible"

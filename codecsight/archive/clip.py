@@ -48,7 +48,7 @@ def cut_clip(store: ObjectStore, stream: str, start: float, end: float, out: Pat
     Raises ArchiveError where nothing was recorded then, telling what there is.
     """
     if end <= start:
-        raise ArchiveError(f"the clip would end ({_told(end)}) before it begins ({_told(start)})")
+        raise ArchiveError(f"the clip would end ({told(end)}) before it begins ({told(start)})")
     index = Index(store)
     rows = index.between(check_stream(stream), start, end)
     if not rows.segments:
@@ -123,15 +123,16 @@ def _began(row_key: str) -> float:
 
 
 def _nothing(index: Index, stream: str, start: float, end: float, rows: Rows) -> str:
-    wanted = f"nothing was recorded of {stream} from {_told(start)} to {_told(end)}"
+    wanted = f"nothing was recorded of {stream} from {told(start)} to {told(end)}"
     if rows.damaged:
         return f"{wanted} that can be read: damaged rows {', '.join(rows.damaged)}"
     span = index.span(stream)
     if span:
-        return f"{wanted}; the archive has it from {_told(span[0])} to {_told(span[1])}"
+        return f"{wanted}; the archive has it from {told(span[0])} to {told(span[1])}"
     known = ", ".join(index.streams()) or "none at all"
     return f"the archive has no stream {stream!r}; it has: {known}"
 
 
-def _told(seconds: float) -> str:
+def told(seconds: float) -> str:
+    """A wall clock as people write it, in this machine's time zone."""
     return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")

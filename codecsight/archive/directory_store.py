@@ -27,13 +27,18 @@ class DirectoryStore(ObjectStore):
     """Objects are files under `root`, with the key as their path.
 
     A file is written beside the others, synced, and renamed to its key. What a killed process left
-    half-written is never listed, and is deleted a day later.
+    half-written is never listed, and is deleted a day later. Without `create` the folder is there
+    to be read only, or ArchiveError is raised.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, create: bool = True) -> None:
         self.name = f"archive folder {root}"
         self._root = root
         self._incoming = root / _INCOMING
+        if not create:
+            if not root.is_dir():
+                raise ArchiveError(f"{self.name}: no such folder")
+            return
         with self._disk():
             self._incoming.mkdir(parents=True, exist_ok=True)
             for left in self._incoming.iterdir():

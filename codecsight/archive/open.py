@@ -12,17 +12,18 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _OPTIONS = {"endpoint", "region"}
 
 
-def open_store(url: str, keys: S3Keys | None = None) -> ObjectStore:
+def open_store(url: str, keys: S3Keys | None = None, *, create: bool = True) -> ObjectStore:
     """The store at `dir:/path`, a plain path, or `s3://bucket/prefix?endpoint=host:port`.
 
     The endpoint may say http:// or https://; without, it is https, except on this machine itself.
-    `&region=` where the server wants one. `keys` are needed for S3. Raises ArchiveError.
+    `&region=` where the server wants one. `keys` are needed for S3. Without `create` a folder must
+    be there. Raises ArchiveError.
     """
     if not url.startswith("s3:"):
         path = url.removeprefix("dir:")
         if not path or "://" in path:
             raise ArchiveError(f"{url!r} is no archive: give dir:/path or s3://bucket?endpoint=..")
-        return DirectoryStore(Path(path).expanduser().absolute())
+        return DirectoryStore(Path(path).expanduser().absolute(), create=create)
     if keys is None:
         raise ArchiveError(f"{_shown(url)}: an S3 archive needs an access key and a secret key")
     return _open_s3(url, keys)

@@ -48,6 +48,7 @@ class Spool:
 
     def part(self, start: float) -> Path:
         """A path for a segment beginning at `start`; it does not exist yet."""
+        self.folder.mkdir(parents=True, exist_ok=True)  # somebody may have tidied up
         path = self.folder / f"{stamp(start)}.mkv.part"
         while path.exists():
             start += 0.001

@@ -2,13 +2,20 @@
 
 import sys
 
-from codecsight.cli.app import app
-from codecsight.cli.console import fail
-from codecsight.errors import CodecSightError
-
 
 def main() -> None:
     """Run `codecsight`; errors a user can mend end with one clear message and exit code 2."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # while modules are still being imported; commands see to the rest
+        sys.exit(130)
+
+
+def _run() -> None:
+    from codecsight.cli.app import app
+    from codecsight.cli.console import fail
+    from codecsight.errors import CodecSightError
+
     try:
         app()
     except CodecSightError as error:

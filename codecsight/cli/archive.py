@@ -35,19 +35,27 @@ def clip(
 
     Example: `codecsight clip yard-7.gate --from -10m --to -5m -o gate.mp4 -c site.yaml`
     """
-    from codecsight.archive.clip import cut_clip
+    from codecsight.archive.clip import cut_clip, told
     from codecsight.archive.open import open_store
     from codecsight.archive.when import parse_when
 
     settings = _archive(config, archive)
     now = time.time()
-    store = open_store(settings.url, settings.keys())
+    store = open_store(settings.url, settings.keys(), create=False)
     with err.status("cutting"):
         report = cut_clip(store, stream, parse_when(start, now), parse_when(end, now), output)
     if as_json:
-        print_json({**asdict(report), "path": str(output)})
+        print_json({**asdict(report), "path": str(report.path)})
         return
-    out.print(f"{output}: {report}", highlight=False)
+    out.print(
+        f"{report.path}: {report.end - report.start:.1f} s from {told(report.start)}, "
+        f"{report.bytes / 1e6:.2f} MB out of {len(report.segments)} segments",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for gap in report.gaps:
+        seconds = gap.end - gap.start
+        out.print(f"missing: {seconds:.1f} s from {told(gap.start)}: {gap.why}", highlight=False)
 
 
 def _archive(config: Path | None, url: str | None) -> "ArchiveConfig":

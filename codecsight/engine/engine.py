@@ -136,6 +136,10 @@ class Engine:
             raise EngineError(f"stream {stream!r} has shown nothing yet")
         return self._add(session, inquiry=self._inquiry(questions))
 
+    def check_questions(self, questions: Sequence[Question]) -> None:
+        """Raises QuestionError or EngineError for a question that this model can't be asked."""
+        self._inquiry(questions)
+
     @property
     def busy(self) -> bool:
         """Whether anything waits for `step`."""

@@ -1,6 +1,7 @@
 """A GPU worker owns streams by epoch, answers what is due, and lets nothing bad in."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from codecsight.answers.question import Question
 from codecsight.change.grid import GridSpec
 from codecsight.change.slot import Slot, SlotKind
 from codecsight.config.cloud import CloudConfig
+from codecsight.engine.errors import EngineError
 from codecsight.models.tiny import save_random_model
 from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
@@ -20,6 +22,7 @@ from codecsight.uplink.cloud import Opening
 from codecsight.uplink.messages import PROTOCOL, Chunk, Hello, Reject, RejectReason
 
 STREAM = "yard.gate"
+QUESTIONS = ("Is there a person?", "How many people are there?")
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +30,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_random_model(tmp_path_factory.mktemp("model"))
 
 
-def _worker(folder: Path, kv_blocks: int = 4096) -> GpuWorker:
+def _worker(folder: Path, kv_blocks: int = 4096, questions: Sequence[str] = QUESTIONS) -> GpuWorker:
     config = {
         "sites": ["yard"],
         "model": str(folder),
         "max_cells": 12,
         "engine": {"window": 4, "stride": 2, "kv_blocks": kv_blocks},
-        "questions": ["Is there a person?", "How many people are there?"],
+        "questions": list(questions),
     }
     return GpuWorker("gpu:here:0", CloudConfig.model_validate(config))
 
@@ -56,8 +59,14 @@ def _open(worker: GpuWorker, epoch: int = 7, hello: Hello | None = None) -> Open
     return opening
 
 
-def _chunk(spec: GridSpec, seq: int, epoch: int = 7, kind: SlotKind = SlotKind.ANCHOR) -> Chunk:
-    grid = spec.fit(640, 480)
+def _chunk(
+    spec: GridSpec,
+    seq: int,
+    epoch: int = 7,
+    kind: SlotKind = SlotKind.ANCHOR,
+    size: tuple[int, int] = (640, 480),
+) -> Chunk:
+    grid = spec.fit(*size)
     kept = np.zeros((grid.rows, grid.cols), np.bool_)
     kept[: None if kind is SlotKind.ANCHOR else 1] = True
     count = int(kept.sum())
@@ -194,6 +203,26 @@ def test_a_camera_of_another_shape_gets_a_new_window(folder: Path) -> None:
     _push(worker, _chunk(spec, 0))
     opening = _open(worker, epoch=8, hello=_hello(width=1280))
     assert (opening.next_seq, opening.need_anchor) == (None, True)
+
+
+def test_a_camera_that_changes_its_shape_while_connected_goes_on_with_its_next_anchor(
+    folder: Path,
+) -> None:
+    worker = _worker(folder)
+    spec = _open(worker).spec
+    _push(worker, _chunk(spec, 0))
+    wide = spec.fit(1280, 480)
+    assert (wide.rows, wide.cols) != (spec.fit(640, 480).rows, spec.fit(640, 480).cols)
+    reason = _push(worker, _chunk(spec, 1, kind=SlotKind.DELTA, size=(1280, 480)))
+    assert isinstance(reason, str)
+    for seq in (2, 3):
+        assert _push(worker, _chunk(spec, seq, size=(1280, 480))) is None
+    assert _open(worker, epoch=8, hello=_hello(width=1280)).next_seq == 4
+
+
+def test_a_standing_question_that_cannot_be_asked_ends_the_worker_at_once(folder: Path) -> None:
+    with pytest.raises(EngineError, match=r"a question of \d+ tokens"):
+        _worker(folder, questions=["Is it " + "very " * 900 + "dark?"])
 
 
 def test_a_stream_that_does_not_fit_is_refused_with_numbers_and_others_stay(folder: Path) -> None:

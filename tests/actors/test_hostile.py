@@ -1,6 +1,7 @@
 """What strangers and broken sites send: each refused with a reason, the neighbour unharmed."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from actors import uplink_service
 from actors.convert import from_response, to_request
 from actors.transport import MAX_MESSAGE
 from actors.wire import uplink_pb2 as wire
@@ -127,8 +129,17 @@ def test_a_bad_chunk_is_refused(
         ({"stream": "north."}, RejectReason.UNKNOWN_STREAM, "named north.CAMERA"),
         ({"site": "west", "stream": "west.gate"}, RejectReason.UNKNOWN_STREAM, "list of sites"),
         ({"protocol": 99}, RejectReason.PROTOCOL, "upgrade the cloud"),
+        ({"width": 0}, RejectReason.MALFORMED, "0x360 pixels"),
+        ({"height": 10**9}, RejectReason.MALFORMED, "1000000000 pixels"),
     ],
-    ids=["another site's stream", "no camera", "unknown site", "newer protocol"],
+    ids=[
+        "another site's stream",
+        "no camera",
+        "unknown site",
+        "newer protocol",
+        "no picture",
+        "too large a picture",
+    ],
 )
 def test_a_bad_hello_is_refused(
     claims: dict[str, object], reason: RejectReason, detail: str
@@ -139,6 +150,35 @@ def test_a_bad_hello_is_refused(
             assert isinstance(rejection, Reject)
             assert rejection.reason is reason
             assert detail in rejection.detail
+
+    asyncio.run(run())
+
+
+def test_a_caller_who_says_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uplink_service, "HANDSHAKE_S", 0.3)
+
+    async def run() -> None:
+        async with scene() as (_, stranger):
+            assert (await stranger.rejection()).detail == "no Hello came"
+
+    asyncio.run(run())
+
+
+def test_a_thousand_connections_at_once_harm_nobody() -> None:
+    async def run() -> None:
+        async with scene() as (host, stranger):
+            host.directory.report("gpu:here:0", 0, 100_000, time.time())
+            stub = UplinkServiceStub(stranger._channel)
+            calls = [stub.Stream() for _ in range(1000)]
+            for number, call in enumerate(calls):
+                hello = replace(HELLO, stream=f"north.{number}")
+                await call.write(to_request(hello))
+            for call in calls:
+                response = await asyncio.wait_for(call.read(), 30)
+                assert isinstance(response, wire.StreamResponse)
+                assert isinstance(from_response(response), Welcome)
+                call.cancel()
+            await until(lambda: len(host.closings) == 1000)
 
     asyncio.run(run())
 

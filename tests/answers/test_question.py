@@ -34,6 +34,11 @@ def test_a_question_without_words_or_choices_is_refused(text: str) -> None:
         Question.parse(text)
 
 
+def test_choices_are_bounded() -> None:
+    with pytest.raises(CodecSightError, match="at most 99"):
+        Question("Which?", QuestionKind.CHOICE, tuple(map(str, range(100))))
+
+
 @pytest.mark.parametrize("most", [0, -1, 100, 10**9])
 def test_a_count_is_bounded(most: int) -> None:
     with pytest.raises(CodecSightError, match="from 1 to 99"):

@@ -27,6 +27,12 @@ def test_a_folder_that_cannot_be_written_is_an_error_naming_it(tmp_path: Path) -
         DirectoryStore(tmp_path / "file" / "archive")
 
 
+def test_reading_creates_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="typo: no such folder"):
+        DirectoryStore(tmp_path / "typo", create=False)
+    assert not (tmp_path / "typo").exists()
+
+
 def test_a_folder_that_goes_away_is_an_error_naming_it(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "usb")
     (tmp_path / "usb" / ".incoming").rmdir()

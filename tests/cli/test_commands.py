@@ -152,5 +152,13 @@ def test_clip_says_what_the_archive_holds(tmp_path: Path) -> None:
     assert "yard.gate" in run.stderr
 
 
+def test_a_demo_in_a_place_that_is_no_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    run = _run("demo", "--dir", str(tmp_path / "file"))
+    assert run.returncode == 2
+    assert "can't be worked in" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def test_the_version_is_printed() -> None:
     assert _run("--version").stdout.strip().count(".") == 2

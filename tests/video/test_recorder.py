@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -278,6 +279,7 @@ def test_a_full_disk_pauses_recording_and_loses_nothing_written(tmp_path: Path) 
         assert "paused" in recorder.stats.trouble
         assert "No space left" in recorder.stats.trouble
         assert recorder.stats.lost > 0
+        recorder._finisher.submit(lambda: None).result()  # what was finished has its row
         oldest = recorded(disk)[:-1]
         for path, _ in oldest:
             remove(path)
@@ -344,6 +346,18 @@ def test_what_a_killed_process_was_recording_is_recovered(clips: Path, tmp_path:
     assert kept == frames(clip, len(kept))
     assert row.end - row.start == pytest.approx(20, abs=0.5)
     assert abs(row.start - time.time()) < 60
+
+
+def test_a_folder_that_is_taken_away_costs_no_more_than_what_was_in_it(tmp_path: Path) -> None:
+    items = list(camera(6, gop=10))
+    recorder = Recorder(tmp_path, "cam1", 1.0, retry_s=0.0)
+    for index, item in enumerate(items):
+        if index == len(items) // 2:
+            shutil.rmtree(tmp_path / "cam1")
+        recorder.write(item)
+    recorder.close()
+    kept = [segment for _, segment in recorded(tmp_path)]
+    assert sum(segment.end - segment.start for segment in kept) > 1.9
 
 
 def test_a_left_over_that_is_no_video_is_set_aside(tmp_path: Path) -> None:
