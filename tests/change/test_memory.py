@@ -1,0 +1,34 @@
+"""A day of frames leaves memory flat."""
+
+import gc
+import tracemalloc
+
+from codecsight.change.policies import make_policy
+from codecsight.change.tracker import ChangeTracker
+from tests.change.studio import Studio
+
+SLOTS = 20
+
+
+def test_memory_does_not_grow_with_time(studio: Studio) -> None:
+    """A few seconds of every hour: what is kept of a slot, or of an hour, would show."""
+    tracker = ChangeTracker(studio.grid, make_policy("tracked", studio.grid), anchor_every=16)
+    shown = [studio.frame(studio.with_cell(2, n % 8), 0.0) for n in range(3)]
+
+    def watch(start: float) -> int:
+        for number in range(SLOTS * 10):
+            frame = shown[number // 5 % 3]
+            moving = studio.signals(a=(2, number % 8, 2.0), b=(1, 1, 0.3))
+            tracker.feed(studio.frame(frame.picture.to_ndarray(), start + number / 10, moving))
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        watch(0.0)
+        first = watch(3600.0)
+        for hour in range(2, 6):
+            last = watch(3600.0 * hour)
+    finally:
+        tracemalloc.stop()
+    assert last - first < 16_000
