@@ -62,10 +62,10 @@ class Between:
         now, before = _points(frame), self._before
         passing = None
         if now is not None and before is not None and now.shape == before.shape:
-            moved = np.abs(now - before)
+            apart = np.abs(now - before)
             if self._frame is not None:
-                passing = self._over(self._frame, moved < self._limit / 2)
-            self._limit = max(_LEVELS, _NOISE * float(np.median(moved)))
+                passing = self._over(self._frame, apart)
+            self._limit = max(_LEVELS, _NOISE * float(np.median(apart[::2, ::2])))
         self._begin(now)
         return passing
 
@@ -77,15 +77,21 @@ class Between:
         self._most = 0
         self._frame = None
 
-    def _over(self, frame: Frame, quiet: NDArray[np.bool_]) -> Passing | None:
-        if np.count_nonzero(self._best & quiet) < _FEWEST:
+    def _over(self, frame: Frame, apart: Points) -> Passing | None:
+        """What is over, away from all that differs between the two samples: `apart` of them."""
+        other = _grown(self._hits(apart > self._limit) >= _FEWEST)
+        quiet = apart < self._limit / 2
+        if self._hits(self._best & quiet)[~other].sum() < _FEWEST:
             return None
+        return Passing(frame, self._hits(_grown(self._ever & quiet)) > 0)
+
+    def _hits(self, points: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """How many of the points are set in each cell: [rows, cols]."""
         rows, cols = self._grid.rows, self._grid.cols
-        y, x = np.nonzero(_grown(self._ever & quiet))
-        height, width = quiet.shape
+        height, width = points.shape
+        y, x = np.nonzero(points)
         cell = y * rows // height * cols + x * cols // width
-        hits = np.bincount(cell, minlength=rows * cols).reshape(rows, cols)
-        return Passing(frame, hits > 0)
+        return np.bincount(cell, minlength=rows * cols).reshape(rows, cols)
 
     def confirms(
         self, held: NDArray[np.uint8], before: NDArray[np.uint8], now: NDArray[np.uint8]
