@@ -35,10 +35,11 @@ def make_films(
         f"world://{families[number % len(families)]}?seed={9000 + number}&fps={fps}"
         for number in range(count)
     ]
-    return [_film(spec, f"{url}&seconds={seconds}", policies) for url in urls]
+    return [make_film(spec, f"{url}&seconds={seconds}", policies) for url in urls]
 
 
-def _film(spec: GridSpec, url: str, policies: tuple[str, ...]) -> Film:
+def make_film(spec: GridSpec, url: str, policies: tuple[str, ...]) -> Film:
+    """One camera, by its `world://` URL, under so many policies."""
     items = list(open_world(url, SourceOptions()).items())
     slots: dict[str, list[Slot]] = {}
     for policy in policies:

@@ -27,7 +27,7 @@ AnchorEvery = Annotated[int, typer.Option(help="Every how many slots one is whol
 Window = Annotated[int, typer.Option(help="Slots in the window.", min=1)]
 Stride = Annotated[int, typer.Option(help="Slots by which the window slides.", min=1)]
 Refresh = Annotated[
-    str, typer.Option(help="What a slide computes again: none, all, anchors or first:N.")
+    str, typer.Option(help="What a slide computes again: none, all, anchors, first:N or drift:N.")
 ]
 Transport = Annotated[Literal["tcp", "udp"], typer.Option(help="How RTSP is carried.")]
 CloudAddress = Annotated[str, typer.Option("--address", help="The cloud's gateway, HOST:PORT.")]

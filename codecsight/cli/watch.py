@@ -48,7 +48,7 @@ def watch(
     anchor_every: AnchorEvery = 8,
     window: Window = 8,
     stride: Stride = 2,
-    refresh: Refresh = "anchors",
+    refresh: Refresh = "none",
     rate: Annotated[float, typer.Option(help="Sampled frames per second.", min=0.1)] = 2.0,
     max_cells: Annotated[int, typer.Option(help="Most visual tokens per picture.", min=1)] = 48,
     transport: Transport = "tcp",

@@ -36,8 +36,8 @@ class EngineSection(Strict):
     window: int = Field(default=8, ge=1, le=512)
     stride: int = Field(default=2, ge=1)
     evict: Literal["age", "superseded"] = "age"
-    refresh: str = Field(default="anchors", pattern=r"^(none|all|anchors|(first|drift):\d+)$")
-    present: Literal["canvas", "retimed", "last-slot"] = "canvas"
+    refresh: str = Field(default="none", pattern=r"^(none|all|anchors|(first|drift):\d+)$")
+    present: Literal["canvas", "retimed", "last-slot"] = "retimed"
     ring: int = Field(default=1, ge=0, le=16)
     kv_blocks: int = Field(default=4096, ge=1)
 

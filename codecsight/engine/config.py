@@ -50,8 +50,8 @@ class EngineConfig:
     window: int = 8
     stride: int = 2
     evict: Evict = Evict.AGE
-    refresh: str = "anchors"
-    present: Present = Present.CANVAS
+    refresh: str = "none"
+    present: Present = Present.RETIMED
     ring: int = 1
     kv_blocks: int = 4096
     commit: float = 1.0

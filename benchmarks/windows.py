@@ -1,0 +1,98 @@
+"""`python -m benchmarks.windows`: what the window's policies are worth, and what they cost.
+
+The same slots of procedural cameras go through engines that evict, refresh and look at the present
+in different ways; answers are held against the world's truth and against whole, fresh windows.
+"""
+
+from typing import Any
+
+import torch
+
+from benchmarks.density.films import Film, make_film
+from benchmarks.record import record
+from cluster.demo.plan import QUESTIONS
+from cluster.demo.truth import check
+from codecsight.answers.answer import Answer
+from codecsight.answers.question import Question
+from codecsight.engine import Engine, EngineConfig, Evict, Present
+from codecsight.models.base import VisionLanguageModel
+from codecsight.models.loading import load_model
+
+FAMILIES = ("yard", "street", "plaza", "garage")
+SECONDS, SEED = 48, 960
+AGE, SUPERSEDED = Evict.AGE, Evict.SUPERSEDED
+LAST, CANVAS, RETIMED = Present.LAST_SLOT, Present.CANVAS, Present.RETIMED
+ARMS: tuple[tuple[str, Evict, str, Present], ...] = (
+    ("everything", AGE, "all", LAST),
+    ("everything", AGE, "none", LAST),
+    ("tracked", AGE, "all", CANVAS),
+    ("tracked", AGE, "anchors", CANVAS),
+    ("tracked", AGE, "none", CANVAS),
+    ("tracked", AGE, "first:1", CANVAS),
+    ("tracked", AGE, "drift:2", CANVAS),
+    ("tracked", AGE, "anchors", RETIMED),
+    ("tracked", AGE, "none", RETIMED),
+    ("tracked", SUPERSEDED, "none", CANVAS),
+    ("tracked", SUPERSEDED, "none", RETIMED),
+    ("tracked", AGE, "anchors", LAST),
+)
+
+
+def main() -> None:
+    """Run every arm and record its row."""
+    torch.set_num_threads(1)
+    model = load_model()
+    spec = model.grid_spec(2.0, 48)
+    urls = {
+        family: f"world://{family}?seed={SEED + index}&fps=10&gop=30&seconds={SECONDS}"
+        for index, family in enumerate(FAMILIES)
+    }
+    films = {name: make_film(spec, url, ("tracked", "everything")) for name, url in urls.items()}
+    heard = [_hear(model, films, arm) for arm in ARMS]
+    rows = [
+        {**row, **_judge(answers, heard[0][1], urls)} for row, answers in heard
+    ]  # the first arm is whole and fresh
+    for row in rows:
+        print(row, flush=True)
+    print(record("windows", {"seconds": SECONDS, "families": FAMILIES, "rows": rows}))
+
+
+def _hear(
+    model: VisionLanguageModel, films: dict[str, Film], arm: tuple[str, Evict, str, Present]
+) -> tuple[dict[str, Any], list[Answer]]:
+    policy, evict, refresh, present = arm
+    engine = Engine(model, EngineConfig(evict=evict, refresh=refresh, present=present))
+    questions = [Question.parse(text) for text in QUESTIONS]
+    answers: list[Answer] = []
+    for name, film in films.items():
+        engine.open(name, film.grid)
+    for slots in zip(*(film.slots[policy] for film in films.values()), strict=True):
+        for name, slot in zip(films, slots, strict=True):
+            engine.submit(name, slot, questions)
+        while engine.busy:
+            answers += [answer for result in engine.step() for answer in result.answers]
+    work = engine.status().work
+    row = {
+        "policy": policy,
+        "evict": evict.value,
+        "refresh": refresh,
+        "present": present.value,
+        "flops_of_recompute": round(work.spent.total / work.recompute.total, 4),
+        "llm_flops_of_recompute": round(work.spent.llm / work.recompute.llm, 4),
+    }
+    return row, answers
+
+
+def _judge(answers: list[Answer], whole: list[Answer], urls: dict[str, str]) -> dict[str, Any]:
+    fresh = {(each.stream, each.question, each.end): each.value for each in whole}
+    same = [each.value == fresh[each.stream, each.question, each.end] for each in answers]
+    scores = check(answers, urls)
+    return {
+        "agreement": round(sum(same) / len(same), 3),
+        "windows": len(same),
+        "right": {text: round(score.right / score.checked, 3) for text, score in scores.items()},
+    }
+
+
+if __name__ == "__main__":
+    main()
