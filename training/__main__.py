@@ -9,6 +9,7 @@ import torch
 from transformers import AutoTokenizer
 
 from codecsight.models.prompt import PromptLayout
+from codecsight.models.qwen3_vl import qwen_wording
 from training.export import export
 from training.network import Learner
 from training.report import card, measure
@@ -41,13 +42,7 @@ def main() -> None:
 
 def layout_of(tokenizer: Any, learner: Learner) -> PromptLayout:
     """The order of the sequence, as the engine has it."""
-    config = learner.network.config
-    return PromptLayout(
-        tokenizer,
-        config.vision_start_token_id,
-        config.video_token_id,
-        config.vision_end_token_id,
-    )
+    return PromptLayout(tokenizer, qwen_wording(tokenizer, learner.network.config))
 
 
 def _trainer(run: Path, seed: int) -> Trainer:

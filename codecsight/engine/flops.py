@@ -1,9 +1,10 @@
 """Floating point operations: counted by torch on the model's own calls.
 
-They depend on shapes alone. A ViT call over c cells is c * (a + b c) operations (everything but
-attention is per cell), a text call of n tokens over k keys n * (a + b k), and r rows of logits
-r * c more. So torch's `FlopCounterMode` counts the smallest calls, once per model, and these
-identities give every other shape exactly; the tests hold them against counts of real calls.
+They depend on shapes alone. A ViT call over c cells is o + c * (a + b c) operations (all but
+attention is per cell; o is for tokens that come with every picture), a text call of n tokens over
+k keys n * (a + b k), and r rows of logits r * c more. So torch's `FlopCounterMode` counts the
+smallest calls, once per model, and these identities give every other shape exactly; the tests hold
+them against counts of real calls.
 Masked attention is counted whole, as the kernels compute it, for us and for the dense twins.
 """
 
@@ -62,9 +63,10 @@ class FlopMeter:
     """What calls of one model cost."""
 
     def __init__(self, model: VisionLanguageModel) -> None:
-        one, two = (counted(partial(_encode, model, cells)) for cells in (1, 2))
-        self._vit_pair = (two - 2 * one) // 2
-        self._vit_cell = one - self._vit_pair
+        one, two, three = (counted(partial(_encode, model, cells)) for cells in (1, 2, 3))
+        self._vit_pair = (three - 2 * two + one) // 2
+        self._vit_cell = two - one - 3 * self._vit_pair
+        self._vit_once = one - self._vit_cell - self._vit_pair
         short, long = (counted(partial(_prefill, model, 1, keys, 0)) for keys in (1, 2))
         self._llm_pair = long - short
         self._llm_token = short - self._llm_pair
@@ -72,7 +74,7 @@ class FlopMeter:
 
     def vit(self, cells: int) -> int:
         """One slot of so many kept cells."""
-        return cells * (self._vit_cell + cells * self._vit_pair)
+        return bool(cells) * self._vit_once + cells * (self._vit_cell + cells * self._vit_pair)
 
     def llm(self, tokens: int, keys: int, rows: int = 0) -> int:
         """So many tokens against so many keys (themselves included), and rows of logits."""
@@ -80,11 +82,13 @@ class FlopMeter:
 
 
 def counted(call: Callable[[], Any]) -> int:
-    """The operations of one call. torch has no formula of its own for the CPU's attention kernel
-    and would count nothing for it.
+    """The operations of one call. torch has no formulas of its own for the CPU's attention kernel
+    and for experts, and would count nothing for them.
     """
-    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    formulas = {kernel: _attention_flops}
+    formulas = {
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
+        torch.ops.aten._grouped_mm: _expert_flops,
+    }
     with torch.inference_mode(), FlopCounterMode(display=False, custom_mapping=formulas) as count:
         call()
     return int(count.get_total_flops())
@@ -94,6 +98,11 @@ def _attention_flops(query: Any, key: Any, *_: Any, **__: Any) -> int:
     """Heads may share keys and values; each query head multiplies all the same."""
     batch, heads, tokens, width = query
     return 2 * 2 * int(batch * heads * tokens * key[2] * width)
+
+
+def _expert_flops(tokens: Any, weights: Any, *_: Any, **__: Any) -> int:
+    """Each of the tokens [n, d] goes through one of the experts' weights [experts, d, out]."""
+    return 2 * int(tokens[0] * tokens[1] * weights[2])
 
 
 def _encode(model: VisionLanguageModel, cells: int) -> None:

@@ -47,10 +47,8 @@ class Entry:
 
     @property
     def cells_start(self) -> int:
-        """The position that its cells' rows and columns count from: they are followed by the end
-        marker alone (see `PromptLayout.slot`).
-        """
-        return self.start + self.tokens.extent - 1 - int(max(self.kept.shape))
+        """The position that its cells count from."""
+        return self.start + self.tokens.cells_at
 
     @property
     def drift(self) -> float:

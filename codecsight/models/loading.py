@@ -4,17 +4,29 @@ import json
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoTokenizer, Qwen3VLForConditionalGeneration
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.utils import cached_file
 from transformers.utils.logging import disable_progress_bar
 
+from codecsight.models.adapter import Adapter, PixelScale
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.errors import ModelError
 from codecsight.models.folder import DEFAULT_MODEL, find_folder
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.models.qwen2_5_vl import Qwen25VL
+from codecsight.models.qwen3_vl import Qwen3VL, Qwen3VLMoe
 
-_FAMILY = "qwen3_vl"
-_PROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json")
+FAMILIES: dict[str, type[Adapter]] = {
+    adapter.family: adapter for adapter in (Qwen3VL, Qwen3VLMoe, Qwen25VL)
+}
+"""Every family that can be read, by transformers' model_type."""
+
+_PROCESSORS = (
+    ("processor_config.json", "video_processor"),
+    ("video_preprocessor_config.json", None),
+    ("processor_config.json", "image_processor"),
+    ("preprocessor_config.json", None),
+)
+"""Where a checkpoint may say what its pixels are, and under which key; the first found counts."""
 
 
 def load_model(source: str | Path | None = None, device: str | None = None) -> VisionLanguageModel:
@@ -28,32 +40,33 @@ def load_model(source: str | Path | None = None, device: str | None = None) -> V
     origin = str(folder or name)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     try:
-        check_family(origin)
+        adapter = find_family(origin)
         tokenizer = AutoTokenizer.from_pretrained(origin)
-        network = load_network(origin, place)
-        mean, std = pixel_scale(origin)
+        network = load_network(adapter, origin, place)
+        scale = pixel_scale(origin)
+        return adapter(network, tokenizer, name=folder.name if folder else name, scale=scale)
     except ModelError:
         raise
     except Exception as error:  # transformers, safetensors and the hub each raise their own
         taken = "" if folder else " (no such folder here; taken for a hub id)"
         raise ModelError(f"{name}: cannot load the model{taken}: {error}") from error
-    return Qwen3VL(network, tokenizer, name=folder.name if folder else name, mean=mean, std=std)
 
 
-def check_family(name: str) -> None:
-    """Refuse, before any weights are read, a model that is not of a known family."""
+def find_family(name: str) -> type[Adapter]:
+    """The adapter for a model; refuses, before any weights are read, one of an unknown family."""
     family = AutoConfig.from_pretrained(name).model_type
-    if family != _FAMILY:
+    if family not in FAMILIES:
         raise ModelError(
-            f"{name}: is of the family {family!r}; CodecSight reads {_FAMILY!r} models"
+            f"{name}: is of the family {family!r}; CodecSight reads {', '.join(FAMILIES)}"
         )
+    return FAMILIES[family]
 
 
-def load_network(name: str, device: torch.device) -> Qwen3VLForConditionalGeneration:
+def load_network(adapter: type[Adapter], name: str, device: torch.device) -> PreTrainedModel:
     """The weights, all of them: transformers would fill a hole with random numbers."""
     disable_progress_bar()
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
-    network, report = Qwen3VLForConditionalGeneration.from_pretrained(
+    network, report = adapter.network_class.from_pretrained(
         name, dtype=dtype, attn_implementation="sdpa", output_loading_info=True
     )
     if holes := sorted(report["missing_keys"]):
@@ -61,13 +74,12 @@ def load_network(name: str, device: torch.device) -> Qwen3VLForConditionalGenera
     return network.to(device)
 
 
-def pixel_scale(name: str) -> tuple[list[float], list[float]]:
-    """Mean and deviation per channel as the checkpoint's processor declares them; where it
-    declares none, those of transformers' own Qwen3-VL processor.
-    """
-    for file in _PROCESSORS:
+def pixel_scale(name: str) -> PixelScale | None:
+    """What the checkpoint's processor declares, if it does."""
+    for file, part in _PROCESSORS:
         found = cached_file(name, file, _raise_exceptions_for_missing_entries=False)
         declared = json.loads(Path(found).read_text()) if found else {}
+        declared = declared.get(part, {}) if part else declared
         if "image_mean" in declared and "image_std" in declared:
             return declared["image_mean"], declared["image_std"]
-    return [0.5] * 3, [0.5] * 3
+    return None

@@ -1,16 +1,18 @@
 """The order of tokens in a model's sequence, and where each of them stands.
 
-A sequence is: what the chat template says before a video (the prefix), then per slot
-`<12.5 seconds><|vision_start|>CELLS<|vision_end|>`, then the question and what the template says
-after it. Time stamps are seconds of the stream and grow for as long as it lives.
+A sequence is: what the chat template says before a video (the prefix), then per slot what its
+family says around a picture (Qwen3-VL: `<12.5 seconds><|vision_start|>CELLS<|vision_end|>`), then
+the question and what the template says after it. Times are seconds of the stream and grow for as
+long as it lives.
 
-Positions have three axes (time, row, column). They are those of transformers' own
-`Qwen3VLModel.get_rope_index`: text counts up on all axes alike; the cells of a slot whose first
-position is p stand at (p, p + row, p + column); the text after them goes on at
-p + max(rows, columns). A pruned cell leaves its place empty, so nothing else moves.
+Positions have three axes (time, row, column); models with a single axis read the first. Text
+counts up on all axes alike. Cells that count from p stand, `in_grid` as Qwen's multimodal rotary
+embedding has it, at (p, p + row, p + column), and the text after them goes on at
+p + max(rows, columns); `in_line`, as in models that know order alone, each takes the next position.
+A pruned cell leaves its place empty, so nothing else moves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -28,13 +30,15 @@ _QUESTION_MARKER = "QUESTION-GOES-HERE"
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """A run of the sequence, on the CPU: `ids` int64 [n], `positions` int64 [3, n] and `visual`
-    bool [n] (which of them are cells). The next run starts `extent` positions after this one.
+    bool [n] (which of them are cells). The next run starts `extent` positions after this one, and
+    its cells, if it may hold any, count from `cells_at` positions after its start.
     """
 
     ids: Tensor
     positions: Tensor
     visual: Tensor
     extent: int
+    cells_at: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -74,35 +78,63 @@ class Tokens:
         )
 
 
+Spread = Callable[[NDArray[np.bool_]], tuple[NDArray[np.int64], int]]
+"""Where kept cells (bool [rows, cols]) stand: positions [3, kept], and how many all would take."""
+
+
+def in_grid(kept: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
+    """Rows and columns on axes of their own."""
+    return np.pad(np.argwhere(kept), ((0, 0), (1, 0))).T, max(kept.shape)
+
+
+def in_line(kept: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
+    """One after another, row by row."""
+    return np.tile(np.flatnonzero(kept), (3, 1)), kept.size
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a family writes a stream: per slot what `opening` makes of its time in seconds, a token
+    `cell` for each cell, and `closing`. A chat template shows one of `videos` in place of them all,
+    and `intro` goes before the first.
+    """
+
+    cell: str
+    opening: Callable[[float], str]
+    closing: str
+    videos: tuple[str, ...]
+    spread: Spread
+    intro: str = ""
+
+
 class PromptLayout:
     """Turns a chat template, slots and questions into `Tokens` that each start at 0."""
 
-    def __init__(self, tokenizer: Any, vision_start: int, cell: int, vision_end: int) -> None:
-        self._tokenizer = tokenizer
-        self._vision_start, self._cell, self._vision_end = vision_start, cell, vision_end
-        before, self._between, self._after = split_chat_template(
-            tokenizer, *tokenizer.convert_ids_to_tokens([vision_start, cell, vision_end])
-        )
-        self.prefix = Tokens.text(self.encode(before))
-        self._stamp = lru_cache(maxsize=4096)(self.encode)  # streams share the moments they show
+    def __init__(self, tokenizer: Any, wording: Wording) -> None:
+        self._tokenizer, self._wording = tokenizer, wording
+        before, between, self._after = split_chat_template(tokenizer, wording.videos)
+        # What ends every slot, the last one too, needn't be said again.
+        self._between = between.removeprefix(wording.closing[len(wording.closing.rstrip()) :])
+        self.prefix = Tokens.text(self.encode(before + wording.intro))
+        self._said = lru_cache(maxsize=4096)(self.encode)  # streams share the moments they show
+        self._cell = tokenizer.convert_tokens_to_ids(wording.cell)
 
     def slot(self, time: float, kept: NDArray[np.bool_]) -> Tokens:
-        """One slot: its stamp in seconds of the stream, and a token per cell that `kept`
+        """One slot at `time` seconds of the stream, with a token per cell that `kept`
         ([rows, cols]) holds, row by row.
         """
-        opening = [*self._stamp(f"<{time:.1f} seconds>"), self._vision_start]
-        text = Tokens.text(opening)
-        cells = np.argwhere(kept)
-        places = torch.from_numpy(np.pad(cells, ((0, 0), (1, 0))).T) + text.extent
-        visual = Tokens(
-            ids=torch.full((len(cells),), self._cell),
-            positions=places,
-            visual=torch.ones(len(cells), dtype=torch.bool),
-            extent=max(kept.shape),
+        places, extent = self._wording.spread(kept)
+        opening = Tokens.text(self._said(self._wording.opening(time)))
+        closing = Tokens.text(self._said(self._wording.closing))
+        start, end = opening.extent, opening.extent + extent
+        cells = Tokens(
+            ids=torch.full((places.shape[1],), self._cell),
+            positions=torch.from_numpy(places) + start,
+            visual=torch.ones(places.shape[1], dtype=torch.bool),
+            extent=extent,
         )
-        closing = text.extent + visual.extent
-        run = Tokens.join([text, visual, Tokens.text([self._vision_end]).at(closing)])
-        return replace(run, extent=closing + 1)
+        run = Tokens.join([opening, cells, closing.at(end)])
+        return replace(run, extent=end + closing.extent, cells_at=start)
 
     def question(self, text: str) -> Tokens:
         """The question and the template's tail, up to where the answer begins. Special tokens
@@ -119,10 +151,9 @@ class PromptLayout:
         return ids
 
 
-def split_chat_template(
-    tokenizer: Any, vision_start: str, cell: str, vision_end: str
-) -> tuple[str, str, str]:
-    """The chat template's text before a video, between it and the question, and after that.
+def split_chat_template(tokenizer: Any, videos: Sequence[str]) -> tuple[str, str, str]:
+    """The chat template's text before a video (the first of `videos` that it shows), between it and
+    the question, and after that.
 
     Raises ModelError where the tokenizer has no chat template or the template shows no video.
     """
@@ -132,8 +163,8 @@ def split_chat_template(
     rendered: str = tokenizer.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
     )
-    video = f"{vision_start}{cell}{vision_end}"
-    before, found, rest = rendered.partition(video if video in rendered else cell)
+    video = next((video for video in videos if video in rendered), videos[0])
+    before, found, rest = rendered.partition(video)
     between, asked, after = rest.partition(_QUESTION_MARKER)
     if not found or not asked:
         raise ModelError(

@@ -1,5 +1,6 @@
 """A very small Qwen3-VL with random weights: every mechanism, no knowledge. For tests."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,18 @@ CHAT_TEMPLATE = (
 )
 
 
-def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """One token per byte, and the special tokens: it spells anything and knows no words."""
+def byte_tokenizer(
+    special: Sequence[str] = SPECIAL_TOKENS, template: str = CHAT_TEMPLATE, end: str = "<|im_end|>"
+) -> PreTrainedTokenizerFast:
+    """One token per byte, and the special ones: it spells anything and knows no words."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {letter: index for index, letter in enumerate(letters)}
     inner = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token=SPECIAL_TOKENS[1])
-    tokenizer.add_special_tokens({"additional_special_tokens": list(SPECIAL_TOKENS)})
-    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token=end)
+    tokenizer.add_special_tokens({"additional_special_tokens": list(special)})
+    tokenizer.chat_template = template
     return tokenizer
 
 

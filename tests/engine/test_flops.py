@@ -33,6 +33,13 @@ def test_attention_on_the_cpu_is_counted() -> None:
     assert counted(lambda: attend(query, key, key, attn_mask=mask)) == 2 * 2 * (2 * 5 * 7 * 8)
 
 
+def test_experts_are_counted() -> None:
+    tokens, weights = torch.ones(5, 16), torch.ones(2, 16, 24)
+    ends = torch.tensor([2, 5], dtype=torch.int32)
+    each = counted(lambda: torch.nn.functional.grouped_mm(tokens, weights, offs=ends))
+    assert each == 2 * 5 * 16 * 24
+
+
 @pytest.mark.parametrize("keep", [0.2, 0.5, 1.0])
 def test_vit_calls(model: Qwen3VL, meter: FlopMeter, slot_at: MakeSlot, keep: float) -> None:
     slot = slot_at(3, keep=keep)

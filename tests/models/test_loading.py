@@ -37,7 +37,7 @@ def test_a_folder_gives_back_the_model_that_was_saved(checkpoint: Path, model: Q
     shape = (2, model.frames, 3, model.cell, model.cell)
     patches = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     slot = Slot(SlotKind.ANCHOR, np.ones((1, 2), bool), patches, np.ones(2), (0.0, 0.5), 0.0)
-    again = Qwen3VL(model.network, model.tokenizer, name="again", std=(0.25, 0.25, 0.25))
+    again = Qwen3VL(model.network, model.tokenizer, name="again", scale=([0.5] * 3, [0.25] * 3))
     assert torch.equal(loaded.encode_cells(slot).embeddings, again.encode_cells(slot).embeddings)
     assert torch.equal(loaded.layout.question("Why?").ids, model.layout.question("Why?").ids)
 
@@ -81,7 +81,7 @@ def broken_config(folder: Path) -> None:
         (without("*.safetensors"), r"has no weights \(\*\.safetensors\)"),
         (without("config.json"), r"has no config \(config\.json\)"),
         (without("tokenizer*"), r"has no tokenizer \("),
-        (another_family, "of the family 'qwen2_vl'"),
+        (another_family, "of the family 'qwen2_vl'; CodecSight reads qwen3_vl, "),
         (cut_weights, "cannot load the model"),
         (a_weight_less, "1 weights are missing, among them .*merger"),
         (no_template, "no chat template"),

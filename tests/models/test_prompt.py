@@ -4,8 +4,8 @@ import torch
 
 from codecsight.models.errors import ModelError
 from codecsight.models.prompt import PromptLayout, Tokens, split_chat_template
-from codecsight.models.qwen3_vl import Qwen3VL
-from codecsight.models.tiny import byte_tokenizer
+from codecsight.models.qwen3_vl import Qwen3VL, qwen_wording
+from codecsight.models.tiny import byte_tokenizer, random_network
 
 
 def whole(rows: int, cols: int) -> np.ndarray:
@@ -68,15 +68,14 @@ def test_special_tokens_in_a_question_are_plain_text(model: Qwen3VL) -> None:
 def test_a_system_prompt_belongs_to_the_prefix() -> None:
     tokenizer = byte_tokenizer()
     tokenizer.chat_template = "<|im_start|>system\nBe brief.<|im_end|>\n" + tokenizer.chat_template
-    ids = tokenizer.convert_tokens_to_ids(["<|vision_start|>", "<|video_pad|>", "<|vision_end|>"])
-    layout = PromptLayout(tokenizer, *ids)
+    layout = PromptLayout(tokenizer, qwen_wording(tokenizer, random_network(tokenizer, 0).config))
     assert tokenizer.decode(layout.prefix.ids).startswith("<|im_start|>system\nBe brief.")
 
 
 def test_a_template_that_shows_the_bare_cell_is_split_there() -> None:
     tokenizer = byte_tokenizer()
     tokenizer.chat_template = "A<|video_pad|>B{{ messages[0].content[1].text }}C"
-    parts = split_chat_template(tokenizer, "<|vision_start|>", "<|video_pad|>", "<|vision_end|>")
+    parts = split_chat_template(tokenizer, ("<|vision_start|><|video_pad|>", "<|video_pad|>"))
     assert parts == ("A", "B", "C")
 
 
@@ -92,4 +91,4 @@ def test_a_template_that_cannot_hold_a_video_is_refused(template: str | None, me
     tokenizer = byte_tokenizer()
     tokenizer.chat_template = template
     with pytest.raises(ModelError, match=message):
-        split_chat_template(tokenizer, "<|vision_start|>", "<|video_pad|>", "<|vision_end|>")
+        split_chat_template(tokenizer, ("<|video_pad|>",))

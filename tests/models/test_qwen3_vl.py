@@ -34,7 +34,7 @@ def test_whole_pictures_are_encoded_as_transformers_does(model: Qwen3VL) -> None
 def test_pixels_are_scaled_by_the_models_own_mean_and_deviation() -> None:
     tokenizer = byte_tokenizer()
     mean, std = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
-    model = Qwen3VL(random_network(tokenizer, 0), tokenizer, name="x", mean=mean, std=std)
+    model = Qwen3VL(random_network(tokenizer, 0), tokenizer, name="x", scale=(mean, std))
     white = model.patchify(torch.full((1, 2, 3, 16, 16), 255, dtype=torch.uint8))
     channels = white.view(4, 3, 2, 8, 8)[0, :, 0, 0, 0]
     assert channels.tolist() == pytest.approx([0.9 / 0.5, 0.8 / 0.6, 0.7 / 0.7])
@@ -81,12 +81,32 @@ def test_a_seed_makes_the_model() -> None:
     assert not torch.equal(first.embeddings, other.embeddings)
 
 
-def test_a_rotary_embedding_that_depends_on_length_is_refused() -> None:
+def rope_model(**rope: object) -> Qwen3VL:
     tokenizer = byte_tokenizer()
-    rope = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4, "mrope_section": [4, 2, 2]}
+    rope = {"rope_theta": 1e4, "mrope_section": [4, 2, 2], **rope}
     network = random_network(tokenizer, 0, text_rope_parameters=rope)
-    with pytest.raises(ModelError, match="'dynamic' cannot be windowed"):
-        Qwen3VL(network, tokenizer, name="x")
+    return Qwen3VL(network, tokenizer, name="x")
+
+
+def test_a_rotary_embedding_that_depends_on_length_is_refused() -> None:
+    factors = [1.0] * 8
+    with pytest.raises(ModelError, match="'longrope' cannot be windowed"):
+        rope_model(
+            rope_type="longrope",
+            factor=2.0,
+            short_factor=factors,
+            long_factor=factors,
+            original_max_position_embeddings=1024,
+        )
+
+
+def test_a_rotary_embedding_that_grows_with_length_stays_as_it_was_trained() -> None:
+    """However far the positions of a stream have grown."""
+    grown, plain = rope_model(rope_type="dynamic", factor=2.0), rope_model(rope_type="default")
+    far = torch.tensor([3, 40_000])
+    assert far.max() > grown.network.config.text_config.max_position_embeddings
+    for ours, theirs in zip(grown.rotation(far), plain.rotation(far), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_a_model_without_deepstack_is_read_too() -> None:

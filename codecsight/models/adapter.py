@@ -1,0 +1,279 @@
+"""What all families share: a transformers network, called with our own tables.
+
+A family's adapter says how its ViT sees cells (`_see`), how its prompt is worded, and where its
+parts lie; everything about the text model is here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import AttentionInterface, PreTrainedModel
+
+from codecsight.change.grid import GridSpec
+from codecsight.change.slot import Slot
+from codecsight.models.base import Attend, CellFeatures, KVShape, Rotation
+from codecsight.models.errors import ModelError
+from codecsight.models.prompt import PromptLayout, Tokens, Wording
+
+PACKED = "codecsight-packed"
+"""The name under which transformers finds the attention of `forward_packed`."""
+
+
+def attend_packed(
+    module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, *_: Any, **more: Any
+) -> tuple[Tensor, None]:
+    """transformers' form of attention ([1, heads, tokens, d] to [1, tokens, heads, d]) around the
+    caller's own.
+    """
+    query, key, value = (each[0].transpose(0, 1) for each in (query, key, value))
+    return more["attend"](module.layer_idx, query, key, value)[None], None
+
+
+AttentionInterface.register(PACKED, attend_packed)
+
+
+PixelScale = tuple[Sequence[float], Sequence[float]]
+"""Mean and deviation per RGB channel, for pixels scaled to 0..1."""
+
+
+class Adapter(ABC):
+    """A `VisionLanguageModel` around a `network` of transformers.
+
+    `scale` is that of the checkpoint's own processor. Raises ModelError for a network whose windows
+    could not slide.
+    """
+
+    family: ClassVar[str]
+    """transformers' model_type."""
+    network_class: ClassVar[Any]
+    pixel_scale: ClassVar[PixelScale] = ((0.5,) * 3, (0.5,) * 3)
+    """What transformers' own processor of the family does where a checkpoint says nothing."""
+
+    patch: int
+    merge: int
+    """Side of a cell in patches."""
+    frames: int
+
+    def __init__(
+        self,
+        network: PreTrainedModel,
+        tokenizer: Any,
+        *,
+        name: str,
+        scale: PixelScale | None = None,
+    ) -> None:
+        self.name = name
+        self.network = network.eval().requires_grad_(requires_grad=False)
+        self.tokenizer = tokenizer
+        text = self.text.config
+        self.kv = KVShape(
+            layers=text.num_hidden_layers,
+            heads=text.num_key_value_heads,
+            head_dim=self.text.layers[0].self_attn.head_dim,
+            dtype=network.dtype,
+            device=network.device,
+        )
+        check_text_model(name, self.text, self.kv)
+        self._configure(network.config)
+        self.cell = self.patch * self.merge
+        self.layout = PromptLayout(tokenizer, self._wording())
+        self._mean, self._std = (
+            torch.tensor(each, device=self.kv.device).view(3, 1, 1)
+            for each in scale or self.pixel_scale
+        )
+        self._ends = end_tokens(network, tokenizer)
+
+    # What a family says of itself
+
+    @property
+    def text(self) -> Any:
+        """The network's text model."""
+        return self.network.model.language_model
+
+    @abstractmethod
+    def _configure(self, config: Any) -> None:
+        """Set `patch`, `merge` and `frames`. Raises ModelError for what this cannot serve."""
+
+    @abstractmethod
+    def _wording(self) -> Wording:
+        """How the family writes a stream."""
+
+    @abstractmethod
+    def _see(self, slots: Sequence[Slot]) -> list[Tensor]:
+        """The ViT over the kept cells of slots that each have some, none seeing another:
+        embeddings, then the levels of the deepstack, each [all cells, d].
+        """
+
+    @property
+    def _levels(self) -> int:
+        """Levels of the deepstack."""
+        return 0
+
+    def _position_ids(self, positions: Tensor) -> Tensor:
+        """Positions [3, n] in the form that the text model reads."""
+        return positions[:1]
+
+    def _beside(self, _visual: Tensor, _cells: CellFeatures) -> dict[str, Any]:
+        """What the text model is told of the cells besides their embeddings."""
+        return {}
+
+    # What it comes to
+
+    def grid_spec(self, rate: float, max_cells: int) -> GridSpec:
+        """What this model asks of the edge, at `rate` sampled frames per second."""
+        return GridSpec(cell=self.cell, frames=self.frames, rate=rate, max_cells=max_cells)
+
+    def encode_cells(self, slot: Slot) -> CellFeatures:
+        """Run the ViT over the slot's kept cells alone, each at its true place."""
+        return self.encode_slots([slot])[0]
+
+    def encode_slots(self, slots: Sequence[Slot]) -> list[CellFeatures]:
+        """The ViT over the kept cells of many slots, packed; slots do not see each other."""
+        seen = [slot for slot in slots if slot.kept_count]
+        if not seen:
+            return [self.no_cells() for _ in slots]
+        layers = torch.stack(self._see(seen))
+        counts = [slot.kept_count for slot in slots]
+        # Copies: a view would keep the whole pack alive as long as any of its streams.
+        parts = [part.clone() for part in torch.split(layers, counts, dim=1)]
+        return [CellFeatures(embeddings=part[0], deepstack=part[1:]) for part in parts]
+
+    def no_cells(self) -> CellFeatures:
+        """The features of zero cells."""
+        width = self.text.config.hidden_size
+        empty = torch.empty(0, width, dtype=self.kv.dtype, device=self.kv.device)
+        return CellFeatures(empty, empty.expand(self._levels, 0, width))
+
+    def patchify(self, patches: Tensor) -> Tensor:
+        """Cut uint8 cells [kept, frames, 3, cell, cell] into the ViT's patches, normalised:
+        [kept * merge^2, 3 * frames * patch * patch], the patches of a cell side by side.
+        """
+        scaled = (patches.to(self.kv.device).float() / 255 - self._mean) / self._std
+        cells, frames = patches.shape[:2]
+        split = scaled.view(cells, frames, 3, self.merge, self.patch, self.merge, self.patch)
+        by_patch = split.permute(0, 3, 5, 2, 1, 4, 6)
+        return by_patch.reshape(cells * self.merge**2, 3 * frames * self.patch**2)
+
+    def _pixels(self, slots: Sequence[Slot]) -> Tensor:
+        """The patches of all kept cells, in the network's own numbers."""
+        cells = torch.from_numpy(np.concatenate([slot.patches for slot in slots]))
+        return self.patchify(cells).to(self.kv.dtype)
+
+    def forward(
+        self, tokens: Tokens, cells: CellFeatures, cache: Any, mask: Tensor, read: Tensor
+    ) -> Tensor:
+        """Run the text model over `tokens`; see `VisionLanguageModel.forward`."""
+        device = self.kv.device
+        return self._forward(
+            tokens,
+            cells,
+            read,
+            attention_mask=mask[None, None].to(device),
+            past_key_values=cache,
+        )
+
+    def forward_packed(
+        self, tokens: Tokens, cells: CellFeatures, attend: Attend, read: Tensor
+    ) -> Tensor:
+        """Run the text model over many sequences; see `VisionLanguageModel.forward_packed`."""
+        config = self.text.config
+        before = config._attn_implementation
+        config._attn_implementation = PACKED
+        try:
+            return self._forward(tokens, cells, read, attend=attend, use_cache=False)
+        finally:
+            config._attn_implementation = before
+
+    def _forward(self, tokens: Tokens, cells: CellFeatures, read: Tensor, **how: Any) -> Tensor:
+        device, visual = self.kv.device, tokens.visual.to(self.kv.device)
+        embeddings = self._embed(tokens.ids.to(device))
+        embeddings[visual] = cells.embeddings
+        hidden = self.text(
+            inputs_embeds=embeddings[None],
+            position_ids=self._position_ids(tokens.positions.to(device)),
+            **self._beside(visual, cells),
+            **how,
+        ).last_hidden_state
+        logits: Tensor = self.network.lm_head(hidden[0, read.to(device)])
+        return logits.float()
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        """What the words of a sequence are to the text model: [n, d]."""
+        embeddings: Tensor = self.text.embed_tokens(ids)
+        return embeddings
+
+    def wait(self) -> None:
+        """Until everything asked of the device is done."""
+        if self.kv.device.type == "cuda":
+            torch.cuda.synchronize(self.kv.device)
+
+    def rotation(self, by: Tensor) -> Rotation:
+        """Cosines and sines that move tokens by so many positions each (int64 [tokens])."""
+        rotary = self.text.rotary_emb
+        like = torch.empty(0, dtype=torch.float32, device=self.kv.device)
+        cos, sin = rotary(like, self._position_ids(by.to(self.kv.device).expand(3, -1)))
+        return cos[0] / rotary.attention_scaling, sin[0] / rotary.attention_scaling
+
+    def rotate_keys(self, keys: Tensor, rotation: Rotation) -> Tensor:
+        """Cached keys [..., tokens, head_dim] as they would be so many positions later.
+
+        Rotations add up: R(p + by) k = R(by) R(p) k, the same on all three axes.
+        """
+        cos, sin = rotation
+        keys32 = keys.float()
+        first, second = keys32.chunk(2, dim=-1)
+        later = keys32 * cos + torch.cat([-second, first], dim=-1) * sin
+        return later.to(keys.dtype)
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The words of `ids`, without special tokens."""
+        words: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
+        return words.strip()
+
+    def is_end(self, token: int) -> bool:
+        """Whether `token` ends an answer."""
+        return token in self._ends
+
+    @property
+    def end(self) -> int:
+        """The token that ends an answer."""
+        return self._ends[0]
+
+    @property
+    def unknown(self) -> int | None:
+        """The tokenizer's id for what it cannot spell, if it has one."""
+        unknown: int | None = self.tokenizer.unk_token_id
+        return unknown
+
+
+def check_text_model(name: str, text: Any, kv: KVShape) -> None:
+    """Refuse a text model whose cached keys can't be turned or whose layers don't see all: what
+    these families are published with passes. Raises ModelError.
+    """
+    rope = text.config.rope_parameters["rope_type"]
+    if rope == "longrope":
+        raise ModelError(f"{name}: rotary embedding of type {rope!r} cannot be windowed")
+    if rope == "dynamic":
+        # It stretches the angles where a sequence is longer than the model was trained for. Ours
+        # never is: positions grow, but all within a window stand close together.
+        text.rotary_emb.rope_type = "default"
+    turned = 2 * text.rotary_emb.inv_freq.numel()
+    if turned != kv.head_dim:
+        raise ModelError(f"{name}: turns {turned} of {kv.head_dim} numbers of a key only")
+    layers = set(getattr(text.config, "layer_types", None) or ["full_attention"])
+    if other := layers - {"full_attention"}:
+        raise ModelError(f"{name}: has layers of {', '.join(sorted(other))}; all must see all")
+
+
+def end_tokens(network: Any, tokenizer: Any) -> tuple[int, ...]:
+    """Every token that ends an answer, the chat template's own (the tokenizer's eos) first."""
+    declared = network.generation_config.eos_token_id
+    listed = declared if isinstance(declared, list) else [declared]
+    ends = [token for token in (tokenizer.eos_token_id, *listed) if token is not None]
+    if not ends:
+        raise ModelError(f"{tokenizer.name_or_path}: no token ends an answer (eos_token is unset)")
+    return tuple(dict.fromkeys(ends))
