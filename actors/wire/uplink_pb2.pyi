@@ -211,6 +211,7 @@ class GridSpec(_message.Message):
     FRAMES_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
     MAX_CELLS_FIELD_NUMBER: _builtins.int
+    SQUARE_FIELD_NUMBER: _builtins.int
     cell: _builtins.int
     """Side of a cell in pixels of model input: one visual token."""
     frames: _builtins.int
@@ -219,6 +220,8 @@ class GridSpec(_message.Message):
     """Sampled frames per second of stream time."""
     max_cells: _builtins.int
     """The most cells a picture may have."""
+    square: _builtins.bool
+    """Whether every picture is scaled to a square, whatever its aspect."""
     def __init__(
         self,
         *,
@@ -226,10 +229,11 @@ class GridSpec(_message.Message):
         frames: _builtins.int = ...,
         rate: _builtins.float = ...,
         max_cells: _builtins.int = ...,
+        square: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell", b"cell", "frames", b"frames", "max_cells", b"max_cells", "rate", b"rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell", b"cell", "frames", b"frames", "max_cells", b"max_cells", "rate", b"rate", "square", b"square"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -90,9 +90,7 @@ def spell_options(question: Question, model: VisionLanguageModel) -> list[list[S
 def _spell(question: Question, option: str, model: VisionLanguageModel) -> list[Spelling]:
     cased = [option, option.capitalize()] if question.kind is QuestionKind.YES_NO else [option]
     known = [
-        tuple(ids)
-        for ids in (model.layout.encode(text, split_special_tokens=True) for text in cased)
-        if ids and model.unknown not in ids
+        tuple(ids) for ids in map(model.layout.answer, cased) if ids and model.unknown not in ids
     ]
     if not known:
         raise QuestionError(

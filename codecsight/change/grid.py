@@ -12,17 +12,19 @@ class GridSpec:
     `cell` is the side in pixels of one cell: one visual token of the language model, a merge
     group of ViT patches. `frames` is how many sampled frames one slot holds (the temporal patch),
     `rate` how many frames per second are sampled, `max_cells` the most cells a picture may have.
+    A model that was shown `square` pictures alone is shown all pictures so, whatever their aspect.
     """
 
     cell: int
     frames: int
     rate: float
     max_cells: int
+    square: bool = False
 
     @property
     def fingerprint(self) -> str:
         """Eight bytes in hex that two sides compare, so that cells of another model are refused."""
-        text = f"{self.cell}/{self.frames}/{self.rate:g}/{self.max_cells}"
+        text = f"{self.cell}/{self.frames}/{self.rate:g}/{self.max_cells}{'/square' * self.square}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
@@ -34,6 +36,9 @@ class GridSpec:
         """The grid for a `width` x `height` picture: as many of `max_cells` as can be used while
         each cell covers nearly a square of the source.
         """
+        if self.square:
+            side = math.isqrt(self.max_cells)
+            return PatchGrid(self, side, side)
         aspect = width / height
         ideal = math.sqrt(self.max_cells / aspect)
         shapes = [self._shape(rows, aspect) for rows in (math.floor(ideal), math.ceil(ideal))]

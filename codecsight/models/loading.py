@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
@@ -12,11 +13,15 @@ from codecsight.models.adapter import Adapter, PixelScale
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.errors import ModelError
 from codecsight.models.folder import DEFAULT_MODEL, find_folder
+from codecsight.models.internvl import InternVL
+from codecsight.models.llava_onevision import LlavaOnevision
 from codecsight.models.qwen2_5_vl import Qwen25VL
 from codecsight.models.qwen3_vl import Qwen3VL, Qwen3VLMoe
+from codecsight.models.smolvlm import SmolVLM
 
 FAMILIES: dict[str, type[Adapter]] = {
-    adapter.family: adapter for adapter in (Qwen3VL, Qwen3VLMoe, Qwen25VL)
+    adapter.family: adapter
+    for adapter in (Qwen3VL, Qwen3VLMoe, Qwen25VL, InternVL, SmolVLM, LlavaOnevision)
 }
 """Every family that can be read, by transformers' model_type."""
 
@@ -41,7 +46,7 @@ def load_model(source: str | Path | None = None, device: str | None = None) -> V
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     try:
         adapter = find_family(origin)
-        tokenizer = AutoTokenizer.from_pretrained(origin)
+        tokenizer = load_tokenizer(origin)
         network = load_network(adapter, origin, place)
         scale = pixel_scale(origin)
         return adapter(network, tokenizer, name=folder.name if folder else name, scale=scale)
@@ -62,6 +67,17 @@ def find_family(name: str) -> type[Adapter]:
     return FAMILIES[family]
 
 
+def load_tokenizer(name: str) -> Any:
+    """The tokenizer, with the chat template of the checkpoint's processor where this has a file of
+    its own: an older way to keep it, beside a tokenizer that may know of no pictures.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(name)
+    newer, older = (_find(name, f"chat_template.{kind}") for kind in ("jinja", "json"))
+    if older and not newer:
+        tokenizer.chat_template = json.loads(older.read_text())["chat_template"]
+    return tokenizer
+
+
 def load_network(adapter: type[Adapter], name: str, device: torch.device) -> PreTrainedModel:
     """The weights, all of them: transformers would fill a hole with random numbers."""
     disable_progress_bar()
@@ -77,9 +93,15 @@ def load_network(adapter: type[Adapter], name: str, device: torch.device) -> Pre
 def pixel_scale(name: str) -> PixelScale | None:
     """What the checkpoint's processor declares, if it does."""
     for file, part in _PROCESSORS:
-        found = cached_file(name, file, _raise_exceptions_for_missing_entries=False)
-        declared = json.loads(Path(found).read_text()) if found else {}
+        found = _find(name, file)
+        declared = json.loads(found.read_text()) if found else {}
         declared = declared.get(part, {}) if part else declared
         if "image_mean" in declared and "image_std" in declared:
             return declared["image_mean"], declared["image_std"]
     return None
+
+
+def _find(name: str, file: str) -> Path | None:
+    """A file of the checkpoint, if it has it."""
+    found = cached_file(name, file, _raise_exceptions_for_missing_entries=False)
+    return Path(found) if found else None

@@ -95,8 +95,9 @@ def in_line(kept: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
 @dataclass(frozen=True, slots=True)
 class Wording:
     """How a family writes a stream: per slot what `opening` makes of its time in seconds, a token
-    `cell` for each cell, and `closing`. A chat template shows one of `videos` in place of them all,
-    and `intro` goes before the first.
+    `cell` for each cell, and `closing`. A chat template (the tokenizer's own, or `template`) shows
+    one of `videos` in place of them all; `intro` goes before the first, `outro` after the last. An
+    answer begins with `lead`.
     """
 
     cell: str
@@ -104,7 +105,10 @@ class Wording:
     closing: str
     videos: tuple[str, ...]
     spread: Spread
+    template: str | None = None
     intro: str = ""
+    outro: str = ""
+    lead: str = ""
 
 
 class PromptLayout:
@@ -112,9 +116,12 @@ class PromptLayout:
 
     def __init__(self, tokenizer: Any, wording: Wording) -> None:
         self._tokenizer, self._wording = tokenizer, wording
-        before, between, self._after = split_chat_template(tokenizer, wording.videos)
+        before, between, self._after = split_chat_template(
+            tokenizer, wording.videos, wording.template
+        )
         # What ends every slot, the last one too, needn't be said again.
-        self._between = between.removeprefix(wording.closing[len(wording.closing.rstrip()) :])
+        said = wording.closing[len(wording.closing.rstrip()) :]
+        self._between = (wording.outro + between).removeprefix(said)
         self.prefix = Tokens.text(self.encode(before + wording.intro))
         self._said = lru_cache(maxsize=4096)(self.encode)  # streams share the moments they show
         self._cell = tokenizer.convert_tokens_to_ids(wording.cell)
@@ -143,6 +150,10 @@ class PromptLayout:
         asked = self.encode(text, split_special_tokens=True)
         return Tokens.text([*self.encode(self._between), *asked, *self.encode(self._after)])
 
+    def answer(self, text: str) -> list[int]:
+        """Token ids of `text` where it begins an answer; special tokens in it are plain text."""
+        return self.encode(self._wording.lead + text, split_special_tokens=True)
+
     def encode(self, text: str, *, split_special_tokens: bool = False) -> list[int]:
         """Token ids of `text`, with nothing added."""
         ids: list[int] = self._tokenizer(
@@ -151,17 +162,22 @@ class PromptLayout:
         return ids
 
 
-def split_chat_template(tokenizer: Any, videos: Sequence[str]) -> tuple[str, str, str]:
+def split_chat_template(
+    tokenizer: Any, videos: Sequence[str], template: str | None = None
+) -> tuple[str, str, str]:
     """The chat template's text before a video (the first of `videos` that it shows), between it and
-    the question, and after that.
+    the question, and after that. The template is the tokenizer's own where none is given.
 
     Raises ModelError where the tokenizer has no chat template or the template shows no video.
     """
-    if not tokenizer.chat_template:
+    if not (template or tokenizer.chat_template):
         raise ModelError(f"{tokenizer.name_or_path}: the tokenizer has no chat template")
     content = [{"type": "video"}, {"type": "text", "text": _QUESTION_MARKER}]
     rendered: str = tokenizer.apply_chat_template(
-        [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+        [{"role": "user", "content": content}],
+        chat_template=template,
+        tokenize=False,
+        add_generation_prompt=True,
     )
     video = next((video for video in videos if video in rendered), videos[0])
     before, found, rest = rendered.partition(video)

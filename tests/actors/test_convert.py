@@ -43,7 +43,7 @@ stats = st.builds(
     CameraStats, text, number, real, *[number] * 8
 )  # state, frames, fps, and eight counts
 beats = st.builds(Heartbeat, real, st.none() | stats)
-specs = st.builds(GridSpec, small, small, st.floats(0.01, 60), small)
+specs = st.builds(GridSpec, small, small, st.floats(0.01, 60), small, st.booleans())
 
 from_edge = st.one_of(
     st.builds(Hello, text, text, small, text, text, small, small, number),

@@ -46,6 +46,12 @@ def test_an_ordinary_picture_uses_most_cells_and_distorts_little(aspect: float, 
     assert abs(math.log(grid.cols / grid.rows / aspect)) < math.log(1.25)
 
 
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1080, 1920), (640, 640)])
+def test_a_model_of_square_pictures_gets_them(width: int, height: int) -> None:
+    grid = GridSpec(cell=28, frames=1, rate=2.0, max_cells=16, square=True).fit(width, height)
+    assert (grid.rows, grid.cols) == (4, 4)
+
+
 def test_the_input_size_is_the_cells_times_their_side() -> None:
     grid = spec(144).fit(1920, 1080)
     assert (grid.width, grid.height, grid.cells) == (512, 288, 144)
@@ -59,6 +65,7 @@ def test_fingerprints_differ_when_anything_differs() -> None:
         GridSpec(32, 1, 2.0, 48),
         GridSpec(32, 2, 1.0, 48),
         GridSpec(32, 2, 2.0, 49),
+        GridSpec(32, 2, 2.0, 48, square=True),
     ]
     assert len({one.fingerprint for one in specs}) == len(specs)
     assert specs[0].fingerprint == GridSpec(32, 2, 2.0, 48).fingerprint

@@ -12,13 +12,27 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import Qwen2_5_VLConfig, Qwen3VLMoeConfig
+from transformers import (
+    InternVLConfig,
+    LlavaOnevisionConfig,
+    Qwen2_5_VLConfig,
+    Qwen3VLMoeConfig,
+    SmolVLMConfig,
+)
+from transformers.models.smolvlm.processing_smolvlm import (
+    DEFAULT_MEDIA_OUTTRO,
+    FRAME_TIMESTAMP_MESSAGE,
+    _prompt_single_image,
+)
 from transformers.vision_utils import get_vision_window_index
 
 from codecsight.change.grid import PatchGrid
 from codecsight.models.adapter import Adapter
+from codecsight.models.internvl import InternVL
+from codecsight.models.llava_onevision import LlavaOnevision
 from codecsight.models.qwen2_5_vl import Qwen25VL
 from codecsight.models.qwen3_vl import Qwen3VLMoe
+from codecsight.models.smolvlm import SmolVLM
 from codecsight.models.tiny import CHAT_TEMPLATE, SPECIAL_TOKENS, byte_tokenizer
 from tests.golden.twin import Look, NaiveTwin, hidden_keys, newest
 
@@ -79,6 +93,10 @@ class Reference:
         """Embeddings [cells, d] of all cells, the dropped patches hidden."""
         raise NotImplementedError
 
+    def with_end(self, cells: Tensor) -> Tensor:
+        """What of a slot is no word: `cells`, marks or embeddings, and what comes after them."""
+        return cells
+
     # What it comes to
 
     def ids(self, looks: Sequence[Look], question: str) -> Tensor:
@@ -107,9 +125,10 @@ class Reference:
         ids = self.ids(looks, question)
         visual = ids[0] == self.model.tokenizer.convert_tokens_to_ids(self.cell)
         embeddings = self.network.get_input_embeddings()(ids)
-        embeddings[0, visual] = torch.cat(list(seen))
+        embeddings[0, visual] = torch.cat([self.with_end(each) for each in seen])
         stays = ~visual
-        stays[visual] = torch.from_numpy(np.concatenate([look.kept.ravel() for look in looks]))
+        kept = torch.cat([self.with_end(torch.from_numpy(look.kept.ravel())) for look in looks])
+        stays[visual] = kept
         hidden = self.model.text(
             inputs_embeds=embeddings[:, stays],
             position_ids=self.positions(ids, looks)[..., stays],
@@ -249,4 +268,195 @@ class Qwen3Moe(Qwen):
         return NaiveTwin(self.model).logits(looks, question, canvas=True, last=1)
 
 
-REFERENCES: Sequence[type[Reference]] = (Qwen3Moe, Qwen25)
+class InternVL3(Reference):
+    adapter = InternVL
+    grid = (4, 4)
+    cell = "<IMG_CONTEXT>"
+    special = ("<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>", "<video>")
+    template = (
+        "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n'}}"
+        "{% for content in message['content'] %}"
+        "{% if content['type'] == 'video' %}{{ '<video>\n' }}"
+        "{% elif content['type'] == 'text' %}{{ content['text'] }}{% endif %}{% endfor %}"
+        "{{'<|im_end|>\n'}}{% endfor %}"
+        "{% if add_generation_prompt %}{{'<|im_start|>assistant\n' }}{% endif %}"
+    )
+
+    def config(self, words: int, token: Any) -> InternVLConfig:
+        return InternVLConfig(
+            vision_config={
+                "hidden_size": 32,
+                "intermediate_size": 64,
+                "num_hidden_layers": 3,
+                "num_attention_heads": 2,
+                "image_size": 64,
+                "patch_size": 8,
+                "use_qk_norm": True,
+                "norm_type": "rms_norm",
+            },
+            text_config={**TEXT, "model_type": "qwen2", "vocab_size": words},
+            image_token_id=token("<IMG_CONTEXT>"),
+            image_seq_length=16,
+        )
+
+    def prompt(self, looks: Sequence[Look], question: str) -> str:
+        """As the family's processor spells a film, its frames told by time instead of number."""
+        cells = "<img>" + "<IMG_CONTEXT>" * looks[0].kept.size + "</img>"
+        frames = "\n".join(f"Frame at {look.times[0]:.1f} seconds: {cells}" for look in looks)
+        return f"<|im_start|>user\n{frames}\n{question}<|im_end|>\n<|im_start|>assistant\n"
+
+    def inputs(self, _ids: Tensor, looks: Sequence[Look]) -> dict[str, Any]:
+        return {"pixel_values": self.scaled(looks)[:, 0]}
+
+    def see(self, look: Look) -> Tensor:
+        with hidden_keys(self.network.model.vision_tower, patches_of(look, 2, heading=1)):
+            return self.network.model.get_image_features(self.scaled([look])[:, 0]).pooler_output[0]
+
+
+class SmallerInternVL3(InternVL3):
+    """Pictures that are not of the size it was trained on."""
+
+    grid = (3, 3)
+
+
+class SmolVLM2(Reference):
+    adapter = SmolVLM
+    grid = (3, 3)
+    cell = "<image>"
+    special = (
+        "<|im_start|>",
+        "<end_of_utterance>",
+        "<fake_token_around_image>",
+        "<global-img>",
+        "<image>",
+    )
+    template = "no film is ever spelled by this"
+    end = "<end_of_utterance>"
+
+    def config(self, words: int, token: Any) -> SmolVLMConfig:
+        return SmolVLMConfig(
+            vision_config={
+                "hidden_size": 32,
+                "intermediate_size": 64,
+                "num_hidden_layers": 3,
+                "num_attention_heads": 2,
+                "image_size": 78,  # nine patches a side, and a rest
+                "patch_size": 8,
+            },
+            text_config={**TEXT, "model_type": "llama", "vocab_size": words},
+            image_token_id=token("<image>"),
+            scale_factor=3,
+        )
+
+    def prompt(self, looks: Sequence[Look], question: str) -> str:
+        """As the family's processor does it (`replace_video_token`), without numbers of frames."""
+        cells = _prompt_single_image(
+            looks[0].kept.size, "<fake_token_around_image>", "<image>", "<global-img>"
+        )
+        film = "You are provided the following series of frames from a video.\n"
+        for look in looks:
+            stamp = f"{int(look.times[0]) // 60:02d}:{int(look.times[0]) % 60:02d}"
+            film += FRAME_TIMESTAMP_MESSAGE.format(timestamp=stamp) + cells
+        film += DEFAULT_MEDIA_OUTTRO
+        return f"<|im_start|>User: {film}{question}<end_of_utterance>\nAssistant:"
+
+    def inputs(self, _ids: Tensor, looks: Sequence[Look]) -> dict[str, Any]:
+        return {"pixel_values": self.scaled(looks)[None, :, 0]}
+
+    def see(self, look: Look) -> Tensor:
+        with hidden_keys(self.network.model.vision_model, patches_of(look, 3)):
+            seen = self.network.model.get_image_features(self.scaled([look]))
+            return seen.pooler_output[0]
+
+
+class SmallerSmolVLM2(SmolVLM2):
+    grid = (2, 2)
+
+
+class Llava(Reference):
+    adapter = LlavaOnevision
+    grid = (4, 4)
+    cell = "<video>"
+    special = ("<|im_start|>", "<|im_end|>", "<image>", "<video>")
+    template = (
+        "{% for message in messages %}{{'<|im_start|>' + message['role'] + ' '}}"
+        "{% for content in message['content'] | selectattr('type', 'equalto', 'video') %}"
+        "{{ '<video>' }}{% endfor %}"
+        "{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}"
+        "{{ '\n' + content['text'] }}{% endfor %}{{'<|im_end|>'}}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    )
+    trained = 64
+    """Side of the pictures it was made for, in pixels."""
+
+    def config(self, words: int, token: Any) -> LlavaOnevisionConfig:
+        return LlavaOnevisionConfig(
+            vision_config={
+                "model_type": "siglip_vision_model",
+                "hidden_size": 32,
+                "intermediate_size": 64,
+                "num_hidden_layers": 3,
+                "num_attention_heads": 2,
+                "image_size": self.trained,
+                "patch_size": 8,
+                "vision_use_head": False,
+            },
+            text_config={**TEXT, "model_type": "qwen2", "vocab_size": words},
+            image_token_index=token("<image>"),
+            video_token_index=token("<video>"),
+        )
+
+    def prompt(self, looks: Sequence[Look], question: str) -> str:
+        """A film of one frame per slot, each with a token more for the new line after it."""
+        film = "<video>" * (looks[0].kept.size + 1) * len(looks)
+        return f"<|im_start|>user {film}\n{question}<|im_end|><|im_start|>assistant\n"
+
+    def inputs(self, _ids: Tensor, looks: Sequence[Look]) -> dict[str, Any]:
+        return {"pixel_values_videos": self.scaled(looks)}
+
+    def see(self, look: Look) -> Tensor:
+        with hidden_keys(self.network.model.vision_tower, patches_of(look, 2)):
+            return self.network.model.get_video_features(self.scaled([look])).pooler_output[0, :-1]
+
+    def with_end(self, cells: Tensor) -> Tensor:
+        new_line = self.network.model.image_newline[None]
+        return torch.cat([cells, new_line if cells.dim() > 1 else torch.ones(1, dtype=torch.bool)])
+
+
+class OddLlava(Llava):
+    """Trained on 7 x 7 patches, like the published ones on 27 x 27: shown 8 x 8 instead, it is what
+    its parts make of that.
+    """
+
+    trained = 56
+
+    def plain(self, looks: Sequence[Look], question: str) -> Tensor:
+        return self.pruned(looks, question)
+
+    def see(self, look: Look) -> Tensor:
+        model = self.network.model
+        with hidden_keys(model.vision_tower, patches_of(look, 2)):
+            seen = model.vision_tower(
+                self.scaled([look])[:, 0], interpolate_pos_encoding=True, output_hidden_states=True
+            ).hidden_states[-1]
+        picture = model.multi_modal_projector(seen).view(1, 8, 8, -1).permute(0, 3, 1, 2)
+        pooled = torch.nn.functional.interpolate(picture, size=(4, 4), mode="bilinear")
+        return pooled[0].flatten(1).T
+
+
+def patches_of(look: Look, merge: int, heading: int = 0) -> Tensor:
+    """Which patches are kept, row by row, after so many tokens that always are."""
+    kept = np.kron(look.kept, np.ones((merge, merge), np.bool_)).ravel()
+    return torch.from_numpy(np.concatenate([np.ones(heading, np.bool_), kept]))
+
+
+REFERENCES: Sequence[type[Reference]] = (
+    Qwen3Moe,
+    Qwen25,
+    InternVL3,
+    SmallerInternVL3,
+    SmolVLM2,
+    SmallerSmolVLM2,
+    Llava,
+    OddLlava,
+)

@@ -23,7 +23,7 @@ Film = Callable[..., list[Look]]
 Said = Callable[..., torch.Tensor]
 
 
-@pytest.fixture(scope="module", params=REFERENCES, ids=lambda kind: kind.adapter.family)
+@pytest.fixture(scope="module", params=REFERENCES, ids=lambda kind: kind.__name__)
 def family(request: pytest.FixtureRequest) -> Reference:
     return request.param()
 

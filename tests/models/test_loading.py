@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from codecsight.change.slot import Slot, SlotKind
 from codecsight.models.errors import ModelError
 from codecsight.models.folder import DEFAULT_MODEL
-from codecsight.models.loading import load_model
+from codecsight.models.loading import load_model, pixel_scale
 from codecsight.models.qwen3_vl import Qwen3VL
 
 
@@ -40,6 +40,20 @@ def test_a_folder_gives_back_the_model_that_was_saved(checkpoint: Path, model: Q
     again = Qwen3VL(model.network, model.tokenizer, name="again", scale=([0.5] * 3, [0.25] * 3))
     assert torch.equal(loaded.encode_cells(slot).embeddings, again.encode_cells(slot).embeddings)
     assert torch.equal(loaded.layout.question("Why?").ids, model.layout.question("Why?").ids)
+
+
+def test_a_chat_template_may_lie_in_a_file_of_the_processor(copy: Path) -> None:
+    ours = (copy / "chat_template.jinja").read_text()
+    (copy / "chat_template.jinja").unlink()
+    (copy / "chat_template.json").write_text(json.dumps({"chat_template": f"Hello.{ours}"}))
+    loaded = load_model(copy, device="cpu")
+    assert loaded.text_of(loaded.layout.prefix.ids.tolist()).startswith("Hello.")
+
+
+def test_pixels_may_be_described_in_one_file_with_the_rest(copy: Path) -> None:
+    declared = {"image_mean": [0.5] * 3, "image_std": [0.125] * 3}
+    (copy / "processor_config.json").write_text(json.dumps({"video_processor": declared}))
+    assert pixel_scale(str(copy)) == ([0.5] * 3, [0.125] * 3)
 
 
 def without(pattern: str) -> Callable[[Path], None]:
@@ -81,7 +95,7 @@ def broken_config(folder: Path) -> None:
         (without("*.safetensors"), r"has no weights \(\*\.safetensors\)"),
         (without("config.json"), r"has no config \(config\.json\)"),
         (without("tokenizer*"), r"has no tokenizer \("),
-        (another_family, "of the family 'qwen2_vl'; CodecSight reads qwen3_vl, "),
+        (another_family, "of the family 'qwen2_vl'; CodecSight reads qwen3_vl, .*llava_onevision"),
         (cut_weights, "cannot load the model"),
         (a_weight_less, "1 weights are missing, among them .*merger"),
         (no_template, "no chat template"),
