@@ -1,6 +1,7 @@
 """`gpu:NODE:N`: one engine on one device, and the streams it owns."""
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 
 import structlog
@@ -14,8 +15,9 @@ from codecsight.change.slot import Slot, SlotKind
 from codecsight.config.cloud import CloudConfig
 from codecsight.engine.config import EngineConfig, Evict, Present
 from codecsight.engine.engine import Engine
-from codecsight.engine.errors import AdmissionRefused, EngineError, SlotRefused
+from codecsight.engine.errors import AdmissionRefused, DeviceBusy, EngineError, SlotRefused
 from codecsight.engine.flops import Flops
+from codecsight.engine.load import Load
 from codecsight.engine.step import Result
 from codecsight.errors import CodecSightError
 from codecsight.models.loading import load_model
@@ -24,10 +26,13 @@ from codecsight.patches.codec import PatchError
 from codecsight.uplink.cloud import Opening
 from codecsight.uplink.fleet import FlopCount, StreamWindow, WorkerStatus
 from codecsight.uplink.messages import Chunk, Hello, Reject, RejectReason
+from codecsight.uplink.pace import Pace
 
 log = structlog.get_logger()
 
 FULL_RETRY_S = 15.0
+HASTE = 2.0
+"""By how much a stream may be faster than agreed, to catch up after a pause."""
 
 
 @dataclass(slots=True)
@@ -36,6 +41,7 @@ class _Owned:
 
     epoch: int
     grid: PatchGrid
+    pace: Pace
     next_seq: int | None = None
     answers: dict[str, Answer] = field(default_factory=dict)
 
@@ -43,7 +49,8 @@ class _Owned:
 class GpuWorker:
     """Takes in what comes of all its streams, and works it off in steps: what has arrived while one
     step ran shares the next. All it holds is soft: when it dies, its streams connect again and
-    begin with an anchor.
+    begin with an anchor. It lets in what it has blocks and time for, and takes from each stream what
+    was agreed; a stream that sends more waits at its own connection.
     """
 
     def __init__(self, name: str, config: CloudConfig) -> None:
@@ -66,6 +73,7 @@ class GpuWorker:
         self._engine.check_questions(self._questions)
         self._standing = StandingQuestions()
         self._owned: dict[str, _Owned] = {}
+        self._load = Load(section.max_load)
         self._metrics = WorkerMetrics(name)
         self._cells = [0, 0]
         self._answered = 0
@@ -88,10 +96,11 @@ class GpuWorker:
             if owned is not None:
                 self.close(hello.stream)
             try:
-                self._engine.open(hello.stream, grid)
-            except AdmissionRefused as error:
+                self._admit(hello.stream, grid)
+            except (AdmissionRefused, DeviceBusy) as error:
                 return Reject(RejectReason.NO_CAPACITY, str(error), FULL_RETRY_S)
-            owned = self._owned[hello.stream] = _Owned(epoch, grid)
+            pace = Pace(HASTE * self._spec.rate / self._spec.frames)
+            owned = self._owned[hello.stream] = _Owned(epoch, grid, pace)
             self._standing.set(hello.stream, self._questions)
         needs_anchor = self._engine.needs_anchor(hello.stream)
         return Opening(owned.epoch, self._spec, owned.next_seq, needs_anchor)
@@ -100,6 +109,8 @@ class GpuWorker:
         """Take a chunk in and answer what is due. Returns nothing when all is well, a reason when
         an anchor is needed, a Reject when the connection must end.
         """
+        if chunk.stream in self._owned:
+            await asyncio.sleep(self._owned[chunk.stream].pace.delay(time.monotonic()))
         owned = self._owned.get(chunk.stream)
         if owned is None or chunk.epoch != owned.epoch:
             detail = f"stream {chunk.stream}: epoch {chunk.epoch} is over; connect again"
@@ -128,6 +139,7 @@ class GpuWorker:
         """Let a stream go."""
         if self._owned.pop(stream, None) is not None:
             self._engine.close(stream)
+            self._load.leave(stream)
             self._standing.set(stream, ())
 
     def windows(self) -> dict[str, StreamWindow]:
@@ -159,6 +171,15 @@ class GpuWorker:
             answers=self._answered,
         )
 
+    def _admit(self, stream: str, grid: PatchGrid) -> None:
+        """Raises DeviceBusy or AdmissionRefused."""
+        self._load.admit(stream, time.monotonic())
+        try:
+            self._engine.open(stream, grid)
+        except AdmissionRefused:
+            self._load.leave(stream)
+            raise
+
     def _submit(self, stream: str, slot: Slot) -> int:
         """Hand a slot over; an anchor that does not fit what came before starts the window anew,
         as when the edge's clock began again or its camera was set to another shape.
@@ -179,7 +200,11 @@ class GpuWorker:
             return
         self._engine.close(stream)
         del self._owned[stream]  # it isn't ours again before it was let in
-        self._engine.open(stream, grid)
+        try:
+            self._engine.open(stream, grid)
+        except AdmissionRefused:
+            self._load.leave(stream)
+            raise
         owned.grid = grid
         self._owned[stream] = owned
 
@@ -196,11 +221,14 @@ class GpuWorker:
     async def _step_while_busy(self) -> None:
         while self._engine.busy:
             await asyncio.sleep(0)  # whoever has called meanwhile comes along
+            started = time.monotonic()
             try:
                 results = self._engine.step()
             except Exception:  # its streams were reset; they and all others go on
                 log.exception("step failed")
                 continue
+            finally:
+                self._load.worked(started, time.monotonic())
             for result in results:
                 self._waiting.pop(result.ticket).set_result(result)
 

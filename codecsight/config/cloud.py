@@ -31,7 +31,9 @@ class QuestionConfig(Strict):
 
 
 class EngineSection(Strict):
-    """The window: `window` and `stride` in slots, memory in KV blocks of 16 tokens."""
+    """The window: `window` and `stride` in slots, memory in KV blocks of 16 tokens. No stream is
+    let in that would keep the device at work for more than the share `max_load` of the time.
+    """
 
     window: int = Field(default=8, ge=1, le=512)
     stride: int = Field(default=2, ge=1)
@@ -40,6 +42,7 @@ class EngineSection(Strict):
     present: Literal["canvas", "retimed", "last-slot"] = "retimed"
     ring: int = Field(default=1, ge=0, le=16)
     kv_blocks: int = Field(default=4096, ge=1)
+    max_load: float = Field(default=0.9, gt=0)
 
     @model_validator(mode="after")
     def _stride_within_window(self) -> Self:

@@ -2,12 +2,19 @@
 
 from codecsight.engine.config import EngineConfig, Evict, Present
 from codecsight.engine.engine import Engine, EngineStatus, StreamStatus
-from codecsight.engine.errors import AdmissionRefused, EngineError, NeedAnchor, SlotRefused
+from codecsight.engine.errors import (
+    AdmissionRefused,
+    DeviceBusy,
+    EngineError,
+    NeedAnchor,
+    SlotRefused,
+)
 from codecsight.engine.flops import Flops, Work
 from codecsight.engine.step import Result, Step
 
 __all__ = [
     "AdmissionRefused",
+    "DeviceBusy",
     "Engine",
     "EngineConfig",
     "EngineError",

@@ -22,6 +22,19 @@ class AdmissionRefused(EngineError):  # noqa: N818
         self.needed, self.free = needed, free
 
 
+class DeviceBusy(EngineError):  # noqa: N818
+    """No time for one more stream: the `streams` that are there keep the device at work for the
+    share `load` of the time.
+    """
+
+    def __init__(self, stream: str, streams: int, load: float) -> None:
+        super().__init__(
+            f"stream {stream!r} would come too much: {streams} streams keep the device at work for "
+            f"{load:.0%} of the time; close a stream, sample less, or raise max_load"
+        )
+        self.streams, self.load = streams, load
+
+
 class NeedAnchor(EngineError):  # noqa: N818
     """What waited for a stream is lost, and what it had shown; it goes on from its next anchor."""
 

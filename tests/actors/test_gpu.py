@@ -1,6 +1,7 @@
 """A GPU worker owns streams by epoch, answers what is due, and lets nothing bad in."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
 from codecsight.uplink.cloud import Opening
 from codecsight.uplink.messages import PROTOCOL, Chunk, Hello, Reject, RejectReason
+from codecsight.uplink.pace import Pace
 
 STREAM = "yard.gate"
 QUESTIONS = ("Is there a person?", "How many people are there?")
@@ -30,12 +32,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_random_model(tmp_path_factory.mktemp("model"))
 
 
-def _worker(folder: Path, kv_blocks: int = 4096, questions: Sequence[str] = QUESTIONS) -> GpuWorker:
+def _worker(
+    folder: Path,
+    kv_blocks: int = 4096,
+    questions: Sequence[str] = QUESTIONS,
+    max_load: float = 0.9,
+) -> GpuWorker:
     config = {
         "sites": ["yard"],
         "model": str(folder),
         "max_cells": 12,
-        "engine": {"window": 4, "stride": 2, "kv_blocks": kv_blocks},
+        "engine": {"window": 4, "stride": 2, "kv_blocks": kv_blocks, "max_load": max_load},
         "questions": list(questions),
     }
     return GpuWorker("gpu:here:0", CloudConfig.model_validate(config))
@@ -234,3 +241,30 @@ def test_a_stream_that_does_not_fit_is_refused_with_numbers_and_others_stay(fold
     assert refused[0].retry_after_s > 0
     worker.close("yard.c0")
     assert isinstance(worker.open(_hello("yard.c9"), 1), Opening)
+
+
+def test_a_stream_there_is_no_time_for_is_refused_and_may_come_later(folder: Path) -> None:
+    worker = _worker(folder, max_load=0.001)
+    assert _push(worker, _chunk(_open(worker).spec, 0)) is None
+    refused = worker.open(_hello("yard.other"), 1)
+    assert isinstance(refused, Reject)
+    assert refused.reason is RejectReason.NO_CAPACITY
+    assert "keep the device at work" in refused.detail
+    assert refused.retry_after_s > 0
+    assert _push(worker, _chunk(worker._spec, 1)) is None  # who is there isn't harmed
+    worker.close(STREAM)
+    assert isinstance(worker.open(_hello("yard.other"), 1), Opening)
+
+
+def test_a_stream_that_floods_is_taken_in_at_its_own_pace(folder: Path) -> None:
+    worker = _worker(folder)
+    spec = _open(worker).spec
+    worker._owned[STREAM].pace = Pace(20.0, burst=2)
+
+    async def flood() -> float:
+        started = time.monotonic()
+        for seq in range(8):
+            await worker.push(_chunk(spec, seq))
+        return time.monotonic() - started
+
+    assert asyncio.run(flood()) > 6 / 20 - 0.01

@@ -1,0 +1,207 @@
+"""Twice the streams that fit, and one that floods: who was let in keeps its latency.
+
+The clock is this process's CPU time, as in `benchmarks.density.run`: slots arrive once a second per
+stream while the engine works, and time jumps ahead where it idles. The rules are those of the
+GPU worker: `Load` at the door, `Pace` per stream, and a stream whose slot is refused waits for its
+next anchor, as an edge does.
+"""
+
+import heapq
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from benchmarks.density.films import Film, make_films
+from codecsight.answers.question import Question
+from codecsight.change.slot import SlotKind
+from codecsight.engine import DeviceBusy, Engine, EngineConfig, SlotRefused
+from codecsight.engine.load import HORIZON_S, Load
+from codecsight.models.base import VisionLanguageModel
+from codecsight.uplink.pace import Pace
+
+QUESTION = Question.parse("How many people are there?")
+BLOCKS_PER_STREAM, ANCHOR_EVERY = 64, 8
+HASTE = 2.0  # as the GPU worker's
+
+
+@dataclass
+class Camera:
+    """A stream: one slot each `every` seconds, from `start` on. One that `floods` sends its next
+    slot as soon as `pace` lets the last one through.
+    """
+
+    name: str
+    film: Film
+    start: float
+    every: float = 1.0
+    floods: bool = False
+    pace: Pace | None = None
+    sent: int = 0
+    blind: bool = False
+
+    @property
+    def slots(self) -> int:
+        """Of its film, in whole rounds of anchors."""
+        return len(self.film.slots["tracked"]) // ANCHOR_EVERY * ANCHOR_EVERY
+
+
+@dataclass
+class Fleet:
+    """Cameras on one engine; `waits` are the times from a slot's arrival to its answer, by stream
+    and moment, `told` what else happened.
+    """
+
+    engine: Engine
+    load: Load | None
+    waits: list[tuple[str, float, float]] = field(default_factory=list)
+    told: Counter[str] = field(default_factory=Counter)
+    now: float = 0.0
+    _came: dict[int, tuple[str, float]] = field(default_factory=dict)
+
+    def run(self, cameras: list[Camera], seconds: float) -> None:
+        """Let time pass."""
+        number = count()
+        events = [(camera.start, next(number), camera) for camera in cameras]
+        heapq.heapify(events)
+        while self.now < seconds:
+            if not self.engine.busy:
+                self.now = max(self.now, events[0][0])
+            started = time.process_time()
+            while events and events[0][0] <= self.now:
+                due, _, camera = heapq.heappop(events)
+                if self._arrives(camera, due):
+                    heapq.heappush(events, (self._next(camera, due), next(number), camera))
+            results = self.engine.step() if self.engine.busy else []
+            spent = time.process_time() - started
+            if self.load is not None:
+                self.load.worked(self.now, self.now + spent)
+            self.now += spent
+            for result in results:
+                name, came = self._came.pop(result.ticket)
+                if result.answers:
+                    self.waits.append((name, came, self.now - came))
+
+    def _next(self, camera: Camera, due: float) -> float:
+        if not camera.floods:
+            return due + camera.every
+        return self.now + (camera.pace.delay(self.now) if camera.pace else 0.005)
+
+    def _arrives(self, camera: Camera, due: float) -> bool:
+        """Whether it goes on."""
+        if not camera.sent and not self._let_in(camera):
+            return False
+        round_, place = divmod(camera.sent, camera.slots)
+        slot = camera.film.slots["tracked"][place]
+        camera.sent += 1
+        if camera.blind and slot.kind is not SlotKind.ANCHOR:
+            self.told["not sent for want of an anchor"] += 1
+            return True
+        times = tuple(time + round_ * camera.slots for time in slot.times)
+        try:
+            ticket = self.engine.submit(camera.name, replace(slot, times=times), [QUESTION])
+        except SlotRefused:
+            self.told["slots refused"] += 1
+            camera.blind = True
+            return True
+        self.told["slots"] += 1
+        camera.blind = False
+        self._came[ticket] = (camera.name, due)
+        return True
+
+    def _let_in(self, camera: Camera) -> bool:
+        try:
+            if self.load is not None:
+                self.load.admit(camera.name, self.now)
+        except DeviceBusy:
+            self.told["streams turned away"] += 1
+            return False
+        self.engine.open(camera.name, camera.film.grid)
+        self.told["streams let in"] += 1
+        return True
+
+
+def overload(
+    model: VisionLanguageModel, config: EngineConfig, seconds: float = 30.0
+) -> dict[str, Any]:
+    """As many streams as the door lets in when twice as many come; the same number when nobody
+    else comes; all of them without a door. Then one that misbehaves among a quarter of them.
+    """
+    films = make_films(model.grid_spec(2.0, 48), 3, 26, ("tracked",))
+    config = replace(config, max_waiting=1)  # the worker takes a stream's chunks one by one
+    fit = _fitting(model, config, films)
+    quiet = max(fit // 4, 2)
+
+    def told(streams: int, most: float | None, **how: Any) -> dict[str, Any]:
+        return _told(_watch(model, config, films, streams, most, seconds, **how), seconds)
+
+    crowd = told(2 * fit, 0.9)
+    return {
+        "seconds": seconds,
+        "twice, with a door": crowd,
+        "as many as were let in": told(crowd["streams let in"], None),
+        "twice, no door": told(2 * fit, None),
+        "one behaves": told(quiet, None),
+        "one stalls": told(quiet, None, stalls=True),
+        "one floods, paced": told(quiet, None, floods=True, paced=True),
+        "one floods, not paced": told(quiet, None, floods=True),
+    }
+
+
+def _fitting(model: VisionLanguageModel, config: EngineConfig, films: list[Film]) -> int:
+    """Streams that the door lets in when they come one after the other."""
+    fleet = _fleet(model, config, 200, 0.9)
+    fleet.run(_cameras(films, 200, apart=0.25), 50.0)
+    return fleet.told["streams let in"]
+
+
+def _watch(
+    model: VisionLanguageModel,
+    config: EngineConfig,
+    films: list[Film],
+    streams: int,
+    most: float | None,
+    seconds: float,
+    *,
+    stalls: bool = False,
+    floods: bool = False,
+    paced: bool = False,
+) -> Fleet:
+    fleet = _fleet(model, config, streams, most)
+    cameras = _cameras(films, streams, apart=0.25)
+    last = cameras[-1]
+    last.floods, last.pace = floods, Pace(HASTE) if paced else None
+    if stalls:
+        last.every = float("inf")
+    fleet.run(cameras, streams * 0.25 + HORIZON_S + seconds)
+    return fleet
+
+
+def _fleet(
+    model: VisionLanguageModel, config: EngineConfig, streams: int, most: float | None
+) -> Fleet:
+    engine = Engine(model, replace(config, kv_blocks=BLOCKS_PER_STREAM * streams))
+    return Fleet(engine, Load(most) if most is not None else None)
+
+
+def _cameras(films: list[Film], count_: int, apart: float) -> list[Camera]:
+    return [Camera(str(n), films[n % len(films)], n * apart) for n in range(count_)]
+
+
+def _told(fleet: Fleet, seconds: float) -> dict[str, Any]:
+    """Of the last `seconds`, and of all streams but the last, which is the one that misbehaves."""
+    names = sorted({name for name, _, _ in fleet.waits}, key=int)
+    waits = [
+        wait * 1e3
+        for name, came, wait in fleet.waits
+        if came > fleet.now - seconds and name != names[-1]
+    ]
+    return {
+        **fleet.told,
+        "answers": len(waits),
+        "ttft_mean_ms": round(float(np.mean(waits)), 1),
+        "ttft_p99_ms": round(float(np.percentile(waits, 99)), 1),
+    }

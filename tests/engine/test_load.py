@@ -1,0 +1,65 @@
+"""Time is written down: nothing here waits."""
+
+import pytest
+
+from codecsight.engine import DeviceBusy
+from codecsight.engine.load import HORIZON_S, Load
+
+
+def busy(load: Load, share: float, until: float, every: float = 0.1) -> None:
+    """At work for that share of the horizon before `until`."""
+    for number in range(round(HORIZON_S / every)):
+        start = until - HORIZON_S + number * every
+        load.worked(start, start + share * every)
+
+
+def test_streams_are_let_in_while_there_is_time_for_one_more() -> None:
+    load = Load(most=0.9)
+    for stream in "abcd":
+        load.admit(stream, 0.0)
+    busy(load, 0.6, until=20.0)
+    load.admit("e", 20.0)  # five would take 75%
+    busy(load, 0.74, until=40.0)
+    load.admit("f", 40.0)  # six 89%
+    busy(load, 0.9, until=60.0)
+    with pytest.raises(DeviceBusy, match="'g' would come too much: 6 streams .* for 90%") as busy_:
+        load.admit("g", 60.0)
+    assert (busy_.value.streams, busy_.value.load) == (6, pytest.approx(0.9))
+
+
+def test_who_leaves_makes_room() -> None:
+    load = Load(most=0.9)
+    for stream in "ab":
+        load.admit(stream, 0.0)
+    busy(load, 0.8, until=20.0)
+    with pytest.raises(DeviceBusy):
+        load.admit("c", 20.0)
+    load.leave("b")
+    busy(load, 0.4, until=40.0)
+    load.admit("c", 40.0)
+
+
+def test_newcomers_count_by_how_long_they_were_there() -> None:
+    """A crowd that arrives within a moment isn't let in whole because it has cost nothing yet."""
+    load = Load(most=0.9)
+    for number in range(4):
+        load.admit(str(number), 0.0)
+    for number in range(4):  # one second, of which each of them cost a tenth
+        load.worked(number / 4, number / 4 + 0.1)
+    assert load.expected(4, 1.0) == pytest.approx(0.4)
+    for number in range(4, 9):
+        load.admit(str(number), 1.0)
+    with pytest.raises(DeviceBusy):
+        load.admit("9", 1.0)
+
+
+def test_work_long_past_is_forgotten() -> None:
+    load = Load(most=0.9)
+    busy(load, 1.0, until=10.0)
+    assert load.share(10.0) == pytest.approx(1.0)
+    assert load.share(15.0) == pytest.approx(0.5)
+    assert load.share(40.0) == 0.0
+
+
+def test_an_empty_device_takes_anyone() -> None:
+    Load(most=0.01).admit("a", 0.0)
