@@ -104,7 +104,7 @@ class GatewayActor:
     async def told(self, stream: str, message: Heartbeat | Dropped) -> None:
         """Keep a camera's numbers; say what was dropped."""
         if isinstance(message, Dropped):
-            log.warning("dropped at the edge", stream=stream, reason=message.reason)
+            log.warning("slots dropped", stream=stream, reason=message.reason)
         elif message.stats is not None:
             self._cameras[stream] = message.stats
 

@@ -31,8 +31,8 @@ from codecsight.uplink.pace import Pace
 log = structlog.get_logger()
 
 FULL_RETRY_S = 15.0
-HASTE = 2.0
-"""By how much a stream may be faster than agreed, to catch up after a pause."""
+HASTE = 1.1
+"""By how much a stream may be faster than agreed for good: clocks differ."""
 
 
 @dataclass(slots=True)
@@ -49,8 +49,8 @@ class _Owned:
 class GpuWorker:
     """Takes in what comes of all its streams, and works it off in steps: what has arrived while one
     step ran shares the next. All it holds is soft: when it dies, its streams connect again and
-    begin with an anchor. It lets in what it has blocks and time for, and takes from each stream what
-    was agreed; a stream that sends more waits at its own connection.
+    begin with an anchor. It lets in what it has blocks and time for, and takes from each stream
+    what was agreed; a stream that sends more waits at its own connection.
     """
 
     def __init__(self, name: str, config: CloudConfig) -> None:

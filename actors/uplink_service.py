@@ -16,6 +16,7 @@ from actors.transport import Context
 from actors.wire import uplink_pb2 as wire
 from actors.wire.uplink_pb2_grpc import UplinkServiceServicer
 from codecsight.uplink.cloud import WINDOW, CloudUplink, Refused
+from codecsight.uplink.inbox import Inbox
 from codecsight.uplink.messages import (
     Chunk,
     CloudMessage,
@@ -69,7 +70,8 @@ class _Connection:
         self._line = line
         self._uplink = uplink
         self._host = host
-        self._chunks: asyncio.Queue[Chunk] = asyncio.Queue()  # the credits bound it
+        self._inbox = Inbox()  # the credits bound it
+        self._came = asyncio.Event()
         self._refusal: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
 
     def refuse(self, refusal: Refused) -> None:
@@ -102,7 +104,8 @@ class _Connection:
             message = await self._line.hear()
             answer = self._uplink.receive(message, time.monotonic())
             if isinstance(answer, Chunk):
-                self._chunks.put_nowait(answer)
+                self._inbox.put(answer, time.monotonic())
+                self._came.set()
             elif answer is not None:
                 await self._line.say(answer)
             if isinstance(message, Heartbeat | Dropped):
@@ -112,11 +115,23 @@ class _Connection:
 
     async def _push(self) -> None:
         while True:
-            chunk = await self._chunks.get()
+            while not self._inbox:
+                self._came.clear()
+                await self._came.wait()
+            passed, chunk = self._inbox.take(time.monotonic())
+            if passed:
+                await self._pass_over(passed)
             anchor_reason = await _whole(self._host.push(chunk))
             await self._line.say(self._uplink.taken(chunk.seq))
             if anchor_reason is not None:
                 await self._line.say(self._uplink.lose(anchor_reason))
+
+    async def _pass_over(self, passed: list[Chunk]) -> None:
+        """What waited too long counts as taken."""
+        for chunk in passed:
+            await self._line.say(self._uplink.taken(chunk.seq))
+        lost = Dropped(passed[0].seq, passed[-1].seq, "the cloud can't keep up")
+        await self._host.told(self._uplink.hello.stream, lost)
 
     async def _watch(self) -> None:
         while True:

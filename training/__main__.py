@@ -8,8 +8,11 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer
 
+from codecsight.models.calibration import write_calibration
+from codecsight.models.loading import load_model
 from codecsight.models.prompt import PromptLayout
 from codecsight.models.qwen3_vl import qwen_wording
+from training.calibrate import calibrate, with_section
 from training.export import export
 from training.network import Learner
 from training.report import card, measure
@@ -30,8 +33,14 @@ def main() -> None:
     exporting.add_argument("checkpoint", type=Path)
     exporting.add_argument("results", type=Path)
     exporting.add_argument("--windows", type=int, default=400)
+    calibrating = commands.add_parser("calibrate", help="fit how sure a checkpoint may be")
+    calibrating.add_argument("checkpoint", type=Path)
+    calibrating.add_argument("results", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
+    if given.command == "calibrate":
+        _calibrate(given.checkpoint, given.results)
+        return
     trainer = _trainer(given.run, given.seed)
     if given.command == "train":
         trainer.run()
@@ -61,6 +70,16 @@ def _export(trainer: Trainer, checkpoint: Path, results: Path, windows: int) -> 
     results.parent.mkdir(parents=True, exist_ok=True)
     results.write_text(json.dumps(told, indent=1) + "\n")
     (checkpoint / "README.md").write_text(card(found, progress.seconds))
+
+
+def _calibrate(checkpoint: Path, results: Path) -> None:
+    """Write the checkpoint's `calibration.json`, its card's section, and what was found."""
+    calibration, told = calibrate(load_model(checkpoint, "cpu"))
+    write_calibration(checkpoint, calibration)
+    results.write_text(json.dumps(told, indent=1) + "\n")
+    card = checkpoint / "README.md"
+    if card.exists():
+        card.write_text(with_section(card.read_text(), told))
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 
+from benchmarks.density.films import Film, make_films
 from benchmarks.record import record
 from benchmarks.soak.leak import leak
 from benchmarks.soak.memory import memory
 from benchmarks.soak.overload import overload
 from codecsight.engine import EngineConfig
+from codecsight.models.base import VisionLanguageModel
 from codecsight.models.loading import load_model
 
 Run = tuple[EngineConfig, Callable[[], dict[str, Any]]]
@@ -29,12 +31,17 @@ def main() -> None:
     crowded = replace(usual, kv_blocks=90, commit=0.12)  # KV changes hands all the time
     runs: dict[str, Run] = {
         "leak": (crowded, lambda: leak(model, crowded, given.steps)),
-        "memory": (usual, lambda: memory(model, usual, given.windows)),
+        "memory": (usual, lambda: memory(model, usual, films(model), given.windows)),
         "overload": (usual, lambda: overload(model, usual)),
     }
     config, run = runs[given.what]
     path = record(f"soak-{given.what}", {"config": asdict(config), **run()})
     print(path)
+
+
+def films(model: VisionLanguageModel) -> list[Film]:
+    """Two cameras."""
+    return make_films(model.grid_spec(2.0, 48), 2, 24, ("tracked",))
 
 
 if __name__ == "__main__":

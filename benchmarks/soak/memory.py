@@ -1,6 +1,7 @@
 """Does anything grow while windows slide for hours?"""
 
 import gc
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,23 +9,27 @@ import numpy as np
 import psutil
 import torch
 
-from benchmarks.density.films import make_films
+from benchmarks.density.films import Film
 from codecsight.answers.question import Question
 from codecsight.change.slot import Slot
 from codecsight.engine import Engine, EngineConfig
 from codecsight.models.base import VisionLanguageModel
 
 QUESTIONS = tuple(map(Question.parse, ("Is there a person?", "How many people are there?")))
-SAMPLES = 40
 
 
 def memory(
-    model: VisionLanguageModel, config: EngineConfig, windows: int, streams: int = 8
+    model: VisionLanguageModel,
+    config: EngineConfig,
+    films: Sequence[Film],
+    windows: int,
+    streams: int = 8,
+    times: int = 40,
 ) -> dict[str, Any]:
-    """Streams of real cameras, over and over, until their windows have moved `windows` times in
-    all and were asked each time. Samples the process's memory, the pool and the live tensors.
+    """Streams of these cameras, over and over, until their windows have moved `windows` times in
+    all and were asked each time. Samples the process's memory, the pool and the live tensors so
+    many `times`.
     """
-    films = make_films(model.grid_spec(2.0, 48), 2, 24, ("tracked",))
     engine = Engine(model, config)
     reels = {str(n): films[n % len(films)].slots["tracked"] for n in range(streams)}
     for number, stream in enumerate(reels):
@@ -37,7 +42,7 @@ def memory(
         while engine.busy:
             moved += sum(bool(result.answers) for result in engine.step())
         index += 1
-        if moved >= windows * (len(samples) + 1) / SAMPLES:
+        if moved >= windows * (len(samples) + 1) / times:
             samples.append({"windows": moved, **_measured(engine)})
     return {"streams": streams, "windows": moved, **_growth(samples), "samples": samples}
 

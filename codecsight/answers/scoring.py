@@ -18,20 +18,25 @@ Spelling = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A typed value and its probability among the options."""
+    """A typed value and its calibrated probability among the options; `scores` are their summed
+    log-probabilities as the model gave them (none for free text).
+    """
 
     value: bool | int | str
     probability: float
+    scores: tuple[float, ...] = ()
 
 
 @dataclass(slots=True)
 class Ballot:
     """Questions as roots of a tree, the spellings of their options as branches, and what to read:
     `reads` holds (token of the tree, next token's id, spelling) and `options[question][option]`
-    lists the option's spellings by number.
+    lists the option's spellings by number. Scores are divided by the `temperatures`, one for each
+    question.
     """
 
     questions: Sequence[Question]
+    temperatures: Sequence[float]
     tree: TokenTree = field(default_factory=TokenTree)
     reads: list[tuple[int, int, int]] = field(default_factory=list)
     options: list[list[list[int]]] = field(default_factory=list)
@@ -64,7 +69,7 @@ def ballot_of(questions: Sequence[Question], model: VisionLanguageModel) -> Ball
     """Lay out questions that have options. Raises QuestionError for options that the model's
     tokenizer cannot spell or tell apart.
     """
-    ballot = Ballot(questions)
+    ballot = Ballot(questions, [model.calibration.of(question.kind) for question in questions])
     for question in questions:
         asked = model.layout.question(question.text).ids.tolist()
         ballot.add(asked, spell_options(question, model))
@@ -102,7 +107,7 @@ def _spell(question: Question, option: str, model: VisionLanguageModel) -> list[
 def score(ballot: Ballot, logits: Tensor) -> list[Scored]:
     """The best option of each question. `logits` is [len(ballot.rows), vocab]; an option's
     score is the summed log-probability of its tokens, all its spellings together, and
-    probabilities are normalised over the options.
+    probabilities are normalised over the options, at the model's temperature for the kind.
     """
     chances = torch.log_softmax(logits.double().cpu(), dim=-1)
     row = {after: index for index, after in enumerate(ballot.rows)}
@@ -111,18 +116,20 @@ def score(ballot: Ballot, logits: Tensor) -> list[Scored]:
         totals[spelling] += float(chances[row[after], token])
     likely = torch.tensor(totals)
     return [
-        _best(question, [float(likely[ids].logsumexp(0)) for ids in options])
-        for question, options in zip(ballot.questions, ballot.options, strict=True)
+        _best(question, [float(likely[ids].logsumexp(0)) for ids in options], temperature)
+        for question, options, temperature in zip(
+            ballot.questions, ballot.options, ballot.temperatures, strict=True
+        )
     ]
 
 
-def _best(question: Question, scores: list[float]) -> Scored:
+def _best(question: Question, scores: list[float], temperature: float) -> Scored:
     best = max(range(len(scores)), key=scores.__getitem__)
-    probability = 1 / sum(math.exp(other - scores[best]) for other in scores)
+    sure = 1 / sum(math.exp((other - scores[best]) / temperature) for other in scores)
     match question.kind:
         case QuestionKind.YES_NO:
-            return Scored(question.options[best] == "yes", probability)
+            return Scored(question.options[best] == "yes", sure, tuple(scores))
         case QuestionKind.COUNT:
-            return Scored(int(question.options[best]), probability)
+            return Scored(int(question.options[best]), sure, tuple(scores))
         case _:
-            return Scored(question.options[best], probability)
+            return Scored(question.options[best], sure, tuple(scores))

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,6 @@ import torch
 
 from codecsight.answers.answer import Answer
 from codecsight.answers.question import Question, QuestionKind
-from codecsight.answers.scoring import Ballot
 from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Slot
 from codecsight.engine.admission import blocks, check_grid, stream_tokens
@@ -74,7 +73,8 @@ class Engine:
         self._results: list[Result] = []
         self._closed = Work()
         self._tickets = 0
-        self._lay_out = lru_cache(maxsize=256)(self._ballots)
+        most = self.config.max_question_tokens
+        self._lay_out = lru_cache(maxsize=256)(partial(lay_out, model=model, most=most))
         prefix, self._room = len(model.layout.prefix), self._question_room()
         self._pool = KVPool(model.kv, self.config.kv_blocks + blocks(prefix) + blocks(self._room))
         self._scratch = BlockTable(self._pool)
@@ -326,9 +326,6 @@ class Engine:
         if longest > most:
             raise EngineError(f"a question of {longest} tokens; {most} are allowed")
         return inquiry
-
-    def _ballots(self, questions: tuple[Question, ...]) -> list[Ballot]:
-        return lay_out(questions, self.model, self.config.max_question_tokens)
 
     def _add(self, session: StreamSession, **what: Any) -> int:
         self._tickets += 1

@@ -16,6 +16,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from codecsight.change.grid import GridSpec
 from codecsight.change.slot import Slot
 from codecsight.models.base import Attend, CellFeatures, KVShape, Rotation
+from codecsight.models.calibration import Calibration
 from codecsight.models.errors import ModelError
 from codecsight.models.prompt import PromptLayout, Tokens, Wording
 
@@ -67,6 +68,7 @@ class Adapter(ABC):
         scale: PixelScale | None = None,
     ) -> None:
         self.name = name
+        self.calibration = Calibration()
         self.network = network.eval().requires_grad_(requires_grad=False)
         self.tokenizer = tokenizer
         text = self.text.config

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from codecsight.change.grid import GridSpec
 from codecsight.change.slot import Slot
+from codecsight.models.calibration import Calibration
 from codecsight.models.prompt import PromptLayout, Tokens
 
 
@@ -71,6 +72,8 @@ class VisionLanguageModel(Protocol):
     """Side of a cell in pixels."""
     frames: int
     """Sampled frames in a slot."""
+    calibration: Calibration
+    """How sure it may be of its answers."""
 
     def grid_spec(self, rate: float, max_cells: int) -> GridSpec:
         """What this model asks of the edge, at `rate` sampled frames per second."""

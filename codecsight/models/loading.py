@@ -11,6 +11,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from codecsight.models.adapter import Adapter, PixelScale
 from codecsight.models.base import VisionLanguageModel
+from codecsight.models.calibration import read_calibration
 from codecsight.models.errors import ModelError
 from codecsight.models.folder import DEFAULT_MODEL, find_folder
 from codecsight.models.internvl import InternVL
@@ -49,7 +50,10 @@ def load_model(source: str | Path | None = None, device: str | None = None) -> V
         tokenizer = load_tokenizer(origin)
         network = load_network(adapter, origin, place)
         scale = pixel_scale(origin)
-        return adapter(network, tokenizer, name=folder.name if folder else name, scale=scale)
+        model = adapter(network, tokenizer, name=folder.name if folder else name, scale=scale)
+        if folder is not None:
+            model.calibration = read_calibration(folder)
+        return model
     except ModelError:
         raise
     except Exception as error:  # transformers, safetensors and the hub each raise their own

@@ -1,11 +1,11 @@
 """How fast a stream's chunks are taken in.
 
-What comes faster than agreed waits at its own connection, whose credits then run out: so it is the
-stream's own edge that drops, and no other stream pays for the flood.
+What comes faster than agreed waits at its own connection (`Inbox`), whose credits then run out: so
+it is the stream itself that loses, and no other stream pays for the flood.
 """
 
-BURST = 8
-"""Chunks that may come at once: what had waited while a connection was down."""
+BURST = 16
+"""Chunks that may come at once: what had waited while a connection was down, two windows' worth."""
 
 
 class Pace:

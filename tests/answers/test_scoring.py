@@ -6,6 +6,7 @@ import torch
 from codecsight.answers.errors import QuestionError
 from codecsight.answers.question import Question, QuestionKind
 from codecsight.answers.scoring import ballot_of, score, spell_options
+from codecsight.models.calibration import Calibration
 from codecsight.models.qwen3_vl import Qwen3VL
 
 PERSON = Question("Is there a person?", QuestionKind.YES_NO)
@@ -92,3 +93,22 @@ def test_questions_of_one_ballot_do_not_share_chances(model: Qwen3VL) -> None:
     assert person.value is False  # two letters are likelier than three
     assert side.value == "left"
     assert 0.5 < side.probability < 1
+
+
+def test_a_temperature_tempers_the_probability_and_keeps_the_order(
+    model: Qwen3VL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    several = [PERSON, Question("How many?", QuestionKind.COUNT), SIDE]
+    plain = ballot_of(several, model)
+    hot = {"yes-no": 3.0, "count": 3.0}
+    monkeypatch.setattr(model, "calibration", Calibration(temperatures=hot))
+    tempered = ballot_of(several, model)
+    logits = torch.randn(len(plain.rows), model.network.config.text_config.vocab_size) * 4
+    for one, other in zip(score(plain, logits), score(tempered, logits), strict=True):
+        assert (one.value, one.scores) == (other.value, other.scores)
+    person, count, side = (found.probability for found in score(plain, logits))
+    calmer, fewer, same = (found.probability for found in score(tempered, logits))
+    assert calmer < person
+    assert fewer < count
+    assert same == side

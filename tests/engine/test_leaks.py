@@ -6,6 +6,7 @@ streams lose their KV, come again and are closed.
 """
 
 import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -166,6 +167,18 @@ def poison(engine: Engine) -> None:
     rows = np.concatenate([spare, free.ravel()])
     engine._pool.keys[:, rows] = float("nan")
     engine._pool.values[:, rows] = float("nan")
+
+
+def test_an_engine_that_nobody_holds_gives_its_pool_back_at_once(model: Qwen3VL) -> None:
+    """Its pool is most of a device: that can't wait for the collector of cycles."""
+    engine = Engine(model, EngineConfig())
+    pool = weakref.ref(engine._pool)
+    gc.disable()
+    try:
+        del engine
+        assert pool() is None
+    finally:
+        gc.enable()
 
 
 def test_memory_is_flat_over_a_thousand_windows(grid: PatchGrid, slot_at: MakeSlot) -> None:

@@ -22,7 +22,7 @@ def test_streams_are_let_in_while_there_is_time_for_one_more() -> None:
     busy(load, 0.74, until=40.0)
     load.admit("f", 40.0)  # six 89%
     busy(load, 0.9, until=60.0)
-    with pytest.raises(DeviceBusy, match="'g' would come too much: 6 streams .* for 90%") as busy_:
+    with pytest.raises(DeviceBusy, match=r"'g' would come too much: 6 streams .* for 90%") as busy_:
         load.admit("g", 60.0)
     assert (busy_.value.streams, busy_.value.load) == (6, pytest.approx(0.9))
 

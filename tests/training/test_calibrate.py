@@ -1,0 +1,78 @@
+"""A temperature makes probabilities honest and changes no answer."""
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+from codecsight.models.folder import DEFAULT_MODEL
+from codecsight.models.loading import load_model
+from codecsight.world import TRAINING
+from training.calibrate import (
+    CHECK_SEEDS,
+    FIT_SEEDS,
+    Heard,
+    expected_error,
+    fit,
+    listen,
+    with_section,
+)
+
+
+def said(temperature: float, count: int = 4000) -> list[Heard]:
+    """A model that is surer than it should be by a known factor: the truth is drawn from its own
+    chances at that temperature.
+    """
+    random = np.random.default_rng(3)
+    scores = random.normal(0, 3, (count, 4))
+    chances = np.exp(scores / temperature)
+    chances /= chances.sum(axis=1, keepdims=True)
+    right = [int(random.choice(4, p=each)) for each in chances]
+    return [Heard("choice", tuple(row), index) for row, index in zip(scores, right, strict=True)]
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_a_known_temperature_is_found_again(temperature: float) -> None:
+    heard = said(temperature)
+    assert fit(heard) == pytest.approx(temperature, rel=0.08)
+    assert expected_error(heard, fit(heard)) < 0.03
+
+
+def test_the_error_is_the_gap_between_sureness_and_truth() -> None:
+    sure = [Heard("yes-no", (0.0, -50.0), index) for index in (0, 0, 0, 1)]
+    assert expected_error(sure, 1.0) == pytest.approx(0.25)
+    unsure = [Heard("yes-no", (0.01, 0.0), index) for index in (0, 1)]
+    assert expected_error(unsure, 1.0) == pytest.approx(0.0, abs=0.01)
+
+
+def test_answers_with_different_numbers_of_options_mix() -> None:
+    heard = [Heard("choice", (0.0, -1.0), 0), Heard("choice", (0.0, -1.0, -2.0), 1)]
+    assert 0 < expected_error(heard, 2.0) < 1
+
+
+@lru_cache
+def heard_of_the_default_model() -> tuple[Heard, ...]:
+    seeds = (FIT_SEEDS[-1] + 1, FIT_SEEDS[-1] + 2)
+    return tuple(listen(load_model(DEFAULT_MODEL, "cpu"), TRAINING[:1], seeds, seconds=20))
+
+
+def test_the_checkpoints_calibration_lowers_the_error_on_scenes_it_was_not_fitted_on() -> None:
+    calibration = load_model(DEFAULT_MODEL, "cpu").calibration
+    heard = [each for each in heard_of_the_default_model() if each.kind == "yes-no"]
+    assert len(heard) > 50
+    before, after = (expected_error(heard, t) for t in (1.0, calibration.of("yes-no")))
+    assert after < before
+
+
+def test_scenes_to_fit_on_and_to_check_on_are_apart() -> None:
+    assert not set(FIT_SEEDS) & set(CHECK_SEEDS)
+
+
+def test_the_cards_section_is_replaced_and_never_doubled() -> None:
+    kinds = {"yes-no": {"answers": 9, "accuracy": 1.0, "error_before": 0.2, "error_after": 0.1}}
+    told = {"temperatures": {"yes-no": 1.7}, "new seeds": kinds, "new families": kinds}
+    once = with_section("# Card\n\n## Limits\n\nMany.\n", told)
+    assert once.count("## How sure it is") == 1
+    assert "| yes-no | 1.70 | 9 | new seeds | 1.00 | 0.200 | 0.100 |" in once
+    assert once.endswith("\n## Limits\n\nMany.\n")
+    assert with_section(once, told) == once
