@@ -28,7 +28,7 @@ FIT_SEEDS = range(HELD_OUT_SEEDS.start + 5000, HELD_OUT_SEEDS.start + 5005)
 CHECK_SEEDS = range(HELD_OUT_SEEDS.start + 6000, HELD_OUT_SEEDS.start + 6003)
 """Scenes that neither training nor any test nor the other of the two has seen."""
 SECONDS, BINS, MAX_CELLS = 24, 15, 48
-_TEMPERATURES = np.geomspace(0.2, 10, 400)
+_TEMPERATURES = np.geomspace(0.2, 10, 200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,9 @@ def _camera(model: VisionLanguageModel, world: WorldCamera) -> Iterator[Heard]:
 
 def fit(heard: Sequence[Heard]) -> float:
     """The temperature under which the right answers are likeliest."""
-    likely = [_log_chances(heard, temperature)[1].mean() for temperature in _TEMPERATURES]
+    scores, right = _arrays(heard)
+    everyone = np.arange(len(heard))
+    likely = [_log_chances(scores, t)[everyone, right].mean() for t in _TEMPERATURES]
     return float(_TEMPERATURES[int(np.argmax(likely))])
 
 
@@ -97,24 +99,26 @@ def expected_error(heard: Sequence[Heard], temperature: float) -> float:
     """The expected calibration error: by how much confidence and accuracy differ in a bin of
     confidence, on average over the answers.
     """
-    best, _ = _log_chances(heard, temperature)
-    sure = np.exp(best)
-    right = np.array([np.argmax(each.scores) == each.right for each in heard])
+    scores, right = _arrays(heard)
+    sure = np.exp(_log_chances(scores, temperature).max(axis=1))
+    hits = scores.argmax(axis=1) == right
     bins = np.minimum((sure * BINS).astype(int), BINS - 1)
-    gaps = [abs(np.sum(right[bins == b]) - np.sum(sure[bins == b])) for b in range(BINS)]
+    gaps = [abs(np.sum(hits[bins == b]) - np.sum(sure[bins == b])) for b in range(BINS)]
     return float(sum(gaps) / len(heard))
 
 
-def _log_chances(
-    heard: Sequence[Heard], temperature: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Log-probabilities of the best and of the right option, each [answers]."""
+def _arrays(heard: Sequence[Heard]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Scores [answers, options], padded by -inf, and the right options [answers]."""
     most = max(len(each.scores) for each in heard)
-    padded = np.array([[*each.scores, *[-np.inf] * (most - len(each.scores))] for each in heard])
-    scaled = padded / temperature
-    chances = scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True)
-    right = np.array([each.right for each in heard])
-    return chances.max(axis=1), chances[np.arange(len(heard)), right]
+    padded = [[*each.scores, *[-np.inf] * (most - len(each.scores))] for each in heard]
+    return np.array(padded), np.array([each.right for each in heard])
+
+
+def _log_chances(scores: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Log-probabilities [answers, options]."""
+    scaled = scores / temperature
+    chances: NDArray[np.float64] = scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True)
+    return chances
 
 
 def _by_kind(heard: Iterator[Heard]) -> dict[str, list[Heard]]:
