@@ -46,7 +46,8 @@ def one_by_one(twin: Any, looks: list[Any], question: Question, canvas: bool) ->
                 total += logits.log_softmax(-1)[token]
             parts.append(total)
         scores.append(torch.stack(parts).logsumexp(0))
-    return torch.stack(scores).softmax(0).tolist()
+    temperature = twin.model.calibration.of(question.kind)
+    return (torch.stack(scores) / temperature).softmax(0).tolist()
 
 
 @pytest.mark.parametrize("question", [YES_NO, COUNT, COLOUR], ids=lambda q: q.kind)
