@@ -6,6 +6,7 @@ in different ways; answers are held against the world's truth and against whole,
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmarks.density.films import Film, make_film
@@ -17,24 +18,28 @@ from codecsight.answers.question import Question
 from codecsight.engine import Engine, EngineConfig, Evict, Present
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.loading import load_model
+from codecsight.world import FAMILIES
 
-FAMILIES = ("yard", "street", "plaza", "garage")
 SECONDS, SEED = 48, 960
+EVERY = (8, 16, 32)
+"""How many slots there are from one anchor to the next."""
 AGE, SUPERSEDED = Evict.AGE, Evict.SUPERSEDED
 LAST, CANVAS, RETIMED = Present.LAST_SLOT, Present.CANVAS, Present.RETIMED
-ARMS: tuple[tuple[str, Evict, str, Present], ...] = (
-    ("everything", AGE, "all", LAST),
-    ("everything", AGE, "none", LAST),
-    ("tracked", AGE, "all", CANVAS),
-    ("tracked", AGE, "anchors", CANVAS),
-    ("tracked", AGE, "none", CANVAS),
-    ("tracked", AGE, "first:1", CANVAS),
-    ("tracked", AGE, "drift:2", CANVAS),
-    ("tracked", AGE, "anchors", RETIMED),
-    ("tracked", AGE, "none", RETIMED),
-    ("tracked", SUPERSEDED, "none", CANVAS),
-    ("tracked", SUPERSEDED, "none", RETIMED),
-    ("tracked", AGE, "anchors", LAST),
+ARMS: tuple[tuple[str, int, Evict, str, Present], ...] = (
+    ("everything", 8, AGE, "all", LAST),
+    ("everything", 8, AGE, "none", LAST),
+    ("tracked", 8, AGE, "all", CANVAS),
+    ("tracked", 8, AGE, "anchors", CANVAS),
+    ("tracked", 8, AGE, "none", CANVAS),
+    ("tracked", 8, AGE, "none", RETIMED),
+    ("tracked", 8, SUPERSEDED, "none", RETIMED),
+    ("tracked", 16, AGE, "none", RETIMED),
+    ("tracked", 16, SUPERSEDED, "none", RETIMED),
+    ("tracked", 16, SUPERSEDED, "none", CANVAS),
+    ("tracked", 32, SUPERSEDED, "none", RETIMED),
+    ("tracked", 32, SUPERSEDED, "none", CANVAS),
+    ("tracked", 32, SUPERSEDED, "drift:2", RETIMED),
+    ("tracked", 8, AGE, "anchors", LAST),
 )
 
 
@@ -45,22 +50,28 @@ def main() -> None:
     spec = model.grid_spec(2.0, 48)
     urls = {
         family: f"world://{family}?seed={SEED + index}&fps=10&gop=30&seconds={SECONDS}"
-        for index, family in enumerate(FAMILIES)
+        for index, family in enumerate(sorted(FAMILIES))
     }
-    films = {name: make_film(spec, url, ("tracked", "everything")) for name, url in urls.items()}
-    heard = [_hear(model, films, arm) for arm in ARMS]
+    films = {
+        every: {
+            name: make_film(spec, url, ("tracked", "everything")[: 1 + (every == EVERY[0])], every)
+            for name, url in urls.items()
+        }
+        for every in EVERY
+    }
+    heard = [_hear(model, films[arm[1]], arm) for arm in ARMS]
     rows = [
         {**row, **_judge(answers, heard[0][1], urls)} for row, answers in heard
     ]  # the first arm is whole and fresh
     for row in rows:
         print(row, flush=True)
-    print(record("windows", {"seconds": SECONDS, "families": FAMILIES, "rows": rows}))
+    print(record("windows", {"seconds": SECONDS, "families": sorted(FAMILIES), "rows": rows}))
 
 
 def _hear(
-    model: VisionLanguageModel, films: dict[str, Film], arm: tuple[str, Evict, str, Present]
+    model: VisionLanguageModel, films: dict[str, Film], arm: tuple[str, int, Evict, str, Present]
 ) -> tuple[dict[str, Any], list[Answer]]:
-    policy, evict, refresh, present = arm
+    policy, every, evict, refresh, present = arm
     engine = Engine(model, EngineConfig(evict=evict, refresh=refresh, present=present))
     questions = [Question.parse(text) for text in QUESTIONS]
     answers: list[Answer] = []
@@ -74,6 +85,8 @@ def _hear(
     work = engine.status().work
     row = {
         "policy": policy,
+        "anchor_every": every,
+        "kept": round(float(np.mean([film.kept(policy) for film in films.values()])), 4),
         "evict": evict.value,
         "refresh": refresh,
         "present": present.value,

@@ -38,12 +38,14 @@ def make_films(
     return [make_film(spec, f"{url}&seconds={seconds}", policies) for url in urls]
 
 
-def make_film(spec: GridSpec, url: str, policies: tuple[str, ...]) -> Film:
+def make_film(
+    spec: GridSpec, url: str, policies: tuple[str, ...], anchor_every: int = ANCHOR_EVERY
+) -> Film:
     """One camera, by its `world://` URL, under so many policies."""
     items = list(open_world(url, SourceOptions()).items())
     slots: dict[str, list[Slot]] = {}
     for policy in policies:
-        camera = Camera(spec, policy, ANCHOR_EVERY)
+        camera = Camera(spec, policy, anchor_every)
         slots[policy] = [slot for item in items for slot in camera.feed(item)] + camera.flush()
     assert camera.tracker is not None
     return Film(url, camera.tracker.grid, slots)

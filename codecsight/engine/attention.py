@@ -8,7 +8,7 @@ slots in the middle of a window and forks of questions are all the same to the k
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +24,7 @@ from codecsight.models.prompt import Tokens
 
 Places = NDArray[np.int64]
 FOREVER = np.iinfo(np.int64).max
+_NONE = np.arange(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +119,12 @@ class _PackedAttention:
     ) -> None:
         self._model, self._pool = model, pool
         self._rows = self._indices([run.rows for run in runs])
-        self._seen = self._indices([run.view.rows for run in runs])
         self._source, self._target = (self._indices([r]) for r in (copies.source, copies.target))
         self._rotation = model.rotation(torch.from_numpy(copies.by))
 
     def _indices(self, parts: Sequence[Rows]) -> Tensor:
-        return torch.from_numpy(np.concatenate(parts)).to(self._pool.keys.device)
+        whole = np.concatenate([_NONE, *parts])
+        return torch.from_numpy(whole).to(self._pool.keys.device)
 
     def _write(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the layer's whole store, each [rows, heads, d]."""
@@ -147,18 +148,26 @@ class LoopAttention(_PackedAttention):
         self, model: VisionLanguageModel, pool: KVPool, runs: Sequence[Run], copies: Copies
     ) -> None:
         super().__init__(model, pool, runs, copies)
-        self._queries = [len(run.tokens) for run in runs]
-        self._keys = [len(run.view) for run in runs]
-        self._masks = [bias(run, pool.keys.dtype) for run in runs]
+        self._lists = [self._list(asking) for asking in (runs, reading(runs))]
 
-    def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """[tokens, heads, d] to the same."""
+    def _list(self, runs: Sequence[Run]) -> "_CallList":
+        masks = [bias(run, self._pool.keys.dtype) for run in runs]
+        queries, keys = [len(run.at) for run in runs], [len(run.view) for run in runs]
+        return _CallList(self._indices([run.view.rows for run in runs]), queries, keys, masks)
+
+    def __call__(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, only_read: bool
+    ) -> Tensor:
+        """[asking, heads, d] to the same."""
         keys, values = self._write(layer, key, value)
+        calls = self._lists[only_read]
+        if not calls.masks:
+            return query
         seen = zip(
-            torch.split(query.transpose(0, 1), self._queries, dim=1),
-            torch.split(keys.index_select(0, self._seen).transpose(0, 1), self._keys, dim=1),
-            torch.split(values.index_select(0, self._seen).transpose(0, 1), self._keys, dim=1),
-            self._masks,
+            query.transpose(0, 1).split(calls.queries, dim=1),
+            keys.index_select(0, calls.rows).transpose(0, 1).split(calls.keys, dim=1),
+            values.index_select(0, calls.rows).transpose(0, 1).split(calls.keys, dim=1),
+            calls.masks,
             strict=True,
         )
         out = [
@@ -168,12 +177,32 @@ class LoopAttention(_PackedAttention):
         return torch.cat(out, dim=2)[0].transpose(0, 1)
 
 
+@dataclass(frozen=True, slots=True)
+class _CallList:
+    """A kernel call per run: so many `queries` each, so many `keys` each, those in `rows` [sum of
+    keys], and `masks` [queries, keys].
+    """
+
+    rows: Tensor
+    queries: list[int]
+    keys: list[int]
+    masks: list[Tensor]
+
+
+def reading(runs: Sequence[Run]) -> list[Run]:
+    """The tokens that still ask in a model's last layer: those after which logits are read."""
+    asking = [run for run in runs if run.read]
+    return [replace(run, at=run.at[np.array(run.read)]) for run in asking]
+
+
 def bias(run: Run, dtype: torch.dtype) -> Tensor:
-    """Who sees whom, as a number to be added: [tokens, keys] of 0 or -inf."""
+    """Who sees whom, as a number to be added: [asking, keys] of 0 or -inf."""
     at = run.at[:, None]
     seen = (run.view.opens <= at) & (at < run.view.shuts)
-    zero = torch.zeros(seen.shape, dtype=dtype)
-    return zero.masked_fill_(torch.from_numpy(~seen), float("-inf"))
+    return torch.from_numpy(np.where(seen, _SEEN, _UNSEEN)).to(dtype)
+
+
+_SEEN, _UNSEEN = np.float32(0), np.float32(-np.inf)
 
 
 class FlexAttention(_PackedAttention):
@@ -184,11 +213,17 @@ class FlexAttention(_PackedAttention):
     def __init__(
         self, model: VisionLanguageModel, pool: KVPool, runs: Sequence[Run], copies: Copies
     ) -> None:
+        super().__init__(model, pool, runs, copies)
+        asking = (runs, reading(runs))
+        self._seen = [self._indices([run.view.rows for run in some]) for some in asking]
+        self._masks = [self._mask(some) if some else None for some in asking]
+
+    def _mask(self, runs: Sequence[Run]) -> Any:
+        """Who sees whom, by blocks of [asking, keys]."""
         from torch.nn.attention.flex_attention import create_block_mask
 
-        super().__init__(model, pool, runs, copies)
-        device = pool.keys.device
-        asks = np.repeat(np.arange(len(runs)), [len(run.tokens) for run in runs])
+        device = self._pool.keys.device
+        asks = np.repeat(np.arange(len(runs)), [len(run.at) for run in runs])
         holds = np.repeat(np.arange(len(runs)), [len(run.view) for run in runs])
         query_run, key_run = (torch.from_numpy(each).to(device) for each in (asks, holds))
         at = self._indices([run.at for run in runs])
@@ -199,16 +234,21 @@ class FlexAttention(_PackedAttention):
             mine = query_run[q] == key_run[k]
             return mine & (opens[k] <= at[q]) & (at[q] < shuts[k])
 
-        self._mask = create_block_mask(seen, None, None, len(at), len(opens), device=device)
+        return create_block_mask(seen, None, None, len(at), len(opens), device=device)
 
-    def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """[tokens, heads, d] to the same."""
+    def __call__(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, only_read: bool
+    ) -> Tensor:
+        """[asking, heads, d] to the same."""
         keys, values = self._write(layer, key, value)
+        rows, mask = self._seen[only_read], self._masks[only_read]
+        if mask is None:
+            return query
         out = _flex(query.is_cuda)(
             query.transpose(0, 1)[None],
-            keys.index_select(0, self._seen).transpose(0, 1)[None],
-            values.index_select(0, self._seen).transpose(0, 1)[None],
-            block_mask=self._mask,
+            keys.index_select(0, rows).transpose(0, 1)[None],
+            values.index_select(0, rows).transpose(0, 1)[None],
+            block_mask=mask,
             enable_gqa=True,
         )
         attended: Tensor = out[0].transpose(0, 1)

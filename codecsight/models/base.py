@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -51,9 +52,9 @@ class KVShape:
     device: torch.device
 
 
-Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
-"""A layer's attention: (layer, query [tokens, heads, d], key and value [tokens, kv_heads, d]) to
-[tokens, heads, d]."""
+Attend = Callable[[int, Tensor, Tensor, Tensor, bool], Tensor]
+"""A layer's attention: (layer, query [asking, heads, d], key and value [tokens, kv_heads, d],
+whether only those tokens ask whose logits are read, or all) to [asking, heads, d]."""
 
 Rotation = tuple[Tensor, Tensor]
 """Cosines and sines, each [tokens, head_dim]."""
@@ -85,8 +86,13 @@ class VisionLanguageModel(Protocol):
         """
         ...
 
-    def encode_slots(self, slots: Sequence[Slot]) -> list[CellFeatures]:
-        """The same for many slots in one call; none sees another."""
+    def encode_slots(
+        self, slots: Sequence[Slot], own: Sequence[NDArray[np.intp]] | None = None
+    ) -> list[CellFeatures]:
+        """The same for many slots in one call; none sees another. With `own` (per slot, indices
+        among its kept cells) only these cells' features are wanted, the others are there to be
+        seen by them.
+        """
         ...
 
     def no_cells(self) -> CellFeatures:
@@ -109,7 +115,7 @@ class VisionLanguageModel(Protocol):
         self, tokens: Tokens, cells: CellFeatures, attend: Attend, read: Tensor
     ) -> Tensor:
         """The same for tokens of many sequences side by side: `attend` is called in each layer and
-        says who sees whom.
+        says who sees whom. In the last layer only the tokens `read` need to ask.
         """
         ...
 

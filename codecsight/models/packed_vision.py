@@ -1,0 +1,142 @@
+"""Qwen3-VL's own ViT over the kept cells of many slots, in fewer and larger operations.
+
+The weights are transformers' own. Pixels are scaled by the weights that read them; where patches
+stand is looked up in one table per grid; and cells that are seen only for their neighbours' sake
+give the last layer their keys and values and are done: nobody asks what becomes of them.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import linear, scaled_dot_product_attention
+from transformers.vision_utils import (
+    get_vision_interpolation_indices_and_weights,
+    get_vision_position_ids,
+)
+
+from codecsight.models.packing import Turn, signed, turned
+
+Which = NDArray[np.intp]
+
+
+class PackedVision:
+    """The layers of a `visual` model of Qwen3-VL, for pixels that are to be scaled by `mean` and
+    `std` (each [3, 1, 1], of pixels from 0 to 1).
+    """
+
+    def __init__(self, visual: Any, mean: Tensor, std: Tensor) -> None:
+        self._visual, self._unit = visual, int(visual.spatial_merge_unit)
+        self._weight, self._bias = reader(visual.patch_embed.proj, mean, std)
+
+    def __call__(
+        self, pixels: Tensor, kept: Sequence[NDArray[np.bool_]], own: Sequence[Which] | None
+    ) -> list[Tensor]:
+        """Patches [n, 3 * frames * patch * patch] of 0..255, those of the cells `kept` (each
+        [rows, cols]) by each of many slots, to the cells' embeddings and the levels of their
+        deepstack, each [cells, width]; with `own` (indices among a slot's), to these cells' alone.
+        """
+        tables = [self._table(*one.shape) for one in kept]
+        rows = [torch.from_numpy(patches_of(np.flatnonzero(one), self._unit)) for one in kept]
+        places, cos, sin = (
+            torch.cat([part[row.to(part.device)] for part, row in zip(parts, rows, strict=True)])
+            for parts in zip(*tables, strict=True)
+        )  # [n, width], [n, 1, head_dim], [n, 1, head_dim]
+        hidden = linear(pixels.to(self._weight.dtype), self._weight, self._bias).add_(places)
+        counts = [len(row) for row in rows]
+        return self._through(hidden, (cos, sin), Slots(counts, own, self._unit, hidden.device))
+
+    def _through(self, hidden: Tensor, turn: Turn, slots: "Slots") -> list[Tensor]:
+        visual, levels = self._visual, []
+        for index, block in enumerate(visual.blocks):
+            last = index == len(visual.blocks) - 1
+            hidden = _block(block, hidden, turn, slots, leaving=last)
+            if index in visual.deepstack_visual_indexes:
+                level = visual.deepstack_visual_indexes.index(index)
+                seen = hidden if last else slots.own(hidden)
+                levels.append(visual.deepstack_merger_list[level](seen))
+        return [visual.merger(hidden), *levels]
+
+    @lru_cache(maxsize=64)  # noqa: B019 - lives as long as the adapter, which lives for ever
+    def _table(self, rows: int, cols: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Of each patch of a whole picture, cell by cell: its learned position [patches, width],
+        the cosines and signed sines of its place [patches, 1, head_dim].
+        """
+        visual, merge = self._visual, self._visual.spatial_merge_size
+        grid = torch.tensor([[1, rows * merge, cols * merge]], device=self._weight.device)
+        indices, weights = get_vision_interpolation_indices_and_weights(
+            grid,
+            visual.num_grid_per_side,
+            mode=visual.interpolation_mode,
+            align_corners=visual.interpolation_align_corners,
+            spatial_merge_size=merge,
+        )
+        places = (visual.pos_embed(indices) * weights[:, :, None]).sum(1).to(self._weight.dtype)
+        cos, sin = visual.rotary_pos_emb(places, get_vision_position_ids(grid, merge))
+        return places, cos[:, None], signed(sin)[:, None]
+
+
+class Slots:
+    """How a pack of patches falls into slots, `counts` each, and which of them stay to the end."""
+
+    def __init__(
+        self, counts: list[int], own: Sequence[Which] | None, unit: int, device: torch.device
+    ) -> None:
+        self.counts = self.asking = counts
+        self._own: Tensor | None = None
+        if own is not None:
+            mine = [patches_of(one, unit) for one in own]
+            starts = np.cumsum([0, *counts[:-1]])
+            self.asking = [len(one) for one in mine]
+            places = [start + one for start, one in zip(starts, mine, strict=True)]
+            self._own = torch.from_numpy(np.concatenate(places)).to(device)
+
+    def own(self, hidden: Tensor) -> Tensor:
+        """Of a pack [n, ...], what stays to the end."""
+        return hidden if self._own is None else hidden[self._own]
+
+
+def _block(block: Any, hidden: Tensor, turn: Turn, slots: Slots, *, leaving: bool) -> Tensor:
+    """[n, width] to the same, or where those `leaving` do so to [own, width]."""
+    attention = block.attn
+    ready = block.norm1(hidden)
+    heads = attention.qkv(ready).view(len(hidden), 3, attention.num_heads, -1)
+    query, key = turned(heads[:, :2], (turn[0][:, None], turn[1][:, None])).unbind(1)
+    asking = slots.counts
+    if leaving:
+        query, hidden, asking = slots.own(query), slots.own(hidden), slots.asking
+    seen = _attend(query, key, heads[:, 2], asking, slots.counts)
+    hidden = hidden + attention.proj(seen)
+    return hidden.add_(block.mlp(block.norm2(hidden)))
+
+
+def _attend(
+    query: Tensor, key: Tensor, value: Tensor, asking: list[int], counts: list[int]
+) -> Tensor:
+    """Each slot for itself: query [own, heads, d], key and value [n, heads, d] to [own, width]."""
+    parts = zip(
+        query.transpose(0, 1).split(asking, dim=1),
+        key.transpose(0, 1).split(counts, dim=1),
+        value.transpose(0, 1).split(counts, dim=1),
+        strict=True,
+    )
+    seen = [scaled_dot_product_attention(q[None], k[None], v[None]) for q, k, v in parts]
+    return torch.cat(seen, dim=2)[0].transpose(0, 1).reshape(len(query), -1)
+
+
+def patches_of(cells: Which, unit: int) -> Which:
+    """The patches of cells, `unit` to each, side by side."""
+    return (cells[:, None] * unit + np.arange(unit)).ravel()
+
+
+@torch.no_grad()
+def reader(proj: Any, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    """A ViT's first layer for pixels of 0..255: weight [width, patch], bias [width]."""
+    scaled = proj.weight.float() / std[:, None]  # [width, 3, frames, patch, patch]
+    bias = proj.bias.float() - (scaled * mean[:, None]).sum((1, 2, 3, 4))
+    weight = (scaled / 255).flatten(1)
+    return weight.to(proj.weight.dtype), bias.to(proj.weight.dtype)
