@@ -221,12 +221,13 @@ class Engine:
         ]
         started = time.perf_counter()
         looks = [session.sight.look(slot) for session, slot in todo]
-        features = self.model.encode_slots([look.slot for look in looks]) if looks else []
+        wide, own = [look.slot for look in looks], [look.own for look in looks]
+        features = self.model.encode_slots(wide, own) if looks else []
         self.model.wait()
         ms = (time.perf_counter() - started) * 1e3
-        cells = max(sum(map(len, features)), 1)
-        for (session, _), look, found in zip(todo, looks, features, strict=True):
-            session.encoded(found, look.own, ms * len(found) / cells)
+        cells = max(sum(slot.kept_count for slot in wide), 1)
+        for (session, _), slot, found in zip(todo, wide, features, strict=True):
+            session.encoded(found, slot.kept_count, ms * slot.kept_count / cells)
 
     def _forward(self, chosen: list[tuple[StreamSession, Share]]) -> None:
         """One pass of the language model for the slots and questions of all streams."""

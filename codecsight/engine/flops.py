@@ -1,10 +1,11 @@
 """Floating point operations: counted by torch on the model's own calls.
 
-They depend on shapes alone. A ViT call over c cells is o + c * (a + b c) operations (all but
-attention is per cell; o is for tokens that come with every picture), a text call of n tokens over
-k keys n * (a + b k), and r rows of logits r * c more. So torch's `FlopCounterMode` counts the
-smallest calls, once per model, and these identities give every other shape exactly; the tests hold
-them against counts of real calls.
+They depend on shapes alone. A ViT call over c cells, w of them wanted, is
+o + c * (a + b c) + w * (d + e c) operations: all but attention is per cell, o is for tokens that
+come with every picture, and the last layer may go on with the wanted cells alone. A text call of n
+tokens over k keys, r of them read, is n * (a + b k) + r * (d + e k), likewise. So torch's
+`FlopCounterMode` counts the smallest calls, once per model, and these identities give every other
+shape exactly; the tests hold them against counts of real calls.
 Masked attention is counted whole, as the kernels compute it, for us and for the dense twins.
 """
 
@@ -63,22 +64,55 @@ class FlopMeter:
     """What calls of one model cost."""
 
     def __init__(self, model: VisionLanguageModel) -> None:
-        one, two, three = (counted(partial(_encode, model, cells)) for cells in (1, 2, 3))
-        self._vit_pair = (three - 2 * two + one) // 2
-        self._vit_cell = two - one - 3 * self._vit_pair
-        self._vit_once = one - self._vit_cell - self._vit_pair
-        short, long = (counted(partial(_prefill, model, 1, keys, 0)) for keys in (1, 2))
-        self._llm_pair = long - short
-        self._llm_token = short - self._llm_pair
-        self._llm_row = counted(partial(_prefill, model, 1, 1, 1)) - short
+        self._vit_once, self._vit = _vit_rates(model)
+        self._llm = _llm_rates(model)
 
-    def vit(self, cells: int) -> int:
-        """One slot of so many kept cells."""
-        return bool(cells) * self._vit_once + cells * (self._vit_cell + cells * self._vit_pair)
+    def vit(self, cells: int, wanted: int | None = None) -> int:
+        """One slot of so many kept cells, of which so many are wanted (all, if not said)."""
+        own = cells if wanted is None else wanted
+        return bool(cells) * self._vit_once + self._vit.of(cells, own, cells)
 
     def llm(self, tokens: int, keys: int, rows: int = 0) -> int:
         """So many tokens against so many keys (themselves included), and rows of logits."""
-        return tokens * (self._llm_token + keys * self._llm_pair) + rows * self._llm_row
+        return self._llm.of(tokens, rows, keys)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """What all cost, and what some of them cost beyond that: each, and for each key it sees."""
+
+    each: int
+    each_key: int
+    some: int
+    some_key: int
+
+    def of(self, count: int, some: int, keys: int) -> int:
+        """So many, and some of them, over so many keys."""
+        return count * (self.each + keys * self.each_key) + some * (
+            self.some + keys * self.some_key
+        )
+
+
+def _vit_rates(model: VisionLanguageModel) -> tuple[int, _Rates]:
+    def cost(cells: int, wanted: int) -> int:
+        return counted(partial(_encode, model, cells, wanted))
+
+    one, two, three, both, pair = cost(1, 1), cost(2, 1), cost(3, 1), cost(2, 2), cost(3, 2)
+    some_key = (pair - three) - (both - two)
+    some = both - two - 2 * some_key
+    each_key = (three - 2 * two + one) // 2
+    each = two - one - 3 * each_key - some_key
+    return one - each - each_key - some - some_key, _Rates(each, each_key, some, some_key)
+
+
+def _llm_rates(model: VisionLanguageModel) -> _Rates:
+    def cost(keys: int, rows: int) -> int:
+        return counted(partial(_prefill, model, keys, rows))
+
+    short, long = cost(1, 0), cost(2, 0)
+    read, read_long = cost(1, 1) - short, cost(2, 1) - long
+    each_key, some_key = long - short, read_long - read
+    return _Rates(short - each_key, each_key, read - some_key, some_key)
 
 
 def counted(call: Callable[[], Any]) -> int:
@@ -105,16 +139,18 @@ def _expert_flops(tokens: Any, weights: Any, *_: Any, **__: Any) -> int:
     return 2 * int(tokens[0] * tokens[1] * weights[2])
 
 
-def _encode(model: VisionLanguageModel, cells: int) -> None:
+def _encode(model: VisionLanguageModel, cells: int, wanted: int) -> None:
     patches = np.zeros((cells, model.frames, 3, model.cell, model.cell), np.uint8)
     kept, reasons = np.ones((1, cells), np.bool_), np.ones(cells, np.uint8)
-    model.encode_cells(Slot(SlotKind.ANCHOR, kept, patches, reasons, (0.0,) * model.frames, 0.0))
+    slot = Slot(SlotKind.ANCHOR, kept, patches, reasons, (0.0,) * model.frames, 0.0)
+    model.encode_slots([slot], [np.arange(wanted)])
 
 
-def _prefill(model: VisionLanguageModel, tokens: int, keys: int, rows: int) -> None:
-    run = Tokens.text(model.layout.prefix.ids[:1].tolist() * tokens)
+def _prefill(model: VisionLanguageModel, keys: int, rows: int) -> None:
+    """One token."""
+    run = Tokens.text(model.layout.prefix.ids[:1].tolist())
 
-    def attend(_layer: int, query: Tensor, key: Tensor, _value: Tensor) -> Tensor:
+    def attend(_layer: int, query: Tensor, key: Tensor, _value: Tensor, _only_read: bool) -> Tensor:
         past = key[:1].expand(keys, -1, -1).transpose(0, 1)[None]
         out = scaled_dot_product_attention(query.transpose(0, 1)[None], past, past, enable_gqa=True)
         return out[0].transpose(0, 1)

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from codecsight.answers.answer import Answer
@@ -163,9 +162,8 @@ class StreamSession:
 
     # What goes into a pass
 
-    def encoded(self, seen: CellFeatures, own: NDArray[np.intp], vit_ms: float) -> None:
-        """The ViT has seen the next job's slot; its `own` cells are among those it `seen`."""
-        features = seen.pick(own)
+    def encoded(self, features: CellFeatures, seen: int, vit_ms: float) -> None:
+        """The ViT has said this of the next job's slot; it has `seen` so many cells for it."""
         prefill = self.jobs[0].prefill
         assert prefill is not None  # noqa: S101 - it was planned
         prefill.entry.features, prefill.vit_ms = features, vit_ms
@@ -173,7 +171,7 @@ class StreamSession:
         slots = [self.window.slots[index] for index in prefill.indices]
         prefill.tokens = Tokens.join([slot.tokens.at(slot.start) for slot in slots])
         prefill.cells = CellFeatures.join([slot.features for slot in slots])
-        prefill.spent = Flops(vit=self.meter.vit(len(seen)))
+        prefill.spent = Flops(vit=self.meter.vit(seen, len(features)))
 
     def missing_blocks(self) -> int:
         """What the pool must have for the next job: rows for its slot, or for a standpoint."""

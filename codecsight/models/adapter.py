@@ -10,32 +10,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import PreTrainedModel
 
 from codecsight.change.grid import GridSpec
 from codecsight.change.slot import Slot
 from codecsight.models.base import Attend, CellFeatures, KVShape, Rotation
 from codecsight.models.calibration import Calibration
 from codecsight.models.errors import ModelError
+from codecsight.models.packed_text import PackedText
+from codecsight.models.packing import Turn, signed
 from codecsight.models.prompt import PromptLayout, Tokens, Wording
 
-PACKED = "codecsight-packed"
-"""The name under which transformers finds the attention of `forward_packed`."""
-
-
-def attend_packed(
-    module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, *_: Any, **more: Any
-) -> tuple[Tensor, None]:
-    """transformers' form of attention ([1, heads, tokens, d] to [1, tokens, heads, d]) around the
-    caller's own.
-    """
-    query, key, value = (each[0].transpose(0, 1) for each in (query, key, value))
-    return more["attend"](module.layer_idx, query, key, value)[None], None
-
-
-AttentionInterface.register(PACKED, attend_packed)
-
+Which = NDArray[np.intp]
+"""Indices of some of a slot's kept cells."""
 
 PixelScale = tuple[Sequence[float], Sequence[float]]
 """Mean and deviation per RGB channel, for pixels scaled to 0..1."""
@@ -88,6 +77,7 @@ class Adapter(ABC):
             for each in scale or self.pixel_scale
         )
         self._ends = end_tokens(network, tokenizer)
+        self._packed = PackedText(self.text)
 
     # What a family says of itself
 
@@ -110,6 +100,15 @@ class Adapter(ABC):
         embeddings, then the levels of the deepstack, each [all cells, d].
         """
 
+    def _see_packed(self, slots: Sequence[Slot], own: Sequence[Which]) -> list[Tensor]:
+        """The same in what way is fastest, for each slot's `own` cells (indices among the kept):
+        each [all own cells, d].
+        """
+        starts = np.cumsum([0, *(slot.kept_count for slot in slots)])
+        wanted = [start + one for start, one in zip(starts[:-1], own, strict=True)]
+        index = torch.from_numpy(np.concatenate(wanted)).to(self.kv.device)
+        return [layer[index] for layer in self._see(slots)]
+
     @property
     def _levels(self) -> int:
         """Levels of the deepstack."""
@@ -130,19 +129,24 @@ class Adapter(ABC):
         return GridSpec(cell=self.cell, frames=self.frames, rate=rate, max_cells=max_cells)
 
     def encode_cells(self, slot: Slot) -> CellFeatures:
-        """Run the ViT over the slot's kept cells alone, each at its true place."""
-        return self.encode_slots([slot])[0]
+        """Run the ViT over the slot's kept cells alone, as transformers does."""
+        if not slot.kept_count:
+            return self.no_cells()
+        layers = torch.stack(self._see([slot]))
+        return CellFeatures(embeddings=layers[0], deepstack=layers[1:])
 
-    def encode_slots(self, slots: Sequence[Slot]) -> list[CellFeatures]:
-        """The ViT over the kept cells of many slots, packed; slots do not see each other."""
-        seen = [slot for slot in slots if slot.kept_count]
+    def encode_slots(
+        self, slots: Sequence[Slot], own: Sequence[Which] | None = None
+    ) -> list[CellFeatures]:
+        """The ViT over the kept cells of many slots; see `VisionLanguageModel.encode_slots`."""
+        wanted = [np.arange(slot.kept_count) for slot in slots] if own is None else own
+        seen = [index for index, slot in enumerate(slots) if slot.kept_count]
         if not seen:
             return [self.no_cells() for _ in slots]
-        layers = torch.stack(self._see(seen))
-        counts = [slot.kept_count for slot in slots]
+        found = self._see_packed([slots[index] for index in seen], [wanted[i] for i in seen])
         # Copies: a view would keep the whole pack alive as long as any of its streams.
-        parts = [part.clone() for part in torch.split(layers, counts, dim=1)]
-        return [CellFeatures(embeddings=part[0], deepstack=part[1:]) for part in parts]
+        parts = torch.stack(found).split([len(one) for one in wanted], dim=1)
+        return [CellFeatures(part[0].clone(), part[1:].clone()) for part in parts]
 
     def no_cells(self) -> CellFeatures:
         """The features of zero cells."""
@@ -154,11 +158,14 @@ class Adapter(ABC):
         """Cut uint8 cells [kept, frames, 3, cell, cell] into the ViT's patches, normalised:
         [kept * merge^2, 3 * frames * patch * patch], the patches of a cell side by side.
         """
-        scaled = (patches.to(self.kv.device).float() / 255 - self._mean) / self._std
-        cells, frames = patches.shape[:2]
-        split = scaled.view(cells, frames, 3, self.merge, self.patch, self.merge, self.patch)
+        return self._cut((patches.to(self.kv.device).float() / 255 - self._mean) / self._std)
+
+    def _cut(self, cells: Tensor) -> Tensor:
+        """The same, with numbers as they are."""
+        count, frames = cells.shape[:2]
+        split = cells.view(count, frames, 3, self.merge, self.patch, self.merge, self.patch)
         by_patch = split.permute(0, 3, 5, 2, 1, 4, 6)
-        return by_patch.reshape(cells * self.merge**2, 3 * frames * self.patch**2)
+        return by_patch.reshape(count * self.merge**2, 3 * frames * self.patch**2)
 
     def _pixels(self, slots: Sequence[Slot]) -> Tensor:
         """The patches of all kept cells, in the network's own numbers."""
@@ -182,13 +189,14 @@ class Adapter(ABC):
         self, tokens: Tokens, cells: CellFeatures, attend: Attend, read: Tensor
     ) -> Tensor:
         """Run the text model over many sequences; see `VisionLanguageModel.forward_packed`."""
-        config = self.text.config
-        before = config._attn_implementation
-        config._attn_implementation = PACKED
-        try:
-            return self._forward(tokens, cells, read, attend=attend, use_cache=False)
-        finally:
-            config._attn_implementation = before
+        visual = tokens.visual.nonzero()[:, 0].to(self.kv.device)
+        embeddings = self._embed(tokens.ids.to(self.kv.device))
+        embeddings[visual] = cells.embeddings
+        turn = self._turn(embeddings, tokens.positions.to(self.kv.device))
+        deepstack = visual, cells.deepstack
+        hidden = self._packed(embeddings, turn, attend, read.to(self.kv.device), deepstack)
+        logits: Tensor = self.network.lm_head(hidden)
+        return logits.float()
 
     def _forward(self, tokens: Tokens, cells: CellFeatures, read: Tensor, **how: Any) -> Tensor:
         device, visual = self.kv.device, tokens.visual.to(self.kv.device)
@@ -207,6 +215,11 @@ class Adapter(ABC):
         """What the words of a sequence are to the text model: [n, d]."""
         embeddings: Tensor = self.text.embed_tokens(ids)
         return embeddings
+
+    def _turn(self, like: Tensor, positions: Tensor) -> Turn:
+        """Where tokens stand whose positions are [3, n], in numbers `like` these."""
+        cos, sin = self.text.rotary_emb(like, self._position_ids(positions))
+        return cos[0, :, None], signed(sin)[0, :, None]
 
     def wait(self) -> None:
         """Until everything asked of the device is done."""

@@ -78,7 +78,7 @@ class _Layer:
         """Some heads of all tokens: [n, width] to [n, heads, head_dim]."""
         rows = slice(*(each and each * self._width for each in (which.start, which.stop)))
         bias = None if self._bias is None else self._bias[rows]
-        return linear(ready, self._weight[rows], bias).view(len(ready), -1, self._width)
+        return linear(ready, self._weight[rows], bias).unflatten(-1, (-1, self._width))
 
     def _turned(self, heads: Tensor, turn: Turn, which: slice) -> Tensor:
         """Queries and keys [n, heads, head_dim], normed and turned to where their tokens stand."""
@@ -89,7 +89,7 @@ class _Layer:
 
     def _beyond(self, hidden: Tensor, seen: Tensor) -> Tensor:
         """What follows attention: [n, width] and [n, queries, head_dim] to [n, width]."""
-        hidden = hidden + self._attention.o_proj(seen.reshape(len(hidden), -1))
+        hidden = hidden + self._attention.o_proj(seen.flatten(1))
         return hidden.add_(self._mlp(norm(self._layer.post_attention_layernorm, hidden)))
 
 

@@ -34,11 +34,11 @@ class PackedVision:
         self._weight, self._bias = reader(visual.patch_embed.proj, mean, std)
 
     def __call__(
-        self, pixels: Tensor, kept: Sequence[NDArray[np.bool_]], own: Sequence[Which] | None
+        self, pixels: Tensor, kept: Sequence[NDArray[np.bool_]], own: Sequence[Which]
     ) -> list[Tensor]:
         """Patches [n, 3 * frames * patch * patch] of 0..255, those of the cells `kept` (each
-        [rows, cols]) by each of many slots, to the cells' embeddings and the levels of their
-        deepstack, each [cells, width]; with `own` (indices among a slot's), to these cells' alone.
+        [rows, cols]) by each of many slots, to the embeddings of each slot's `own` cells (indices
+        among the kept) and the levels of their deepstack: each [all own cells, width].
         """
         tables = [self._table(*one.shape) for one in kept]
         rows = [torch.from_numpy(patches_of(np.flatnonzero(one), self._unit)) for one in kept]
@@ -84,16 +84,14 @@ class Slots:
     """How a pack of patches falls into slots, `counts` each, and which of them stay to the end."""
 
     def __init__(
-        self, counts: list[int], own: Sequence[Which] | None, unit: int, device: torch.device
+        self, counts: list[int], own: Sequence[Which], unit: int, device: torch.device
     ) -> None:
-        self.counts = self.asking = counts
-        self._own: Tensor | None = None
-        if own is not None:
-            mine = [patches_of(one, unit) for one in own]
-            starts = np.cumsum([0, *counts[:-1]])
-            self.asking = [len(one) for one in mine]
-            places = [start + one for start, one in zip(starts, mine, strict=True)]
-            self._own = torch.from_numpy(np.concatenate(places)).to(device)
+        self.counts = counts
+        mine = [patches_of(one, unit) for one in own]
+        self.asking = [len(one) for one in mine]
+        places = zip(np.cumsum([0, *counts[:-1]]), mine, strict=True)
+        index = np.concatenate([start + one for start, one in places])
+        self._own = None if len(index) == sum(counts) else torch.from_numpy(index).to(device)
 
     def own(self, hidden: Tensor) -> Tensor:
         """Of a pack [n, ...], what stays to the end."""
@@ -125,7 +123,7 @@ def _attend(
         strict=True,
     )
     seen = [scaled_dot_product_attention(q[None], k[None], v[None]) for q, k, v in parts]
-    return torch.cat(seen, dim=2)[0].transpose(0, 1).reshape(len(query), -1)
+    return torch.cat(seen, dim=2)[0].transpose(0, 1).flatten(1)
 
 
 def patches_of(cells: Which, unit: int) -> Which:

@@ -5,7 +5,7 @@ cells once more from halfway through the ViT (deepstack).
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from transformers.vision_utils import (
 )
 
 from codecsight.change.slot import Slot
-from codecsight.models.adapter import Adapter
+from codecsight.models.adapter import Adapter, Which
 from codecsight.models.base import CellFeatures
+from codecsight.models.packed_vision import PackedVision
 from codecsight.models.prompt import Wording, in_grid
 
 
@@ -33,6 +34,10 @@ class Qwen3VL(Adapter):
         vision = config.vision_config
         self.patch, self.merge = vision.patch_size, vision.spatial_merge_size
         self.frames = vision.temporal_patch_size
+
+    @cached_property
+    def _vision(self) -> PackedVision:
+        return PackedVision(self.network.model.visual, self._mean, self._std)
 
     def _wording(self) -> Wording:
         return qwen_wording(self.tokenizer, self.network.config)
@@ -62,6 +67,11 @@ class Qwen3VL(Adapter):
             cu_seqlens=slot_ends(slots, self.merge**2).to(self.kv.device),
         )
         return [seen.pooler_output, *seen.deepstack_features]
+
+    def _see_packed(self, slots: Sequence[Slot], own: Sequence[Which]) -> list[Tensor]:
+        pixels = torch.from_numpy(np.concatenate([slot.patches for slot in slots]))
+        patches = self._cut(pixels.to(self.kv.device))
+        return self._vision(patches, [slot.kept for slot in slots], own)
 
     def _kept_table(self, slot: Slot) -> tuple[Tensor, ...]:
         """The tables' rows for the patches of the kept cells."""

@@ -1,6 +1,6 @@
 """Both kernels against attention written out token by token."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -27,17 +27,21 @@ def pack(model: Qwen3VL, random: np.random.Generator) -> tuple[list[Run], Copies
     tree.grow([6], first)
     tree.grow([7, 8, 9, 10])
 
-    def run(own: np.ndarray, at: np.ndarray, view: View) -> Run:
-        return Run(Tokens.text([1] * len(own)), model.no_cells(), own, at, view)
+    def run(own: np.ndarray, at: np.ndarray, view: View, read: Sequence[int] = ()) -> Run:
+        return Run(Tokens.text([1] * len(own)), model.no_cells(), own, at, view, read)
 
     middle = np.r_[10:20, 40:50]
     fork = View.past(np.concatenate([a, copied])).then(View(asked, np.arange(10), tree.ends))
     runs = [
         run(a[:25], np.arange(25), View.causal(a[:25])),
-        run(b[middle], middle, View.causal(b)),
-        run(asked, np.arange(10), fork),
+        run(b[middle], middle, View.causal(b), [19]),
+        run(asked, np.arange(10), fork, [9, 4, 2]),
     ]
     return runs, Copies(a[3:9], copied, np.arange(6) + 5)
+
+
+def starts(runs: Sequence[Run]) -> Iterator[tuple[int, Run]]:
+    return zip(np.cumsum([0, *(len(run.tokens) for run in runs)]), runs, strict=False)
 
 
 def written_out(
@@ -67,8 +71,11 @@ def written_out(
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("only_read", [False, True])
 @torch.inference_mode()
-def test_kernels_attend_as_written_out(model: Qwen3VL, kernel: type[LoopAttention]) -> None:
+def test_kernels_attend_as_written_out(
+    model: Qwen3VL, kernel: type[LoopAttention], *, only_read: bool
+) -> None:
     random = np.random.default_rng(3)
     torch.manual_seed(3)
     pool = KVPool(model.kv, 20)
@@ -80,8 +87,10 @@ def test_kernels_attend_as_written_out(model: Qwen3VL, kernel: type[LoopAttentio
     q = torch.randn(tokens, 2 * heads, width)
     k, v = torch.randn(tokens, heads, width), torch.randn(tokens, heads, width)
     wanted = written_out(model, pool, runs, copies, q, k, v)
-    ours = kernel(model, pool, runs, copies)(0, q, k, v)
-    assert torch.allclose(ours, wanted, atol=1e-5)
+    read = np.concatenate([start + np.array(run.read, np.int64) for start, run in starts(runs)])
+    asking = torch.from_numpy(read) if only_read else torch.arange(tokens)
+    ours = kernel(model, pool, runs, copies)(0, q[asking], k, v, only_read)
+    assert torch.allclose(ours, wanted[asking], atol=1e-5)
 
 
 @pytest.mark.gpu

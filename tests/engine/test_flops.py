@@ -1,6 +1,7 @@
 """The identities behind the counts, held against torch's counter on real calls."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from codecsight.answers.question import Question, QuestionKind
 from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Slot
 from codecsight.engine import Engine, Flops, Present
+from codecsight.engine.attention import Copies, Run, View, forward
 from codecsight.engine.flops import FlopMeter, counted
-from codecsight.engine.naive.cache import Fork
+from codecsight.engine.pool import KVPool
 from codecsight.models.base import CellFeatures
 from codecsight.models.prompt import Tokens
 from codecsight.models.qwen3_vl import Qwen3VL
@@ -41,22 +43,34 @@ def test_experts_are_counted() -> None:
 
 
 @pytest.mark.parametrize("keep", [0.2, 0.5, 1.0])
-def test_vit_calls(model: Qwen3VL, meter: FlopMeter, slot_at: MakeSlot, keep: float) -> None:
+@pytest.mark.parametrize("wanted", [1, 2, None])
+def test_vit_calls(
+    model: Qwen3VL, meter: FlopMeter, slot_at: MakeSlot, keep: float, wanted: int | None
+) -> None:
     slot = slot_at(3, keep=keep)
-    assert counted(lambda: model.encode_cells(slot)) == meter.vit(slot.kept_count) > 0
+    own = np.arange(slot.kept_count)[:wanted]
+    spent = counted(lambda: model.encode_slots([slot], [own]))
+    assert spent == meter.vit(slot.kept_count, len(own)) > 0
+
+
+def test_the_vit_does_as_much_as_that_of_transformers(model: Qwen3VL, slot_at: MakeSlot) -> None:
+    slot = slot_at(3)
+    assert counted(lambda: model.encode_slots([slot])) == counted(lambda: model.encode_cells(slot))
 
 
 @pytest.mark.parametrize(("tokens", "past", "rows"), [(1, 0, 1), (7, 0, 0), (5, 90, 3), (64, 9, 1)])
 def test_text_calls(model: Qwen3VL, meter: FlopMeter, tokens: int, past: int, rows: int) -> None:
-    shape = model.kv
-    store = torch.zeros(1, shape.heads, past, shape.head_dim)
-    fork = Fork([(store, store)] * shape.layers)
-    run = Tokens.text(list(range(tokens)))
-    mask = torch.ones(tokens, past + tokens, dtype=torch.bool)
-
-    def call() -> torch.Tensor:
-        return model.forward(run, model.no_cells(), fork, mask, torch.arange(rows))
-
+    pool, places = KVPool(model.kv, 10), np.arange(past + tokens)
+    view = View.causal(places)
+    run = Run(
+        Tokens.text(list(range(tokens))),
+        model.no_cells(),
+        places[past:],
+        places[past:],
+        view,
+        range(rows),
+    )
+    call = partial(forward, model, pool, [run], Copies.join([]))
     assert counted(call) == meter.llm(tokens, past + tokens, rows) > 0
 
 
@@ -102,17 +116,17 @@ def test_recomputing_is_a_fresh_window_at_each_move(
     last = engine.push("a", slot_at(3))
 
     whole = np.ones((grid.rows, grid.cols), np.bool_)
+    pool = KVPool(model.kv, 40)
 
     def dense() -> None:
         slots = [slot_at(second, keep=1.0) for second in (1, 2, 3)]
-        cells = CellFeatures.join([model.encode_cells(slot) for slot in slots])
+        cells = CellFeatures.join(model.encode_slots(slots))
         runs = [model.layout.prefix]
         runs += [model.layout.slot(second + 0.25, whole) for second in (1, 2, 3)]
         tokens = Tokens.join(runs)
-        empty = torch.zeros(1, model.kv.heads, 0, model.kv.head_dim)
-        mask = torch.ones(len(tokens), len(tokens), dtype=torch.bool).tril()
-        fork = Fork([(empty, empty)] * model.kv.layers)
-        model.forward(tokens, cells, fork, mask, torch.arange(0))
+        rows = np.arange(len(tokens))
+        run = Run(tokens, cells, rows, rows, View.causal(rows))
+        forward(model, pool, [run], Copies.join([]))
 
     assert last.moved
     assert last.work.recompute.total == counted(dense)

@@ -212,7 +212,7 @@ class StreamSession:
         kept, slots = len(entry.features), len(self.window.entries)
         whole = len(entry.tokens) + cells - kept
         return Work(
-            spent=Flops(meter.vit(seen), meter.llm(forwarded, self.kv.length)),
+            spent=Flops(meter.vit(seen, kept), meter.llm(forwarded, self.kv.length)),
             recompute=Flops(slots * meter.vit(cells), meter.llm(dense, dense))
             if moved
             else Flops(),
