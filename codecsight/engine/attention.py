@@ -164,9 +164,9 @@ class LoopAttention(_PackedAttention):
         if not calls.masks:
             return query
         seen = zip(
-            query.transpose(0, 1).split(calls.queries, dim=1),
-            keys.index_select(0, calls.rows).transpose(0, 1).split(calls.keys, dim=1),
-            values.index_select(0, calls.rows).transpose(0, 1).split(calls.keys, dim=1),
+            torch.split(query.transpose(0, 1), calls.queries, dim=1),
+            torch.split(keys.index_select(0, calls.rows).transpose(0, 1), calls.keys, dim=1),
+            torch.split(values.index_select(0, calls.rows).transpose(0, 1), calls.keys, dim=1),
             calls.masks,
             strict=True,
         )

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from codecsight.change.slot import Slot
 from codecsight.engine.attention import Copies, Run
 from codecsight.engine.flops import Flops
@@ -36,6 +38,15 @@ class Prefill:
     def left(self) -> int:
         """Tokens still to be prefilled."""
         return len(self.places) - self.done
+
+    def chunk(self, count: int) -> tuple[Tokens, CellFeatures]:
+        """The next tokens, and the features of the cells among them."""
+        assert self.tokens is not None and self.cells is not None  # noqa: S101, PT018
+        if count == len(self.places):
+            return self.tokens, self.cells
+        cells = np.cumsum([0, *self.tokens.visual.tolist()])
+        own = np.arange(cells[self.done], cells[self.done + count])
+        return self.tokens.pick(np.arange(self.done, self.done + count)), self.cells.pick(own)
 
 
 @dataclass(slots=True)

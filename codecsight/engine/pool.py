@@ -79,8 +79,11 @@ class BlockTable:
     def give(self, rows: Rows) -> None:
         """These rows are free."""
         spare = np.sort(np.concatenate([self._spare, rows]))
-        owners, counts = np.unique(spare // BLOCK_TOKENS, return_counts=True)
-        empty = owners[counts == BLOCK_TOKENS]
-        self._spare = spare[~np.isin(spare // BLOCK_TOKENS, empty)]
-        self._pool.give(empty.tolist())
-        self.blocks -= len(empty)
+        first, last = spare[: 1 - BLOCK_TOKENS], spare[BLOCK_TOKENS - 1 :]
+        whole = (first % BLOCK_TOKENS == 0) & (last - first == BLOCK_TOKENS - 1)
+        starts = np.flatnonzero(whole)  # of blocks that nobody uses a row of
+        stays = np.ones(len(spare), np.bool_)
+        stays[(starts[:, None] + np.arange(BLOCK_TOKENS)).ravel()] = False
+        self._spare = spare[stays]
+        self._pool.give((spare[starts] // BLOCK_TOKENS).tolist())
+        self.blocks -= len(starts)

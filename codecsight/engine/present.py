@@ -41,7 +41,7 @@ def standpoint_tokens(session: "StreamSession") -> int:
     if present is Present.LAST_SLOT or entry.whole:
         return 0
     if present is Present.CANVAS:
-        return len(entry.tokens) + int((~entry.kept).sum())
+        return entry.dense_length
     return int(_unseen(session).sum())
 
 

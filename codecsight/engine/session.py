@@ -198,21 +198,13 @@ class StreamSession:
         return part
 
     def _chunk(self, prefill: Prefill, count: int) -> Run:
-        assert prefill.tokens is not None and prefill.cells is not None  # noqa: S101, PT018
         if len(self.rows) < self.window.length:
             fresh = self.table.take(self.window.length - len(self.rows))
             self.rows = np.concatenate([self.rows, fresh])
-        chosen = np.arange(prefill.done, prefill.done + count)
-        places = prefill.places[chosen]
-        cells = np.cumsum(prefill.tokens.visual.numpy())
-        before = cells[prefill.done - 1] if prefill.done else 0
-        return Run(
-            prefill.tokens.pick(chosen),
-            prefill.cells.pick(np.arange(before, cells[chosen[-1]])),
-            self.rows[places],
-            places,
-            View.causal(self.rows[: places[-1] + 1]),
-        )
+        places = prefill.places[prefill.done : prefill.done + count]
+        tokens, cells = prefill.chunk(count)
+        view = View.causal(self.rows[: places[-1] + 1])
+        return Run(tokens, cells, self.rows[places], places, view)
 
     def _move_prefix(self) -> Copies:
         """Let the prefix stand just before the window; from the pristine one, so that rounding does
@@ -279,7 +271,7 @@ class StreamSession:
         self.window.computed(prefill.indices)
         work = self._cost(prefill)
         self.work += work
-        own = len(prefill.entry.tokens)
+        own = prefill.entry.length
         return Step(
             stream=self.stream,
             slots=len(self.window.entries),
@@ -297,7 +289,7 @@ class StreamSession:
         """What this slot cost, and what it would have cost the dense twins."""
         meter, cells, dense = self.meter, self.grid.cells, self.window.dense_length
         slots = len(self.window.entries)
-        whole = len(prefill.entry.tokens) + int((~prefill.entry.kept).sum())
+        whole = prefill.entry.dense_length
         again = Flops(slots * meter.vit(cells), meter.llm(dense, dense))
         return Work(
             spent=prefill.spent,
@@ -320,7 +312,7 @@ class StreamSession:
                 end=entries[-1].times[-1],
                 captured=entries[-1].captured,
                 latency_ms=latency_ms,
-                cells_kept=sum(int(entry.kept.sum()) for entry in entries),
+                cells_kept=sum(entry.kept_count for entry in entries),
                 cells_total=len(entries) * self.grid.cells,
             )
             for index, question in enumerate(job.inquiry.questions)

@@ -55,7 +55,8 @@ class Sight:
 def dilated(mask: NDArray[np.bool_], ring: int) -> NDArray[np.bool_]:
     """The mask [rows, cols] and all within `ring` cells of it, diagonals included."""
     rows, cols = mask.shape
-    padded = np.pad(mask, ring)
+    padded = np.zeros((rows + 2 * ring, cols + 2 * ring), np.bool_)
+    padded[ring : ring + rows, ring : ring + cols] = mask
     steps = range(2 * ring + 1)
     shifted = [padded[r : r + rows, c : c + cols] for r in steps for c in steps]
     widened: NDArray[np.bool_] = np.logical_or.reduce(shifted)

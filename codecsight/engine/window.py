@@ -6,7 +6,7 @@ cached keys stay valid, and the short prefix is moved to stand just before the o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,15 @@ class Entry:
     start: int = 0
     seen: int = 0
     lost: int = 0
+    kept_count: int = field(init=False)
+    length: int = field(init=False)
+    dense_length: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """`length` is in tokens; `dense_length` would be if no cell had been pruned."""
+        self.kept_count = int(self.kept.sum())
+        self.length = len(self.tokens)
+        self.dense_length = self.length + self.kept.size - self.kept_count
 
     @property
     def time(self) -> float:
@@ -43,7 +52,7 @@ class Entry:
     @property
     def whole(self) -> bool:
         """Whether every cell is there."""
-        return bool(self.kept.all())
+        return self.kept_count == self.kept.size
 
     @property
     def cells_start(self) -> int:
@@ -58,10 +67,11 @@ class Entry:
     def thin(self, cells: Mask) -> Mask:
         """Keep nothing but these `cells` [rows, cols]; returns which of its tokens stay."""
         chosen = cells[self.kept]
-        stay = np.zeros(len(self.tokens), np.bool_)
+        stay = np.zeros(self.length, np.bool_)
         stay[self.tokens.visual.numpy()] = chosen
         self.tokens, self.features = self.tokens.pick(stay), self.features.pick(chosen)
         self.kept = self.kept & cells
+        self.__post_init__()
         return stay
 
 
@@ -95,16 +105,15 @@ class Window:
     @property
     def dense_length(self) -> int:
         """Places that would be in use if nothing had been pruned."""
-        entries = sum(len(entry.tokens) + int((~entry.kept).sum()) for entry in self.entries)
-        return len(self.prefix) + entries
+        return len(self.prefix) + sum(entry.dense_length for entry in self.entries)
 
     def place(self, index: int) -> int:
         """The first place of the slot with this index."""
-        return len(self.prefix) + sum(len(entry.tokens) for entry in self.slots[:index])
+        return len(self.prefix) + sum(entry.length for entry in self.slots[:index])
 
     def places(self, indices: Sequence[int]) -> NDArray[np.int64]:
         """Every place of these slots, in order."""
-        starts = np.cumsum([len(self.prefix), *(len(entry.tokens) for entry in self.slots)])
+        starts = np.cumsum([len(self.prefix), *(entry.length for entry in self.slots)])
         runs = [np.arange(starts[index], starts[index + 1]) for index in indices]
         return np.concatenate(runs) if runs else np.arange(0)
 
@@ -121,7 +130,7 @@ class Window:
         """
         old = self.remains + self.entries[:count]
         self.entries = self.entries[count:]
-        masks = [np.zeros(len(entry.tokens), np.bool_) for entry in old]
+        masks = [np.zeros(entry.length, np.bool_) for entry in old]
         if incoming is not None:
             masks = self._thin(old, incoming)
         self.remains = [entry for entry, mask in zip(old, masks, strict=True) if mask.any()]
@@ -131,7 +140,7 @@ class Window:
             gone += int((~mask).sum())
         for entry in self.entries:
             entry.lost += gone
-        whole = [np.ones(len(entry.tokens), np.bool_) for entry in self.entries]
+        whole = [np.ones(entry.length, np.bool_) for entry in self.entries]
         return np.concatenate([np.ones(len(self.prefix), np.bool_), *masks, *whole])
 
     def _thin(self, old: list[Entry], incoming: Mask) -> list[Mask]:

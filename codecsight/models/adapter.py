@@ -6,6 +6,7 @@ parts lie; everything about the text model is here.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -145,11 +146,15 @@ class Adapter(ABC):
             return [self.no_cells() for _ in slots]
         found = self._see_packed([slots[index] for index in seen], [wanted[i] for i in seen])
         # Copies: a view would keep the whole pack alive as long as any of its streams.
-        parts = torch.stack(found).split([len(one) for one in wanted], dim=1)
+        parts = torch.split(torch.stack(found), [len(one) for one in wanted], dim=1)
         return [CellFeatures(part[0].clone(), part[1:].clone()) for part in parts]
 
     def no_cells(self) -> CellFeatures:
         """The features of zero cells."""
+        return self._no_cells
+
+    @cached_property
+    def _no_cells(self) -> CellFeatures:
         width = self.text.config.hidden_size
         empty = torch.empty(0, width, dtype=self.kv.dtype, device=self.kv.device)
         return CellFeatures(empty, empty.expand(self._levels, 0, width))

@@ -78,7 +78,8 @@ class _Layer:
         """Some heads of all tokens: [n, width] to [n, heads, head_dim]."""
         rows = slice(*(each and each * self._width for each in (which.start, which.stop)))
         bias = None if self._bias is None else self._bias[rows]
-        return linear(ready, self._weight[rows], bias).unflatten(-1, (-1, self._width))
+        heads = linear(ready, self._weight[rows], bias)
+        return heads.view(len(ready), heads.shape[1] // self._width, self._width)
 
     def _turned(self, heads: Tensor, turn: Turn, which: slice) -> Tensor:
         """Queries and keys [n, heads, head_dim], normed and turned to where their tokens stand."""

@@ -117,9 +117,9 @@ def _attend(
 ) -> Tensor:
     """Each slot for itself: query [own, heads, d], key and value [n, heads, d] to [own, width]."""
     parts = zip(
-        query.transpose(0, 1).split(asking, dim=1),
-        key.transpose(0, 1).split(counts, dim=1),
-        value.transpose(0, 1).split(counts, dim=1),
+        torch.split(query.transpose(0, 1), asking, dim=1),
+        torch.split(key.transpose(0, 1), counts, dim=1),
+        torch.split(value.transpose(0, 1), counts, dim=1),
         strict=True,
     )
     seen = [scaled_dot_product_attention(q[None], k[None], v[None]) for q, k, v in parts]

@@ -24,7 +24,8 @@ def fused(*parts: Any) -> tuple[Tensor, Tensor | None]:
 
 
 def _share(parts: list[Any], whole: Tensor) -> None:
-    for part, view in zip(parts, whole.split([len(part) for part in parts]), strict=True):
+    views = torch.split(whole, [len(part) for part in parts])
+    for part, view in zip(parts, views, strict=True):
         part.data = view
 
 

@@ -41,7 +41,7 @@ class Tokens:
     cells_at: int = 0
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return self.ids.numel()
 
     def at(self, start: int) -> "Tokens":
         """The same run, moved by `start` on every axis."""
@@ -84,7 +84,8 @@ Spread = Callable[[NDArray[np.bool_]], tuple[NDArray[np.int64], int]]
 
 def in_grid(kept: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
     """Rows and columns on axes of their own."""
-    return np.pad(np.argwhere(kept), ((0, 0), (1, 0))).T, max(kept.shape)
+    rows, cols = kept.nonzero()
+    return np.stack([np.zeros_like(rows), rows, cols]), max(kept.shape)
 
 
 def in_line(kept: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
@@ -124,6 +125,7 @@ class PromptLayout:
         self._between = (wording.outro + between).removeprefix(said)
         self.prefix = Tokens.text(self.encode(before + wording.intro))
         self._said = lru_cache(maxsize=4096)(self.encode)  # streams share the moments they show
+        self._closing = Tokens.text(self.encode(wording.closing))
         self._cell = tokenizer.convert_tokens_to_ids(wording.cell)
 
     def slot(self, time: float, kept: NDArray[np.bool_]) -> Tokens:
@@ -131,8 +133,7 @@ class PromptLayout:
         ([rows, cols]) holds, row by row.
         """
         places, extent = self._wording.spread(kept)
-        opening = Tokens.text(self._said(self._wording.opening(time)))
-        closing = Tokens.text(self._said(self._wording.closing))
+        opening, closing = Tokens.text(self._said(self._wording.opening(time))), self._closing
         start, end = opening.extent, opening.extent + extent
         cells = Tokens(
             ids=torch.full((places.shape[1],), self._cell),
