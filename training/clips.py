@@ -4,19 +4,21 @@ import io
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from codecsight.world import TRAINING, Renderer, Scene, Truth, truth
-from codecsight.world.questions import ask_of
+from codecsight.world.questions import Asked, ask_of
 from training.recipe import (
     CELL,
     FRAMES,
     LATE_STARTS,
     LATEST_START,
+    RARE,
+    RARE_COUNT,
     RATE,
     TRAINING_SEEDS,
     USUAL_START,
@@ -26,9 +28,13 @@ from training.recipe import (
 _OVERSAMPLING = 2
 # Windows taken from each scene; laying one out costs as much as drawing a few pictures.
 _PER_SCENE = 4
-_CANDIDATES = 2
+_CANDIDATES = 3
 # ... all within so many seconds, so that the same visitors serve.
 _SPREAD = 60.0
+# So many incidents for each party that comes; the world has fewer.
+_INCIDENTS = (0.0, 0.3, 0.8)
+# How often a window is laid where something begins or ends, in it or just before.
+_TURNS, _BEFORE = 0.6, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +62,13 @@ def draw(
 ) -> list[Clip]:
     """`count` windows of `slots` slots over cells of `grid`, from scenes of `families` and `seeds`.
 
-    Of two candidates the more eventful becomes the clip, as an empty yard teaches little.
+    Of three candidates the most eventful becomes the clip, as an empty yard teaches little; for the
+    same reason more happens than usual.
     """
     drawn: list[Clip] = []
     while len(drawn) < count:
         scene = Scene.random(rng.choice(seeds), rng.choice(families), _aspect(grid))
+        scene = replace(scene, incidents=rng.choice(_INCIDENTS))
         camera = Camera(scene, grid, rng)
         for _ in range(min(_PER_SCENE, count - len(drawn))):
             looks = [camera.look(slots) for _ in range(_CANDIDATES)]
@@ -76,13 +84,21 @@ class Camera:
         rows, cols = (side * CELL * _OVERSAMPLING for side in grid)
         self._renderer = Renderer(scene, cols, rows)
         self._begin = _start(rng)
+        self._turns = scene.turns(self._begin, self._begin + _SPREAD)
         self._quality = rng.randint(75, 95) if rng.random() < 0.5 else None
 
     def look(self, slots: int) -> "Look":
         """A window to be had, with its truth but without its pictures."""
-        start = self._begin + self._rng.uniform(0, _SPREAD)
+        start = self._moment(slots * FRAMES / RATE)
         times = tuple(start + index / RATE for index in range(slots * FRAMES))
         return Look(self, times, tuple(truth(self._scene, t) for t in times))
+
+    def _moment(self, length: float) -> float:
+        """Where a window of `length` seconds begins."""
+        turns = self._turns if self._rng.random() < _TURNS else ()
+        if not turns:
+            return self._begin + self._rng.uniform(0, _SPREAD)
+        return max(0.0, self._rng.choice(turns) + self._rng.uniform(-length, _BEFORE))
 
     def picture(self, t: float) -> NDArray[np.uint8]:
         """What the model is shown at `t`, uint8 [h, w, 3]."""
@@ -122,10 +138,14 @@ def _aspect(grid: tuple[int, int]) -> float:
 
 def _interest(look: Look) -> float:
     """How much a window has to tell: the rarer the answer, the more."""
-    weights = {"enter": 2.0, "leave": 2.0, "left": 1.0, "right": 1.0, "bag": 1.0, "vehicle": 0.7}
-    asked = ask_of(look.window)
-    told = sum(weights.get(item.topic, 0.0) for item in asked if item.answer == "yes")
-    return told + sum(1.0 for item in asked if item.topic == "people" and item.answer in "23")
+    return sum(rarity(item) - 1.0 for item in ask_of(look.window))
+
+
+def rarity(asked: Asked) -> float:
+    """How much likelier an answer is to be asked for than the common ones."""
+    if asked.answer == "yes":
+        return RARE.get(asked.topic, 1.0)
+    return RARE_COUNT if asked.topic == "people" and asked.answer in "234" else 1.0
 
 
 def _compressed(picture: Image.Image, quality: int) -> Image.Image:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from codecsight.models.prompt import PromptLayout
 from codecsight.world import TRAINING
-from codecsight.world.questions import WORDINGS
+from codecsight.world.questions import WORDINGS, Asked
 from training.clips import Clip, draw
 from training.network import Learner
 from training.packing import Packer
@@ -84,10 +85,22 @@ def scores(
     packer, rng = Packer(layout, grid, asks=len(WORDINGS)), random.Random(0)
     for start in range(0, len(clips), _AT_ONCE):
         batch = packer.pack(clips[start : start + _AT_ONCE], rng)
-        logits, _ = learner.answer_logits(*learner.see(batch), batch)
-        for asked, row in zip(batch.asked, logits[::2], strict=True):
-            options = asked.question.options
-            ids = [layout.encode(option)[0] for option in options]
-            given = options[int(row[ids].argmax())]
+        logits, due = learner.answer_logits(*learner.see(batch), batch)
+        said = list(batch.said)
+        for asked, rows, true in zip(
+            batch.asked, torch.split(logits, said), torch.split(due, said), strict=True
+        ):
+            given = _given(asked, rows, true, layout)
             found[asked.topic].pairs[asked.answer, given] += 1
     return dict(found)
+
+
+def _given(asked: Asked, logits: Tensor, due: Tensor, layout: PromptLayout) -> str:
+    """The answer given. A text is right as a whole or not at all: each of its words is asked for
+    after the true ones before it, which finds just those that would be said freely.
+    """
+    options = asked.question.options
+    if not options:
+        return asked.answer if torch.equal(logits.argmax(-1), due) else ""
+    ids = [layout.encode(option)[0] for option in options]
+    return options[int(logits[0, ids].argmax())]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from codecsight.models.prompt import PromptLayout, Tokens
 from codecsight.world.questions import WORDINGS, Asked, ask_of, question
-from training.clips import Clip
+from training.clips import Clip, rarity
 from training.recipe import CELL, FRAMES
 from training.targets import cell_targets
 
@@ -32,7 +32,7 @@ class Batch:
     are [windows, length]: tokens, the question each belongs to (0 the window, -1 padding), and the
     token to be said next (IGNORED mostly). `positions` is [3, windows, length]. `dense` is
     float32 [windows, slots, rows, cols, channels]. `asked` are the questions, window by window;
-    each has two labels, its answer and the token that ends it.
+    each has as many labels as `said` tells: the tokens of its answer and the one that ends it.
     """
 
     grid: tuple[int, int]
@@ -44,6 +44,7 @@ class Batch:
     labels: Tensor
     dense: Tensor
     asked: tuple[Asked, ...]
+    said: tuple[int, ...]
 
     def mask(self) -> Tensor:
         """Who may look at whom, bool [windows, 1, length, length]."""
@@ -60,6 +61,7 @@ class Packer:
     def __init__(self, layout: PromptLayout, grid: tuple[int, int], asks: int) -> None:
         self._layout, self._grid, self._asks = layout, grid, asks
         self._question = lru_cache(maxsize=None)(layout.question)
+        self._answer = lru_cache(maxsize=4096)(layout.encode)
         self._kept = np.ones(grid, np.bool_)
         (self._end,) = layout.encode("<|im_end|>")
 
@@ -72,6 +74,7 @@ class Packer:
             [cell_targets(moment, self._grid) for moment in clip.window[FRAMES - 1 :: FRAMES]]
             for clip in clips
         ]
+        every = tuple(item for items in asked for item in items)
         return Batch(
             self._grid,
             clips[0].slots,
@@ -81,7 +84,8 @@ class Packer:
             _padded([row[0].positions.T for row in rows], 0).permute(2, 0, 1),
             _padded([row[2] for row in rows], IGNORED),
             torch.from_numpy(np.array(dense)),
-            tuple(item for items in asked for item in items),
+            every,
+            tuple(len(self._answer(item.answer)) + 1 for item in every),
         )
 
     def window(self, times: Sequence[float]) -> Tokens:
@@ -106,23 +110,18 @@ class Packer:
         for number, item in enumerate(asked, start=1):
             wording = rng.randrange(len(WORDINGS[item.topic]))
             text = self._question(question(item.topic, wording).text)
-            (answer,) = self._layout.encode(item.answer)
-            run = Tokens.join([text, Tokens.text([answer]).at(text.extent)])
+            answer = self._answer(item.answer)
+            run = Tokens.join([text, Tokens.text(answer).at(text.extent)])
             runs.append(run.at(window.extent))
             owners.append(torch.full((len(run),), number))
             labels.append(torch.full((len(run),), IGNORED))
-            labels[-1][-2:] = torch.tensor([answer, self._end])
+            labels[-1][-len(answer) - 1 :] = torch.tensor([*answer, self._end])
         return Tokens.join(runs), torch.cat(owners), torch.cat(labels)
 
 
 def chosen(clip: Clip, rng: random.Random, most: int) -> list[Asked]:
     """Up to `most` of the window's questions; the rarer the answer, the likelier."""
-    asked = list(ask_of(clip.window))
-    rare = {"enter", "leave", "left", "right"}
-    weighed = [
-        (rng.random() ** (1 / (3.0 if a.topic in rare and a.answer == "yes" else 1.0)), a)
-        for a in asked
-    ]
+    weighed = [(rng.random() ** (1 / rarity(a)), a) for a in ask_of(clip.window)]
     return [a for _, a in sorted(weighed, key=lambda pair: -pair[0])[:most]]
 
 

@@ -1,5 +1,6 @@
 """Every number of the recipe: the model's shape, the windows it sees, the stages."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +14,28 @@ GRIDS = {(6, 8): 0.8, (5, 9): 0.2}
 USUAL_START, LATEST_START, LATE_STARTS = 2000.0, 1e6, 0.15
 # Slots in a window of the last stage, and how often each length is drawn.
 LENGTHS = {1: 0.1, 2: 0.12, 3: 0.12, 4: 0.2, 5: 0.12, 6: 0.12, 7: 0.1, 8: 0.12}
+# The longest the last stage may take, whatever the machine.
+EVENTS_SECONDS = 4950.0
 # Training never sees a scene of the other seeds.
 TRAINING_SEEDS = range(1 << 24)
 HELD_OUT_SEEDS = range(1 << 24, 1 << 25)
 # The most questions a window is asked while training.
-ASKS = 6
+ASKS = 10
+# How much likelier "yes" is to be asked for where it is rare, and a count of more than one.
+RARE = {
+    **dict.fromkeys(("left", "right", "on-left", "on-right", "vehicle"), 1.5),
+    **dict.fromkeys(("bag", "lying", "smoke", "fire", "left-behind"), 2.5),
+    **dict.fromkeys(("enter", "leave", "changed"), 4.0),
+    **dict.fromkeys(("running", "fall"), 6.0),
+    **dict.fromkeys(("enter-left", "leave-left", "enter-right", "leave-right"), 3.0),
+}
+RARE_COUNT = 2.5
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`samples` windows in batches of about `slots` slots. `vision_rate` scales the learning rate
+    """At most `samples` windows in batches of about `slots` slots, and `seconds` of training; the
+    learning rate falls with whichever is spent sooner. `vision_rate` scales the learning rate
     of the vision tower (0: frozen but for what feeds the language model), `dense` weighs the loss
     of the per-cell targets, `answers` that of the questions.
     """
@@ -36,12 +49,18 @@ class Stage:
     answers: float
     lengths: dict[int, float]
     warmup: int = 60
+    seconds: float = math.inf
+
+    def share(self, samples: int, seconds: float) -> float:
+        """How much of it is done after so many windows and seconds, up to 1."""
+        return min(1.0, max(samples / self.samples, seconds / self.seconds))
 
 
 STAGES = (
     Stage("cells", 24_000, 32, 2e-3, 1.0, 1.0, 0.0, {1: 1.0}),
     Stage("stills", 16_000, 32, 1.5e-3, 0.4, 0.3, 1.0, {1: 1.0}),
     Stage("clips", 19_000, 56, 1e-3, 0.4, 0.2, 1.0, LENGTHS),
+    Stage("events", 40_000, 56, 8e-4, 0.4, 0.2, 1.0, LENGTHS, seconds=EVENTS_SECONDS),
 )
 
 

@@ -14,24 +14,36 @@ from torch.nn.functional import cross_entropy
 from codecsight.models.prompt import PromptLayout
 from training.batches import supply
 from training.evaluate import held_out, scores
+from training.inherit import inherit
 from training.network import Learner
 from training.packing import Batch
 from training.recipe import STAGES, Stage
+from training.tokenizer import build_tokenizer
 
 _SAVE_EVERY_S, _MEASURES, _MEASURED = 120.0, 6, 128
 
 
 @dataclass
 class Progress:
-    """How far training has come: windows and batches of the running stage, seconds spent on all,
-    and what was measured on the way.
+    """How far training has come: windows and batches of the running stage, seconds spent on it and
+    on all, and what was measured on the way.
     """
 
     stage: int = 0
     step: int = 0
     samples: int = 0
     seconds: float = 0.0
+    stage_seconds: float = 0.0
     curve: list[dict[str, Any]] = field(default_factory=list)
+
+    def share(self, stage: Stage) -> float:
+        """How much of the running stage is done."""
+        return stage.share(self.samples, self.stage_seconds)
+
+    def spend(self, seconds: float) -> None:
+        """Note time spent on training."""
+        self.seconds += seconds
+        self.stage_seconds += seconds
 
 
 class Trainer:
@@ -43,6 +55,17 @@ class Trainer:
         self._losses: list[float] = []
         folder.mkdir(parents=True, exist_ok=True)
 
+    def start_from(self, state: Path, tokenizer: Any) -> None:
+        """Begin with the last stage, on the weights in the `state` of a run that was made with that
+        `tokenizer`. Without effect once this run has begun.
+        """
+        if (self._folder / "state.pt").exists():
+            return
+        before = Progress(**inherit(self.learner, build_tokenizer(), state, tokenizer))
+        stage = len(STAGES) - 1
+        self.progress = Progress(stage, seconds=before.seconds, curve=before.curve)
+        self._save(None)
+
     def run(self) -> None:
         """All stages, from where the last run stopped."""
         optimizer_state = self.resume()
@@ -53,23 +76,25 @@ class Trainer:
                 optimizer.load_state_dict(optimizer_state)
             self._stage(stage, optimizer)
             done = self.progress
-            done.stage, done.step, done.samples, optimizer_state = done.stage + 1, 0, 0, None
+            done.stage, done.step, done.samples, done.stage_seconds = done.stage + 1, 0, 0, 0.0
+            optimizer_state = None
             self._save(None)
 
     def _stage(self, stage: Stage, optimizer: torch.optim.Optimizer) -> None:
         began = saved = time.monotonic()
         for batch in supply(self._layout, stage, self.progress.step, self._seed):
-            measured = int(_MEASURES * self.progress.samples / stage.samples)
+            measured = int(_MEASURES * self.progress.share(stage))
             self._losses.append(self._learn(batch, optimizer, stage))
             now = time.monotonic()
-            self.progress.seconds, began = self.progress.seconds + now - began, now
-            if int(_MEASURES * self.progress.samples / stage.samples) > measured:
+            self.progress.spend(now - began)
+            began = now
+            if int(_MEASURES * self.progress.share(stage)) > measured:
                 self._measure(stage)
                 began = time.monotonic()
             if now - saved > _SAVE_EVERY_S:
                 self._save(optimizer)
                 saved = now
-            if self.progress.samples >= stage.samples:
+            if self.progress.share(stage) >= 1:
                 return
 
     def _learn(self, batch: Batch, optimizer: torch.optim.Optimizer, stage: Stage) -> float:
@@ -151,6 +176,5 @@ def _optimizer(learner: Learner, stage: Stage) -> torch.optim.Optimizer:
 
 def _warmed(progress: Progress, stage: Stage) -> float:
     """Linear warm-up, then half a cosine down to 3%."""
-    share = min(1.0, progress.samples / stage.samples)
-    cosine = 0.03 + 0.97 * (1 + math.cos(math.pi * share)) / 2
+    cosine = 0.03 + 0.97 * (1 + math.cos(math.pi * progress.share(stage))) / 2
     return cosine * min(1.0, (progress.step + 1) / stage.warmup)

@@ -6,12 +6,18 @@ Loss on answers alone stays on the plateau of constant answers; with these it do
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.world import COLOURS, Box, Kind, Truth
+from codecsight.world import COLOURS, Box, Kind, Seen, Truth
+from codecsight.world.actor import RUNNING
+from codecsight.world.effects import EffectKind
+from codecsight.world.verdicts import MOVING, PLAIN
 
-KINDS, PAINTS = tuple(Kind), tuple(COLOURS)
-# Presence and centre of each kind, colour of people and of vehicles, moving left and right.
-CHANNELS = 2 * len(KINDS) + 2 * len(PAINTS) + 2
-_COVERED, _MOVING = 0.25, 0.035
+KINDS, PAINTS, SIGNS = tuple(Kind), tuple(COLOURS), tuple(EffectKind)
+# Presence and centre of each kind, colour of people and of vehicles; what is done (moving left and
+# right, running, lying); a lamp's light, smoke, fire.
+DOING = 2 * len(KINDS) + 2 * len(PAINTS)
+SHOWING = DOING + 4
+CHANNELS = SHOWING + len(SIGNS)
+_COVERED = 0.25
 
 
 def cell_targets(now: Truth, grid: tuple[int, int]) -> NDArray[np.float32]:
@@ -28,11 +34,18 @@ def cell_targets(now: Truth, grid: tuple[int, int]) -> NDArray[np.float32]:
         found[centre][len(KINDS) + kind] = 1
         if seen.kind is not Kind.BAG:
             found[where, 2 * len(KINDS) + kind * len(PAINTS) + PAINTS.index(seen.colour)] = 1
-            for channel, sign in ((-2, -1), (-1, 1)):
-                found[where, channel] = np.maximum(
-                    found[where, channel], seen.velocity[0] * sign > _MOVING
-                )
+            for number, done in enumerate(_doing(seen)):
+                found[where, DOING + number] = np.maximum(found[where, DOING + number], done)
+    for sign in now.signs:
+        if sign.strength >= PLAIN:
+            found[_cover(sign.box, grid) >= _COVERED, SHOWING + SIGNS.index(sign.kind)] = 1
     return found
+
+
+def _doing(seen: Seen) -> tuple[bool, ...]:
+    speed = seen.velocity[0]
+    runs = seen.kind is Kind.PERSON and abs(speed) >= RUNNING
+    return speed < -MOVING, speed > MOVING, runs, seen.lies
 
 
 def _centre(box: Box, grid: tuple[int, int]) -> tuple[int, int]:

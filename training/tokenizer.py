@@ -8,6 +8,7 @@ from transformers import PreTrainedTokenizerFast
 
 from codecsight.world.actor import COLOURS, Kind
 from codecsight.world.questions import WORDINGS
+from codecsight.world.sentence import NOTHING, NUMBERS
 
 SPECIAL = (
     "<|endoftext|>",
@@ -20,6 +21,13 @@ SPECIAL = (
 )
 ANSWERS = ("yes", "no", *"0123456789", *COLOURS)
 _WORDS = (*(kind.value for kind in Kind), "car", "user", "assistant", "system", "seconds")
+# What else descriptions are made of.
+_TOLD = (
+    *NUMBERS,
+    NOTHING,
+    *("in", "a", "people", "cars", "bags", "smoke", "fire"),
+    *("standing", "walking", "running", "lying", "moving", "left", "right"),
+)
 _SIZE = 768
 # Qwen's own way of cutting text into words: digits stand alone, a space goes with its word.
 _WORD = (
@@ -72,5 +80,6 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 def _corpus() -> list[str]:
     questions = [text for texts in WORDINGS.values() for text in texts]
-    words = [*ANSWERS, *_WORDS, *(f" {word}" for word in (*ANSWERS, *_WORDS))]
+    known = [*ANSWERS, *_WORDS, *_TOLD]
+    words = [*known, *(f" {word}" for word in known)]
     return (questions + words + ["<1.5 seconds>", "user\n", "assistant\n"]) * 50

@@ -26,7 +26,9 @@ class Kind(StrEnum):
     BAG = "bag"
 
 
-# Width of an actor over its height, in pixels.
+# From so many picture widths per second on a person runs; nobody walks as fast.
+RUNNING = 0.25
+# Width of an actor over its height, in pixels; who lies is as wide as it was high.
 _PROPORTION = {Kind.PERSON: 0.42, Kind.VEHICLE: 2.2, Kind.BAG: 1.15}
 
 
@@ -55,7 +57,8 @@ class Actor:
 
     `height` is a fraction of the picture's height. It is there from its first waypoint's time
     until its last one's, moving straight from each to the next. `faces_left` is how it stands
-    until it first moves sideways. A bag has the time it was `dropped` by its bearer, if ever.
+    until it first moves sideways. A bag has the time it was `dropped` by its bearer, if ever; a
+    person who falls is `down`, on the ground, from one time until another.
     """
 
     identity: int
@@ -65,6 +68,7 @@ class Actor:
     path: tuple[Waypoint, ...]
     faces_left: bool = False
     dropped: float | None = None
+    down: tuple[float, float] | None = None
     _times: tuple[float, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -92,6 +96,14 @@ class Actor:
             return (0.0, 0.0)
         return ((after.x - before.x) / span, (after.y - before.y) / span)
 
+    def lies(self, t: float) -> bool:
+        """Whether it lies on the ground at `t`."""
+        return self.down is not None and self.down[0] <= t < self.down[1]
+
+    def runs(self, t: float) -> bool:
+        """Whether it is a person who runs at `t`."""
+        return self.kind is Kind.PERSON and abs(self.velocity(t)[0]) >= RUNNING
+
     def heads_left(self, t: float) -> bool:
         """Which way its front points at `t`: the way of its last sideways motion."""
         for leg in range(self._index(t), 0, -1):
@@ -103,8 +115,11 @@ class Actor:
     def box(self, t: float, aspect: float) -> Box:
         """The rectangle around it at `t`, for a picture `aspect` times as wide as high."""
         x, y = self.place(t)
-        half = self.height * _PROPORTION[self.kind] / aspect / 2
-        return Box(x - half, y - self.height, x + half, y)
+        high, wide = self.height, self.height * _PROPORTION[self.kind]
+        if self.lies(t):
+            high, wide = wide, high
+        half = wide / aspect / 2
+        return Box(x - half, y - high, x + half, y)
 
     def _index(self, t: float) -> int:
         return min(max(bisect_right(self._times, t), 1), len(self.path) - 1)

@@ -35,6 +35,8 @@ def condition(name: str, seed: int, family: str = "yard", aspect: float = 4 / 3)
         light=Light(0.9),
         noise=2.0,
         grainy=True,
+        effects=(),
+        incidents=0.0,
     )
     return CONDITIONS[name](place, np.random.default_rng([seed, *name.encode()]))
 

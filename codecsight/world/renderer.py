@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.world.backdrop import paint
-from codecsight.world.effects import Effect, Lamp, Smoke
+from codecsight.world.effects import Canvas, Effect
 from codecsight.world.scene import Scene
 from codecsight.world.sprites import sprite
 
@@ -47,22 +47,24 @@ class Renderer:
             shown = labels >= 0
             colours = drawn.palette[labels] * self._light[cols]
             picture[rows, cols][shown] = _bytes(colours)[shown]
-        return self._affected(picture, t, Smoke)
+        return picture
 
     def _place(self, t: float) -> NDArray[np.uint8]:
-        """The background as lamps show it."""
-        return self._affected(self._background.copy(), t, Lamp)
+        """The background, with its lamps, smoke and fire."""
+        picture = self._background.copy()
+        for effect in self.scene.affected(t):
+            self._paint(effect, picture, t)
+        return picture
 
-    def _affected(
-        self, picture: NDArray[np.uint8], t: float, kind: type[Effect]
-    ) -> NDArray[np.uint8]:
-        effects = [effect for effect in self.scene.effects if isinstance(effect, kind)]
-        if not effects:
-            return picture
-        painted = picture.astype(np.float32)
-        for effect in effects:
-            effect.paint(painted, t)
-        return _bytes(painted)
+    def _paint(self, effect: Effect, picture: NDArray[np.uint8], t: float) -> None:
+        """Only where it reaches: most of the picture has nothing of it."""
+        (high, wide), box = picture.shape[:2], effect.box(self.scene.aspect)
+        rows, cols = _within(box.top, box.bottom, high), _within(box.left, box.right, wide)
+        pixels = picture[rows, cols].astype(np.float32)
+        x = ((np.arange(wide, dtype=np.float32) + 0.5) / wide)[cols]
+        y = ((np.arange(high, dtype=np.float32) + 0.5) / high)[rows, None]
+        effect.paint(Canvas(pixels, x, y, self.scene.aspect), t)
+        picture[rows, cols] = _bytes(pixels)
 
     def _lit(self, picture: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
         curve = _bytes(np.arange(256, dtype=np.float32) * self.scene.light.at(t))
@@ -79,6 +81,12 @@ class Renderer:
         x, y = rng.integers(0, _SLACK, 2)
         noise = self._noise[y : y + self.height, x : x + self.width]
         return (picture + noise).clip(0, 255).astype(np.uint8)
+
+
+def _within(start: float, end: float, size: int) -> slice:
+    """The pixels from `start` to `end`, fractions of `size`."""
+    first = min(max(int(start * size), 0), size)
+    return slice(first, min(max(int(end * size) + 1, first), size))
 
 
 def _bytes(picture: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 """A scene: a place, its light, its noise, who lives there, and who passes through."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,8 +9,12 @@ from codecsight.world.actor import COLOURS, Actor, Kind, standing
 from codecsight.world.backdrop import Layer
 from codecsight.world.effects import Effect
 from codecsight.world.families import family as family_of
+from codecsight.world.incidents import Incidents, fixture, incidents
 from codecsight.world.view import STILL, View
 from codecsight.world.visitors import BLOCK, LOOK_BACK, visitors
+
+# Incidents for each party that comes: none in half of the scenes.
+_INCIDENTS = (0.0, 0.0, 0.15, 0.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +39,9 @@ class Scene:
 
     `aspect` is the width of the picture over its height, `noise` the sensor's noise in grey
     levels of 255. `actors` are always part of it; visitors come and go with `traffic`, the mean
-    number of parties in half a minute (0: nobody else ever comes). `view` is how the camera looks
-    at it, `effects` what changes though nobody moves. A sensor that is `grainy` draws its noise
+    number of parties in half a minute (0: nobody else ever comes, and nothing happens); for each
+    there are so many `incidents` in the mean. `view` is how the camera looks at it, `effects` what
+    changes though nobody moves. A sensor that is `grainy` draws its noise
     anew for every frame; else one field of noise is moved about, which is quicker and looks the
     same, but is sometimes found by an encoder's search for motion.
     """
@@ -51,6 +57,7 @@ class Scene:
     view: View = STILL
     effects: tuple[Effect, ...] = ()
     grainy: bool = False
+    incidents: float = 0.0
 
     @staticmethod
     def random(
@@ -59,30 +66,59 @@ class Scene:
         """A place of that family with its own residents and traffic, settled by the seed; `noise`
         replaces the one it would have.
         """
-        place = family_of(family)
+        kind = family_of(family)
         rng = np.random.default_rng([seed, *family.encode()])
         light = Light(
-            level=rng.uniform(*place.light),
+            level=rng.uniform(*kind.light),
             drift=rng.choice([0.0, 0.0, 0.03, 0.08]),
             period=rng.uniform(20, 120),
             slope=rng.uniform(-0.2, 0.2),
         )
-        backdrop, usual = place.layout(rng), rng.uniform(*place.noise)
+        backdrop, usual = kind.layout(rng), rng.uniform(*kind.noise)
         noise = usual if noise is None else noise
-        residents = (_resident(rng, place.floor),) if rng.random() < 0.2 else ()
+        residents = (_resident(rng, kind.floor),) if rng.random() < 0.2 else ()
         traffic = rng.uniform(1.2, 3.6)
-        return Scene(family, seed, backdrop, light, noise, residents, traffic, aspect)
+        rare = float(np.random.default_rng([seed, 3, *family.encode()]).choice(_INCIDENTS))
+        place = Scene(family, seed, backdrop, light, noise, residents, traffic, aspect)
+        return replace(place, effects=fixture(family, seed), incidents=rare)
 
     def present(self, t: float) -> tuple[Actor, ...]:
         """Who exists at `t`, farthest first (the order they are painted in)."""
-        block = int(t // BLOCK)
-        comers = tuple(
-            actor
-            for number in range(block - LOOK_BACK, block + 1)
-            for actor in visitors(self.family, self.seed, self.aspect, self.traffic, number)
-        )
-        there = (actor for actor in (*self.actors, *comers) if actor.present(t))
+        there = (actor for actor in self._actors(_since(t)) if actor.present(t))
         return tuple(sorted(there, key=lambda actor: (actor.place(t)[1], actor.identity)))
+
+    def affected(self, t: float) -> tuple[Effect, ...]:
+        """What may be seen at `t` besides."""
+        return self._effects(_since(t))
+
+    def turns(self, start: float, end: float) -> tuple[float, ...]:
+        """When, within [start, end), somebody sets out, stops or goes, or an effect begins or ends;
+        in order.
+        """
+        blocks = range(_since(start).start, _since(end).stop)
+        ways = {point.time for actor in self._actors(blocks) for point in actor.path}
+        turns = [turn for effect in self._effects(blocks) for turn in effect.turns(start, end)]
+        return tuple(sorted([*turns, *(time for time in ways if start <= time < end)]))
+
+    def _actors(self, blocks: range) -> Iterator[Actor]:
+        yield from self.actors
+        for block in blocks:
+            yield from visitors(self.family, self.seed, self.aspect, self.traffic, block)
+            yield from self._incidents(block).actors
+
+    def _effects(self, blocks: range) -> tuple[Effect, ...]:
+        rare = (effect for block in blocks for effect in self._incidents(block).effects)
+        return (*self.effects, *rare)
+
+    def _incidents(self, block: int) -> Incidents:
+        rate = self.incidents * self.traffic
+        return incidents(self.family, self.seed, self.aspect, rate, block)
+
+
+def _since(t: float) -> range:
+    """The blocks whose visitors and incidents may still last at `t`."""
+    block = int(t // BLOCK)
+    return range(block - LOOK_BACK, block + 1)
 
 
 def _resident(rng: np.random.Generator, floor: tuple[float, float]) -> Actor:

@@ -54,9 +54,11 @@ def sprite(actor: Actor, box: Box, t: float, width: int, height: int) -> Sprite:
     y, v = _centres(box.top * height, box.bottom * height)
     if actor.heads_left(t):
         u = 1 - u
-    labels = np.full((len(v), len(u)), -1, np.int8)
+    upright = (v, u) if actor.lies(t) else (u, v)
+    labels = np.full((len(upright[1]), len(upright[0])), -1, np.int8)
     for index, part in enumerate(parts):
-        labels[_covered(part, u, v)] = index
+        labels[_covered(part, *upright)] = index
+    labels = labels.T if actor.lies(t) else labels
     return Sprite(x, y, labels, np.array([part.paint for part in parts], np.uint8))
 
 
@@ -80,7 +82,7 @@ def _parts(actor: Actor, t: float) -> tuple[Part, ...]:
     paint = COLOURS[actor.colour]
     match actor.kind:
         case Kind.PERSON:
-            return _person(actor, t, paint)
+            return _runner(actor, t, paint) if actor.runs(t) else _person(actor, t, paint)
         case Kind.VEHICLE:
             return _vehicle(paint)
         case Kind.BAG:
@@ -91,8 +93,7 @@ def _person(actor: Actor, t: float, paint: tuple[int, int, int]) -> tuple[Part, 
     x, _ = actor.place(t)
     moving = actor.velocity(t) != (0.0, 0.0)
     swing = 0.14 * math.sin(x * 60) if moving else 0.04
-    skin = (224, 180, 145) if actor.identity % 3 else (120, 82, 60)
-    trousers = ((50, 52, 66), (92, 84, 72), (38, 40, 44))[actor.identity % 3]
+    skin, trousers = _complexion(actor)
     return (
         Part("rectangle", 0.30 + swing, 0.56, 0.49 + swing, 1.0, trousers),
         Part("rectangle", 0.51 - swing, 0.56, 0.70 - swing, 1.0, trousers),
@@ -101,6 +102,28 @@ def _person(actor: Actor, t: float, paint: tuple[int, int, int]) -> tuple[Part, 
         Part("ellipse", 0.29, 0.0, 0.71, 0.21, skin),
         Part("ellipse", 0.27, 0.0, 0.66, 0.09, (52, 40, 32)),
     )
+
+
+def _runner(actor: Actor, t: float, paint: tuple[int, int, int]) -> tuple[Part, ...]:
+    """Leaning forward, arms out, with long strides."""
+    swing = 0.2 * math.sin(actor.place(t)[0] * 40)
+    skin, trousers = _complexion(actor)
+    return (
+        Part("rectangle", 0.26 + swing, 0.56, 0.46 + swing, 0.97 - abs(swing), trousers),
+        Part("rectangle", 0.46 - swing, 0.56, 0.66 - swing, 1.0, trousers),
+        Part("rectangle", 0.62, 0.30, 1.0, 0.37, skin),
+        Part("rectangle", 0.0, 0.38, 0.40, 0.45, skin),
+        Part("ellipse", 0.20, 0.17, 0.92, 0.46, paint),
+        Part("rectangle", 0.20, 0.30, 0.74, 0.60, paint),
+        Part("ellipse", 0.52, 0.0, 0.94, 0.21, skin),
+        Part("ellipse", 0.50, 0.0, 0.88, 0.09, (52, 40, 32)),
+    )
+
+
+def _complexion(actor: Actor) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Colours of skin and trousers."""
+    skin = (224, 180, 145) if actor.identity % 3 else (120, 82, 60)
+    return skin, ((50, 52, 66), (92, 84, 72), (38, 40, 44))[actor.identity % 3]
 
 
 def _vehicle(paint: tuple[int, int, int]) -> tuple[Part, ...]:

@@ -1,11 +1,13 @@
 """What is really there: boxes, identities, colours, visibility, motion, events."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from codecsight.world.actor import Actor, Box, Kind
+from codecsight.world.effects import EffectKind
 from codecsight.world.scene import Scene
 from codecsight.world.sprites import Sprite, sprite
 
@@ -20,7 +22,8 @@ _LINES = 120
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One actor at one moment. `visible` is the share of its shape that is within the picture and
-    behind nobody, `velocity` its motion in picture widths and heights per second.
+    behind nobody, `velocity` its motion in picture widths and heights per second; who `lies` is
+    down on the ground.
     """
 
     identity: int
@@ -29,6 +32,7 @@ class Seen:
     box: Box
     visible: float
     velocity: tuple[float, float]
+    lies: bool = False
 
     @property
     def clear(self) -> bool:
@@ -42,11 +46,25 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Sign:
+    """A lamp, smoke or fire at one moment. `strength` goes from 0, nothing of it to be seen, to 1,
+    as plain as it ever is; `box` is the most it reaches.
+    """
+
+    kind: EffectKind
+    box: Box
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
 class Truth:
-    """Everyone present at `time`, farthest first, even where nothing of them can be seen."""
+    """Everyone present at `time`, farthest first, even where nothing of them can be seen; and the
+    place's lamps (shining or not), smoke and fires, always in the same order.
+    """
 
     time: float
     actors: tuple[Seen, ...]
+    signs: tuple[Sign, ...] = ()
 
     def of(self, kind: Kind) -> tuple[Seen, ...]:
         """Those of one kind."""
@@ -71,6 +89,7 @@ class EventKind(StrEnum):
     ENTER = "enter"
     LEAVE = "leave"
     LEFT_BEHIND = "left-behind"
+    FALL = "fall"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +109,15 @@ def truth(scene: Scene, t: float) -> Truth:
     boxes = [actor.box(t, scene.aspect) for actor in actors]
     sprites = [sprite(*pair, t, width, height) for pair in zip(actors, boxes, strict=True)]
     shares = _visible(sprites, width, height)
-    return Truth(t, tuple(_seen(*row, t) for row in zip(actors, boxes, shares, strict=True)))
+    seen = tuple(_seen(*row, t) for row in zip(actors, boxes, shares, strict=True))
+    return Truth(t, seen, tuple(_signs(scene, t)))
 
 
 def events(scene: Scene, start: float, end: float, step: float = 0.1) -> tuple[Event, ...]:
     """What happened within (start, end], in order, found to `step` seconds.
 
     An actor enters when it becomes plainly visible having been as good as invisible, and leaves
-    the other way round; a bag is left behind when its bearer sets it down.
+    the other way round; a bag is left behind when its bearer sets it down; who falls lies at once.
     """
     happened: list[Event] = []
     inside: dict[int, bool] = {}
@@ -110,16 +130,29 @@ def events(scene: Scene, start: float, end: float, step: float = 0.1) -> tuple[E
                 what = EventKind.ENTER if now else EventKind.LEAVE
                 happened.append(Event(t, what, seen.identity, seen.kind))
             inside[seen.identity] = now
-        happened += [
-            Event(actor.dropped, EventKind.LEFT_BEHIND, actor.identity, actor.kind)
-            for actor in scene.present(t)
-            if index and actor.dropped is not None and t - step < actor.dropped <= t
-        ]
+        happened += [event for event in _mishaps(scene, t) if index and t - step < event.time]
     return tuple(happened)
 
 
+def _mishaps(scene: Scene, t: float) -> Iterator[Event]:
+    """What has befallen those who are there, up to `t`."""
+    for actor in scene.present(t):
+        fell = actor.down[0] if actor.down else None
+        for what, time in ((EventKind.LEFT_BEHIND, actor.dropped), (EventKind.FALL, fell)):
+            if time is not None and time <= t:
+                yield Event(time, what, actor.identity, actor.kind)
+
+
 def _seen(actor: Actor, box: Box, visible: float, t: float) -> Seen:
-    return Seen(actor.identity, actor.kind, actor.colour, box, visible, actor.velocity(t))
+    kind, velocity = actor.kind, actor.velocity(t)
+    return Seen(actor.identity, kind, actor.colour, box, visible, velocity, actor.lies(t))
+
+
+def _signs(scene: Scene, t: float) -> Iterator[Sign]:
+    for effect in scene.affected(t):
+        strength = effect.strength(t)
+        if strength or effect.kind is EffectKind.LAMP:
+            yield Sign(effect.kind, effect.box(scene.aspect), strength)
 
 
 def _visible(sprites: list[Sprite], width: int, height: int) -> list[float]:

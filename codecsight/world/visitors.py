@@ -17,12 +17,13 @@ BLOCK = 30.0
 LOOK_BACK = 4
 # How busy a block may be, as a factor of the scene's traffic.
 _MOODS = (0.0, 0.5, 1.0, 1.0, 2.0)
-# Identities are unique over blocks; residents and scripted actors are below the first.
-_PER_BLOCK = 64
+# Identities are unique over blocks; residents and scripted actors are below the first. Visitors
+# are counted from the beginning of their block's, those of incidents from the end.
+PER_BLOCK = 64
 
 
 @dataclass(frozen=True, slots=True)
-class _Party:
+class Party:
     """What a visit is drawn from."""
 
     rng: np.random.Generator
@@ -31,7 +32,19 @@ class _Party:
     identity: int
     start: float
 
+    @staticmethod
+    def coming(
+        rng: np.random.Generator,
+        floor: tuple[float, float],
+        aspect: float,
+        identity: int,
+        block: int,
+    ) -> "Party":
+        """Who comes at some moment of that block."""
+        return Party(rng, floor, aspect, identity, (block + rng.random()) * BLOCK)
+
     def colour(self) -> str:
+        """Any."""
         return str(self.rng.choice(list(COLOURS)))
 
 
@@ -44,17 +57,17 @@ def visitors(
         return ()
     rng = np.random.default_rng([seed, block + LOOK_BACK, *family.encode()])
     floor = family_of(family).floor
-    parties = min(rng.poisson(traffic * rng.choice(_MOODS)), _PER_BLOCK // 2)
+    parties = min(rng.poisson(traffic * rng.choice(_MOODS)), PER_BLOCK // 2 - 4)
     actors: list[Actor] = []
     for number in range(parties):
-        identity = (block + LOOK_BACK + 1) * _PER_BLOCK + 2 * number
-        party = _Party(rng, floor, aspect, identity, (block + rng.random()) * BLOCK)
+        identity = (block + LOOK_BACK + 1) * PER_BLOCK + 2 * number
+        party = Party.coming(rng, floor, aspect, identity, block)
         visit = rng.choice(["walk", "linger", "drive", "carry"], p=[0.26, 0.3, 0.26, 0.18])
         actors += _VISITS[str(visit)](party)
     return tuple(actors)
 
 
-def _stops(party: _Party, kind: Kind, height: float, speed: float, stay: float) -> list[Waypoint]:
+def stops(party: Party, kind: Kind, height: float, speed: float, stay: float) -> list[Waypoint]:
     """Come in over one edge, stand for `stay` seconds somewhere, go out over either edge."""
     rng = party.rng
     out = width_of(kind, height, party.aspect) / 2 + 0.01
@@ -75,33 +88,33 @@ def _stops(party: _Party, kind: Kind, height: float, speed: float, stay: float) 
     ]
 
 
-def _pedestrian(party: _Party, stay: float) -> list[Actor]:
+def _pedestrian(party: Party, stay: float) -> list[Actor]:
     height = party.rng.uniform(0.2, 0.34)
-    path = _stops(party, Kind.PERSON, height, party.rng.uniform(0.05, 0.2), stay)
+    path = stops(party, Kind.PERSON, height, party.rng.uniform(0.05, 0.2), stay)
     return [Actor(party.identity, Kind.PERSON, party.colour(), height, tuple(path))]
 
 
-def _walk(party: _Party) -> list[Actor]:
+def _walk(party: Party) -> list[Actor]:
     return _pedestrian(party, 0.0)
 
 
-def _linger(party: _Party) -> list[Actor]:
+def _linger(party: Party) -> list[Actor]:
     return _pedestrian(party, party.rng.uniform(3, 60))
 
 
-def _drive(party: _Party) -> list[Actor]:
+def _drive(party: Party) -> list[Actor]:
     height = party.rng.uniform(0.14, 0.21)
     stay = party.rng.uniform(4, 80) if party.rng.random() < 0.5 else 0.0
-    path = _stops(party, Kind.VEHICLE, height, party.rng.uniform(0.08, 0.26), stay)
+    path = stops(party, Kind.VEHICLE, height, party.rng.uniform(0.08, 0.26), stay)
     return [Actor(party.identity, Kind.VEHICLE, party.colour(), height, tuple(path))]
 
 
-def _carry(party: _Party) -> list[Actor]:
+def _carry(party: Party) -> list[Actor]:
     """A person brings a bag, sets it down, goes off without it, comes back and takes it along."""
     rng = party.rng
     height, small = rng.uniform(0.22, 0.34), rng.uniform(0.08, 0.11)
     speed = rng.uniform(0.07, 0.2)
-    come = _stops(party, Kind.PERSON, height, speed, rng.uniform(1, 6))
+    come = stops(party, Kind.PERSON, height, speed, rng.uniform(1, 6))
     path = (*come, *_return(come, speed, come[-1].time + rng.uniform(4, 30)))
     person = Actor(party.identity, Kind.PERSON, party.colour(), height, path)
     reach = width_of(Kind.PERSON, height, party.aspect) * 0.8
