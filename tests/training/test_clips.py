@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -6,7 +7,9 @@ import pytest
 import torch
 
 from codecsight.world import COLOURS, HELD_OUT, Box, Kind, Seen, Truth
+from codecsight.world.effects import EffectKind
 from codecsight.world.questions import ask_of
+from codecsight.world.truth import Sign
 from training.__main__ import layout_of
 from training.batches import Batches
 from training.clips import draw
@@ -15,7 +18,7 @@ from training.film import filmed
 from training.network import Learner
 from training.packing import cut
 from training.recipe import HELD_OUT_SEEDS, STAGES, TRAINING_SEEDS
-from training.targets import CHANNELS, cell_targets
+from training.targets import CHANNELS, DOING, SHOWING, SIGNS, cell_targets
 from training.tokenizer import build_tokenizer
 
 
@@ -65,8 +68,21 @@ def test_the_targets_mark_kind_place_colour_and_direction() -> None:
     (row, col), *others = np.argwhere(targets[..., 3] == 1).tolist()
     assert (row, col, others) == (3, 2, [])
     marked = np.flatnonzero(targets[3, 2]).tolist()
-    assert marked == [0, 3, 6 + list(COLOURS).index("blue"), CHANNELS - 2]
+    assert marked == [0, 3, 6 + list(COLOURS).index("blue"), DOING]
     assert targets[:, :2].sum() == targets[:, 3:].sum() == 0
+
+
+def test_the_targets_mark_what_is_done_and_what_shows_besides() -> None:
+    box = Box(0.30, 0.40, 0.35, 0.60)
+    runner = Seen(1, Kind.PERSON, "blue", box, 1.0, (0.3, 0.0))
+    lying = replace(runner, velocity=(0.0, 0.0), lies=True)
+    smoke = Sign(EffectKind.SMOKE, Box(0.5, 0.0, 1.0, 0.5), 1.0)
+    for seen, done in ((runner, [1, 2]), (lying, [3])):
+        doing = cell_targets(Truth(0.0, (seen,)), (6, 8))[3, 2, DOING:SHOWING]
+        assert np.flatnonzero(doing).tolist() == done
+    for sign, shown in ((smoke, 3 * 4), (replace(smoke, strength=0.5), 0)):
+        showing = cell_targets(Truth(0.0, (), (sign,)), (6, 8))[..., SHOWING:]
+        assert showing.sum() == showing[:3, 4:, SIGNS.index(EffectKind.SMOKE)].sum() == shown
 
 
 def test_a_filmed_window_shows_the_same_world_as_a_drawn_one() -> None:

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from transformers import PreTrainedTokenizerFast
 
@@ -45,8 +47,13 @@ def test_special_tokens_are_single_and_all_different(tokenizer: PreTrainedTokeni
 def test_the_words_of_the_questions_are_one_token_each(tokenizer: PreTrainedTokenizerFast) -> None:
     for wordings in WORDINGS.values():
         for text in wordings:
-            words = text.replace("?", " ?").replace("'s", " 's").split()
+            words = re.sub(r"([?.]|'s)", r" \1", text).split()
             assert len(tokenizer.encode(text)) == len(words)
+
+
+def test_the_words_of_descriptions_are_one_token_each(tokenizer: PreTrainedTokenizerFast) -> None:
+    text = "two people, a yellow car moving right, three bags, smoke, fire"
+    assert len(tokenizer.encode(text)) == len(text.replace(",", " ,").split())
 
 
 def test_the_template_renders_qwens_turns(tokenizer: PreTrainedTokenizerFast) -> None:

@@ -1,0 +1,59 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from codecsight.world import Box, Renderer
+from codecsight.world.conditions import condition
+from codecsight.world.effects import Effect, Fire, Lamp, Smoke
+from codecsight.world.scene import Scene
+
+EFFECTS = (
+    Lamp(0.3, 0.3, 0.12, 5.0, 15.0, housing=(30, 30, 30)),
+    Smoke(0.5, 0.7, 0.1, 5.0, until=15.0, shade=60),
+    Fire(0.6, 0.8, 0.06, 5.0, 15.0),
+)
+
+
+def pictures(effect: Effect, *times: float) -> list[np.ndarray]:
+    place = replace(Scene.random(8, "hall"), actors=(), traffic=0.0)
+    renderer = Renderer(replace(place, effects=(effect,)), 200, 150)
+    return [renderer.clean(t).astype(int) for t in times]
+
+
+@pytest.mark.parametrize("effect", EFFECTS, ids=lambda effect: effect.kind)
+def test_an_effect_shows_while_it_lasts_and_only_within_its_box(effect: Effect) -> None:
+    before, during, after = pictures(effect, 4.0, 12.0, 40.0)
+    changed = (before != during).any(axis=2)
+    assert np.abs(before - during).max() > 20
+    assert np.array_equal(before, after)
+    box: Box = effect.box(4 / 3)
+    rows, cols = np.nonzero(changed)
+    assert box.left * 200 <= cols.min() + 1
+    assert cols.max() <= box.right * 200
+    assert box.top * 150 <= rows.min() + 1
+    assert rows.max() <= box.bottom * 150
+
+
+@pytest.mark.parametrize("effect", EFFECTS, ids=lambda effect: effect.kind)
+def test_its_strength_is_nothing_before_and_after_and_whole_in_between(effect: Effect) -> None:
+    assert [effect.strength(t) for t in (4.9, 12.0, 40.0)] == [0.0, 1.0, 0.0]
+    assert effect.turns(0.0, 100.0) == (5.0, 15.0)
+    assert effect.turns(6.0, 15.0) == ()
+
+
+def test_smoke_without_an_end_rises_for_ever() -> None:
+    smoke = Smoke(0.5, 0.7, 0.1, 5.0)
+    assert smoke.strength(1e6) == 1.0
+    assert smoke.turns(0.0, math.inf) == (5.0,)
+
+
+def test_nothing_of_it_hides_an_actor() -> None:
+    place = condition("calm", 3)
+    fire = Fire(0.5, 0.9, 0.3, 0.0, 99.0)
+    plain, burning = (Renderer(replace(place, effects=e), 160, 120) for e in ((), (fire,)))
+    seen = max(place.present(6.0), key=lambda actor: actor.height)
+    box = seen.box(6.0, place.aspect)
+    row, col = int((box.top + box.bottom) / 2 * 120), int((box.left + box.right) / 2 * 160)
+    assert np.array_equal(plain.clean(6.0)[row, col], burning.clean(6.0)[row, col])
