@@ -13,9 +13,11 @@ from codecsight.models.loading import load_model
 from codecsight.models.prompt import PromptLayout
 from codecsight.models.qwen3_vl import qwen_wording
 from training.calibrate import calibrate, with_section
+from training.card import card
 from training.export import export
+from training.footage import footage
 from training.network import Learner
-from training.report import card, measure
+from training.report import measure, measure_speech
 from training.stages import Trainer
 from training.tokenizer import build_tokenizer
 
@@ -33,8 +35,8 @@ def main() -> None:
         type=Path,
         nargs=2,
         metavar=("STATE", "TOKENIZER"),
-        help="begin with the last stage, on the weights of another run's state.pt, made with the "
-        "tokenizer in that folder",
+        help="begin with the last two stages, on the weights of another run's state.pt, made with "
+        "the tokenizer in that folder",
     )
     exporting = commands.add_parser("export", help="write a run's checkpoint and measure it")
     exporting.add_argument("run", type=Path)
@@ -74,12 +76,18 @@ def _export(trainer: Trainer, checkpoint: Path, results: Path, windows: int) -> 
     """Write the folder, then measure what was written, not what was in memory."""
     export(trainer.learner, build_tokenizer(), checkpoint)
     learner, tokenizer = Learner.load(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
-    found = measure(learner, layout_of(tokenizer, learner), windows)
-    progress = trainer.progress
-    told = {"training_seconds": round(progress.seconds), "curve": progress.curve, "scores": found}
+    layout, progress = layout_of(tokenizer, learner), trainer.progress
+    told = {
+        "training_seconds": round(progress.seconds),
+        "inherited": progress.inherited,
+        "curve": progress.curve,
+        "scores": measure(learner, layout, windows),
+        "descriptions": measure_speech(load_model(checkpoint), windows // 4),
+        "footage": footage(learner, layout),
+    }
     results.parent.mkdir(parents=True, exist_ok=True)
     results.write_text(json.dumps(told, indent=1) + "\n")
-    (checkpoint / "README.md").write_text(card(found, progress.seconds))
+    (checkpoint / "README.md").write_text(card(told))
 
 
 def _calibrate(checkpoint: Path, results: Path) -> None:
@@ -87,9 +95,9 @@ def _calibrate(checkpoint: Path, results: Path) -> None:
     calibration, told = calibrate(load_model(checkpoint, "cpu"))
     write_calibration(checkpoint, calibration)
     results.write_text(json.dumps(told, indent=1) + "\n")
-    card = checkpoint / "README.md"
-    if card.exists():
-        card.write_text(with_section(card.read_text(), told))
+    readme = checkpoint / "README.md"
+    if readme.exists():
+        readme.write_text(with_section(readme.read_text(), told))
 
 
 if __name__ == "__main__":

@@ -76,7 +76,8 @@ def _camera(model: VisionLanguageModel, world: WorldCamera) -> Iterator[Heard]:
         if not engine.push("camera", slot).moved:
             continue
         session = engine._sessions["camera"]
-        asked = ask(scene, [time for entry in session.window.entries for time in entry.times])
+        times = [time for entry in session.window.entries for time in entry.times]
+        asked = [each for each in ask(scene, times) if each.question.options]
         engine.inquire("camera", [each.question for each in asked])
         inquiry = session.jobs[-1].inquiry
         assert inquiry is not None  # noqa: S101 - it was just asked

@@ -54,6 +54,9 @@ class Score:
         wrong = self.pairs.get(("no", "yes"), 0) + self.pairs.get(("yes", "no"), 0)
         return 2 * hits / max(1, 2 * hits + wrong)
 
+    def _true(self, answer: str) -> int:
+        return sum(count for (true, _), count in self.pairs.items() if true == answer)
+
     def summary(self) -> dict[str, Any]:
         """For the results file."""
         f1 = self.f1
@@ -61,7 +64,7 @@ class Score:
             "asked": self.asked,
             "accuracy": round(self.accuracy, 4),
             "majority": round(self.majority, 4),
-            **({} if f1 is None else {"f1": round(f1, 4)}),
+            **({} if f1 is None else {"f1": round(f1, 4), "yes": self._true("yes")}),
         }
 
 
@@ -75,27 +78,33 @@ def held_out(
 
 @torch.no_grad()
 def scores(
-    learner: Learner, layout: PromptLayout, clips: Sequence[Clip], grid: tuple[int, int]
+    learner: Learner,
+    layout: PromptLayout,
+    clips: Sequence[Clip],
+    grid: tuple[int, int],
+    asked: Sequence[Sequence[Asked]] | None = None,
 ) -> dict[str, Score]:
-    """Every question that can be asked of each window, by topic; windows of one length and grid.
+    """What is `asked` of each window (every question that can be, unless given), by topic; windows
+    of one length and grid.
 
     An answer is the likeliest of the question's options, as the product reads it.
     """
     found: dict[str, Score] = defaultdict(Score)
     packer, rng = Packer(layout, grid, asks=len(WORDINGS)), random.Random(0)
     for start in range(0, len(clips), _AT_ONCE):
-        batch = packer.pack(clips[start : start + _AT_ONCE], rng)
+        some = slice(start, start + _AT_ONCE)
+        batch = packer.pack(clips[some], rng, asked[some] if asked else None)
         logits, due = learner.answer_logits(*learner.see(batch), batch)
         said = list(batch.said)
-        for asked, rows, true in zip(
+        for item, rows, true in zip(
             batch.asked, torch.split(logits, said), torch.split(due, said), strict=True
         ):
-            given = _given(asked, rows, true, layout)
-            found[asked.topic].pairs[asked.answer, given] += 1
+            given = answer_given(item, rows, true, layout)
+            found[item.topic].pairs[item.answer, given] += 1
     return dict(found)
 
 
-def _given(asked: Asked, logits: Tensor, due: Tensor, layout: PromptLayout) -> str:
+def answer_given(asked: Asked, logits: Tensor, due: Tensor, layout: PromptLayout) -> str:
     """The answer given. A text is right as a whole or not at all: each of its words is asked for
     after the true ones before it, which finds just those that would be said freely.
     """

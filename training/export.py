@@ -17,7 +17,7 @@ def export(learner: Learner, tokenizer: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder)
     network = learner.network.to(torch.bfloat16)
-    network.generation_config.update(do_sample=False, max_new_tokens=8)
+    network.generation_config.update(do_sample=False, max_new_tokens=32)
     network.save_pretrained(folder)
     for name, settings in _processors().items():
         (folder / name).write_text(json.dumps(settings, indent=2) + "\n")

@@ -1,6 +1,7 @@
 """Windows as a real camera gives them: rendered large, encoded, decoded, scaled down."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlencode
 
 import numpy as np
@@ -9,9 +10,9 @@ from numpy.typing import NDArray
 from codecsight.change.sampler import FrameSampler
 from codecsight.video.decoder import Decoder
 from codecsight.video.frame import Frame
-from codecsight.video.packet import StreamInfo
+from codecsight.video.packet import Packet, StreamInfo
 from codecsight.video.picture import Resizer
-from codecsight.video.source import SourceOptions
+from codecsight.video.source import SourceOptions, open_source
 from codecsight.world import truth
 from codecsight.world.source import WorldCamera, WorldSource
 from training.clips import Clip
@@ -22,7 +23,8 @@ def filmed(family: str, seed: int, seconds: int, slots: int, grid: tuple[int, in
     """Consecutive windows of `slots` slots from `seconds` of a 640x480 H.264 camera."""
     settings = urlencode({"seed": seed, "seconds": seconds})
     camera = WorldCamera.parse(f"world://{family}?{settings}")
-    scene, samples = camera.scene, list(_samples(camera, grid))
+    items = WorldSource(camera, SourceOptions()).items()
+    scene, samples = camera.scene, list(_sampled(_decoded(items), grid))
     clips = []
     for first in range(0, len(samples) - slots * FRAMES + 1, slots * FRAMES):
         part = samples[first : first + slots * FRAMES]
@@ -32,19 +34,28 @@ def filmed(family: str, seed: int, seconds: int, slots: int, grid: tuple[int, in
     return clips
 
 
-def _samples(
-    camera: WorldCamera, grid: tuple[int, int]
+def _sampled(
+    frames: Iterator[Frame], grid: tuple[int, int]
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """The sampled pictures with their times, at the model's size."""
     sampler = FrameSampler(RATE)
     resizer = Resizer(grid[1] * CELL, grid[0] * CELL)
-    for frame in _frames(camera):
+    for frame in frames:
         if sampler.wants(frame.time):
             yield frame.time, resizer.rgb(frame)
 
 
-def _frames(camera: WorldCamera) -> Iterator[Frame]:
-    items = WorldSource(camera, SourceOptions()).items()
+def recorded(
+    path: Path, slots: int, grid: tuple[int, int]
+) -> list[tuple[tuple[float, ...], NDArray[np.uint8]]]:
+    """Consecutive windows of any recording: times, and frames uint8 [slots * 2, h, w, 3]."""
+    samples = list(_sampled(_decoded(open_source(str(path)).items()), grid))
+    size = slots * FRAMES
+    parts = [samples[i : i + size] for i in range(0, len(samples) - size + 1, size)]
+    return [(tuple(time for time, _ in part), np.stack([p for _, p in part])) for part in parts]
+
+
+def _decoded(items: Iterator[StreamInfo | Packet]) -> Iterator[Frame]:
     info = next(items)
     assert isinstance(info, StreamInfo)  # noqa: S101 - a source begins with it
     decoder = Decoder(info)

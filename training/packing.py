@@ -65,9 +65,16 @@ class Packer:
         self._kept = np.ones(grid, np.bool_)
         (self._end,) = layout.encode("<|im_end|>")
 
-    def pack(self, clips: Sequence[Clip], rng: random.Random) -> Batch:
-        """One batch of windows that all have the same number of slots."""
-        asked = [chosen(clip, rng, self._asks) for clip in clips]
+    def pack(
+        self,
+        clips: Sequence[Clip],
+        rng: random.Random,
+        asked: Sequence[Sequence[Asked]] | None = None,
+    ) -> Batch:
+        """One batch of windows that all have the same number of slots, and what is `asked` of each:
+        any of its own questions unless given.
+        """
+        asked = asked or [chosen(clip, rng, self._asks) for clip in clips]
         rows = [self._row(*pair, rng) for pair in zip(clips, asked, strict=True)]
         frames = np.stack([clip.frames for clip in clips])
         dense = [

@@ -17,7 +17,7 @@ from training.evaluate import held_out, scores
 from training.inherit import inherit
 from training.network import Learner
 from training.packing import Batch
-from training.recipe import STAGES, Stage
+from training.recipe import INHERITED, STAGES, Stage
 from training.tokenizer import build_tokenizer
 
 _SAVE_EVERY_S, _MEASURES, _MEASURED = 120.0, 6, 128
@@ -26,7 +26,7 @@ _SAVE_EVERY_S, _MEASURES, _MEASURED = 120.0, 6, 128
 @dataclass
 class Progress:
     """How far training has come: windows and batches of the running stage, seconds spent on it and
-    on all, and what was measured on the way.
+    on all, how many stages were `inherited` from another run, and what was measured on the way.
     """
 
     stage: int = 0
@@ -34,6 +34,7 @@ class Progress:
     samples: int = 0
     seconds: float = 0.0
     stage_seconds: float = 0.0
+    inherited: int = 0
     curve: list[dict[str, Any]] = field(default_factory=list)
 
     def share(self, stage: Stage) -> float:
@@ -56,14 +57,14 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
 
     def start_from(self, state: Path, tokenizer: Any) -> None:
-        """Begin with the last stage, on the weights in the `state` of a run that was made with that
-        `tokenizer`. Without effect once this run has begun.
+        """Begin after the stages that may be inherited, on the weights in the `state` of a run that
+        was made with that `tokenizer`. Without effect once this run has begun.
         """
         if (self._folder / "state.pt").exists():
             return
         before = Progress(**inherit(self.learner, build_tokenizer(), state, tokenizer))
-        stage = len(STAGES) - 1
-        self.progress = Progress(stage, seconds=before.seconds, curve=before.curve)
+        stage = INHERITED
+        self.progress = Progress(stage, seconds=before.seconds, inherited=stage, curve=before.curve)
         self._save(None)
 
     def run(self) -> None:

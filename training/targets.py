@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from codecsight.world import COLOURS, Box, Kind, Seen, Truth
 from codecsight.world.actor import RUNNING
 from codecsight.world.effects import EffectKind
+from codecsight.world.truth import Sign
 from codecsight.world.verdicts import MOVING, PLAIN
 
 KINDS, PAINTS, SIGNS = tuple(Kind), tuple(COLOURS), tuple(EffectKind)
@@ -38,8 +39,17 @@ def cell_targets(now: Truth, grid: tuple[int, int]) -> NDArray[np.float32]:
                 found[where, DOING + number] = np.maximum(found[where, DOING + number], done)
     for sign in now.signs:
         if sign.strength >= PLAIN:
-            found[_cover(sign.box, grid) >= _COVERED, SHOWING + SIGNS.index(sign.kind)] = 1
+            found[_cover(_core(sign), grid) >= _COVERED, SHOWING + SIGNS.index(sign.kind)] = 1
     return found
+
+
+def _core(sign: Sign) -> Box:
+    """Where it's plain: smoke thins out as it rises, and sways."""
+    box = sign.box
+    if sign.kind is not EffectKind.SMOKE:
+        return box
+    aside, high = (box.right - box.left) * 0.15, box.bottom - box.top
+    return Box(box.left + aside, box.top + 0.35 * high, box.right - aside, box.bottom - 0.1 * high)
 
 
 def _doing(seen: Seen) -> tuple[bool, ...]:

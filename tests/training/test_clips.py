@@ -76,13 +76,13 @@ def test_the_targets_mark_what_is_done_and_what_shows_besides() -> None:
     box = Box(0.30, 0.40, 0.35, 0.60)
     runner = Seen(1, Kind.PERSON, "blue", box, 1.0, (0.3, 0.0))
     lying = replace(runner, velocity=(0.0, 0.0), lies=True)
-    smoke = Sign(EffectKind.SMOKE, Box(0.5, 0.0, 1.0, 0.5), 1.0)
+    fire = Sign(EffectKind.FIRE, Box(0.5, 0.0, 1.0, 0.5), 1.0)
     for seen, done in ((runner, [1, 2]), (lying, [3])):
         doing = cell_targets(Truth(0.0, (seen,)), (6, 8))[3, 2, DOING:SHOWING]
         assert np.flatnonzero(doing).tolist() == done
-    for sign, shown in ((smoke, 3 * 4), (replace(smoke, strength=0.5), 0)):
+    for sign, shown in ((fire, 3 * 4), (replace(fire, strength=0.5), 0)):
         showing = cell_targets(Truth(0.0, (), (sign,)), (6, 8))[..., SHOWING:]
-        assert showing.sum() == showing[:3, 4:, SIGNS.index(EffectKind.SMOKE)].sum() == shown
+        assert showing.sum() == showing[:3, 4:, SIGNS.index(EffectKind.FIRE)].sum() == shown
 
 
 def test_a_filmed_window_shows_the_same_world_as_a_drawn_one() -> None:

@@ -25,6 +25,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         Stage("clips", 4, 4, 1e-3, 0.0, 0.0, 1.0, {2: 1.0}, warmup=1),
     )
     monkeypatch.setattr(stages, "STAGES", plan)
+    monkeypatch.setattr(stages, "INHERITED", 1)
     monkeypatch.setattr(stages, "_SAVE_EVERY_S", 0.0)
     monkeypatch.setattr(stages, "_MEASURED", 2)
     threads = torch.get_num_threads()
@@ -128,12 +129,12 @@ def test_words_are_inherited_by_their_spelling_and_targets_by_their_place(tmp_pa
     assert torch.equal(learner.state_dict()[name], kept[name])
 
 
-def test_a_run_may_begin_with_the_last_stage_on_the_weights_of_another(tmp_path: Path) -> None:
+def test_a_run_may_begin_after_the_stages_it_inherits(tmp_path: Path) -> None:
     whole = trainer(tmp_path / "whole")
     whole.run()
     heir = trainer(tmp_path / "heir")
     heir.start_from(tmp_path / "whole" / "state.pt", build_tokenizer())
-    assert heir.progress.stage == 1
+    assert (heir.progress.stage, heir.progress.inherited) == (1, 1)
     assert heir.progress.seconds == whole.progress.seconds
     for name, weight in whole.learner.state_dict().items():
         assert torch.equal(heir.learner.state_dict()[name], weight)
