@@ -1,11 +1,11 @@
 """This engine."""
 
 from dataclasses import replace
+from typing import Any
 
 from benchmarks.density.films import Film
 from benchmarks.density.systems import QUESTION, Said
 from codecsight.engine import Engine, EngineConfig
-from codecsight.models.qwen3_vl import Qwen3VL
 
 BLOCKS_PER_STREAM = 64
 
@@ -13,11 +13,12 @@ BLOCKS_PER_STREAM = 64
 class Packed:
     """This engine, under a policy and a configuration."""
 
-    def __init__(self, model: Qwen3VL, policy: str, streams: int, config: EngineConfig) -> None:
+    def __init__(self, model: Any, policy: str, streams: int, config: EngineConfig) -> None:
         config = replace(config, kv_blocks=BLOCKS_PER_STREAM * streams)
         self.policy, self._engine = policy, Engine(model, config)
         self._films: dict[int, Film] = {}
         self._tickets: dict[int, tuple[int, int]] = {}
+        self.prefilled = 0
 
     def open(self, stream: int, film: Film) -> None:
         """A camera is there."""
@@ -35,6 +36,8 @@ class Packed:
         said = []
         for result in self._engine.step():
             assert result.error is None, result.error
+            assert result.step is not None
+            self.prefilled += result.step.prefilled + result.step.refreshed
             stream, index = self._tickets.pop(result.ticket)
             said += [(stream, index, answer.value) for answer in result.answers]
         return said

@@ -69,9 +69,23 @@ class Qwen3VL(Adapter):
         return [seen.pooler_output, *seen.deepstack_features]
 
     def _see_packed(self, slots: Sequence[Slot], own: Sequence[Which]) -> list[Tensor]:
+        counts = [slot.kept_count for slot in slots]
+        packs = cached_packs(counts, self._cached_cells) if self._cached_cells else [slice(None)]
+        found = [self._pack(slots[pack], own[pack]) for pack in packs]
+        return [torch.cat(layer) for layer in zip(*found, strict=True)]
+
+    def _pack(self, slots: Sequence[Slot], own: Sequence[Which]) -> list[Tensor]:
         pixels = torch.from_numpy(np.concatenate([slot.patches for slot in slots]))
         patches = self._cut(pixels.to(self.kv.device))
         return self._vision(patches, [slot.kept for slot in slots], own)
+
+    @cached_property
+    def _cached_cells(self) -> int:
+        """On a CPU, the cells whose hidden states stay in a core's cache; elsewhere 0."""
+        if self.kv.device.type != "cpu":
+            return 0
+        wide = self.network.config.vision_config.hidden_size * self.kv.dtype.itemsize
+        return max(_CACHE // (wide * self.merge**2), _LEAST)
 
     def _kept_table(self, slot: Slot) -> tuple[Tensor, ...]:
         """The tables' rows for the patches of the kept cells."""
@@ -102,6 +116,25 @@ class Qwen3VLMoe(Qwen3VL):
 
     family = "qwen3_vl_moe"
     network_class = Qwen3VLMoeForConditionalGeneration
+
+
+_CACHE = 1 << 20
+"""Bytes. Measured with the default checkpoint: packs of 840 cells take a fifth longer per cell than
+packs of 420 (0.9 MB of hidden states), and packs of 50 a quarter longer.
+"""
+_LEAST = 128
+"""Cells below which small operations cost more than misses."""
+
+
+def cached_packs(counts: Sequence[int], most: int) -> list[slice]:
+    """Neighbouring slots of so many cells each, in packs of at most `most` (or of one slot)."""
+    packs, start, held = [], 0, 0
+    for index, count in enumerate(counts):
+        if index > start and held + count > most:
+            packs.append(slice(start, index))
+            start, held = index, 0
+        held += count
+    return [*packs, slice(start, len(counts))]
 
 
 def slot_ends(slots: Sequence[Slot], unit: int) -> Tensor:

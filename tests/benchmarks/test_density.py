@@ -3,17 +3,21 @@
 import numpy as np
 import pytest
 
-from benchmarks.density import run as density
+from benchmarks.density import measure as density
+from benchmarks.density.clock import clock_of
 from benchmarks.density.films import Film, make_films
 from benchmarks.density.generate import Generate
 from benchmarks.density.packed import Packed
 from benchmarks.density.recompute import Recompute, evs_keep
+from benchmarks.density.run import POLICIES
+from benchmarks.density.stages import edge_stages, engine_stages
 from benchmarks.density.systems import QUESTION, WINDOW, due, window_of
 from codecsight.engine import EngineConfig, Present
-from codecsight.engine.flops import FlopMeter
 from codecsight.engine.naive.engine import NaiveEngine
 from codecsight.models.qwen3_vl import Qwen3VL
 from codecsight.models.tiny import random_model
+
+CLOCK = clock_of("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +27,7 @@ def model() -> Qwen3VL:
 
 @pytest.fixture(scope="module")
 def films(model: Qwen3VL) -> list[Film]:
-    return make_films(model.grid_spec(2.0, 48), 1, 17, density.POLICIES, fps=4)
+    return make_films(model.grid_spec(2.0, 48), 1, 17, POLICIES, fps=4)
 
 
 def test_all_policies_show_the_same_moments(films: list[Film]) -> None:
@@ -53,12 +57,14 @@ def test_evs_keeps_the_first_picture_and_what_changed_most(films: list[Film]) ->
 def test_every_system_answers_every_stride(model: Qwen3VL, films: list[Film]) -> None:
     config = EngineConfig(present=Present.RETIMED, max_waiting=64)
     for system in (
-        Generate(model, FlopMeter(model)),
+        Generate(model),
         Recompute(model),
         Recompute(model, 0.7),
         Packed(model, "tracked", 3, config),
     ):
-        row, said = density.measure(system, films, 3, seconds=0.05)
+        first = density.warm_up(system, films, 3)
+        row, said, rounds = density.measure(system, films, first, 0.05, CLOCK)
+        assert rounds
         assert said
         assert all(due(index) for _, index in said)
         assert all(row[key] > 0 for key in ("slots_per_s", "flops_per_slot", "kv_bytes_per_stream"))
@@ -66,6 +72,16 @@ def test_every_system_answers_every_stride(model: Qwen3VL, films: list[Film]) ->
 
 def test_waiting_is_counted_from_a_slots_arrival(model: Qwen3VL, films: list[Film]) -> None:
     system = Packed(model, "tracked", 2, EngineConfig(max_waiting=64))
-    waits = density.simulate(system, films, 2)
+    waits = density.simulate(system, films, density.warm_up(system, films, 2), CLOCK)
     assert waits
     assert all(0 < wait < 5000 for wait in waits)
+
+
+def test_time_is_told_by_stage(model: Qwen3VL, films: list[Film]) -> None:
+    stages = edge_stages(model.grid_spec(2.0, 48), films[0].name, CLOCK)
+    stages |= engine_stages(model, films, 2, CLOCK)
+    assert set(stages) == {
+        *("signals", "select", "code patches", "decode patches"),
+        *("vit", "prefill", "answer", "rest"),
+    }
+    assert all(each > 0 for each in stages.values())

@@ -6,7 +6,7 @@ from codecsight.change.slot import Slot, SlotKind
 from codecsight.engine.naive.cache import Fork
 from codecsight.models.errors import ModelError
 from codecsight.models.prompt import Tokens
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.models.qwen3_vl import Qwen3VL, cached_packs
 from codecsight.models.tiny import byte_tokenizer, random_model, random_network
 
 
@@ -113,3 +113,24 @@ def test_a_model_without_deepstack_is_read_too() -> None:
     model = random_model(0, vision_deepstack_visual_indexes=[])
     cells = model.encode_cells(slot_of(model, np.ones((1, 3), np.bool_)))
     assert cells.deepstack.shape == (0, 3, 48)
+
+
+@torch.inference_mode()
+def test_packed_the_vit_says_of_own_cells_what_transformers_says(
+    model: Qwen3VL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the slots are packed, and whoever else is there to be seen."""
+    random = np.random.default_rng(5)
+    slots = [slot_of(model, random.random((3, 4)) < 0.6, seed) for seed in range(5)]
+    own = [np.flatnonzero(random.random(slot.kept_count) < 0.7) for slot in slots]
+    wanted = [model.encode_cells(slot).pick(one) for slot, one in zip(slots, own, strict=True)]
+    for cells in (1, 12, 1000):
+        monkeypatch.setitem(model.__dict__, "_cached_cells", cells)
+        for one, other in zip(model.encode_slots(slots, own), wanted, strict=True):
+            assert torch.allclose(one.embeddings, other.embeddings, atol=1e-5)
+            assert torch.allclose(one.deepstack, other.deepstack, atol=1e-5)
+
+
+def test_a_pack_holds_neighbours_up_to_a_size() -> None:
+    packs = cached_packs([3, 4, 9, 1, 1, 5], most=7)
+    assert packs == [slice(0, 2), slice(2, 3), slice(3, 6)]
