@@ -13,6 +13,11 @@ from codecsight.errors import CodecSightError
 bench = typer.Typer(help="Measure again what is claimed.", no_args_is_help=True)
 
 Quick = Annotated[bool, typer.Option(help="Small and short, to see that it runs.")]
+Device = Annotated[str, typer.Option(help="Where the models run: cpu, cuda.")]
+Shape = Annotated[
+    str | None,
+    typer.Option(help="Random weights in a larger shape: qwen3-vl-2b, qwen3-vl-8b."),
+]
 Json = Annotated[Path, typer.Option("--json", help="Where the result goes.", dir_okay=False)]
 
 
@@ -30,14 +35,16 @@ def edge(json_file: Json, quick: Quick = False) -> None:
 
 
 @bench.command()
-def density(json_file: Json, quick: Quick = False) -> None:
+def density(
+    json_file: Json, quick: Quick = False, device: Device = "cpu", shape: Shape = None
+) -> None:
     """How many streams one device serves, how soon it answers and what that costs: this engine
     beside transformers, dense windows, EVS and the published policy.
     """
-    _measure("density", json_file, quick)
+    _measure("density", json_file, quick, device=device, shape=shape)
 
 
-def _measure(name: str, json_file: Path, quick: bool) -> None:
+def _measure(name: str, json_file: Path, quick: bool, **how: str | None) -> None:
     try:
         module = import_module(f"benchmarks.{name}.run")
     except ModuleNotFoundError as error:
@@ -47,5 +54,5 @@ def _measure(name: str, json_file: Path, quick: bool) -> None:
             "the benchmarks aren't installed with the package: run this in a checkout of it"
         ) from None
     with err.status("measuring") as status:
-        result = module.run(quick, say=lambda what: status.update(what))
+        result = module.run(quick, say=lambda what: status.update(what), **how)
     json_file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -84,7 +84,7 @@ class Qwen3VL(Adapter):
         """On a CPU, the cells whose hidden states stay in a core's cache; elsewhere 0."""
         if self.kv.device.type != "cpu":
             return 0
-        wide = self.network.config.vision_config.hidden_size * self.kv.dtype.itemsize
+        wide: int = self.network.config.vision_config.hidden_size * self.kv.dtype.itemsize
         return max(_CACHE // (wide * self.merge**2), _LEAST)
 
     def _kept_table(self, slot: Slot) -> tuple[Tensor, ...]:
