@@ -1,5 +1,8 @@
 """Between what the cloud tells of itself and protobuf."""
 
+import json
+from typing import Any
+
 from actors.convert import WireError, checked, fields, plain
 from actors.wire import control_pb2 as wire
 from codecsight.answers.answer import Answer
@@ -19,6 +22,7 @@ def to_question(question: Question) -> wire.Question:
         kind=_KINDS[question.kind],
         choices=question.choices,
         most=question.most,
+        schema=question.schema,
     )
 
 
@@ -28,15 +32,16 @@ def from_question(message: wire.Question) -> Question:
     if kind is None:
         raise WireError(f"the question {message.text!r} is of unknown kind {message.kind}")
     choices = tuple(checked("choices", choice) for choice in message.choices)
-    return plain(Question, message, kind=kind, choices=choices)
+    return plain(Question, message, kind=kind, choices=choices, schema=message.schema)
 
 
 def to_answer(answer: Answer) -> wire.Answer:
     """An answer on its way back."""
     named = fields(answer)
     value = named.pop("value")
-    field = {bool: "yes", int: "count", str: "text"}[type(value)]
-    return wire.Answer(**named, **{field: value})
+    field = {bool: "yes", int: "count", str: "text", dict: "json"}[type(value)]
+    given: dict[str, Any] = {field: json.dumps(value) if field == "json" else value}
+    return wire.Answer(**named, **given)
 
 
 def from_answer(message: wire.Answer) -> Answer:
@@ -44,7 +49,18 @@ def from_answer(message: wire.Answer) -> Answer:
     field = message.WhichOneof("value")
     if field is None:
         raise WireError(f"an answer without a value to {message.question!r}")
-    return plain(Answer, message, value=getattr(message, field))
+    value = getattr(message, field)
+    return plain(Answer, message, value=_object(value) if field == "json" else value)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise WireError(f"an answer that is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise WireError(f"an answer that is no object: {text}")
+    return value
 
 
 def to_stream(status: StreamStatus) -> wire.StreamStatus:

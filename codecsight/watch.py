@@ -35,6 +35,7 @@ class WatchOptions:
 class Watched:
     """One source being watched. `error` is why it ended early; `dropped` counts slots of a live
     source that the engine was too slow for, `shape` is that of the newest slot (rows, cols).
+    `saying` is what is being said to a question whose answer isn't whole yet.
     """
 
     stream: str
@@ -43,6 +44,7 @@ class Watched:
     error: Exception | None = None
     dropped: int = 0
     last: dict[str, Answer] = field(default_factory=dict)
+    saying: dict[str, str] = field(default_factory=dict)
     shape: tuple[int, ...] | None = None
 
 
@@ -63,6 +65,7 @@ class Watch:
         self._standing = StandingQuestions()
         self._items: queue.Queue[_Item] = queue.Queue(_QUEUE_SLOTS)
         self._closed = threading.Event()
+        engine.on_words = self._heard
 
     def add(self, stream: str, source: Source) -> None:
         """Watch `source` under the name `stream`."""
@@ -113,7 +116,13 @@ class Watch:
         step = self._engine.push(stream, slot)
         for answer in self._standing.answer(self._engine, step):
             watched.last[answer.question] = answer
+            watched.saying.pop(answer.question, None)
             yield answer
+
+    def _heard(self, stream: str, question: str, so_far: str) -> None:
+        for watched in self.watched:
+            if watched.stream == stream:
+                watched.saying[question] = so_far
 
     def _read(self, watched: Watched) -> None:
         try:

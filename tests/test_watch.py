@@ -126,3 +126,20 @@ def test_a_live_source_never_waits_for_a_slow_engine() -> None:
     answers = list(watching.answers())
     assert watching.watched[0].dropped > 0
     assert answers
+
+
+def test_free_text_can_be_read_while_it_is_said() -> None:
+    engine = Engine(random_model())
+    spec = engine.model.grid_spec(2.0, 12)
+    seen = Question.parse("What do you see?")
+    watching = Watch(engine, WatchOptions(spec, [seen]))
+    watching.add("yard", open_source(WORLD))
+    heard, hear = [], engine.on_words
+    engine.on_words = lambda *words: (hear(*words), heard.append(dict(watching.watched[0].saying)))
+    answer = next(watching.answers())
+    watching.close()
+    said = [words[seen.text] for words in heard]
+    assert len(said) > 3
+    assert len(set(said)) > 2
+    assert answer.question == seen.text
+    assert watching.watched[0].saying == {}

@@ -30,6 +30,7 @@ class _QuestionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Question
     QUESTION_KIND_COUNT: _QuestionKind.ValueType  # 2
     QUESTION_KIND_CHOICE: _QuestionKind.ValueType  # 3
     QUESTION_KIND_TEXT: _QuestionKind.ValueType  # 4
+    QUESTION_KIND_JSON: _QuestionKind.ValueType  # 5
 
 class QuestionKind(_QuestionKind, metaclass=_QuestionKindEnumTypeWrapper): ...
 
@@ -38,6 +39,7 @@ QUESTION_KIND_YES_NO: QuestionKind.ValueType  # 1
 QUESTION_KIND_COUNT: QuestionKind.ValueType  # 2
 QUESTION_KIND_CHOICE: QuestionKind.ValueType  # 3
 QUESTION_KIND_TEXT: QuestionKind.ValueType  # 4
+QUESTION_KIND_JSON: QuestionKind.ValueType  # 5
 Global___QuestionKind: _TypeAlias = QuestionKind  # noqa: Y015
 
 @_typing.final
@@ -48,10 +50,13 @@ class Question(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     CHOICES_FIELD_NUMBER: _builtins.int
     MOST_FIELD_NUMBER: _builtins.int
+    SCHEMA_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     kind: Global___QuestionKind.ValueType
     most: _builtins.int
     """The largest answer of a COUNT."""
+    schema: _builtins.str
+    """What a JSON answer must follow: a JSON schema of an object."""
     @_builtins.property
     def choices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The allowed answers of a CHOICE."""
@@ -63,10 +68,11 @@ class Question(_message.Message):
         kind: Global___QuestionKind.ValueType = ...,
         choices: _abc.Iterable[_builtins.str] | None = ...,
         most: _builtins.int = ...,
+        schema: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "kind", b"kind", "most", b"most", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "kind", b"kind", "most", b"most", "schema", b"schema", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -81,6 +87,7 @@ class Answer(_message.Message):
     YES_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    JSON_FIELD_NUMBER: _builtins.int
     PROBABILITY_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
@@ -93,6 +100,8 @@ class Answer(_message.Message):
     yes: _builtins.bool
     count: _builtins.int
     text: _builtins.str
+    json: _builtins.str
+    """An object, as JSON."""
     probability: _builtins.float
     """The model's own for this value."""
     start: _builtins.float
@@ -113,6 +122,7 @@ class Answer(_message.Message):
         yes: _builtins.bool = ...,
         count: _builtins.int = ...,
         text: _builtins.str = ...,
+        json: _builtins.str = ...,
         probability: _builtins.float = ...,
         start: _builtins.float = ...,
         end: _builtins.float = ...,
@@ -121,11 +131,11 @@ class Answer(_message.Message):
         cells_kept: _builtins.int = ...,
         cells_total: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "text", b"text", "value", b"value", "yes", b"yes"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "json", b"json", "text", b"text", "value", b"value", "yes", b"yes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["captured", b"captured", "cells_kept", b"cells_kept", "cells_total", b"cells_total", "count", b"count", "end", b"end", "latency_ms", b"latency_ms", "probability", b"probability", "question", b"question", "start", b"start", "stream", b"stream", "text", b"text", "value", b"value", "yes", b"yes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["captured", b"captured", "cells_kept", b"cells_kept", "cells_total", b"cells_total", "count", b"count", "end", b"end", "json", b"json", "latency_ms", b"latency_ms", "probability", b"probability", "question", b"question", "start", b"start", "stream", b"stream", "text", b"text", "value", b"value", "yes", b"yes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["yes", "count", "text"]  # noqa: Y015
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["yes", "count", "text", "json"]  # noqa: Y015
     _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
 

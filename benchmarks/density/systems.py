@@ -3,12 +3,13 @@
 from typing import Protocol
 
 from benchmarks.density.films import Film
+from codecsight.answers.answer import Value
 from codecsight.answers.question import Question
 from codecsight.change.slot import Slot
 
 WINDOW, STRIDE = 8, 2
 QUESTION = Question.parse("How many people are there?")
-Said = tuple[int, int, bool | int | str]
+Said = tuple[int, int, Value]
 """Stream, slot, answer."""
 
 

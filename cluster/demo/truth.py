@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from codecsight.answers.answer import Answer
+from codecsight.answers.answer import Answer, Value
 from codecsight.world.questions import WORDINGS, ask
 from codecsight.world.source import WorldCamera
 
@@ -53,5 +53,5 @@ def _truth(answer: Answer, topic: str, camera: WorldCamera) -> str | None:
     return next((each.answer for each in asked if each.topic == topic), None)
 
 
-def _as_option(value: bool | int | str) -> str:
+def _as_option(value: Value) -> str:
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)

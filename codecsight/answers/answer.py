@@ -1,20 +1,24 @@
 """What the model said, how sure it is, and the span of time it rests on."""
 
 from dataclasses import dataclass
+from typing import Any
+
+Value = bool | int | str | dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`value` is bool for yes/no, int for a count, str otherwise; `probability` is the model's for
-    that value, calibrated where the checkpoint brings a calibration (for free text the mean
-    per-token probability). `start` and `end` are seconds of the stream, `captured` the edge's wall
-    clock at `end`. `latency_ms` runs from the arrival of the last slot to the answer. `cells_kept`
-    of `cells_total` visual tokens of the window were encoded.
+    """`value` is bool for yes/no, int for a count, a dict for JSON (str, as far as it got, where it
+    did not end within the engine's `max_answer_tokens`), str otherwise. `probability` is the
+    model's for that value, calibrated where the checkpoint brings a calibration (the mean per token
+    where the answer was spoken). `start` and `end` are seconds of the stream, `captured` the edge's
+    wall clock at `end`. `latency_ms` runs from the arrival of the last slot to the answer.
+    `cells_kept` of `cells_total` visual tokens of the window were encoded.
     """
 
     stream: str
     question: str
-    value: bool | int | str
+    value: Value
     probability: float
     start: float
     end: float

@@ -1,36 +1,53 @@
-"""Free text, decoded greedily."""
+"""Answers that are said word by word: free text, and JSON. Decoded greedily."""
 
 from collections.abc import Callable, Generator, Sequence
 
 from torch import Tensor
 
-from codecsight.answers.question import Question
+from codecsight.answers.question import Question, QuestionKind
 from codecsight.answers.scoring import Scored
+from codecsight.answers.structured import Shape, value_of
 from codecsight.models.base import VisionLanguageModel
 
 Decoding = Generator[Sequence[int], Tensor, Scored]
-"""Yields tokens to be added to the sequence, wants the logits [vocab] after the last of them, and
-returns the answer.
+"""Yields tokens to be added to the sequence (first the question), wants the logits [vocab] after
+the last of them, and returns the answer.
 """
 
+Heard = Callable[[str], None]
+"""Is told of each new word: the answer so far."""
 
-def decoding(question: Question, model: VisionLanguageModel, most: int) -> Decoding:
-    """The likeliest words one by one, at most `most` of them. The probability is the mean of those
-    of the tokens said, the end included.
+
+def decoding(
+    question: Question, model: VisionLanguageModel, most: int, heard: Heard = lambda _: None
+) -> Decoding:
+    """The likeliest tokens one by one, at most `most` of them; those that a schema leaves no choice
+    about go along with the one before. The probability is the mean of those of the tokens chosen,
+    the end included. Raises QuestionError for a schema that can't be followed.
     """
-    said: list[int] = []
+    shape = Shape(question, model) if question.kind is QuestionKind.JSON else None
+    said: list[int] = shape.forced()[:most] if shape else []
     chances: list[float] = []
-    logits = yield model.layout.question(question.text).ids.tolist()
-    while True:
-        probability, token = logits.softmax(-1).max(-1)
-        chances.append(float(probability))
-        if model.is_end(int(token)):
+    logits = yield [*model.layout.question(question.text).ids.tolist(), *said]
+    while len(said) < most and not (shape and shape.whole):
+        probability, token = _likeliest(logits, shape)
+        chances.append(probability)
+        if model.is_end(token):
             break
-        said.append(int(token))
-        if len(said) == most:
-            break
-        logits = yield [int(token)]
-    return Scored(model.text_of(said), sum(chances) / len(chances))
+        fresh = [token, *(shape.say(token) if shape else [])][: most - len(said)]
+        said += fresh
+        heard(model.text_of(said))
+        if len(said) < most and not (shape and shape.whole):
+            logits = yield fresh
+    text = model.text_of(said)
+    sure = sum(chances) / max(len(chances), 1)
+    return Scored(value_of(text) if shape else text, sure)
+
+
+def _likeliest(logits: Tensor, shape: Shape | None) -> tuple[float, int]:
+    """The token to say, and how likely it is among those allowed."""
+    probability, token = (shape.only(logits) if shape else logits).softmax(-1).max(-1)
+    return float(probability), int(token)
 
 
 def decode(

@@ -8,6 +8,7 @@ from itertools import permutations
 import torch
 from torch import Tensor
 
+from codecsight.answers.answer import Value
 from codecsight.answers.errors import QuestionError
 from codecsight.answers.question import Question, QuestionKind
 from codecsight.answers.tree import TokenTree
@@ -19,10 +20,10 @@ Spelling = tuple[int, ...]
 @dataclass(frozen=True, slots=True)
 class Scored:
     """A typed value and its calibrated probability among the options; `scores` are their summed
-    log-probabilities as the model gave them (none for free text).
+    log-probabilities as the model gave them (none where it was spoken).
     """
 
-    value: bool | int | str
+    value: Value
     probability: float
     scores: tuple[float, ...] = ()
 

@@ -1,12 +1,16 @@
 """`codecsight cloud` and `codecsight ask`: run the cloud side, and put a question to it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from codecsight.cli.console import out, print_json
 from codecsight.cli.options import AsJson, CloudAddress, ConfigFile
+from codecsight.errors import CodecSightError
+
+if TYPE_CHECKING:
+    from codecsight.answers.question import Question
 
 
 def cloud(config: ConfigFile) -> None:
@@ -29,18 +33,36 @@ def ask(
     ca: Annotated[Path | None, typer.Option(help="The authority's certificate (PEM).")] = None,
     cert: Annotated[Path | None, typer.Option(help="Our certificate (PEM).")] = None,
     key: Annotated[Path | None, typer.Option(help="Our private key (PEM).")] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(help="A JSON schema of an object (file); the answer will follow it."),
+    ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait.", min=0.1)] = 30.0,
     as_json: AsJson = False,
 ) -> None:
     """Ask a question about what a stream shows now. It leaves no trace in the stream's window."""
     from actors.control_client import ControlClient, tls_files
-    from codecsight.answers.question import Question
     from codecsight.cli.watch import as_row
 
+    asked = read_question(question, schema)
     with ControlClient(address, tls_files(ca, cert, key)) as client:
-        answer = client.ask(stream, Question.parse(question), timeout)
+        answer = client.ask(stream, asked, timeout)
     if as_json:
         print_json(as_row(answer))
     else:
         out.print(f"[bold]{answer.value}[/]  (p {answer.probability:.2f})  {stream}, ", end="")
         out.print(f"{answer.start:.1f}-{answer.end:.1f} s, {answer.latency_ms:.0f} ms")
+
+
+def read_question(text: str, schema: Path | None) -> "Question":
+    """The question as it was meant, to be answered in the shape of the schema file if there is one.
+    Raises CodecSightError.
+    """
+    from codecsight.answers.question import Question, QuestionKind
+
+    if schema is None:
+        return Question.parse(text)
+    try:
+        return Question(text, QuestionKind.JSON, schema=schema.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CodecSightError(f"{schema}: can't be read: {error}") from error

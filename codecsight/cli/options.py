@@ -13,7 +13,8 @@ Questions = Annotated[
         "--question",
         "-q",
         help='"Is ..?" is answered yes or no, "How many ..?" by a number, "..? | a, b" by one of '
-        "the options, anything else by free text. May be given several times.",
+        "the options, '..? | {JSON schema}' by an object, anything else by free text. May be given "
+        "several times.",
     ),
 ]
 Model = Annotated[

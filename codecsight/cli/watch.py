@@ -124,7 +124,7 @@ def _table(watching: "Watch") -> Table:
         kept = f"{counters.cells_kept / max(counters.cells_total, 1):.0%}"
         state = "failed" if watched.error else watched.source.state.value
         head = [watched.stream, state, str(counters.frames), kept]
-        if not watched.last:
+        if not watched.last and not watched.saying:
             table.add_row(*head)
         for answer in list(watched.last.values()):  # another thread draws
             table.add_row(
@@ -135,6 +135,9 @@ def _table(watching: "Watch") -> Table:
                 f"{answer.probability:.2f}",
                 f"{answer.latency_ms:.0f}",
             )
+            head = [""] * len(head)
+        for question, so_far in list(watched.saying.items()):
+            table.add_row(*head, "now", question, f"{so_far} ...")
             head = [""] * len(head)
     return table
 

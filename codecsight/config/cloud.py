@@ -1,6 +1,7 @@
 """cloud.yaml: who may send, which model watches, and what is asked."""
 
-from typing import Literal, Self
+import json
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -10,12 +11,15 @@ from codecsight.errors import CodecSightError
 
 
 class QuestionConfig(Strict):
-    """A standing question; a bare string in the file is read by `Question.parse`."""
+    """A standing question; a bare string in the file is read by `Question.parse`. A `schema` is a
+    JSON schema, for the kind `json`.
+    """
 
     text: str
     kind: QuestionKind
     choices: tuple[str, ...] = ()
     most: int = Field(default=9, ge=1, le=99)
+    shape: dict[str, Any] | None = Field(default=None, alias="schema")
 
     @model_validator(mode="after")
     def _can_be_asked(self) -> Self:
@@ -27,7 +31,8 @@ class QuestionConfig(Strict):
 
     def question(self) -> Question:
         """The question as the engine takes it."""
-        return Question(self.text, self.kind, self.choices, self.most)
+        schema = json.dumps(self.shape) if self.shape is not None else ""
+        return Question(self.text, self.kind, self.choices, self.most, schema)
 
 
 class EngineSection(Strict):
@@ -89,4 +94,10 @@ def _as_mapping(text: str) -> dict[str, object]:
         question = Question.parse(text)
     except CodecSightError as error:
         raise ValueError(str(error)) from error
-    return {"text": question.text, "kind": question.kind.value, "choices": question.choices}
+    schema = json.loads(question.schema) if question.schema else None
+    return {
+        "text": question.text,
+        "kind": question.kind.value,
+        "choices": question.choices,
+        "schema": schema,
+    }

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from codecsight.answers.answer import Answer
-from codecsight.answers.question import Question, QuestionKind
+from codecsight.answers.question import Question
 from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Slot
 from codecsight.engine.admission import blocks, check_grid, stream_tokens
@@ -27,6 +27,8 @@ from codecsight.engine.session import StreamSession
 from codecsight.engine.step import Result, Step
 from codecsight.errors import CodecSightError
 from codecsight.models.base import VisionLanguageModel
+
+OnWords = Callable[[str, str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,14 @@ class Engine:
     """Serves one call at a time; the caller gives it a thread of its own.
 
     Slots and questions of many streams are submitted and worked off together by `step`. `push` and
-    `ask` do the same for one stream and wait for it.
+    `ask` do the same for one stream and wait for it. `on_words` is told of each new word of a
+    spoken answer: the stream, the question, and the answer so far.
     """
 
     def __init__(self, model: VisionLanguageModel, config: EngineConfig | None = None) -> None:
         self.model = model
         self.config = config or EngineConfig()
+        self.on_words: OnWords = lambda *_: None
         self._meter = FlopMeter(model)
         self._sessions: dict[str, StreamSession] = {}
         self._leaving: list[StreamSession] = []
@@ -124,7 +128,7 @@ class Engine:
         SlotRefused, with nothing changed, for a slot that does not fit the stream or comes too
         soon, QuestionError for a question this model can't be asked.
         """
-        session, inquiry = self._session(stream), self._inquiry(due)
+        session, inquiry = self._session(stream), self._inquiry(stream, due)
         tokens = session.check(slot)
         slot = replace(slot, kept=slot.kept.copy(), patches=slot.patches.copy())
         return self._add(session, slot=slot, tokens=tokens, inquiry=inquiry)
@@ -134,11 +138,11 @@ class Engine:
         session = self._session(stream)
         if session.needs_anchor:
             raise EngineError(f"stream {stream!r} has shown nothing yet")
-        return self._add(session, inquiry=self._inquiry(questions))
+        return self._add(session, inquiry=self._inquiry(stream, questions))
 
     def check_questions(self, questions: Sequence[Question]) -> None:
         """Raises QuestionError or EngineError for a question that this model can't be asked."""
-        self._inquiry(questions)
+        self._inquiry("", questions)
 
     @property
     def busy(self) -> bool:
@@ -317,16 +321,20 @@ class Engine:
         with torch.inference_mode():
             forward(self.model, self._pool, [run], Copies.join([]))
 
-    def _inquiry(self, questions: Sequence[Question]) -> Inquiry | None:
+    def _inquiry(self, stream: str, questions: Sequence[Question]) -> Inquiry | None:
         if not questions:
             return None
-        typed = tuple(each for each in questions if each.kind is not QuestionKind.TEXT)
+        typed = tuple(each for each in questions if not each.spoken)
         most, words = self.config.max_question_tokens, self.config.max_answer_tokens
-        inquiry = Inquiry(questions, self._lay_out(typed), self.model, words)
+        heard = partial(self._heard, stream)
+        inquiry = Inquiry(questions, self._lay_out(typed), self.model, words, heard)
         longest = max(len(ask.tree) for ask in inquiry.asks)
         if longest > most:
             raise EngineError(f"a question of {longest} tokens; {most} are allowed")
         return inquiry
+
+    def _heard(self, stream: str, question: Question, so_far: str) -> None:
+        self.on_words(stream, question.text, so_far)
 
     def _add(self, session: StreamSession, **what: Any) -> int:
         self._tickets += 1

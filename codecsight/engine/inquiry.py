@@ -1,13 +1,14 @@
 """Questions on their way to answers."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 from torch import Tensor
 
-from codecsight.answers.decoding import decoding
-from codecsight.answers.question import Question, QuestionKind
+from codecsight.answers.decoding import Heard, decoding
+from codecsight.answers.question import Question
 from codecsight.answers.scoring import Ballot, Scored, ballot_of, score
 from codecsight.answers.tree import TokenTree
 from codecsight.engine.errors import EngineError
@@ -47,8 +48,8 @@ class TypedAsk:
         return True
 
 
-class TextAsk:
-    """A question whose answer is free text: a pass per word."""
+class SpokenAsk:
+    """A question whose answer is said word by word: a pass for each."""
 
     def __init__(
         self,
@@ -56,8 +57,9 @@ class TextAsk:
         model: VisionLanguageModel,
         most: int,
         put: Callable[[list[Scored]], None],
+        heard: Heard,
     ) -> None:
-        self._words, self._put = decoding(question, model, most), put
+        self._words, self._put = decoding(question, model, most, heard), put
         self._lay(next(self._words))
         self.size = len(self.tree) + most
         self.asked, self.rows = 0, np.arange(0)
@@ -78,7 +80,9 @@ class TextAsk:
 
 
 class Inquiry:
-    """The questions of one stream that are due together; `asks` are still to be put."""
+    """The questions of one stream that are due together; `asks` are still to be put. `heard` is
+    told of each new word of those that are spoken: the question, and the answer so far.
+    """
 
     def __init__(
         self,
@@ -86,18 +90,19 @@ class Inquiry:
         ballots: Sequence[Ballot],
         model: VisionLanguageModel,
         most_words: int,
+        heard: Callable[[Question, str], None],
     ) -> None:
         self.questions = questions
         self.found: dict[int, Scored] = {}
-        typed = [i for i, q in enumerate(questions) if q.kind is not QuestionKind.TEXT]
+        typed = [i for i, q in enumerate(questions) if not q.spoken]
         self.asks: list[Ask] = []
         for ballot in ballots:
             indices, typed = typed[: len(ballot.questions)], typed[len(ballot.questions) :]
             self.asks.append(TypedAsk(ballot, self._putter(indices)))
         self.asks += [
-            TextAsk(question, model, most_words, self._putter([index]))
+            SpokenAsk(question, model, most_words, self._putter([index]), partial(heard, question))
             for index, question in enumerate(questions)
-            if question.kind is QuestionKind.TEXT
+            if question.spoken
         ]
 
     def _putter(self, indices: Sequence[int]) -> Callable[[list[Scored]], None]:

@@ -73,6 +73,8 @@ class VisionLanguageModel(Protocol):
     """Side of a cell in pixels."""
     frames: int
     """Sampled frames in a slot."""
+    tokenizer: Any
+    """transformers' own."""
     calibration: Calibration
     """How sure it may be of its answers."""
 

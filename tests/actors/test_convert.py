@@ -18,7 +18,7 @@ from actors.convert import (
 )
 from actors.convert_control import from_answer, from_question, to_answer, to_question
 from actors.wire import control_pb2, uplink_pb2
-from codecsight.answers.answer import Answer
+from codecsight.answers.answer import Answer, Value
 from codecsight.answers.question import Question, QuestionKind
 from codecsight.change.grid import GridSpec
 from codecsight.errors import CodecSightError
@@ -113,6 +113,7 @@ def test_an_endless_detail_is_cut_before_it_is_sent() -> None:
         Question("How many cars?", QuestionKind.COUNT, most=40),
         Question("Which?", QuestionKind.CHOICE, ("red", "blue")),
         Question("What happens?", QuestionKind.TEXT),
+        Question.shaped("What is there?", {"type": "object"}),
     ],
     ids=str,
 )
@@ -128,8 +129,8 @@ def test_questions_that_cannot_be_asked_are_refused() -> None:
         from_question(choice)
 
 
-@pytest.mark.parametrize("value", [True, False, 0, 7, "red", ""])
-def test_answers_keep_value_and_type(value: bool | int | str) -> None:
+@pytest.mark.parametrize("value", [True, False, 0, 7, "red", "", {"people": 2, "seen": ["a"]}])
+def test_answers_keep_value_and_type(value: Value) -> None:
     answer = Answer("north.gate", "What?", value, 0.5, 1.0, 2.0, 3.0, 4.0, 5, 6)
     back = from_answer(to_answer(answer))
     assert back == answer
@@ -139,3 +140,9 @@ def test_answers_keep_value_and_type(value: bool | int | str) -> None:
 def test_an_answer_without_a_value_is_refused() -> None:
     with pytest.raises(WireError, match="without a value"):
         from_answer(control_pb2.Answer(question="Is it?"))
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 9000])
+def test_an_answer_that_should_be_an_object_and_is_none_is_refused(text: str) -> None:
+    with pytest.raises(WireError, match="an answer that is no"):
+        from_answer(control_pb2.Answer(question="What?", json=text))

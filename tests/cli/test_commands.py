@@ -146,6 +146,15 @@ def test_ask_says_when_no_cloud_is_there() -> None:
     assert "Traceback" not in run.stderr
 
 
+def test_ask_says_what_is_wrong_with_a_schema(tmp_path: Path) -> None:
+    (tmp_path / "shape.json").write_text('{"type": "integer"}')
+    for file, why in (("shape.json", "schema of an object"), ("none.json", "can't be read")):
+        run = _run("ask", "yard.gate", "What is there?", "--schema", str(tmp_path / file))
+        assert run.returncode == 2
+        assert why in run.stderr
+        assert "Traceback" not in run.stderr
+
+
 def test_clip_says_what_the_archive_holds(tmp_path: Path) -> None:
     run = _run("clip", "yard.gate", "--from", "-5m", "--archive", f"dir:{tmp_path}")
     assert run.returncode == 2

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from codecsight.answers.question import QuestionKind
+from codecsight.answers.question import Question, QuestionKind
 from codecsight.config import CloudConfig, ConfigError, SiteConfig, load_config
 
 SITE = """\
@@ -135,6 +135,25 @@ def test_cloud_questions_may_be_bare_strings(tmp_path: Path) -> None:
     )
     questions = load_config(path, CloudConfig).standing
     assert [q.kind for q in questions] == [QuestionKind.YES_NO, QuestionKind.CHOICE]
+
+
+def test_cloud_questions_may_want_an_object(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.yaml"
+    path.write_text(
+        "sites: [yard]\nquestions:\n"
+        "  - text: What is there?\n    kind: json\n"
+        "    schema: {type: object, properties: {people: {type: integer}}}\n"
+        """  - 'And now? | {"type": "object"}'\n"""
+        "  - {text: Nothing, kind: json}\n"
+    )
+    with pytest.raises(ConfigError, match=r"cloud.yaml:7: questions.2.*schema that is no JSON"):
+        load_config(path, CloudConfig)
+    path.write_text(path.read_text().replace("  - {text: Nothing, kind: json}\n", ""))
+    shaped, bare = load_config(path, CloudConfig).standing
+    assert shaped == Question.shaped(
+        "What is there?", {"type": "object", "properties": {"people": {"type": "integer"}}}
+    )
+    assert bare == Question.shaped("And now?", {"type": "object"})
 
 
 def test_a_question_that_cannot_be_asked_is_refused(tmp_path: Path) -> None:

@@ -152,6 +152,22 @@ def test_work_is_counted_alike(
         assert status.work == naive.work(stream)
 
 
+def test_an_object_is_said_alike(model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot) -> None:
+    properties = {"people": {"enum": [0, 1, 2, 3]}, "car": {"enum": ["red", "blue"]}}
+    schema = {"type": "object", "properties": properties, "required": ["people", "car"]}
+    asked = Question.shaped("What is there?", {**schema, "additionalProperties": False})
+    config = EngineConfig(window=3, stride=1)
+    engine, naive = Engine(model, config), NaiveEngine(model, config)
+    for one in (engine, naive):
+        one.open("a", grid)
+        for second in range(5):
+            one.push("a", slot_at(second))
+    ours, theirs = engine.ask_all("a", [SEEN, asked, COUNT]), naive.ask_all("a", [asked])
+    same(ours[1], theirs[0])
+    assert isinstance(ours[1].value, dict)
+    assert ours[1].value.keys() == {"people", "car"}
+
+
 def test_with_one_layer_re_timed_keys_are_the_canvas(grid: PatchGrid, slot_at: MakeSlot) -> None:
     """A first layer's keys know nothing but their own cell and place, so that turning them to the
     present is the same as prefilling them there.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from codecsight.answers.decoding import decode
-from codecsight.answers.question import Question, QuestionKind
+from codecsight.answers.question import Question
 from codecsight.answers.scoring import Scored, ballot_of, score
 from codecsight.answers.tree import TokenTree
 from codecsight.engine.config import Present
@@ -68,11 +68,10 @@ class PresentFork:
         """Answer all, in order: those with options in one pass (more, where they are too long
         for one), free text one by one.
         """
-        typed = [question for question in questions if question.kind is not QuestionKind.TEXT]
+        typed = [question for question in questions if not question.spoken]
         scored = iter(self._score(typed) if typed else [])
         return [
-            self._decode(question) if question.kind is QuestionKind.TEXT else next(scored)
-            for question in questions
+            self._decode(question) if question.spoken else next(scored) for question in questions
         ]
 
     def _score(self, questions: Sequence[Question]) -> list[Scored]:
