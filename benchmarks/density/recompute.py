@@ -85,7 +85,7 @@ class Recompute:
     def _window(self, stream: int, index: int) -> tuple[Tokens, CellFeatures, int]:
         slots = window_of(self._films[stream], index)
         features = self._model.encode_slots(slots)
-        self._spent += sum(self._meter.vit(slot.kept_count) for slot in slots)
+        self._spent += sum(self._meter.vit(slot.kept) for slot in slots)
         layout = self._model.layout
         runs, position = [layout.prefix], layout.prefix.extent
         kept = evs_keep(slots, self._pruned)

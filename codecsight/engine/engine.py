@@ -231,7 +231,7 @@ class Engine:
         ms = (time.perf_counter() - started) * 1e3
         cells = max(sum(slot.kept_count for slot in wide), 1)
         for (session, _), slot, found in zip(todo, wide, features, strict=True):
-            session.encoded(found, slot.kept_count, ms * slot.kept_count / cells)
+            session.encoded(found, slot.kept, ms * slot.kept_count / cells)
 
     def _forward(self, chosen: list[tuple[StreamSession, Share]]) -> None:
         """One pass of the language model for the slots and questions of all streams."""

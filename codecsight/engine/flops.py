@@ -2,7 +2,8 @@
 
 They depend on shapes alone. A ViT call over c cells, w of them wanted, is
 o + c * (a + b c) + w * (d + e c) operations: all but attention is per cell, o is for tokens that
-come with every picture, and the last layer may go on with the wanted cells alone. A text call of n
+come with every picture, and the last layer may go on with the wanted cells alone. Where layers
+attend in windows, each pair of strangers saves what a pair costs there. A text call of n
 tokens over k keys, r of them read, is n * (a + b k) + r * (d + e k), likewise. So torch's
 `FlopCounterMode` counts the smallest calls, once per model, and these identities give every other
 shape exactly; the tests hold them against counts of real calls.
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from torch.utils.flop_counter import FlopCounterMode
@@ -23,6 +25,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from codecsight.change.slot import Slot, SlotKind
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.prompt import Tokens
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +68,16 @@ class FlopMeter:
     """What calls of one model cost."""
 
     def __init__(self, model: VisionLanguageModel) -> None:
-        self._vit_once, self._vit = _vit_rates(model)
+        self._strangers, self._vit_pair = model.strangers, _window_rate(model)
+        self._vit_once, self._vit = _vit_rates(model, self._vit_pair)
         self._llm = _llm_rates(model)
 
-    def vit(self, cells: int, wanted: int | None = None) -> int:
-        """One slot of so many kept cells, of which so many are wanted (all, if not said)."""
+    def vit(self, kept: Mask, wanted: int | None = None) -> int:
+        """One slot of these cells ([rows, cols]), so many of which are wanted (else all)."""
+        cells = int(kept.sum())
         own = cells if wanted is None else wanted
-        return bool(cells) * self._vit_once + self._vit.of(cells, own, cells)
+        saved = self._strangers(kept) * self._vit_pair
+        return bool(cells) * self._vit_once + self._vit.of(cells, own, cells) - saved
 
     def llm(self, tokens: int, keys: int, rows: int = 0) -> int:
         """So many tokens against so many keys (themselves included), and rows of logits."""
@@ -93,9 +100,21 @@ class _Rates:
         )
 
 
-def _vit_rates(model: VisionLanguageModel) -> tuple[int, _Rates]:
+def _window_rate(model: VisionLanguageModel) -> int:
+    """What a pair of cells costs in the layers of the ViT that attend in windows, if any do."""
+    near, far = (np.isin(np.arange(16), cells)[None] for cells in ([0, 1], [0, 15]))
+    strangers = model.strangers(far)
+    if not strangers:
+        return 0
+    together, apart = (counted(partial(_encode, model, kept, 2)) for kept in (near, far))
+    return (together - apart) // strangers
+
+
+def _vit_rates(model: VisionLanguageModel, window_rate: int) -> tuple[int, _Rates]:
     def cost(cells: int, wanted: int) -> int:
-        return counted(partial(_encode, model, cells, wanted))
+        kept = np.ones((1, cells), np.bool_)
+        saved = model.strangers(kept) * window_rate
+        return counted(partial(_encode, model, kept, wanted)) + saved
 
     one, two, three, both, pair = cost(1, 1), cost(2, 1), cost(3, 1), cost(2, 2), cost(3, 2)
     some_key = (pair - three) - (both - two)
@@ -139,10 +158,11 @@ def _expert_flops(tokens: Any, weights: Any, *_: Any, **__: Any) -> int:
     return 2 * int(tokens[0] * tokens[1] * weights[2])
 
 
-def _encode(model: VisionLanguageModel, cells: int, wanted: int) -> None:
+def _encode(model: VisionLanguageModel, kept: Mask, wanted: int) -> None:
+    cells = int(kept.sum())
     patches = np.zeros((cells, model.frames, 3, model.cell, model.cell), np.uint8)
-    kept, reasons = np.ones((1, cells), np.bool_), np.ones(cells, np.uint8)
-    slot = Slot(SlotKind.ANCHOR, kept, patches, reasons, (0.0,) * model.frames, 0.0)
+    reasons, times = np.ones(cells, np.uint8), (0.0,) * model.frames
+    slot = Slot(SlotKind.DELTA, kept, patches, reasons, times, 0.0)
     model.encode_slots([slot], [np.arange(wanted)])
 
 

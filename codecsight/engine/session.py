@@ -27,7 +27,7 @@ from codecsight.engine.refresh import refresh_policy
 from codecsight.engine.scheduler import Due, Waiting
 from codecsight.engine.sight import Sight
 from codecsight.engine.step import Result, Step
-from codecsight.engine.window import Entry, Window, slot_time
+from codecsight.engine.window import Entry, Mask, Window, slot_time
 from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens
 
@@ -56,6 +56,7 @@ class StreamSession:
         self._refresh = refresh_policy(config.refresh)
         self._rebase_at = max(config.rebase_at, 4 * window_extent(model, grid, config))
         self._slot_tokens = slot_tokens(model, grid)
+        self._dense_vit = meter.vit(np.ones((grid.rows, grid.cols), np.bool_))
         self._present_tokens = 0 if config.present is Present.LAST_SLOT else self._slot_tokens
         self._prefix_rows = prefix_rows
         self._begin_anew()
@@ -162,8 +163,8 @@ class StreamSession:
 
     # What goes into a pass
 
-    def encoded(self, features: CellFeatures, seen: int, vit_ms: float) -> None:
-        """The ViT has said this of the next job's slot; it has `seen` so many cells for it."""
+    def encoded(self, features: CellFeatures, seen: Mask, vit_ms: float) -> None:
+        """The ViT has said this of the next job's slot; it has `seen` these cells for it."""
         prefill = self.jobs[0].prefill
         assert prefill is not None  # noqa: S101 - it was planned
         prefill.entry.features, prefill.vit_ms = features, vit_ms
@@ -287,14 +288,14 @@ class StreamSession:
 
     def _cost(self, prefill: Prefill) -> Work:
         """What this slot cost, and what it would have cost the dense twins."""
-        meter, cells, dense = self.meter, self.grid.cells, self.window.dense_length
+        meter, vit, dense = self.meter, self._dense_vit, self.window.dense_length
         slots = len(self.window.entries)
         whole = prefill.entry.dense_length
-        again = Flops(slots * meter.vit(cells), meter.llm(dense, dense))
+        again = Flops(slots * vit, meter.llm(dense, dense))
         return Work(
             spent=prefill.spent,
             recompute=again if prefill.moved else Flops(),
-            once=Flops(meter.vit(cells), meter.llm(whole, dense)),
+            once=Flops(vit, meter.llm(whole, dense)),
         )
 
     def _answers(self, job: Job) -> tuple[Answer, ...]:

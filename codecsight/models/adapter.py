@@ -149,6 +149,10 @@ class Adapter(ABC):
         parts = torch.split(torch.stack(found), [len(one) for one in wanted], dim=1)
         return [CellFeatures(part[0].clone(), part[1:].clone()) for part in parts]
 
+    def strangers(self, _kept: NDArray[np.bool_]) -> int:
+        """How many pairs of cells windows keep apart; see `VisionLanguageModel.strangers`."""
+        return 0
+
     def no_cells(self) -> CellFeatures:
         """The features of zero cells."""
         return self._no_cells
@@ -270,10 +274,29 @@ class Adapter(ABC):
         return unknown
 
 
+_TEXT_MODELS = frozenset(
+    {
+        "llama",
+        "qwen2",
+        "qwen2_5_vl_text",
+        "qwen3",
+        "qwen3_moe",
+        "qwen3_vl_text",
+        "qwen3_vl_moe_text",
+    }
+)
+"""Those built as `PackedText` takes them to be."""
+
+
 def check_text_model(name: str, text: Any, kv: KVShape) -> None:
-    """Refuse a text model whose cached keys can't be turned or whose layers don't see all: what
-    these families are published with passes. Raises ModelError.
+    """Refuse a text model that is built otherwise, whose cached keys can't be turned, or whose
+    layers don't see all: what these families are published with passes. Raises ModelError.
     """
+    if text.config.model_type not in _TEXT_MODELS:
+        known = ", ".join(sorted(_TEXT_MODELS))
+        raise ModelError(
+            f"{name}: its text model is a {text.config.model_type!r}; CodecSight runs {known}"
+        )
     rope = text.config.rope_parameters["rope_type"]
     if rope == "longrope":
         raise ModelError(f"{name}: rotary embedding of type {rope!r} cannot be windowed")

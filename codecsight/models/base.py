@@ -97,6 +97,12 @@ class VisionLanguageModel(Protocol):
         """
         ...
 
+    def strangers(self, kept: NDArray[np.bool_]) -> int:
+        """How many ordered pairs of these cells ([rows, cols]) don't see each other in the layers
+        of the ViT that attend in windows; 0 where none do.
+        """
+        ...
+
     def no_cells(self) -> CellFeatures:
         """The features of zero cells."""
         ...

@@ -62,6 +62,12 @@ class Qwen25VL(Adapter):
         )
         return [seen.pooler_output]
 
+    def strangers(self, kept: NDArray[np.bool_]) -> int:
+        """How many pairs of cells windows keep apart; see `VisionLanguageModel.strangers`."""
+        _, cells, windows = self._table(*kept.shape)
+        _, sizes = within_windows(kept.reshape(-1), cells, windows)
+        return int(kept.sum() ** 2 - (sizes**2).sum())
+
     @lru_cache(maxsize=64)  # noqa: B019 - an adapter lives as long as its process
     def _table(self, rows: int, cols: int) -> tuple[Tensor, NDArray[np.int64], NDArray[np.int64]]:
         """Of a whole picture: where each patch stands (row, column), cell by cell; its cells window

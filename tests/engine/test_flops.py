@@ -50,7 +50,7 @@ def test_vit_calls(
     slot = slot_at(3, keep=keep)
     own = np.arange(slot.kept_count)[:wanted]
     spent = counted(lambda: model.encode_slots([slot], [own]))
-    assert spent == meter.vit(slot.kept_count, len(own)) > 0
+    assert spent == meter.vit(slot.kept, len(own)) > 0
 
 
 def test_the_vit_does_as_much_as_that_of_transformers(model: Qwen3VL, slot_at: MakeSlot) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 import torch
+from transformers import DynamicCache
 
 from codecsight.answers.question import Question, QuestionKind
 from codecsight.engine import Engine, EngineConfig, Present
+from codecsight.engine.flops import FlopMeter, counted
 from codecsight.engine.naive.cache import Fork
 from codecsight.models.loading import FAMILIES, load_model
 from codecsight.models.prompt import Tokens
@@ -105,6 +107,18 @@ def test_slots_are_encoded_together_as_alone(family: Reference, film: Film) -> N
         alone = family.model.encode_cells(slot)
         assert len(together) == slot.kept_count
         torch.testing.assert_close(together.embeddings, alone.embeddings, atol=1e-5, rtol=0)
+
+
+def test_what_it_costs_to_see_and_to_read_is_known(family: Reference, film: Film) -> None:
+    """Experts, windows and tokens beside the patches included."""
+    model, meter = family.model, FlopMeter(family.model)
+    for look in film(4, keep=0.5):
+        slot = look.slot(model.cell)
+        assert counted(lambda slot=slot: model.encode_cells(slot)) == meter.vit(slot.kept) > 0
+    cache, mask = DynamicCache(), torch.ones(7, 7, dtype=torch.bool).tril()
+    run = Tokens.text(range(7))
+    read = counted(lambda: model.forward(run, model.no_cells(), cache, mask, torch.arange(7)))
+    assert read == meter.llm(7, 7, rows=7)
 
 
 @torch.inference_mode()

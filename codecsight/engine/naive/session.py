@@ -24,7 +24,7 @@ from codecsight.engine.naive.present import PresentFork
 from codecsight.engine.refresh import refresh_policy
 from codecsight.engine.sight import Sight
 from codecsight.engine.step import Step
-from codecsight.engine.window import Entry, Window, slot_time
+from codecsight.engine.window import Entry, Mask, Window, slot_time
 from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens
 
@@ -57,6 +57,7 @@ class StreamSession:
         self._refresh = refresh_policy(config.refresh)
         self._rebase_at = max(config.rebase_at, 4 * window_extent(model, grid, config))
         self._slot_tokens = slot_tokens(model, grid)
+        self._dense_vit = meter.vit(np.ones((grid.rows, grid.cols), np.bool_))
         self.kv = WindowKV(model.kv, stream_tokens(model, grid, config))
         self.reset()
 
@@ -92,7 +93,7 @@ class StreamSession:
             self.model.wait()
             vit_ms = _ms_since(arrival)
             entry = Entry(slot.kind, slot.kept.copy(), slot.times, slot.captured, tokens, features)
-            return self._advance(entry, look.slot.kept_count, vit_ms)
+            return self._advance(entry, look.slot.kept, vit_ms)
         except Exception:
             self.reset()
             raise
@@ -130,7 +131,7 @@ class StreamSession:
             raise SlotRefused(f"stream {self.stream!r}: no room for the time stamp {slot.times}")
         return tokens
 
-    def _advance(self, entry: Entry, seen: int, vit_ms: float) -> Step:
+    def _advance(self, entry: Entry, seen: Mask, vit_ms: float) -> Step:
         started = time.perf_counter()
         self._present = None
         if self.needs_anchor:
@@ -206,17 +207,15 @@ class StreamSession:
         mask = torch.arange(self.kv.length) <= places[:, None]
         self.model.forward(tokens, cells, cache, mask, torch.arange(0))
 
-    def _cost(self, entry: Entry, seen: int, forwarded: int, *, moved: bool) -> Work:
+    def _cost(self, entry: Entry, seen: Mask, forwarded: int, *, moved: bool) -> Work:
         """What this slot cost, and what it would have cost the dense twins."""
-        meter, cells, dense = self.meter, self.grid.cells, self.window.dense_length
+        meter, vit, dense = self.meter, self._dense_vit, self.window.dense_length
         kept, slots = len(entry.features), len(self.window.entries)
-        whole = len(entry.tokens) + cells - kept
+        whole = len(entry.tokens) + self.grid.cells - kept
         return Work(
             spent=Flops(meter.vit(seen, kept), meter.llm(forwarded, self.kv.length)),
-            recompute=Flops(slots * meter.vit(cells), meter.llm(dense, dense))
-            if moved
-            else Flops(),
-            once=Flops(meter.vit(cells), meter.llm(whole, dense)),
+            recompute=Flops(slots * vit, meter.llm(dense, dense)) if moved else Flops(),
+            once=Flops(vit, meter.llm(whole, dense)),
         )
 
 
