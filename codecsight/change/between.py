@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from codecsight.change.grid import PatchGrid
 from codecsight.change.pixels import Sensitivity, compare
+from codecsight.change.planes import planes
 from codecsight.video.frame import Frame
 
 _POINTS = 80  # columns of the raster
@@ -99,7 +100,8 @@ class Between:
         """Whether `held` shows something that is neither in the sample before nor in the one at
         hand, away from all that changed between those; all [h, w, 3] at model input size.
         """
-        pairs = ((held, before), (held, now), (now, before))
+        passing, first, last = planes(held), planes(before), planes(now)
+        pairs = ((passing, first), (passing, last), (last, first))
         came, went, other = (compare(new, old, self._grid).changed(_SURE) for new, old in pairs)
         return bool((came & went & ~_grown(other)).any())
 

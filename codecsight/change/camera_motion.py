@@ -5,11 +5,10 @@ iteratively reweighted least squares with Cauchy weights (Huber & Ronchetti, Rob
 started from the median, so that what moves by itself in front has little say.
 """
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
 
+from codecsight.compiled import compiled
 from codecsight.video.frame import FrameSignals
 
 Matrix = NDArray[np.float64]
@@ -35,15 +34,12 @@ def camera_motion(signals: FrameSignals) -> Matrix | None:
         return None
     rows, cols = signals.motion.shape[:2]
     step = max(1, round((rows * cols / _BLOCKS) ** 0.5))
-    motion = signals.motion[::step, ::step].reshape(-1, 2)
+    motion = signals.motion[::step, ::step]
     # A block without reference has no motion either.
-    if np.count_nonzero(np.abs(motion).max(axis=1) >= _MOVED) < _BROAD * len(motion):
+    if _moving(motion) < _BROAD * motion.shape[0] * motion.shape[1]:
         return STILL
-    places = _places(rows, cols, step, signals.block)
-    if signals.intra is not None:
-        known = signals.intra[::step, ::step].ravel() < 0.5
-        motion, places = motion[known], places[known]
-    fit = _fit(motion, places)
+    known = np.ones((rows, cols), np.bool_) if signals.intra is None else signals.intra < 0.5
+    fit = _fit(motion, known[::step, ::step], float(step * signals.block), signals.block / 2)
     if fit is None:
         return None
     matrix = np.eye(3)
@@ -73,22 +69,67 @@ def scaled(matrix: Matrix, across: float, down: float) -> Matrix:
     return resized
 
 
-def _fit(motion: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """[2, 3]: the affine motion that most of the blocks follow; None where most follow none."""
+def _fit(
+    motion: NDArray[np.float32], known: NDArray[np.bool_], step: float, first: float
+) -> NDArray[np.float64] | None:
+    """[2, 3]: the affine motion that most of the blocks follow; None where most follow none. The
+    blocks' middles are `step` pixels from each other, beginning with `first`.
+    """
+    count = int(np.count_nonzero(known))
+    if not count:
+        return None
     fit = np.zeros((2, 3))
-    fit[:, 2] = np.median(motion, axis=0)
+    fit[:, 2] = np.median(motion[known], axis=0)
+    sums = np.empty((3, 5))
     for _ in range(_ROUNDS):
-        error = np.hypot(*(motion - places @ fit.T).T)
-        weighted = places / (1 + (error / _SCALE) ** 2)[:, None]
-        fit = np.linalg.lstsq(weighted.T @ places, weighted.T @ motion, rcond=None)[0].T
-    error = np.hypot(*(motion - places @ fit.T).T)
-    return fit if (error < 2 * _SCALE).mean() >= _AGREE else None
+        _weigh(motion, known, step, first, fit, sums)
+        found = np.linalg.lstsq(sums[:, :3], sums[:, 3:], rcond=None)[0]
+        fit = np.ascontiguousarray(found.T, np.float64)
+    return fit if _weigh(motion, known, step, first, fit, sums) >= _AGREE * count else None
 
 
-@lru_cache(maxsize=64)
-def _places(rows: int, cols: int, step: int, block: int) -> NDArray[np.float64]:
-    """[n, 3]: (x, y, 1) of the middle of every `step`th block, in pixels."""
-    y, x = np.mgrid[0:rows:step, 0:cols:step]
-    places = np.stack([x.ravel(), y.ravel(), np.ones(x.size)], axis=1)
-    places[:, :2] = (places[:, :2] + 0.5) * block
-    return places
+@compiled
+def _moving(motion: NDArray[np.float32]) -> int:
+    """How many blocks move."""
+    count = 0
+    for row in range(motion.shape[0]):
+        for col in range(motion.shape[1]):
+            if max(abs(motion[row, col, 0]), abs(motion[row, col, 1])) >= _MOVED:
+                count += 1
+    return count
+
+
+@compiled
+def _weigh(
+    motion: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    step: float,
+    first: float,
+    fit: NDArray[np.float64],
+    sums: NDArray[np.float64],
+) -> int:
+    """Normal equations of the next fit into `sums` [3, 3 + 2], the blocks weighed by how well they
+    follow this one; returns how many do.
+    """
+    sums[:] = 0
+    agreeing = 0
+    for row in range(motion.shape[0]):
+        for col in range(motion.shape[1]):
+            if not known[row, col]:
+                continue
+            place = (first + col * step, first + row * step, 1.0)
+            way = (float(motion[row, col, 0]), float(motion[row, col, 1]))
+            error = 0.0
+            for axis in range(2):
+                off = way[axis]
+                for term in range(3):
+                    off -= fit[axis, term] * place[term]
+                error += off * off
+            agreeing += error < (2 * _SCALE) ** 2
+            weight = 1 / (1 + error / _SCALE**2)
+            for term in range(3):
+                for other in range(3):
+                    sums[term, other] += weight * place[term] * place[other]
+                for axis in range(2):
+                    sums[term, 3 + axis] += weight * place[term] * way[axis]
+    return agreeing

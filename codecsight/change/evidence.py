@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.camera_motion import STILL, Matrix, shift
+from codecsight.change.camera_motion import STILL, Matrix
 from codecsight.change.grid import PatchGrid
 from codecsight.change.projection import projection
+from codecsight.compiled import compiled
 from codecsight.video.frame import FrameSignals
 
 Layout = tuple[tuple[int, int], int, tuple[int, int]]
@@ -40,12 +41,14 @@ class CodecEvidence:
     def __init__(self, grid: PatchGrid) -> None:
         self._grid = grid
         self._layout: Layout | None = None
+        self._peak = self._intra = np.empty((0, 0), np.float32)
+        self._shift = self._spare = np.empty((0, 0, 2), np.float32)
         self.clear()
 
     def clear(self) -> None:
         """Forget everything observed so far."""
         self.blind = False
-        self._peak: NDArray[np.float32] | None = None
+        self._empty = True
 
     def observe(
         self, signals: FrameSignals, width: int, height: int, camera: Matrix = STILL
@@ -59,18 +62,20 @@ class CodecEvidence:
             self.blind = True
             return
         layout = ((motion.shape[0], motion.shape[1]), signals.block, (height, width))
-        if self._peak is None or layout != self._layout:
-            self.blind |= self._peak is not None
+        if self._empty or layout != self._layout:
+            self.blind |= not self._empty
             self._start(layout)
-        if camera is not STILL:
-            motion = motion - shift(camera, *layout[0], signals.block)
-        self._add(motion, signals.intra, signals.block)
+        own = (STILL - camera)[:2]
+        _add(motion, own, signals.block, self._peak, self._shift, self._spare)
+        self._shift, self._spare = self._spare, self._shift
+        if signals.intra is not None:
+            np.maximum(self._intra, signals.intra, out=self._intra)
 
     def cells(self) -> CellEvidence | None:
         """The evidence per cell; None when blind. Without any frame but I frames: all zero."""
         if self.blind:
             return None
-        if self._peak is None or self._layout is None:
+        if self._empty or self._layout is None:
             zero = np.zeros((self._grid.rows, self._grid.cols), np.float32)
             return CellEvidence(zero, zero, zero)
         over = projection(*self._layout, self._grid)
@@ -79,24 +84,39 @@ class CodecEvidence:
         return CellEvidence(fastest, over.peak(come), over.peak(self._intra))
 
     def _start(self, layout: Layout) -> None:
-        self._layout = layout
-        self._peak = np.zeros(layout[0], np.float32)
-        self._shift = np.zeros((*layout[0], 2), np.float32)
-        self._intra = np.zeros(layout[0], np.float32)
+        """Begin from nothing, in the same memory unless the picture's size is new."""
+        if layout != self._layout:
+            self._peak, self._intra = np.empty((2, *layout[0]), np.float32)
+            self._shift, self._spare = np.empty((2, *layout[0], 2), np.float32)
+        self._layout, self._empty = layout, False
+        for values in (self._peak, self._intra, self._shift):
+            values[:] = 0
 
-    def _add(
-        self, motion: NDArray[np.float32], intra: NDArray[np.float32] | None, block: int
-    ) -> None:
-        assert self._peak is not None  # noqa: S101 - _start ran
-        square = motion[..., 0] ** 2 + motion[..., 1] ** 2
-        np.maximum(self._peak, square, out=self._peak)
-        row, col = np.nonzero(square >= (block / 2) ** 2)  # those that came from another block
-        if row.size:
-            steps = np.rint(motion[row, col] / block).astype(np.intp)
-            rows, cols = square.shape
-            from_row = np.clip(row - steps[:, 1], 0, rows - 1)
-            from_col = np.clip(col - steps[:, 0], 0, cols - 1)
-            self._shift[row, col] = self._shift[from_row, from_col]
-        self._shift += motion
-        if intra is not None:
-            np.maximum(self._intra, intra, out=self._intra)
+
+@compiled
+def _add(
+    motion: NDArray[np.float32],
+    camera: NDArray[np.float64],
+    block: int,
+    peak: NDArray[np.float32],
+    before: NDArray[np.float32],
+    come: NDArray[np.float32],
+) -> None:
+    """Compose one frame's `motion`, from which the [2, 3] motion that the `camera` gives every
+    point is taken off: what had come as far as `before` says has `come` so far now.
+    """
+    rows, cols = peak.shape
+    for row in range(rows):
+        y = (row + 0.5) * block
+        for col in range(cols):
+            x = (col + 0.5) * block
+            across = motion[row, col, 0] - (camera[0, 0] * x + camera[0, 1] * y + camera[0, 2])
+            down = motion[row, col, 1] - (camera[1, 0] * x + camera[1, 1] * y + camera[1, 2])
+            square = across * across + down * down
+            peak[row, col] = max(peak[row, col], square)
+            source_row, source_col = row, col
+            if square >= block * block / 4:  # it came from another block
+                source_row = min(max(row - int(np.rint(down / block)), 0), rows - 1)
+                source_col = min(max(col - int(np.rint(across / block)), 0), cols - 1)
+            come[row, col, 0] = before[source_row, source_col, 0] + across
+            come[row, col, 1] = before[source_row, source_col, 1] + down

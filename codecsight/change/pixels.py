@@ -9,17 +9,18 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from codecsight.change.grid import PatchGrid
+from codecsight.change.planes import Plane, Planes, means, shares, slope, smoothed
 from codecsight.change.tone import Tone, tone
 
-Picture = NDArray[np.uint8]
-Plane = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 _NEIGHBOURS = 5  # cells a side over which light is taken to be smooth
 _LOUDEST = 20.0  # no noise hides a larger difference: a scene cut must not pass for noise
 _THIN = 4  # every so many rows and columns are plenty for a median
 _SLACK = 0.5  # pixels by which a resampled picture may lie off
+_WHOLE = 0.999  # of a pixel known: all of it, but for rounding
 _NEW = 0.016  # share of a cell that may be unknown before the cell is
+_COLOUR = 0.6  # what a difference of colour counts, against one of brightness
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +36,22 @@ class Sensitivity:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How much each pixel of a sampled frame differs from what was shipped: [h, w] grey levels,
-    smoothed and without light, and their median; the cells [rows, cols] of which a part was never
-    shipped; and how the exposure changed.
+    """How much each pixel of a sampled frame differs from what was shipped: [n, h, w] grey levels
+    in brightness and, of a camera that stands still, in colour, smoothed and without light, and
+    their `medians`; the cells [rows, cols] of which a part was never shipped; and how the exposure
+    changed.
     """
 
-    levels: Plane
-    median: float
+    levels: Planes
+    medians: NDArray[np.float64]
     unseen: Mask
     tone: Tone
 
     def changed(self, sensitivity: Sensitivity) -> Mask:
         """[rows, cols]: the cells that differ."""
-        limit = np.clip(sensitivity.noise * self.median, sensitivity.floor, _LOUDEST)
-        changed: Mask = _means(self.levels > limit, self.unseen.shape) > sensitivity.share
+        limits = np.clip(sensitivity.noise * self.medians, sensitivity.floor, _LOUDEST)
+        found = shares(self.levels, limits.astype(np.float32), *self.unseen.shape)
+        changed: Mask = found > sensitivity.share
         return changed | self.unseen
 
 
@@ -62,77 +65,48 @@ def changed(differences: Iterable[Difference], sensitivity: Sensitivity) -> Mask
     return together
 
 
-def compare(
-    new: Picture, old: Picture, grid: PatchGrid, known: Picture | None = None
-) -> Difference:
-    """Compare a sampled frame with the frame last shipped for the same cells, both [h, w, 3] RGB at
-    model input size.
+def compare(new: Planes, old: Planes, grid: PatchGrid, known: Plane | None = None) -> Difference:
+    """Compare a sampled frame with the frame last shipped for the same cells, both at model input
+    size.
 
     The rule is the robust one of block-wise change detection: box-smoothed difference, minus a
     bilinear surface through local medians (lamps, shadows), against a threshold that follows the
     noise; the exposure of the whole picture is matched before. `known` [h, w] says that `old` was
-    resampled for a camera that moved, and how much of each pixel (of 255) is known.
+    resampled for a camera that moved, and how much of each pixel (up to 1) is known; then
+    brightness alone is compared.
     """
-    after, before = luma(new), luma(old)
-    exposure = tone(before, after)
-    difference = after - exposure.of_plane(before, after)
+    exposure = tone(old[0], new[0])
     if known is None:
-        levels = _levels(difference, grid)
-        unseen = np.zeros((grid.rows, grid.cols), np.bool_)
-        median = float(np.median(levels[::_THIN, ::_THIN]))
-        return Difference(levels, median, unseen, exposure)
-    whole = known == 255
-    levels = _levels(difference * whole, grid) - _SLACK * _box3(_slope(before))
-    some = levels[::_THIN, ::_THIN][whole[::_THIN, ::_THIN]]
-    unseen = _means(known, (grid.rows, grid.cols)) < 255 * (1 - _NEW)
-    return Difference(
-        levels * whole, float(np.median(some)) if some.size else 0.0, unseen, exposure
-    )
+        levels = _levels(new, old, exposure, grid)
+        medians = np.array([np.median(level[::_THIN, ::_THIN]) for level in levels])
+        return Difference(levels, medians, np.zeros((grid.rows, grid.cols), np.bool_), exposure)
+    whole = known > _WHOLE
+    levels = _known_levels(new, old, exposure, grid, whole)
+    some = levels[0, ::_THIN, ::_THIN][whole[::_THIN, ::_THIN]]
+    median = float(np.median(some)) if some.size else 0.0
+    unseen = means(known, grid.rows, grid.cols) < 1 - _NEW
+    return Difference(levels, np.array([median]), unseen, exposure)
 
 
-def _means(values: Mask | Picture, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Each cell's mean: [h, w] -> [rows, cols]."""
-    rows, cols = shape
-    height, width = values.shape
-    tiles = values.reshape(rows, height // rows, cols, width // cols)
-    means: NDArray[np.float64] = tiles.mean(axis=(1, 3))
-    return means
-
-
-def luma(picture: Picture) -> Plane:
-    """BT.601 luma of an [h, w, 3] RGB picture."""
-    weights = np.array([0.299, 0.587, 0.114], np.float32)
-    plane: Plane = picture.astype(np.float32) @ weights
-    return plane
-
-
-def _levels(difference: Plane, grid: PatchGrid) -> Plane:
-    smooth = _box3(difference)
-    levels: Plane = np.abs(smooth - _light(smooth, grid))
+def _levels(new: Planes, old: Planes, exposure: Tone, grid: PatchGrid) -> Planes:
+    """[2, h, w]: differences in brightness and in colour."""
+    levels = np.empty((2, *new.shape[1:]), np.float32)
+    bright = smoothed(new[0] - exposure.of_plane(old[0], new[0]))
+    np.abs(bright - _light(bright, grid), out=levels[0])
+    colours = exposure.of_colours(old)
+    red, blue = smoothed(new[1] - colours[0]), smoothed(new[2] - colours[1])
+    np.maximum(np.abs(red), np.abs(blue), out=levels[1])
+    levels[1] *= _COLOUR
     return levels
 
 
-def _slope(plane: Plane) -> Plane:
-    """How much each pixel may change when the picture moves by one."""
-    p = np.pad(plane, 1, mode="edge")
-    slope: Plane = (np.abs(p[1:-1, 2:] - p[1:-1, :-2]) + np.abs(p[2:, 1:-1] - p[:-2, 1:-1])) / 2
-    return slope
-
-
-def _box3(plane: Plane) -> Plane:
-    """The mean of each pixel's 3x3 neighbourhood, borders repeated."""
-    rows = plane * np.float32(1 / 9)
-    mean = rows.copy()
-    mean[1:] += rows[:-1]
-    mean[:-1] += rows[1:]
-    mean[0] += rows[0]
-    mean[-1] += rows[-1]
-    whole: Plane = mean.copy()
-    whole[:, 1:] += mean[:, :-1]
-    whole[:, :-1] += mean[:, 1:]
-    whole[:, 0] += mean[:, 0]
-    whole[:, -1] += mean[:, -1]
-    return whole
+def _known_levels(new: Planes, old: Planes, exposure: Tone, grid: PatchGrid, whole: Mask) -> Planes:
+    """[1, h, w]: differences in brightness, where all is known, less what half a pixel makes."""
+    difference = (new[0] - exposure.of_plane(old[0], new[0])) * whole
+    bright = smoothed(difference)
+    slack = np.float32(_SLACK) * smoothed(slope(old[0]))
+    levels: Planes = ((np.abs(bright - _light(bright, grid)) - slack) * whole)[None]
+    return levels
 
 
 def _light(difference: Plane, grid: PatchGrid) -> Plane:
@@ -142,7 +116,7 @@ def _light(difference: Plane, grid: PatchGrid) -> Plane:
     half of the neighbourhood before it is mistaken for light.
     """
     cell = grid.spec.cell
-    thin = max(1, cell // 8)
+    thin = max(1, cell // 5)
     tiles = difference.reshape(grid.rows, cell, grid.cols, cell)[:, ::thin, :, ::thin]
     medians = np.median(tiles, axis=(1, 3))
     reach = _NEIGHBOURS // 2

@@ -2,33 +2,34 @@
 
 Vectors are quantised and their errors add up over frames. Where the camera moved, one picture is
 therefore aligned with the other by a few Gauss-Newton steps on brightness (Lucas & Kanade 1981,
-for an affine motion), with Cauchy weights, so that what changed does not pull.
+for an affine motion; the gradient is the fixed picture's, as Baker & Matthews 2004 have it), with
+Cauchy weights, so that what changed does not pull.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.change.camera_motion import Matrix
-from codecsight.change.pixels import luma
-from codecsight.change.tone import tone
-from codecsight.change.warp import Cover, Picture, warp, warp_cover
+from codecsight.change.planes import Plane
+from codecsight.change.tone import Tone, fit
+from codecsight.compiled import compiled
 
 _STEPS = 3
-_THIN = 2  # every other pixel is plenty for six unknowns
+_THIN = 3  # every third row and column is plenty for six unknowns
+_FEW = 13  # and this for the light
 _FAR = 3.0  # pixels: a step as large as this has lost its way
 _DONE = 0.02
+_WHOLE = 0.999  # of a pixel known: all of it, but for rounding
 
 
-def register(new: Picture, old: Picture, known: Cover, motion: Matrix) -> Matrix:
-    """A better `motion` for `old` to look like `new`, or the same if there is none. Both are
-    [h, w, 3] of any size; of `old` only what is `known` [h, w] counts.
+def register(new: Plane, old: Plane, known: Plane, motion: Matrix) -> Matrix:
+    """A better `motion` for `old` to look like `new`, or the same if there is none: the brightness
+    of pictures of any size. Of `old` only what is `known` counts.
     """
-    target = luma(new)
-    height, width = target.shape
+    height, width = new.shape
     refined = motion
     for _ in range(_STEPS):
-        seen = luma(warp(old, refined, (width, height)))
-        step = _step(target, seen, warp_cover(known, refined, (width, height)) == 255)
+        step = _step(new, old, known, refined)
         if step is None or np.abs(step[:, 2]).max() > _FAR:
             return motion
         correction = np.eye(3)
@@ -39,24 +40,15 @@ def register(new: Picture, old: Picture, known: Cover, motion: Matrix) -> Matrix
     return refined
 
 
-def _step(
-    new: NDArray[np.float32], old: NDArray[np.float32], known: NDArray[np.bool_]
-) -> NDArray[np.float64] | None:
+def _step(new: Plane, old: Plane, known: Plane, motion: Matrix) -> NDArray[np.float64] | None:
     """[2, 3]: the motion by which `old` lies off `new`, about the picture's centre."""
-    old = tone(old, new).of_plane(old, new)
-    inner = (slice(1, -1, _THIN), slice(1, -1, _THIN))
-    across = ((old[1:-1, 2:] - old[1:-1, :-2]) / 2)[::_THIN, ::_THIN]
-    down = ((old[2:, 1:-1] - old[:-2, 1:-1]) / 2)[::_THIN, ::_THIN]
-    error = (new - old)[inner]
-    weight = known[inner] / (1 + (error / max(2.0, 1.5 * float(np.median(np.abs(error))))) ** 2)
-    height, width = error.shape
-    x = (np.arange(width) - (width - 1) / 2) / width
-    y = ((np.arange(height) - (height - 1) / 2) / height)[:, None]
-    terms = [gradient * place for gradient in (across, down) for place in (x, y, 1.0)]
-    columns = np.stack([term.ravel() for term in terms])
-    weighted = columns * weight.ravel()
+    before, after = _pairs(new, old, known, motion, _FEW)
+    light = fit(before, after) if before.size else Tone()
+    error = after - light.gain * before - light.offset
+    scale = max(2.0, 1.5 * float(np.median(np.abs(error)))) if error.size else 2.0
+    sums = _equations(new, old, known, motion, light.gain, light.offset, scale)
     try:
-        found = np.linalg.solve(weighted @ columns.T, weighted @ error.ravel())
+        found = np.linalg.solve(sums[:, :6], sums[:, 6])
     except np.linalg.LinAlgError:  # nothing to hold on to: a blank wall
         return None
     return np.asarray(found, np.float64).reshape(2, 3)
@@ -69,3 +61,74 @@ def _centred(correction: Matrix, height: int, width: int) -> Matrix:
     matrix[:2, :2] += linear / np.array([width, height])
     matrix[:2, 2] = correction[:2, 2] - linear @ [0.5, 0.5]
     return matrix
+
+
+@compiled
+def _seen(old: Plane, known: Plane, motion: Matrix, x: int, y: int) -> float:
+    """What `old` shows at a pixel of the new picture; less than 0 where that isn't known."""
+    across = motion[0, 0] * (x + 0.5) + motion[0, 1] * (y + 0.5) + motion[0, 2] - 0.5
+    down = motion[1, 0] * (x + 0.5) + motion[1, 1] * (y + 0.5) + motion[1, 2] - 0.5
+    col, row = int(np.floor(across)), int(np.floor(down))
+    if col < 0 or row < 0 or col >= old.shape[1] - 1 or row >= old.shape[0] - 1:
+        return -1.0
+    if min(known[row, col], known[row + 1, col + 1]) < _WHOLE:
+        return -1.0
+    s, t = across - col, down - row
+    above = (1 - s) * old[row, col] + s * old[row, col + 1]
+    below = (1 - s) * old[row + 1, col] + s * old[row + 1, col + 1]
+    return float((1 - t) * above + t * below)
+
+
+@compiled
+def _pairs(
+    new: Plane, old: Plane, known: Plane, motion: Matrix, thin: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The brightness of some points in the old and in the new picture."""
+    height, width = new.shape
+    before = np.empty((height // thin + 1) * (width // thin + 1), np.float32)
+    after = np.empty_like(before)
+    count = 0
+    for y in range(0, height, thin):
+        for x in range(0, width, thin):
+            seen = _seen(old, known, motion, x, y)
+            if seen >= 0:
+                before[count], after[count] = seen, new[y, x]
+                count += 1
+    return before[:count], after[:count]
+
+
+@compiled
+def _equations(
+    new: Plane,
+    old: Plane,
+    known: Plane,
+    motion: Matrix,
+    gain: float,
+    offset: float,
+    scale: float,
+) -> NDArray[np.float64]:
+    """[6, 7]: the step's normal equations; places are shares of the picture, from its centre."""
+    height, width = new.shape
+    sums = np.zeros((6, 7))
+    terms = np.empty(6)
+    for y in range(1, height - 1, _THIN):
+        for x in range(1, width - 1, _THIN):
+            seen = _seen(old, known, motion, x, y)
+            if seen < 0:
+                continue
+            error = new[y, x] - gain * seen - offset
+            weight = 1 / (1 + (error / scale) ** 2)
+            across = 0.5 * (new[y, x + 1] - new[y, x - 1])
+            down = 0.5 * (new[y + 1, x] - new[y - 1, x])
+            at_x, at_y = (x + 0.5) / width - 0.5, (y + 0.5) / height - 0.5
+            terms[0], terms[1], terms[2] = across * at_x, across * at_y, across
+            terms[3], terms[4], terms[5] = down * at_x, down * at_y, down
+            for term in range(6):
+                weighted = weight * terms[term]
+                sums[term, 6] += weighted * error
+                for other in range(term + 1):
+                    sums[term, other] += weighted * terms[other]
+    for term in range(6):
+        for other in range(term):
+            sums[other, term] = sums[term, other]
+    return sums

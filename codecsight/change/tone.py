@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Plane = NDArray[np.float32]
+from codecsight.change.planes import Plane, Planes
 
-_THIN = 8  # every so many rows and columns are looked at
+_THIN = 12  # every so many rows and columns are looked at
 _FEWEST = 64  # points that a fit needs
 _ROUNDS = 5
 _FINEST = 2.0  # grey levels below which a difference is noise anyway
@@ -27,11 +26,14 @@ class Tone:
         """Whether nothing comes of it anywhere."""
         return max(abs(self.offset), abs((self.gain - 1) * 255 + self.offset)) < _NEGLIGIBLE
 
-    def of(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A picture under this exposure."""
-        curve = np.arange(256, dtype=np.float32) * self.gain + self.offset
-        under: NDArray[np.uint8] = np.clip(np.rint(curve), 0, 255).astype(np.uint8)[picture]
-        return under
+    def of(self, picture: Planes) -> Planes:
+        """A picture's planes under this exposure."""
+        bright = np.clip(picture[:1] * np.float32(self.gain) + np.float32(self.offset), 0, 255)
+        return np.concatenate([bright, self.of_colours(picture)])
+
+    def of_colours(self, picture: Planes) -> Planes:
+        """Its differences of colour, [2, h, w]."""
+        return picture[1:] if self.same else picture[1:] * np.float32(self.gain)
 
     def of_plane(self, old: Plane, new: Plane) -> Plane:
         """The brightness `old` under this exposure, as far as `new` can be compared with it."""
@@ -44,12 +46,16 @@ class Tone:
 
 
 def tone(old: Plane, new: Plane) -> Tone:
-    """How the exposure changed from `old` to `new`, both [h, w] brightness: gain and offset, by
+    """How the exposure changed from `old` to `new`, both [h, w]: gain and offset, by
     iteratively reweighted least squares with Cauchy weights.
     """
-    x, y = old[::_THIN, ::_THIN].ravel(), new[::_THIN, ::_THIN].ravel()
-    fair = (x > _DARK) & (x < _BRIGHT) & (y > _DARK) & (y < _BRIGHT)
-    return _fit(x[fair], y[fair]) if fair.sum() >= _FEWEST else Tone()
+    return fit(old[::_THIN, ::_THIN].ravel(), new[::_THIN, ::_THIN].ravel())
+
+
+def fit(old: Plane, new: Plane) -> Tone:
+    """The same from points, both [n]."""
+    fair = (old > _DARK) & (old < _BRIGHT) & (new > _DARK) & (new < _BRIGHT)
+    return _fit(old[fair], new[fair]) if fair.sum() >= _FEWEST else Tone()
 
 
 def _fit(x: Plane, y: Plane) -> Tone:

@@ -6,7 +6,6 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from codecsight.change.policies import POLICIES
 from codecsight.config.common import (
     Address,
     ArchiveConfig,
@@ -42,6 +41,8 @@ class CameraConfig(Strict):
     @field_validator("policy")
     @classmethod
     def _known_policy(cls, name: str) -> str:
+        from codecsight.change.policies import POLICIES  # compiled loops: not for every command
+
         if name not in POLICIES:
             raise ValueError(f"no change policy is named {name!r}; known: {', '.join(POLICIES)}")
         return name

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import av
+import numpy as np
 from av.codec.context import Flags2
 from av.error import FFmpegError
 from av.stream import Stream
@@ -13,7 +14,7 @@ from codecsight.errors import CodecSightError
 from codecsight.video.frame import Frame, FrameSignals, FrameType
 from codecsight.video.packet import Packet, StreamInfo
 from codecsight.video.references import References
-from codecsight.video.signals import MOTION_CODECS, rasterise
+from codecsight.video.signals import MOTION_CODECS, VECTOR, rasterise
 
 TYPES: dict[int, FrameType] = {1: "I", 2: "P", 3: "B", 4: "P", 5: "I", 6: "P", 7: "B"}
 DECODERS = {"av1": "libdav1d"}
@@ -104,7 +105,7 @@ class Decoder:
         motion = intra = None
         if kind in ("P", "B") and self._info.codec in MOTION_CODECS:
             vectors = picture.side_data.get("MOTION_VECTORS")
-            records = None if vectors is None else vectors.to_ndarray()
+            records = None if vectors is None else np.frombuffer(memoryview(vectors), VECTOR)
             motion, intra = rasterise(records, picture.width, picture.height, past, future)
         size = fed.size if fed else 0
         valid = self._damaged_at is None

@@ -171,9 +171,8 @@ def _by_length(data: bytes, length: int) -> Iterator[bytes]:
 
 
 def _by_start_code(data: bytes) -> Iterator[bytes]:
+    """The starts of NAL units; where one ends isn't looked for before the next one is asked for."""
     at = data.find(b"\x00\x00\x01")
     while at >= 0 and at + 3 < len(data):
-        end = data.find(b"\x00\x00\x01", at + 3)
-        if unit := data[at + 3 : end if end >= 0 else len(data)]:
-            yield unit
-        at = end
+        yield data[at + 3 : at + 4 + SET_BYTES]
+        at = data.find(b"\x00\x00\x01", at + 3)

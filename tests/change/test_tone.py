@@ -39,5 +39,7 @@ def test_what_was_burnt_out_may_have_been_brighter() -> None:
 
 
 def test_a_picture_is_toned_within_its_range() -> None:
-    levels = np.array([[[0, 100, 250]]], np.uint8)
-    assert Tone(1.2, 5).of(levels).tolist() == [[[5, 125, 255]]]
+    levels = np.zeros((3, 1, 3), np.float32)
+    levels[0], levels[1] = (0, 100, 250), (-10, 0, 20)
+    assert Tone(1.2, 5).of(levels)[0].round().tolist() == [[5, 125, 255]]
+    assert Tone(1.2, 5).of(levels)[1].tolist() == [pytest.approx([-12, 0, 24])]

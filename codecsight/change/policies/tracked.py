@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from codecsight.change.evidence import CellEvidence, CodecEvidence
 from codecsight.change.grid import PatchGrid
 from codecsight.change.pixels import Difference, Sensitivity, changed, compare
+from codecsight.change.planes import Planes, planes
 from codecsight.change.policies.pixels import ALONE
 from codecsight.change.policies.policy import Reasons
 from codecsight.change.pose import Pose
@@ -61,37 +62,37 @@ class TrackedPolicy:
     def decide(self, pictures: Pictures, shipped: Pictures) -> Reasons:
         """Clear changes, proposed ones that are confirmed, and a few by rotation."""
         if not self._references:
-            self._references = self._begun(shipped)
-        poses = self._pose.poses()
-        looks = [
-            reference.seen(new, pose)
-            for reference, new, pose in zip(self._references, pictures, poses, strict=True)
-        ]
+            self._references = self._begun([planes(picture) for picture in shipped])
+        shown = [planes(picture) for picture in pictures]
+        looks = self._looks(shown)
         differences = [
             compare(new, look.picture, self._grid, look.known)
-            for new, look in zip(pictures, looks, strict=True)
+            for new, look in zip(shown, looks, strict=True)
         ]
         reasons = self._reasons(differences)
         self._hot = reasons > 0
         self._refresh(reasons)
-        self._ship(pictures, reasons > 0, looks, [each.tone for each in differences])
+        self._ship(shown, reasons > 0, looks, [each.tone for each in differences])
         return reasons
 
     def anchored(self, pictures: Pictures) -> None:
         """Everything was shipped: the next slot starts without proposals."""
         self._evidence.clear()
+        shown = [planes(picture) for picture in pictures]
         if not self._references or self._pose.still:
-            self._references = self._begun(pictures)
+            self._references = self._begun(shown)
         else:  # what lies beyond the border is worth remembering
-            each = zip(self._references, pictures, self._pose.poses(), strict=True)
-            looks = [reference.seen(new, pose) for reference, new, pose in each]
             everything = np.ones((self._grid.rows, self._grid.cols), np.bool_)
-            self._ship(pictures, everything, looks, [Tone()] * len(looks))
+            self._ship(shown, everything, self._looks(shown), [Tone()] * len(shown))
         self._restart()
 
-    def _begun(self, shipped: Pictures) -> list[Reference]:
+    def _begun(self, shipped: list[Planes]) -> list[Reference]:
         pairs = zip(shipped, self._pose.poses(), strict=True)
         return [Reference(picture, pose, self._grid.spec.cell) for picture, pose in pairs]
+
+    def _looks(self, shown: list[Planes]) -> list[Seen]:
+        each = zip(self._references, shown, self._pose.poses(), strict=True)
+        return [reference.seen(new, pose) for reference, new, pose in each]
 
     def _restart(self) -> None:
         shape = self._grid.rows, self._grid.cols
@@ -127,11 +128,9 @@ class TrackedPolicy:
         self._age.flat[due] = 0
 
     def _ship(
-        self, pictures: Pictures, kept: NDArray[np.bool_], looks: list[Seen], tones: list[Tone]
+        self, shown: list[Planes], kept: NDArray[np.bool_], looks: list[Seen], tones: list[Tone]
     ) -> None:
         """Keep the references up with what goes out now."""
-        cell = self._grid.spec.cell
-        pixels = kept.repeat(cell, axis=0).repeat(cell, axis=1)
-        each = zip(self._references, pictures, self._pose.poses(), looks, tones, strict=True)
+        each = zip(self._references, shown, self._pose.poses(), looks, tones, strict=True)
         for reference, picture, pose, look, tone in each:
-            reference.ship(picture, pixels, pose, look, tone)
+            reference.ship(picture, kept, pose, look, tone)
