@@ -3,16 +3,20 @@
 import io
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import av
+import numpy as np
 from av.video.codeccontext import VideoCodecContext
+from PIL import Image
 
 from benchmarks.edge.accuracy import ANCHOR_EVERY, SPECS
-from benchmarks.edge.films import CONDITIONS, FIRST_TEST_SEED, Condition, Film
+from benchmarks.edge.films import FIRST_TEST_SEED, Condition, Film
 from codecsight.change.grid import PatchGrid
 from codecsight.change.policies import TrackedPolicy
 from codecsight.change.sampler import FrameSampler
@@ -22,6 +26,7 @@ from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
 from codecsight.patches.cut import cut
 from codecsight.video.decoder import Decoder
+from codecsight.video.encoder import CameraEncoder, EncoderProfile
 from codecsight.video.packet import Packet, StreamInfo
 from codecsight.video.picture import Resizer
 from codecsight.video.template import add_stream
@@ -29,41 +34,98 @@ from codecsight.video.template import add_stream
 SPEC = SPECS[0]
 ROUNDS = 5
 STAGES = ("demux", "decode", "signals", "tracker", "scale", "patches", "coding")
-STREAMS = (  # scene, width, height, frames per second, seconds
-    ("calm", 1920, 1080, 30.0, 4.0),
-    ("pan", 1920, 1080, 30.0, 4.0),
-    ("calm", 1280, 720, 15.0, 6.0),
-    ("calm", 640, 360, 10.0, 12.0),
-)
+REAL = "vtest_h264_10fps_gop50.mp4"
+ADDED = ("signals", "tracker")
+Given = TypeVar("Given")
+Returned = TypeVar("Returned")
 Spent = dict[str, float]
+Stream = tuple[StreamInfo, list[Packet]]
 
 
-def rows(quick: bool) -> list[dict[str, Any]]:
-    """Milliseconds per decoded frame of every stage: the median of interleaved rounds."""
-    results: list[dict[str, Any]] = []
-    streams = ((*STREAMS[-1][:4], 4.0),) if quick else STREAMS
-    for scene, width, height, fps, seconds in streams:
-        condition = next(each for each in CONDITIONS if each.name == scene)
-        condition = Condition(scene, scene, fps, condition.profile)
-        film = Film(condition, "plaza", FIRST_TEST_SEED, seconds, width, height)
-        results += _stages(film, rounds=2 if quick else ROUNDS)
-    return results
+@dataclass(frozen=True)
+class Clip:
+    """A stream as a camera sends it: `bitrate` in bits per second, a key frame every two seconds.
+    The scene is a condition of the world, or `vtest`, real footage scaled up.
+    """
+
+    name: str
+    scene: str
+    bitrate: int
+    width: int = 1920
+    height: int = 1080
+    fps: float = 30.0
+    seconds: float = 4.0
+
+    @property
+    def profile(self) -> EncoderProfile:
+        """How the camera is set up."""
+        return EncoderProfile(gop=round(2 * self.fps), bitrate=self.bitrate)
 
 
-def _stages(film: Film, rounds: int) -> list[dict[str, Any]]:
-    info, packets = film.encoded()
-    recording, grid = _recorded(info, packets), SPEC.fit(film.width, film.height)
+CLIPS = (
+    Clip("calm", "calm", 2_000_000),
+    Clip("day", "calm", 4_000_000),
+    Clip("night", "night", 6_000_000),
+    Clip("crowd", "crowd", 6_000_000),
+    Clip("real (vtest)", "vtest", 4_000_000),
+    Clip("pan", "pan", 4_000_000),
+    Clip("day", "calm", 1_500_000, 1280, 720, 15.0, 8.0),
+    Clip("day", "calm", 400_000, 640, 360, 10.0, 12.0),
+)
+
+
+def rows(quick: bool, clips: Path) -> list[dict[str, Any]]:
+    """Milliseconds per decoded frame of every stage, of clips whose footage is there."""
+    if quick:
+        return _stages(replace(CLIPS[-1], seconds=4.0), clips, rounds=2)
+    there = [each for each in CLIPS if each.scene != "vtest" or (clips / REAL).exists()]
+    return [row for each in there for row in _stages(each, clips, ROUNDS)]
+
+
+def _encoded(clip: Clip, clips: Path) -> Stream:
+    if clip.scene == "vtest":
+        return _scaled_up(clip, clips / REAL)
+    condition = Condition(clip.name, clip.scene, clip.fps, clip.profile)
+    film = Film(condition, "plaza", FIRST_TEST_SEED, clip.seconds, clip.width, clip.height)
+    return film.encoded()
+
+
+def _scaled_up(clip: Clip, path: Path) -> Stream:
+    """Real footage cut to shape, scaled up, with some sensor noise, played faster than it was
+    taken.
+    """
+    encoder = CameraEncoder(clip.width, clip.height, clip.fps, clip.profile)
+    rng, packets = np.random.default_rng(0), list[Packet]()
+    with av.open(str(path)) as container:
+        for number, frame in zip(
+            range(round(clip.seconds * clip.fps)), container.decode(video=0), strict=False
+        ):
+            cut = frame.width * clip.height // clip.width
+            top = (frame.height - cut) // 2
+            picture = Image.fromarray(frame.to_ndarray(format="rgb24")[top : top + cut])
+            large = picture.resize((clip.width, clip.height), Image.Resampling.LANCZOS)
+            noise = rng.standard_normal((clip.height, clip.width, 1), np.float32) * 1.5
+            noisy = np.clip(np.rint(np.asarray(large) + noise), 0, 255).astype(np.uint8)
+            packets += encoder.encode(noisy, number / clip.fps, 0.0)
+    return encoder.info, packets + encoder.flush()
+
+
+def _stages(clip: Clip, clips: Path, rounds: int) -> list[dict[str, Any]]:
+    """Medians of several rounds; "added" is what finding change adds to decoding."""
+    info, packets = _encoded(clip, clips)
+    recording, grid = _recorded(info, packets), SPEC.fit(clip.width, clip.height)
+    _round(info, packets[:40], recording, grid)  # compiles what is to be measured
     spent = [_round(info, packets, recording, grid) for _ in range(rounds)]
-    name = f"{film.condition.name} {film.width}x{film.height}@{film.condition.fps:g}"
+    mbits = 8 * sum(len(packet.data) for packet in packets) / clip.seconds / 1e6
+    name = f"{clip.name} {clip.width}x{clip.height}@{clip.fps:g}, {mbits:.1f} Mbit/s"
     results: list[dict[str, Any]] = []
-    for stage in STAGES:
-        ms = median(1000 * each[stage] / film.frames for each in spent)
-        ratio = median(each[stage] / each["decode"] for each in spent)
+    for stage, parts in [*((each, (each,)) for each in STAGES), ("added", ADDED), ("all", STAGES)]:
+        taken = [sum(each[part] for part in parts) for each in spent]
+        ms = median(1000 * each / len(packets) for each in taken)
+        ratio = median(s / each["decode"] for s, each in zip(taken, spent, strict=True))
         results.append(_row(name, stage, ms, ratio))
-    ms = median(1000 * sum(each.values()) / film.frames for each in spent)
-    ratio = median(sum(each.values()) / each["decode"] for each in spent)
-    per_core = 1000 / (ms * film.condition.fps)
-    return [*results, {**_row(name, "all", ms, ratio), "streams_per_core": round(per_core, 1)}]
+    per_core = 1000 / (ms * clip.fps)
+    return [*results[:-1], {**results[-1], "streams_per_core": round(per_core, 1)}]
 
 
 def _row(clip: str, stage: str, ms: float, ratio: float) -> dict[str, Any]:
@@ -76,38 +138,37 @@ def _row(clip: str, stage: str, ms: float, ratio: float) -> dict[str, Any]:
 
 
 def _round(info: StreamInfo, packets: list[Packet], recording: bytes, grid: PatchGrid) -> Spent:
-    """Seconds of processor time of each stage. What signals and tracker take is what they add to
-    plain decoding and to scaling.
+    """Seconds of processor time of each stage. Every packet goes through a plain decoder and
+    through ours, by turns first, so that both find the machine in the same state. What signals and
+    tracker take is what they add to plain decoding and to scaling.
     """
     spent: Spent = defaultdict(float)
     spent["demux"] = _demux(recording)
-    spent["decode"] = _plain(info, packets)
-    watched = _watch(info, packets, grid, spent)
-    spent["signals"] = max(watched - spent["decode"], 0.0)
+    plain, decoder = _Plain(info), Decoder(info)
+    tracker = ChangeTracker(grid, TrackedPolicy(grid), ANCHOR_EVERY)
+    sampler, resizer = FrameSampler(SPEC.rate), Resizer(grid.width, grid.height)
+    for number, packet in enumerate(packets):
+        if number % 2:
+            _timed(spent, "decode", plain.decode, packet)
+        frames = _timed(spent, "signals", decoder.decode, packet)
+        if not number % 2:
+            _timed(spent, "decode", plain.decode, packet)
+        for frame in frames:
+            if sampler.wants(frame.time):
+                _timed(spent, "scale", resizer.rgb, frame)
+            slot = _timed(spent, "tracker", tracker.feed, frame)
+            if slot is not None:
+                _ship(slot, tracker, spent)
+    spent["signals"] = max(spent["signals"] - spent["decode"], 0.0)
     spent["tracker"] = max(spent["tracker"] - spent["scale"] - spent["patches"], 0.0)
     return dict(spent)
 
 
-def _watch(info: StreamInfo, packets: list[Packet], grid: PatchGrid, spent: Spent) -> float:
-    """Feed a tracker, adding up what it and the stages after it take; returns the decoder's."""
-    decoder, decoding = Decoder(info), 0.0
-    tracker = ChangeTracker(grid, TrackedPolicy(grid), ANCHOR_EVERY)
-    sampler, resizer = FrameSampler(SPEC.rate), Resizer(grid.width, grid.height)
-    for packet in packets:
-        began = time.thread_time()
-        frames = decoder.decode(packet)
-        decoding += time.thread_time() - began
-        for frame in frames:
-            if sampler.wants(frame.time):
-                began = time.thread_time()
-                resizer.rgb(frame)
-                spent["scale"] += time.thread_time() - began
-            began = time.thread_time()
-            slot = tracker.feed(frame)
-            spent["tracker"] += time.thread_time() - began
-            if slot is not None:
-                _ship(slot, tracker, spent)
-    return decoding
+def _timed(spent: Spent, stage: str, do: Callable[[Given], Returned], with_: Given) -> Returned:
+    began = time.thread_time()
+    done = do(with_)
+    spent[stage] += time.thread_time() - began
+    return done
 
 
 def _ship(slot: Slot, tracker: ChangeTracker, spent: Spent) -> None:
@@ -120,19 +181,21 @@ def _ship(slot: Slot, tracker: ChangeTracker, spent: Spent) -> None:
     spent["coding"] += time.thread_time() - between
 
 
-def _plain(info: StreamInfo, packets: Iterable[Packet]) -> float:
+class _Plain:
     """Decoding and nothing else."""
-    context = av.CodecContext.create(info.codec, "r")
-    assert isinstance(context, VideoCodecContext)
-    context.extradata, context.thread_count = info.extradata, 1
-    began = time.thread_time()
-    for packet in packets:
+
+    def __init__(self, info: StreamInfo) -> None:
+        context = av.CodecContext.create(info.codec, "r")
+        assert isinstance(context, VideoCodecContext)
+        context.extradata, context.thread_count = info.extradata, 1
+        self._context = context
+
+    def decode(self, packet: Packet) -> list[av.VideoFrame]:
+        """The frames that a packet completes."""
         copy = av.Packet(len(packet.data))
         copy.update(packet.data)
         copy.pts, copy.dts = packet.pts, packet.dts
-        context.decode(copy)
-    context.decode(None)
-    return time.thread_time() - began
+        return self._context.decode(copy)
 
 
 def _demux(recording: bytes) -> float:

@@ -24,7 +24,7 @@ def run(quick: bool, clips: Path = CLIPS, say: Callable[[str], None] = print) ->
         say("real footage")
         rows += real.rows(clips)
     say("cost")
-    rows += cost.rows(quick)
+    rows += cost.rows(quick, clips)
     say("payload")
     rows += payload.rows(quick)
     chosen = films(quick)

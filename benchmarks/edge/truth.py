@@ -1,22 +1,24 @@
 """What truly changed, in the world's own terms.
 
-The truth lives on the scene's plane, not in the picture: a camera that turns changes no scene.
-For every policy a canvas of the plane holds what was last shipped of each point, drawn without
-noise. A point has changed when it was never shipped, or when it now differs by more than VISIBLE
-grey levels in some channel, under the light there is; a cell has truly changed when more than
-SHARE of its points have. With a still camera that is: the noise-free picture in this cell differs
-from the one that was last shipped for it.
+The truth lives on the scene's plane, not in the picture: a camera that turns changes no scene. For
+every policy a canvas of the plane holds what was last shipped of each point, drawn without noise. A
+point has changed when it was never shipped (or as far as it was not: at the border of the picture
+points are shown in part), or when it now differs by more than VISIBLE grey levels in some channel,
+under the light there is; a cell has truly changed when more than SHARE of its area has. With a
+still camera that is: the noise-free picture in this cell differs from the one that was last shipped
+for it.
 
 A slot holds several frames, and its tokens are made of all of them; so each has its own canvas, as
 it has its own place in what was shipped.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.edge.films import Film
 from codecsight.change.grid import PatchGrid
-from codecsight.world.view import Window
 
 VISIBLE = 12.0
 SHARE = 0.02
@@ -28,52 +30,62 @@ class Canvas:
     def __init__(self, film: Film, grid: PatchGrid) -> None:
         self._film, self._grid = film, grid
         self._shipped = film.plane(0).copy()
-        self._known: NDArray[np.bool_] = np.zeros(self._shipped.shape[1:], np.bool_)
+        self._known = np.zeros(self._shipped.shape[1:], np.float32)
 
     def changed(self, number: int) -> NDArray[np.bool_]:
         """[rows, cols]: the cells of picture `number` that show what was not shipped."""
-        rows, cols = self._cells(number)
-        down, across = _inside(rows), _inside(cols)
-        rows, cols = rows[down], cols[across]
-        now, then = self._film.plane(number)[:, down, across], self._shipped[:, down, across]
+        down, across = self._axes(number)
+        part = (down.points, across.points)
+        now, then = self._film.plane(number)[:, *part], self._shipped[:, *part]
         limit = VISIBLE / self._film.light(number)
         difference = np.maximum(now, then) - np.minimum(now, then)
-        points = (difference > limit).any(axis=0) | ~self._known[down, across]
-        by_row = _summed(points.astype(np.float32), rows, self._grid.rows)
-        by_cell = _summed(by_row.T, cols, self._grid.cols).T
-        high = np.bincount(rows, minlength=self._grid.rows)
-        wide = np.bincount(cols, minlength=self._grid.cols)
+        shown = np.outer(down.shown, across.shown)
+        new = np.where((difference > limit).any(axis=0), shown, shown - self._known[part])
+        by_row = _summed(np.maximum(new, 0), down.cells, self._grid.rows)
+        by_cell = _summed(by_row.T, across.cells, self._grid.cols).T
+        high, wide = (
+            _summed(axis.shown, axis.cells, count)
+            for axis, count in ((down, self._grid.rows), (across, self._grid.cols))
+        )
         changed: NDArray[np.bool_] = by_cell > SHARE * np.outer(high, wide)
         return changed
 
     def ship(self, number: int, kept: NDArray[np.bool_]) -> None:
         """The kept cells of picture `number` went out."""
-        rows, cols = self._cells(number)
-        shipped = kept[rows][:, cols] & np.outer(rows >= 0, cols >= 0)
-        np.copyto(self._shipped, self._film.plane(number), where=shipped)
-        self._known |= shipped
+        down, across = self._axes(number)
+        part = (down.points, across.points)
+        shipped = kept[down.cells][:, across.cells]
+        np.copyto(self._shipped[:, *part], self._film.plane(number)[:, *part], where=shipped)
+        shown = np.outer(down.shown, across.shown) * shipped
+        np.maximum(self._known[part], shown, out=self._known[part])
 
-    def _cells(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """For each row and column of the plane, the row and column of cells it is shown in; -1
-        where it is out of view.
-        """
+    def _axes(self, number: int) -> "tuple[_Axis, _Axis]":
         window = self._film.window(number)
-        high, wide = self._known.shape
+        high, wide = self._film.plane(number).shape[1:]
         return (
-            _cells(high, window.top, window, self._grid.rows),
-            _cells(wide, window.left, window, self._grid.cols),
+            _axis(high, window.top, window.size, self._grid.rows),
+            _axis(wide, window.left, window.size, self._grid.cols),
         )
 
 
-def _inside(cells: NDArray[np.intp]) -> slice:
-    """The rows or columns that are in view."""
-    at = np.flatnonzero(cells >= 0)
-    return slice(at[0], at[-1] + 1)
+@dataclass(frozen=True)
+class _Axis:
+    """The rows (or columns) of the plane that are in view: for each how much of it is shown, up to
+    1, and the row of cells it is in.
+    """
+
+    points: slice
+    shown: NDArray[np.float32]
+    cells: NDArray[np.intp]
 
 
-def _cells(length: int, start: float, window: Window, cells: int) -> NDArray[np.intp]:
-    at = ((np.arange(length) + 0.5) / length - start) / window.size
-    return np.where((at >= 0) & (at < 1), np.floor(at * cells), -1).astype(np.intp)
+def _axis(length: int, start: float, size: float, cells: int) -> _Axis:
+    first, last = start * length, (start + size) * length
+    points = np.arange(int(first), min(int(np.ceil(last - 1e-6)), length))
+    shown = np.minimum(points + 1, last) - np.maximum(points, first)
+    at = (points + 0.5 - first) / (last - first)
+    row = np.clip(np.floor(at * cells), 0, cells - 1).astype(np.intp)
+    return _Axis(slice(points[0], points[-1] + 1), shown.astype(np.float32), row)
 
 
 def _summed(

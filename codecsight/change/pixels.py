@@ -20,7 +20,7 @@ _THIN = 4  # every so many rows and columns are plenty for a median
 _SLACK = 0.5  # pixels by which a resampled picture may lie off
 _WHOLE = 0.999  # of a pixel known: all of it, but for rounding
 _NEW = 0.016  # share of a cell that may be unknown before the cell is
-_COLOUR = 0.6  # what a difference of colour counts, against one of brightness
+_COLOUR = 0.45  # what a difference of colour counts, against one of brightness
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ Cauchy weights, so that what changed does not pull.
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.camera_motion import Matrix
+from codecsight.change.camera_motion import Matrix, largest_shift
 from codecsight.change.planes import Plane
-from codecsight.change.tone import Tone, fit
+from codecsight.change.tone import fit
 from codecsight.compiled import compiled
 
 _STEPS = 3
@@ -19,39 +19,63 @@ _THIN = 3  # every third row and column is plenty for six unknowns
 _FEW = 13  # and this for the light
 _FAR = 3.0  # pixels: a step as large as this has lost its way
 _DONE = 0.02
+_STIFF = 0.5  # pixels at the border that zoom and roll must make to be believed
+_SHIFT, _AFFINE = [2, 5], [0, 1, 2, 3, 4, 5]
 _WHOLE = 0.999  # of a pixel known: all of it, but for rounding
 
 
 def register(new: Plane, old: Plane, known: Plane, motion: Matrix) -> Matrix:
     """A better `motion` for `old` to look like `new`, or the same if there is none: the brightness
     of pictures of any size. Of `old` only what is `known` counts.
+
+    Most cameras turn a little and do nothing else. So a shift alone is tried first, and kept if
+    the pixels don't ask for more: what noise makes of zoom and roll would be felt at the borders.
     """
     height, width = new.shape
+    centre = np.array([width / 2, height / 2, 1.0])
+    shift = np.eye(3)
+    shift[:2, 2] = (motion @ centre - centre)[:2]
+    if largest_shift(motion - shift + np.eye(3), width, height) < _STIFF:
+        shift = _refined(new, old, known, shift, _SHIFT)
+        more = _step(new, old, known, shift, _AFFINE)
+        if more is None or np.abs(more[:, :2]).sum(axis=1).max() / 2 < _STIFF:
+            return shift
+    return _refined(new, old, known, motion, _AFFINE)
+
+
+def _refined(new: Plane, old: Plane, known: Plane, motion: Matrix, terms: list[int]) -> Matrix:
     refined = motion
     for _ in range(_STEPS):
-        step = _step(new, old, known, refined)
+        step = _step(new, old, known, refined, terms)
         if step is None or np.abs(step[:, 2]).max() > _FAR:
             return motion
         correction = np.eye(3)
         correction[:2] += step
-        refined = refined @ _centred(correction, height, width)
+        refined = refined @ _centred(correction, *new.shape)
         if np.abs(step[:, 2]).max() < _DONE:
             break
     return refined
 
 
-def _step(new: Plane, old: Plane, known: Plane, motion: Matrix) -> NDArray[np.float64] | None:
-    """[2, 3]: the motion by which `old` lies off `new`, about the picture's centre."""
+def _step(
+    new: Plane, old: Plane, known: Plane, motion: Matrix, terms: list[int]
+) -> NDArray[np.float64] | None:
+    """[2, 3]: the motion by which `old` lies off `new`, about the picture's centre, of which only
+    some `terms` may differ from 0.
+    """
     before, after = _pairs(new, old, known, motion, _FEW)
-    light = fit(before, after) if before.size else Tone()
+    if not before.size:
+        return None
+    light = fit(before, after)
     error = after - light.gain * before - light.offset
-    scale = max(2.0, 1.5 * float(np.median(np.abs(error)))) if error.size else 2.0
+    scale = max(2.0, 1.5 * float(np.median(np.abs(error))))
     sums = _equations(new, old, known, motion, light.gain, light.offset, scale)
+    found = np.zeros(6)
     try:
-        found = np.linalg.solve(sums[:, :6], sums[:, 6])
+        found[terms] = np.linalg.solve(sums[np.ix_(terms, terms)], sums[terms, 6])
     except np.linalg.LinAlgError:  # nothing to hold on to: a blank wall
         return None
-    return np.asarray(found, np.float64).reshape(2, 3)
+    return found.reshape(2, 3)
 
 
 def _centred(correction: Matrix, height: int, width: int) -> Matrix:

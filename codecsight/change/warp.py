@@ -54,11 +54,20 @@ def lay(
         for x in range(picture.shape[2]):
             across = motion[0, 0] * (x + 0.5) + motion[0, 1] * (y + 0.5) + motion[0, 2]
             down = motion[1, 0] * (x + 0.5) + motion[1, 1] * (y + 0.5) + motion[1, 2]
-            if across < 0 or down < 0 or across >= width or down >= height:
+            covered = _inside(across, width) * _inside(down, height)
+            if covered <= 0:
                 continue
-            if kept[int(down) // high, int(across) // wide]:
+            row = min(max(int(down), 0), height - 1) // high
+            col = min(max(int(across), 0), width - 1) // wide
+            if kept[row, col] and (covered >= 0.5 or covered > known[y, x]):
                 _sample(new, across - 0.5, down - 0.5, picture, y, x)
-                known[y, x] = 1
+                known[y, x] = max(known[y, x], covered)
+
+
+@compiled
+def _inside(at: float, length: int) -> float:
+    """How much of a pixel whose middle is `at` lies within the picture."""
+    return min(at + 0.5, length - at + 0.5, 1.0)
 
 
 @compiled

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.edge.accuracy import POLICIES, SPECS
+from benchmarks.edge.cost import STAGES
 from benchmarks.edge.films import CONDITIONS, FIRST_TEST_SEED, Film, films
 from benchmarks.edge.truth import Canvas
 from codecsight.cli.app import app
@@ -81,5 +82,5 @@ def test_a_quick_run_gives_every_row(tmp_path: Path) -> None:
     assert ours["kept_over_changed"] < 2
     assert by_name["calm", "random", "9x16"]["recall"] < 0.7
     stages = {row["stage"] for row in result["rows"] if "stage" in row}
-    assert stages == {"demux", "decode", "signals", "tracker", "scale", "patches", "coding", "all"}
+    assert stages == {*STAGES, "added", "all"}
     assert result["commit"]

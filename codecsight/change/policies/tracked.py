@@ -79,11 +79,11 @@ class TrackedPolicy:
         """Everything was shipped: the next slot starts without proposals."""
         self._evidence.clear()
         shown = [planes(picture) for picture in pictures]
-        if not self._references or self._pose.still:
-            self._references = self._begun(shown)
-        else:  # what lies beyond the border is worth remembering
+        if self._references:  # what they remember beyond the borders stays
             everything = np.ones((self._grid.rows, self._grid.cols), np.bool_)
             self._ship(shown, everything, self._looks(shown), [Tone()] * len(shown))
+        else:
+            self._references = self._begun(shown)
         self._restart()
 
     def _begun(self, shipped: list[Planes]) -> list[Reference]:
