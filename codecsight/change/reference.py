@@ -78,6 +78,15 @@ class Reference:
         lay(new, kept, back, self._picture, self._known)
         self._pose = pose @ np.linalg.inv(rest)
 
+    def renew(self, new: Planes, pose: Matrix, seen: Seen) -> None:
+        """Take in the whole of `new`, and stand where it stands; what lies beyond stays."""
+        if seen.motion is not None:
+            self._redraw(seen.motion)
+        self._view()[:] = new
+        inner = slice(self._margin, -self._margin)
+        self._known[inner, inner] = 1
+        self._pose = pose
+
     def _view(self) -> Planes:
         inner = slice(self._margin, -self._margin)
         return self._picture[:, inner, inner]
@@ -92,11 +101,14 @@ class Reference:
             self._picture = rolled(self._picture, x, y)
             self._known = rolled(self._known[None], x, y)[0]
             return rest
+        self._redraw(motion)
+        return np.eye(3)
+
+    def _redraw(self, motion: Matrix) -> None:
         back = translation(-self._margin, -self._margin)
         redrawn = np.empty_like(self._picture)
         self._known = warp(self._picture, self._known, self._to_whole(motion) @ back, redrawn)
         self._picture = redrawn
-        return np.eye(3)
 
     def _to_whole(self, motion: Matrix) -> Matrix:
         return translation(self._margin, self._margin) @ motion

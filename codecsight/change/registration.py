@@ -66,16 +66,24 @@ def _step(
     before, after = _pairs(new, old, known, motion, _FEW)
     if not before.size:
         return None
-    light = fit(before, after)
-    error = after - light.gain * before - light.offset
-    scale = max(2.0, 1.5 * float(np.median(np.abs(error))))
-    sums = _equations(new, old, known, motion, light.gain, light.offset, scale)
+    gain, offset = _light(before, after)
+    scale = max(2.0, 1.5 * float(np.median(np.abs(after - gain * before - offset))))
+    sums = _equations(new, old, known, motion, gain, offset, scale)
     found = np.zeros(6)
     try:
         found[terms] = np.linalg.solve(sums[np.ix_(terms, terms)], sums[terms, 6])
     except np.linalg.LinAlgError:  # nothing to hold on to: a blank wall
         return None
     return found.reshape(2, 3)
+
+
+def _light(before: Plane, after: Plane) -> tuple[float, float]:
+    """Gain and offset between points of two pictures. Noise in the one they are fitted to makes any
+    gain too small, so it's taken from both sides.
+    """
+    there, back = fit(before, after).gain, fit(after, before).gain
+    gain = float(np.sqrt(there / back)) if there > 0 and back > 0 else 1.0
+    return gain, float(np.median(after - gain * before))
 
 
 def _centred(correction: Matrix, height: int, width: int) -> Matrix:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codecsight.change.planes import Plane, Planes
+from codecsight.change.planes import Plane, Planes, means
 
-_THIN = 12  # every so many rows and columns are looked at
+_BLOCK = 8  # pixels a side whose mean is looked at: noise in points would pass for less contrast
 _FEWEST = 64  # points that a fit needs
 _ROUNDS = 5
 _FINEST = 2.0  # grey levels below which a difference is noise anyway
@@ -49,11 +49,13 @@ def tone(old: Plane, new: Plane) -> Tone:
     """How the exposure changed from `old` to `new`, both [h, w]: gain and offset, by
     iteratively reweighted least squares with Cauchy weights.
     """
-    return fit(old[::_THIN, ::_THIN].ravel(), new[::_THIN, ::_THIN].ravel())
+    shape = old.shape[0] // _BLOCK, old.shape[1] // _BLOCK
+    x, y = (means(plane, *shape).ravel() for plane in (old, new))
+    return fit(x, y)
 
 
 def fit(old: Plane, new: Plane) -> Tone:
-    """The same from points, both [n]."""
+    """The same from places, both [n]."""
     fair = (old > _DARK) & (old < _BRIGHT) & (new > _DARK) & (new < _BRIGHT)
     return _fit(old[fair], new[fair]) if fair.sum() >= _FEWEST else Tone()
 

@@ -7,6 +7,7 @@ import av
 import numpy as np
 from av.codec.context import Flags2
 from av.error import FFmpegError
+from av.sidedata.sidedata import SideDataContainer
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 
@@ -104,7 +105,9 @@ class Decoder:
         past, future = self._references.distances(kind, fed.number if fed else self._fed)
         motion = intra = None
         if kind in ("P", "B") and self._info.codec in MOTION_CODECS:
-            vectors = picture.side_data.get("MOTION_VECTORS")
+            # Not `picture.side_data`, which the picture refers to and which refers to it: pictures
+            # would lie about until garbage is collected, and each be given memory of its own.
+            vectors = SideDataContainer(picture).get("MOTION_VECTORS")  # type: ignore[call-arg]
             records = None if vectors is None else np.frombuffer(memoryview(vectors), VECTOR)
             motion, intra = rasterise(records, picture.width, picture.height, past, future)
         size = fed.size if fed else 0

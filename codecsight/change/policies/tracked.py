@@ -79,11 +79,11 @@ class TrackedPolicy:
         """Everything was shipped: the next slot starts without proposals."""
         self._evidence.clear()
         shown = [planes(picture) for picture in pictures]
-        if self._references:  # what they remember beyond the borders stays
-            everything = np.ones((self._grid.rows, self._grid.cols), np.bool_)
-            self._ship(shown, everything, self._looks(shown), [Tone()] * len(shown))
-        else:
+        if not self._references:
             self._references = self._begun(shown)
+        poses, looks = self._pose.poses(), self._looks(shown)
+        for reference, new, pose, look in zip(self._references, shown, poses, looks, strict=True):
+            reference.renew(new, pose, look)
         self._restart()
 
     def _begun(self, shipped: list[Planes]) -> list[Reference]:
