@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.edge.accuracy import ANCHOR_EVERY, SPECS, decoded
-from benchmarks.edge.films import CONDITIONS, FIRST_TEST_SEED, Film
+from benchmarks.edge.films import CONDITIONS, FIRST_TEST_SEED, TEST_FAMILIES, Film
 from codecsight.change.policies import TrackedPolicy
 from codecsight.change.slot import Slot
 from codecsight.change.tracker import ChangeTracker
@@ -32,10 +32,17 @@ Coded = tuple[float, float]  # bytes, PSNR
 
 
 def rows(quick: bool) -> list[dict[str, Any]]:
-    """Bytes per second of every way."""
-    width, height = (640, 360) if quick else (1280, 720)
-    seconds = 3.2 if quick else 24.0
-    film = Film(CONDITIONS[0], "plaza", FIRST_TEST_SEED, seconds, width, height)
+    """Bytes per second of every way, in each of the places."""
+    size = (3.2, 640, 360) if quick else (16.0, 1280, 720)
+    families = TEST_FAMILIES[:1] if quick else TEST_FAMILIES
+    return [
+        row
+        for number, family in enumerate(families)
+        for row in _ways(Film(CONDITIONS[0], family, FIRST_TEST_SEED + number, *size))
+    ]
+
+
+def _ways(film: Film) -> list[dict[str, Any]]:
     _, packets = film.encoded()
     shipped = _shipped(film)
     size, psnr = _cells(shipped)

@@ -10,6 +10,7 @@ from codecsight.video.frame import FrameSignals
 from tests.change.studio import Image, Studio
 
 HEVC = FrameSignals("P", 900)
+FAINT = np.array([5, 5, 3], np.uint8)  # less than five grey levels
 
 
 def decide(
@@ -87,14 +88,14 @@ class TestTracked:
 
     def test_a_faint_change_is_kept_only_where_the_codec_saw_motion(self, studio: Studio) -> None:
         faint = studio.backdrop.copy()
-        faint[36:44, 52:60] += 4  # cell (2, 3), inside
+        faint[36:44, 52:60] += FAINT  # cell (2, 3), inside
         assert not decide(studio, "tracked", faint).any()
         signals = studio.signals(a=(2, 3, 1.0))
         assert decide(studio, "tracked", faint, signals)[2, 3] == Reason.MOTION
 
     def test_slow_motion_counts_once_it_has_summed_up(self, studio: Studio) -> None:
         faint = studio.backdrop.copy()
-        faint[36:44, 52:60] += 4
+        faint[36:44, 52:60] += FAINT
         policy = make_policy("tracked", studio.grid)
         for _ in range(5):
             policy.observe(studio.signals(a=(2, 3, 0.3)), 128, 96)
@@ -103,7 +104,7 @@ class TestTracked:
 
     def test_motion_is_forgotten_with_each_slot(self, studio: Studio) -> None:
         faint = studio.backdrop.copy()
-        faint[36:44, 52:60] += 4
+        faint[36:44, 52:60] += FAINT
         policy = make_policy("tracked", studio.grid)
         policy.observe(studio.signals(a=(2, 3, 1.0)), 128, 96)
         view, shipped = studio.slot(faint), studio.slot(studio.backdrop)

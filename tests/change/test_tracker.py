@@ -143,7 +143,7 @@ def test_motion_between_the_sampled_frames_is_seen(studio: Studio) -> None:
     tracker = ChangeTracker(studio.grid, make_policy("tracked", studio.grid), anchor_every=100)
     show(tracker, studio, studio.backdrop, 0)
     faint = studio.backdrop.copy()
-    faint[36:44, 52:60] += 4
+    faint[36:44, 52:60] += np.array([5, 5, 3], np.uint8)
     frames = [
         studio.frame(faint, 1 + n / 10, studio.signals(a=(2, 3, 2.0)) if n == 3 else None)
         for n in range(10)

@@ -15,7 +15,7 @@ from codecsight.change.slot import Reason
 from codecsight.change.tone import Tone
 from codecsight.video.frame import FrameSignals
 
-CONFIRM = Sensitivity(floor=3.5, noise=5.5, share=0.02)
+CONFIRM = Sensitivity(floor=4.5, noise=5.5, share=0.015)
 """What pixels must show where the codec already speaks of motion, or where there was some."""
 
 Pictures = NDArray[np.uint8]
