@@ -39,7 +39,7 @@ def turned(heads: Tensor, turn: Turn) -> Tensor:
     transformers' `rotate_half` has it).
     """
     cos, sin = turn
-    return heads * cos + heads.roll(heads.shape[-1] // 2, -1) * sin
+    return (heads * cos + heads.roll(heads.shape[-1] // 2, -1) * sin).to(heads.dtype)
 
 
 def scaled(hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:

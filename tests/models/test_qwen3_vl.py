@@ -3,7 +3,9 @@ import pytest
 import torch
 
 from codecsight.change.slot import Slot, SlotKind
+from codecsight.engine.attention import Copies, Run, View, forward
 from codecsight.engine.naive.cache import Fork
+from codecsight.engine.pool import KVPool
 from codecsight.models.errors import ModelError
 from codecsight.models.prompt import Tokens
 from codecsight.models.qwen3_vl import Qwen3VL, cached_packs
@@ -129,6 +131,26 @@ def test_packed_the_vit_says_of_own_cells_what_transformers_says(
         for one, other in zip(model.encode_slots(slots, own), wanted, strict=True):
             assert torch.allclose(one.embeddings, other.embeddings, atol=1e-5)
             assert torch.allclose(one.deepstack, other.deepstack, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_packed_and_plain_agree_in_half_the_bits() -> None:
+    """What CUDA computes in: no part may quietly be wider than another."""
+    tokenizer = byte_tokenizer()
+    model = Qwen3VL(random_network(tokenizer, 2).bfloat16(), tokenizer, name="half")
+    slot = slot_of(model, np.ones((2, 3), np.bool_))
+    packed, plain = model.encode_slots([slot])[0], model.encode_cells(slot)
+    assert packed.embeddings.dtype == torch.bfloat16
+    assert torch.allclose(packed.embeddings, plain.embeddings, atol=0.1)
+    pool, rows = KVPool(model.kv, 4), np.arange(20)
+    run = Run(Tokens.text(range(20)), model.no_cells(), rows, rows, View.causal(rows), [7, 19])
+    ours = forward(model, pool, [run], Copies.join([]))[0]
+    mask = torch.ones(20, 20, dtype=torch.bool).tril()
+    empty = torch.zeros(1, model.kv.heads, 0, model.kv.head_dim, dtype=torch.bfloat16)
+    fork = Fork([(empty, empty)] * model.kv.layers)
+    read = torch.tensor([7, 19])
+    theirs = model.forward(Tokens.text(range(20)), model.no_cells(), fork, mask, read)
+    assert torch.allclose(ours, theirs, atol=0.1)
 
 
 def test_a_pack_holds_neighbours_up_to_a_size() -> None:
