@@ -13,6 +13,7 @@ from codecsight.answers.question import Question, QuestionKind
 from codecsight.engine import Engine, EngineConfig, Present
 from codecsight.engine.flops import FlopMeter, counted
 from codecsight.engine.naive.cache import Fork
+from codecsight.engine.naive.engine import NaiveEngine
 from codecsight.models.loading import FAMILIES, load_model
 from codecsight.models.prompt import Tokens
 from codecsight.models.qwen3_vl import Qwen3VL
@@ -98,6 +99,21 @@ def test_a_canvas_is_the_newest_slot_made_whole(family: Reference, film: Film, s
     ours = said(looks, window=1, stride=1, present=Present.CANVAS)
     assert not same(ours, family.pruned(looks[-1:], QUESTION.text))
     assert same(ours, family.canvas(looks, QUESTION.text))
+
+
+def test_default_policies_say_what_the_naive_twin_says(family: Reference, film: Film) -> None:
+    """Cached keys turned to the present, the prefix moved, neighbours looked at."""
+    looks, answers = film(7, keep=0.4), []
+    for kind in (Engine, NaiveEngine):
+        engine = kind(family.model, EngineConfig(window=3, stride=1, kv_blocks=256))
+        engine.open("gate", family.patches)
+        for look in looks:
+            engine.push("gate", look.slot(family.model.cell))
+        answers.append(engine.ask("gate", QUESTION))
+    ours, theirs = answers
+    assert ours.value == theirs.value
+    assert ours.probability == pytest.approx(theirs.probability, abs=1e-4)
+    assert ours.cells_kept == theirs.cells_kept < ours.cells_total
 
 
 @torch.inference_mode()
