@@ -12,6 +12,7 @@ from actors.metrics import CameraMetrics
 from actors.uplink_client import Offered
 from codecsight.camera import Camera
 from codecsight.change.grid import GridSpec
+from codecsight.change.sampler import Activity
 from codecsight.change.slot import Slot
 from codecsight.config.site import CameraConfig, stream_name
 from codecsight.patches.chunk import pack
@@ -102,7 +103,10 @@ class CameraActor:
     def _begin(self, spec: GridSpec | None) -> None:
         """Start over for what the cloud's model asks; None as long as it has not said."""
         if spec is not None:
-            self._camera = Camera(spec, self._config.policy, self._config.anchor_every)
+            config, follow = self._config, None
+            if config.sampling is not None:
+                follow = Activity(config.sampling.floor, config.sampling.ceiling)
+            self._camera = Camera(spec, config.policy, config.anchor_every, follow)
 
     def _ship(self, camera: Camera, slot: Slot) -> None:
         chunk = pack(slot, camera.spec, self._stream, self._codec)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from codecsight.change.grid import GridSpec
 from codecsight.change.policies import make_policy
+from codecsight.change.sampler import Activity
 from codecsight.change.slot import Slot
 from codecsight.change.tracker import ChangeTracker
 from codecsight.video.decoder import Decoder
@@ -31,13 +32,17 @@ class Camera:
     with an anchor, since nobody knows what happened in between.
     """
 
-    def __init__(self, spec: GridSpec, policy: str, anchor_every: int) -> None:
+    def __init__(
+        self, spec: GridSpec, policy: str, anchor_every: int, follow: Activity | None = None
+    ) -> None:
         self.spec = spec
         self.counters = CameraCounters()
         self.info: StreamInfo | None = None
         self.tracker: ChangeTracker | None = None
         self._policy = policy
         self._anchor_every = anchor_every
+        self._follow = follow
+        self._past: Counter[str] = Counter()
         self._decoder: Decoder | None = None
 
     def feed(self, item: StreamInfo | Packet) -> list[Slot]:
@@ -60,10 +65,13 @@ class Camera:
 
     def _connect(self, info: StreamInfo) -> list[Slot]:
         slots = self.flush()
+        if self._decoder is not None:
+            self._past += self._decoder.anomalies
         self.info, self._decoder = info, Decoder(info)
         if self.tracker is None or self.tracker.grid != self.spec.fit(info.width, info.height):
             grid = self.spec.fit(info.width, info.height)
-            self.tracker = ChangeTracker(grid, make_policy(self._policy, grid), self._anchor_every)
+            policy = make_policy(self._policy, grid)
+            self.tracker = ChangeTracker(grid, policy, self._anchor_every, self._follow)
         self.tracker.force_anchor()
         return slots
 
@@ -75,5 +83,5 @@ class Camera:
         counters.slots += len(slots)
         counters.cells_kept += sum(slot.kept_count for slot in slots)
         counters.cells_total += sum(slot.cell_count for slot in slots)
-        counters.anomalies = self._decoder.anomalies
+        counters.anomalies = self._past + self._decoder.anomalies
         return slots

@@ -10,6 +10,7 @@ from codecsight.answers.question import Question
 from codecsight.answers.standing import StandingQuestions
 from codecsight.camera import Camera
 from codecsight.change.grid import GridSpec, PatchGrid
+from codecsight.change.sampler import Activity
 from codecsight.change.slot import Slot
 from codecsight.engine.engine import Engine
 from codecsight.errors import CodecSightError
@@ -21,14 +22,15 @@ _GLANCE_S = 0.2  # how soon `close` is noticed
 
 @dataclass(frozen=True, slots=True)
 class WatchOptions:
-    """`spec` is what the engine's model asks of the edge; `policy` and `anchor_every` as for a
-    camera of a site.
+    """`spec` is what the engine's model asks of the edge; `policy`, `anchor_every` and `follow` (of
+    the sampling) as for a camera of a site.
     """
 
     spec: GridSpec
     questions: Sequence[Question]
     policy: str = "tracked"
     anchor_every: int = 8
+    follow: Activity | None = None
 
 
 @dataclass(slots=True)
@@ -69,7 +71,8 @@ class Watch:
 
     def add(self, stream: str, source: Source) -> None:
         """Watch `source` under the name `stream`."""
-        camera = Camera(self._options.spec, self._options.policy, self._options.anchor_every)
+        options = self._options
+        camera = Camera(options.spec, options.policy, options.anchor_every, options.follow)
         self.watched.append(Watched(stream, source, camera))
         self._standing.set(stream, self._options.questions)
 

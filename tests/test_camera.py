@@ -1,5 +1,7 @@
 """A camera turns a stream's items into slots, whatever happens to the stream."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -81,3 +83,11 @@ def test_an_unknown_policy_is_refused_by_name() -> None:
     camera = Camera(SPEC, "psychic", anchor_every=8)
     with pytest.raises(CodecSightError, match=r"psychic.*known: tracked"):
         camera.feed(encode(SCENE[:1])[0])
+
+
+def test_what_went_wrong_before_a_reconnection_is_not_forgotten() -> None:
+    camera = Camera(SPEC, "tracked", anchor_every=8)
+    info, packets = encode(SCENE)
+    for item in (info, *packets[:5], replace(packets[5], data=b""), info, *packets[:5]):
+        camera.feed(item)
+    assert camera.counters.anomalies == {"packets without data": 1}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from codecsight.change.between import Between
 from codecsight.change.grid import PatchGrid
 from codecsight.change.policies.policy import ChangePolicy, Reasons
-from codecsight.change.sampler import FrameSampler
+from codecsight.change.sampler import Activity, FrameSampler
 from codecsight.change.slot import Reason, Slot, SlotKind
 from codecsight.patches.cut import cut, paste
 from codecsight.video.frame import Frame
@@ -19,8 +19,8 @@ from codecsight.video.picture import Resizer
 @dataclass(slots=True)
 class TrackerCounters:
     """What a tracker did since it began. `anchors` counts anchors by cause (start, forced, rhythm,
-    resized, busy), `reasons` kept cells by reason, `between` samples that were taken earlier than
-    due, to show what would have come and gone unseen.
+    resized, recovered, busy), `reasons` kept cells by reason, `between` samples that were taken
+    earlier than due, to show what would have come and gone unseen.
     """
 
     slots: int = 0
@@ -39,19 +39,28 @@ class _Sample:
 
 
 class ChangeTracker:
-    """Turns one stream's frames into slots on `grid`; `anchor_every` slots one is whole.
+    """Turns one stream's frames into slots on `grid`; `anchor_every` slots one is whole. With
+    `follow` the rate of sampling follows what happens.
 
     The loop is closed: cells are judged against what was last *shipped* for them, never against
     the previous frame, so that slow drift is not lost. When something that left the tracker did
     not arrive, `force_anchor` must be called, or the tracker believes in content nobody has.
     """
 
-    def __init__(self, grid: PatchGrid, policy: ChangePolicy, anchor_every: int) -> None:
+    def __init__(
+        self,
+        grid: PatchGrid,
+        policy: ChangePolicy,
+        anchor_every: int,
+        follow: Activity | None = None,
+    ) -> None:
         self.grid = grid
         self.counters = TrackerCounters()
         self._policy = policy
         self._anchor_every = anchor_every
-        self._sampler = FrameSampler(grid.spec.rate)
+        self._sampler = FrameSampler(grid.spec.rate, follow)
+        slowest = follow.floor if follow else grid.spec.rate
+        self._longest = max(2 * grid.spec.slot_seconds, 2 / slowest)
         self._resizer = Resizer(grid.width, grid.height)
         self._between = Between(grid)
         self._before: NDArray[np.uint8] | None = None
@@ -60,6 +69,7 @@ class ChangeTracker:
         self._shipped: NDArray[np.uint8] | None = None
         self._since_anchor = 0
         self._size: tuple[int, int] | None = None
+        self._whole = True
         self._pending = "start"
 
     @property
@@ -74,6 +84,7 @@ class ChangeTracker:
     def feed(self, frame: Frame) -> Slot | None:
         """Take in one decoded frame; returns the slot it completes, if any."""
         self._check_size(frame)
+        self._check_whole(frame)
         self._policy.observe(frame.signals, frame.width, frame.height)
         if not self._sampler.wants(frame.time):
             if self._policy.looks_between:
@@ -112,6 +123,13 @@ class ChangeTracker:
             self._pending = self._pending or "resized"
         self._size = size
 
+    def _check_whole(self, frame: Frame) -> None:
+        """After damage all is shipped anew, and nothing damaged is part of it."""
+        if frame.signals.valid and not self._whole:
+            self._pending = self._pending or "recovered"
+            self._samples = []
+        self._whole = frame.signals.valid
+
     def _drop_stale(self, time: float) -> None:
         """A slot is a short stretch of time: samples from before a gap or a jump are no part."""
         if not self._samples:
@@ -119,7 +137,7 @@ class ChangeTracker:
         age = time - self._samples[-1].time
         if age <= 0:
             self.force_anchor()
-        if not 0 < age <= 2 * self.grid.spec.slot_seconds:
+        if not 0 < age <= self._longest:
             self._samples = []
 
     def _finish(self, samples: list[_Sample]) -> Slot:
@@ -145,7 +163,9 @@ class ChangeTracker:
         if not cause and self._shipped is not None:
             reasons = self._policy.decide(pictures, self._shipped)
             reasons[self._touched & (reasons == 0)] = Reason.MOTION
-            if (reasons > 0).mean() <= self._policy.whole_above:
+            share = float((reasons > 0).mean())
+            self._sampler.happened(share)
+            if share <= self._policy.whole_above:
                 return reasons
             cause = "busy"
         self.counters.anchors[cause] += 1

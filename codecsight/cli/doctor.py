@@ -1,6 +1,8 @@
 """`codecsight doctor`: what a source really sends, and what watching it will cost."""
 
+import time
 from dataclasses import asdict, replace
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +14,7 @@ from codecsight.cli.options import AsJson, Policy, Transport
 if TYPE_CHECKING:
     from codecsight.change.tracker import ChangeTracker
     from codecsight.video.frame import Frame
+    from codecsight.video.report import Report
 
 
 def doctor(
@@ -37,10 +40,25 @@ def doctor(
     row["reasons"] = tracking.reasons
     row["noise"] = tracking.noise
     row["camera_moves"] = tracking.camera_moves
+    row |= _cost(report, tracking.ms)
     if as_json:
         print_json(row)
     else:
         _show(row)
+
+
+def _cost(report: "Report", tracking_ms: float | None) -> dict[str, float | None]:
+    """What watching the stream takes: milliseconds per frame of the tracker, the share of a core
+    with decoding, and how many such streams that leaves room for.
+    """
+    if tracking_ms is None or not report.measured_fps:
+        return {"tracking_ms": None, "cpu_per_stream": None}
+    core = (report.decode_ms + tracking_ms) * report.measured_fps / 1000
+    return {
+        "tracking_ms": round(tracking_ms, 3),
+        "cpu_per_stream": round(core, 4),
+        "streams_per_core": round(1 / core, 1) if core else 0.0,
+    }
 
 
 class _Tracking:
@@ -55,6 +73,8 @@ class _Tracking:
         self._tracker: ChangeTracker | None = None
         self._noise = NoiseMeter()
         self._frames = self._moving = 0
+        self._spent: list[float] = []
+        self._per_frame: list[float] = []
 
     def take(self, frame: "Frame") -> None:
         from codecsight.change.camera_motion import STILL, camera_motion
@@ -74,7 +94,17 @@ class _Tracking:
             spec = GridSpec(cell=16, frames=2, rate=2.0, max_cells=48)  # the default model's
             grid = spec.fit(frame.width, frame.height)
             self._tracker = ChangeTracker(grid, make_policy(self._policy, grid), anchor_every=8)
-        self._tracker.feed(frame)
+        began = time.thread_time()
+        slot = self._tracker.feed(frame)
+        self._spent.append(time.thread_time() - began)
+        if slot is not None:
+            self._per_frame.append(fmean(self._spent))
+            self._spent = []
+
+    @property
+    def ms(self) -> float | None:
+        """Milliseconds per frame: the median of slots, for in the first one loops are compiled."""
+        return 1000 * median(self._per_frame) if self._per_frame else None
 
     @property
     def kept_share(self) -> float | None:

@@ -26,9 +26,11 @@ from codecsight.cli.options import (
     Transport,
     Window,
 )
+from codecsight.errors import CodecSightError
 
 if TYPE_CHECKING:
     from codecsight.answers.answer import Answer
+    from codecsight.change.sampler import Activity
     from codecsight.video.source import SourceState
     from codecsight.watch import Watch
 
@@ -50,6 +52,10 @@ def watch(
     stride: Stride = 2,
     refresh: Refresh = "none",
     rate: Annotated[float, typer.Option(help="Sampled frames per second.", min=0.1)] = 2.0,
+    follow: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="Let the rate follow what happens, between these two."),
+    ] = None,
     max_cells: Annotated[int, typer.Option(help="Most visual tokens per picture.", min=1)] = 48,
     transport: Transport = "tcp",
     paced: Annotated[
@@ -83,7 +89,8 @@ def watch(
     torch.set_num_threads(max(1, torch.get_num_threads() - 1))  # the decoders need a core too
     engine = Engine(load_model(model), EngineConfig(window=window, stride=stride, refresh=refresh))
     spec = engine.model.grid_spec(rate, max_cells)
-    watching = Watch(engine, WatchOptions(spec, questions, policy, anchor_every))
+    activity = _activity(follow)
+    watching = Watch(engine, WatchOptions(spec, questions, policy, anchor_every, activity))
     for name, source in zip(names(sources), opened, strict=True):
         if as_json:
             source.on_state = partial(_say_state, name)
@@ -159,3 +166,13 @@ def names(urls: list[str]) -> list[str]:
 def _numbered(base: str) -> Iterator[str]:
     yield base
     yield from (f"{base}-{number}" for number in count(2))
+
+
+def _activity(follow: tuple[float, float] | None) -> "Activity | None":
+    from codecsight.change.sampler import Activity
+
+    if follow is None:
+        return None
+    if not 0 < follow[0] < follow[1]:
+        raise CodecSightError("--follow takes two rates above 0, the lower one first: 0.5 4")
+    return Activity(*follow)

@@ -18,6 +18,21 @@ from codecsight.config.common import (
 )
 
 
+class Sampling(Strict):
+    """Samples per second between which the rate follows what happens; what a quiet time saves a
+    busy one may spend.
+    """
+
+    floor: float = Field(gt=0)
+    ceiling: float = Field(le=30)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.floor >= self.ceiling:
+            raise ValueError("'floor' must be below 'ceiling'")
+        return self
+
+
 class CameraConfig(Strict):
     """One camera: where its stream is, how it is watched, and how it is recorded."""
 
@@ -28,6 +43,7 @@ class CameraConfig(Strict):
     loop: bool = False
     policy: str = "tracked"
     anchor_every: int = Field(default=8, ge=1, le=3600)
+    sampling: Sampling | None = None
     jpeg_quality: int = Field(default=90, ge=30, le=100)
     segment_s: PositiveSeconds = 10.0
 

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecsight.change.sampler import FrameSampler
+from codecsight.change.sampler import Activity, FrameSampler
+
+FOLLOW = Activity(0.5, 4.0)
 
 
 def sampled(times: list[float], rate: float = 2.0) -> list[float]:
@@ -46,3 +48,36 @@ def test_time_that_runs_backwards_starts_anew() -> None:
 
 def test_frames_at_the_same_time_are_sampled_once() -> None:
     assert sampled([0.0, 0.0, 0.0, 0.5, 0.5]) == [0.0, 0.5]
+
+
+class TestFollowing:
+    """A camera of 20 frames per second, 2 samples a second on average, from 0.5 to 4."""
+
+    @staticmethod
+    def watch(shares: list[float], follow: Activity | None = FOLLOW) -> list[int]:
+        """Samples taken in each of these many tens of seconds, in which so much happens."""
+        sampler, counts = FrameSampler(2.0, follow), []
+        for ten, share in enumerate(shares):
+            taken = 0
+            for number in range(200):
+                if sampler.wants(10 * ten + number / 20):
+                    taken += 1
+                    sampler.happened(share)
+            counts.append(taken)
+        return counts
+
+    def test_a_quiet_time_is_sampled_seldom_and_what_it_saved_is_spent_when_things_happen(
+        self,
+    ) -> None:
+        counts = self.watch([0.1] * 10 + [0.01] * 10 + [0.4, 0.4] + [0.1] * 5)
+        assert min(counts[10:20]) <= 8
+        assert max(counts[20:22]) > 30
+        assert counts[:9] == pytest.approx([20] * 9, abs=1)
+
+    def test_no_more_is_taken_on_average_than_without(self) -> None:
+        shares = np.random.default_rng(5).choice([0.0, 0.02, 0.1, 0.5], 200).tolist()
+        assert sum(self.watch(shares)) <= 2 * 10 * len(shares) + 2
+        assert sum(self.watch(shares)) > sum(self.watch(shares, None)) / 3
+
+    def test_without_it_nothing_that_happens_matters(self) -> None:
+        assert self.watch([0.0, 0.5, 0.1], None) == [20, 20, 20]

@@ -1,5 +1,7 @@
 """From frames to slots."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -136,6 +138,18 @@ def test_time_that_runs_backwards_begins_with_an_anchor(
     (slot,) = show(tracker, studio, studio.backdrop, 5)
     assert slot.times == (5.0, 5.5)
     assert slot.kind is SlotKind.ANCHOR
+
+
+def test_after_damage_comes_an_anchor_in_which_nothing_damaged_is(
+    studio: Studio, tracker: ChangeTracker
+) -> None:
+    show(tracker, studio, studio.backdrop, 0)
+    damaged = replace(studio.signals(), valid=False)
+    tracker.feed(studio.frame(studio.with_cell(2, 3), 1.0, damaged))
+    (slot,) = show(tracker, studio, studio.backdrop, 1.1, seconds=1.0)
+    assert slot.kind is SlotKind.ANCHOR
+    assert slot.times[0] > 1.0
+    assert tracker.counters.anchors["recovered"] == 1
 
 
 def test_motion_between_the_sampled_frames_is_seen(studio: Studio) -> None:

@@ -128,6 +128,11 @@ def test_doctor_reports_one_object(video: Path) -> None:
     assert row["measured_fps"] == pytest.approx(10, rel=0.01)
     assert 0 < row["kept_share"] <= 1
     assert row["motion"] is True
+    asked = {"declared_fps", "gop_frames", "gop_seconds", "intra", "noise", "camera_moves"}
+    assert asked <= row.keys()
+    busy = (row["decode_ms"] + row["tracking_ms"]) * row["measured_fps"] / 1000
+    assert row["cpu_per_stream"] == pytest.approx(busy, rel=0.01)
+    assert row["streams_per_core"] == pytest.approx(1 / busy, rel=0.05)
 
 
 def test_validate_names_file_line_and_key(tmp_path: Path) -> None:
