@@ -13,6 +13,7 @@ from codecsight.models.tiny import random_model
 from codecsight.video.packet import Packet, StreamInfo
 from codecsight.video.source import Source, SourceOptions, SourceStatus, open_source
 from codecsight.watch import Watch, WatchOptions
+from tests.golden.families import SmolVLM2
 from tests.video.scenes import encode, texture
 
 QUESTION = Question.parse("Is there a person?")
@@ -41,6 +42,15 @@ def test_a_file_gives_the_same_answers_every_time() -> None:
         runs.append([(a.start, a.end, a.value, a.probability) for a in watching.answers()])
     assert runs[0] == runs[1]
     assert [end for _, end, *_ in runs[0]] == [1.5, 3.5, 5.5]
+
+
+def test_a_model_of_single_square_pictures_watches_a_wide_camera() -> None:
+    watching = _watch(Engine(SmolVLM2().model))
+    watching.add("yard", open_source(WORLD))
+    answers = list(watching.answers())
+    assert [answer.end for answer in answers] == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]
+    assert answers[-1].cells_total == 8 * 3 * 3
+    assert answers[-1].cells_kept < answers[-1].cells_total
 
 
 def test_every_source_is_answered_under_its_own_name() -> None:
