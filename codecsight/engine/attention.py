@@ -151,7 +151,8 @@ class LoopAttention(_PackedAttention):
         self._lists = [self._list(asking) for asking in (runs, reading(runs))]
 
     def _list(self, runs: Sequence[Run]) -> "_CallList":
-        masks = [bias(run, self._pool.keys.dtype) for run in runs]
+        store = self._pool.keys
+        masks = [bias(run, store.dtype).to(store.device) for run in runs]
         queries, keys = [len(run.at) for run in runs], [len(run.view) for run in runs]
         return _CallList(self._indices([run.view.rows for run in runs]), queries, keys, masks)
 

@@ -103,7 +103,8 @@ def _block(block: Any, hidden: Tensor, turn: Turn, slots: Slots, *, leaving: boo
     attention = block.attn
     ready = block.norm1(hidden)
     heads = attention.qkv(ready).view(len(hidden), 3, attention.num_heads, -1)
-    query, key = turned(heads[:, :2], (turn[0][:, None], turn[1][:, None])).unbind(1)
+    there = turn[0][:, None], turn[1][:, None]  # in float32, as transformers has it
+    query, key = turned(heads[:, :2], there).to(heads.dtype).unbind(1)
     asking = slots.counts
     if leaving:
         query, hidden, asking = slots.own(query), slots.own(hidden), slots.asking

@@ -25,6 +25,10 @@ def grid(model: Qwen3VL) -> PatchGrid:
 
 @pytest.fixture(scope="session")
 def slot_at(grid: PatchGrid) -> Callable[..., Slot]:
+    return made_up(grid)
+
+
+def made_up(grid: PatchGrid) -> Callable[..., Slot]:
     """A slot that begins at a second of the stream; whole at 0 unless told otherwise."""
 
     def make(second: float, keep: float | None = None, seed: int = 0) -> Slot:

@@ -7,12 +7,10 @@ import pytest
 import torch
 
 from codecsight.answers.tree import TokenTree
-from codecsight.engine import Engine, EngineConfig
 from codecsight.engine.attention import Copies, FlexAttention, LoopAttention, Run, View
 from codecsight.engine.pool import KVPool
 from codecsight.models.prompt import Tokens
 from codecsight.models.qwen3_vl import Qwen3VL
-from codecsight.models.tiny import byte_tokenizer, random_network
 
 KERNELS = [LoopAttention, FlexAttention]
 
@@ -91,27 +89,3 @@ def test_kernels_attend_as_written_out(
     asking = torch.from_numpy(read) if only_read else torch.arange(tokens)
     ours = kernel(model, pool, runs, copies)(0, q[asking], k, v, only_read)
     assert torch.allclose(ours, wanted[asking], atol=1e-5)
-
-
-@pytest.mark.gpu
-def test_on_cuda_the_answers_are_those_of_the_cpu(grid, slot_at) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    from codecsight.answers.question import Question, QuestionKind
-
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    question = Question("How many cars?", QuestionKind.COUNT)
-    heard = []
-    for device in ("cpu", "cuda"):
-        tokenizer = byte_tokenizer()
-        network = random_network(tokenizer, 1).to(device)
-        engine = Engine(Qwen3VL(network, tokenizer, name="r"), EngineConfig(window=4, stride=2))
-        for stream in "abc":
-            engine.open(stream, grid)
-        said = []
-        for second in range(9):
-            for stream in "abc":
-                engine.submit(stream, slot_at(second, seed=ord(stream)), [question])
-            while engine.busy:
-                said += [answer.probability for done in engine.step() for answer in done.answers]
-        heard.append(said)
-    assert heard[0] == pytest.approx(heard[1], abs=2e-3)

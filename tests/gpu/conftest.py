@@ -1,0 +1,30 @@
+"""Made-up slots, and the device."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from codecsight.change.grid import PatchGrid
+from codecsight.change.slot import Slot
+from codecsight.models.tiny import random_model
+from tests.engine.conftest import made_up
+
+
+@pytest.fixture(scope="session")
+def grid() -> PatchGrid:
+    return PatchGrid(random_model().grid_spec(rate=2.0, max_cells=48), rows=3, cols=4)
+
+
+@pytest.fixture(scope="session")
+def slot_at(grid: PatchGrid) -> Callable[..., Slot]:
+    """As in the engine's tests."""
+    return made_up(grid)
+
+
+@pytest.fixture
+def cuda() -> str:
+    """The device; a test that asks for it is skipped where there is none."""
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return "cuda"
