@@ -70,8 +70,8 @@ def _kernels(device: str, count: int) -> dict[str, float]:
         keys, own = int(random.integers(250, 350)), (40, 12)[number % 2]
         rows = np.arange(start, start + keys)
         at = np.arange(keys - own, keys)
-        tokens = Tokens.text([1] * own)
-        runs.append(Run(tokens, model.no_cells(), rows[-own:], at, View.causal(rows), (own - 1,)))
+        words = Tokens.text([1] * own)
+        runs.append(Run(words, model.no_cells(), rows[-own:], at, View.causal(rows), (own - 1,)))
         start += keys
     tokens = sum(len(run.tokens) for run in runs)
     heads, width = model.kv.heads, model.kv.head_dim

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from codecsight.answers.question import Question, QuestionKind
+from codecsight.answers.scoring import ballot_of
 from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Slot
 from codecsight.engine import AdmissionRefused, Engine, EngineError, SlotRefused
@@ -190,6 +191,29 @@ def test_many_questions_are_asked_in_as_many_passes_as_they_need(
     ):
         assert one.question == other.question
         assert one.probability == pytest.approx(other.probability, abs=1e-5)
+
+
+def test_ten_questions_cost_ten_short_forks_and_no_prefill(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_with(window=4, stride=1)
+    engine.open("a", grid)
+    for second in range(6):
+        engine.push("a", slot_at(second))
+    questions = [Question(f"Is door {n} open?", QuestionKind.YES_NO) for n in range(10)]
+    engine.ask("a", PERSON)  # what stands still is brought to the present once for all
+    window, forward, sizes = engine.status().streams["a"].tokens, engine.model.forward_packed, []
+
+    def measured(tokens, *rest):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN202
+        sizes.append(len(tokens))
+        return forward(tokens, *rest)
+
+    monkeypatch.setattr(engine.model, "forward_packed", measured)
+    engine.ask_all("a", questions)
+    asked = [len(ballot_of([question], engine.model).tree) for question in questions]
+    assert sum(sizes) == sum(asked)
+    assert max(asked) < window / 2  # short, beside the window that they all stand on
+    assert engine.status().streams["a"].tokens == window
 
 
 def test_three_hundred_slots_leave_nothing_behind(
