@@ -63,6 +63,24 @@ def _night(scene: Scene, rng: np.random.Generator) -> Scene:
     return replace(_calm(scene, rng), light=Light(0.45), noise=8.0)
 
 
+def _rain(scene: Scene, rng: np.random.Generator) -> Scene:
+    """Drops streak through the light, and the light itself flickers."""
+    return replace(_calm(scene, rng), rain=60, light=Light(0.75, drift=0.04, period=0.37))
+
+
+def _tiny(scene: Scene, rng: np.random.Generator) -> Scene:
+    """Far away: people of some 30 pixels in 480, slower by as much."""
+    return replace(
+        scene,
+        actors=tuple(
+            _wanderer(rng, number, kind, height, (0.02, 0.05), family_of(scene.family).floor)
+            for number, (kind, height) in enumerate(
+                ((Kind.PERSON, 0.065), (Kind.PERSON, 0.075), (Kind.VEHICLE, 0.05)), 1
+            )
+        ),
+    )
+
+
 def _shake(scene: Scene, rng: np.random.Generator) -> Scene:
     """The pole sways by some 4 pixels in 640."""
     view = View((Aim(0.0, zoom=1.2),), shake=0.006)
@@ -172,10 +190,12 @@ CONDITIONS: dict[str, Callable[[Scene, np.random.Generator], Scene]] = {
     "calm": _calm,
     "exposure": _exposure,
     "night": _night,
+    "rain": _rain,
     "shake": _shake,
     "pan": _pan,
     "ptz": _ptz,
     "crowd": _crowd,
+    "tiny": _tiny,
     "drift": _drift,
     "visitor": _visitor,
     "state": _state,

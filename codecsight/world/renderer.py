@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from codecsight.world.backdrop import paint
 from codecsight.world.effects import Canvas, Effect
@@ -29,7 +30,7 @@ class Renderer:
 
     def frame(self, t: float) -> NDArray[np.uint8]:
         """The picture at `t`, uint8 RGB [height, width, 3]."""
-        return self._noisy(self._lit(self.clean(t), t), t)
+        return self._noisy(self._rainy(self._lit(self.clean(t), t), t), t)
 
     def clean(self, t: float) -> NDArray[np.uint8]:
         """The picture at `t` before the light's drift and the sensor's noise."""
@@ -70,6 +71,19 @@ class Renderer:
         curve = _bytes(np.arange(256, dtype=np.float32) * self.scene.light.at(t))
         lit: NDArray[np.uint8] = curve[picture]
         return lit
+
+    def _rainy(self, picture: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
+        """Bright streaks, elsewhere in every frame: what drops in a lamp's light look like."""
+        if not self.scene.rain:
+            return picture
+        veil = Image.new("L", (self.width, self.height))
+        pen = ImageDraw.Draw(veil)
+        rng = np.random.default_rng([self.scene.seed, round(abs(t) * 1000), self.scene.rain])
+        for x, y, length, glow in rng.random((self.scene.rain, 4)):
+            start = x * self.width, y * self.height
+            fall = (0.03 + 0.06 * length) * self.height
+            pen.line((*start, start[0] - 0.15 * fall, start[1] + fall), int(40 + 60 * glow))
+        return _bytes(picture + np.asarray(veil, np.float32)[..., None])
 
     def _noisy(self, picture: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
         if self.scene.noise <= 0:

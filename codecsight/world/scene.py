@@ -43,7 +43,8 @@ class Scene:
     there are so many `incidents` in the mean. `view` is how the camera looks at it, `effects` what
     changes though nobody moves. A sensor that is `grainy` draws its noise
     anew for every frame; else one field of noise is moved about, which is quicker and looks the
-    same, but is sometimes found by an encoder's search for motion.
+    same, but is sometimes found by an encoder's search for motion. `rain` is the number of drops
+    that streak through each frame, close to the lens.
     """
 
     family: str
@@ -58,6 +59,7 @@ class Scene:
     effects: tuple[Effect, ...] = ()
     grainy: bool = False
     incidents: float = 0.0
+    rain: int = 0
 
     @staticmethod
     def random(

@@ -7,7 +7,7 @@ With `seconds=60` it is a recording of that length, read as fast as it can be ma
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -24,9 +24,9 @@ from codecsight.world.scene import Scene
 
 @dataclass(frozen=True, slots=True)
 class WorldCamera:
-    """What a `world://` URL says. `noise` None is the scene's own, `seconds` 0 is for ever;
-    `bitrate` is in kilobits per second, 0 for constant quality; `condition` is one of those that
-    are hard on cameras ("night", "pan" ..), "" for the place's own life.
+    """What a `world://` URL says. `noise` and `incidents` None are the scene's own, `seconds` 0 is
+    for ever; `bitrate` is in kilobits per second, 0 for constant quality; `condition` is one of
+    those that are hard on cameras ("night", "pan" ..), "" for the place's own life.
     """
 
     family: str
@@ -39,6 +39,7 @@ class WorldCamera:
     bitrate: int = 0
     codec: str = "h264"
     noise: float | None = None
+    incidents: float | None = None
     seconds: float = 0.0
     condition: str = ""
 
@@ -65,7 +66,8 @@ class WorldCamera:
         aspect = self.width / self.height
         if self.condition:
             return condition(self.condition, self.seed, self.family, aspect)
-        return Scene.random(self.seed, self.family, aspect, self.noise)
+        scene = Scene.random(self.seed, self.family, aspect, self.noise)
+        return scene if self.incidents is None else replace(scene, incidents=self.incidents)
 
     @property
     def profile(self) -> EncoderProfile:
@@ -166,6 +168,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "bitrate": _whole(0, 100_000),
     "codec": _codec,
     "noise": _number(0, 30),
+    "incidents": _number(0, 5),
     "seconds": _number(0, 1e7),
     "condition": _condition,
 }

@@ -10,6 +10,7 @@ from codecsight.world.actor import Actor, Box, Kind
 from codecsight.world.effects import EffectKind
 from codecsight.world.scene import Scene
 from codecsight.world.sprites import Sprite, sprite
+from codecsight.world.view import Window
 
 # An actor is plainly to be seen from this visible share of its shape on, and as good as
 # invisible below the other; nobody should be asked of what lies between.
@@ -22,8 +23,8 @@ _LINES = 120
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One actor at one moment. `visible` is the share of its shape that is within the picture and
-    behind nobody, `velocity` its motion in picture widths and heights per second; who `lies` is
-    down on the ground.
+    behind nobody, `velocity` its own motion in picture widths and heights per second; who `lies`
+    is down on the ground.
     """
 
     identity: int
@@ -59,7 +60,8 @@ class Sign:
 @dataclass(frozen=True, slots=True)
 class Truth:
     """Everyone present at `time`, farthest first, even where nothing of them can be seen; and the
-    place's lamps (shining or not), smoke and fires, always in the same order.
+    place's lamps (shining or not), smoke and fires, always in the same order. Boxes are in shares
+    of the picture as the camera shows it then, which may pan and zoom.
     """
 
     time: float
@@ -106,10 +108,12 @@ def truth(scene: Scene, t: float) -> Truth:
     """Who is where at `t`."""
     height, width = _LINES, round(_LINES * scene.aspect)
     actors = scene.present(t)
-    boxes = [actor.box(t, scene.aspect) for actor in actors]
+    window = scene.view.window(t)
+    boxes = [_shown(actor.box(t, scene.aspect), window) for actor in actors]
     sprites = [sprite(*pair, t, width, height) for pair in zip(actors, boxes, strict=True)]
     shares = _visible(sprites, width, height)
-    seen = tuple(_seen(*row, t) for row in zip(actors, boxes, shares, strict=True))
+    rows = zip(actors, boxes, shares, strict=True)
+    seen = tuple(_seen(*row, t, window.size) for row in rows)
     return Truth(t, seen, tuple(_signs(scene, t)))
 
 
@@ -143,16 +147,29 @@ def _mishaps(scene: Scene, t: float) -> Iterator[Event]:
                 yield Event(time, what, actor.identity, actor.kind)
 
 
-def _seen(actor: Actor, box: Box, visible: float, t: float) -> Seen:
-    kind, velocity = actor.kind, actor.velocity(t)
+def _seen(actor: Actor, box: Box, visible: float, t: float, size: float) -> Seen:
+    across, down = actor.velocity(t)
+    velocity = across / size, down / size
+    kind = actor.kind
     return Seen(actor.identity, kind, actor.colour, box, visible, velocity, actor.lies(t))
 
 
 def _signs(scene: Scene, t: float) -> Iterator[Sign]:
+    window = scene.view.window(t)
     for effect in scene.affected(t):
         strength = effect.strength(t)
         if strength or effect.kind is EffectKind.LAMP:
-            yield Sign(effect.kind, effect.box(scene.aspect), strength)
+            yield Sign(effect.kind, _shown(effect.box(scene.aspect), window), strength)
+
+
+def _shown(box: Box, window: Window) -> Box:
+    """Where a camera that shows this part of the scene sees it."""
+    return Box(
+        (box.left - window.left) / window.size,
+        (box.top - window.top) / window.size,
+        (box.right - window.left) / window.size,
+        (box.bottom - window.top) / window.size,
+    )
 
 
 def _visible(sprites: list[Sprite], width: int, height: int) -> list[float]:

@@ -1,11 +1,14 @@
 """Conditions that are hard on who looks for change."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from codecsight.errors import CodecSightError
-from codecsight.world import Renderer, Scene
+from codecsight.world import Renderer, Scene, truth
 from codecsight.world.conditions import CONDITIONS, condition
+from codecsight.world.scene import Light
 from codecsight.world.view import Aim, View
 
 
@@ -74,3 +77,35 @@ def test_other_scenes_have_nothing_of_it() -> None:
     assert not scene.effects
     assert not scene.grainy
     assert scene.view.window(5.0).size == 1.0
+
+
+def test_rain_is_in_every_frame_elsewhere_and_on_no_scene() -> None:
+    rain = renderer("rain")
+    calm = Renderer(replace(rain.scene, rain=0, light=Light(), noise=0.0), 320, 180)
+    wet = Renderer(replace(calm.scene, rain=60), 320, 180)
+    first, second = ((wet.frame(t) != calm.frame(t)).any(axis=2) for t in (1.0, 1.1))
+    assert 0.002 < first.mean() < 0.1
+    assert (first & second).sum() < 0.3 * first.sum()
+    assert np.array_equal(wet.plane(1.0), calm.plane(1.0))
+
+
+def test_what_is_far_away_is_small_and_slow() -> None:
+    scene = condition("tiny", 4)
+    assert all(actor.height * 480 < 40 for actor in scene.actors)
+    speeds = [abs(actor.velocity(t)[0]) for actor in scene.actors for t in range(60)]
+    assert 0 < max(speeds) <= 0.05
+
+
+def test_a_camera_that_zooms_sees_people_where_it_shows_them() -> None:
+    ptz = renderer("ptz", 6)
+    still = Renderer(replace(ptz.scene, actors=()), 320, 180)
+    for t in (1.0, 12.0, 20.0):
+        changed = (ptz.clean(t) != still.clean(t)).any(axis=2)
+        boxes = np.zeros_like(changed)
+        for seen in truth(ptz.scene, t).actors:
+            box = seen.box
+            rows = slice(max(round(box.top * 180) - 2, 0), max(round(box.bottom * 180) + 2, 0))
+            cols = slice(max(round(box.left * 320) - 2, 0), max(round(box.right * 320) + 2, 0))
+            boxes[rows, cols] = True
+        assert not (changed & ~boxes).any()
+    assert changed.any()

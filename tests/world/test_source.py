@@ -66,6 +66,7 @@ def test_the_same_url_gives_the_same_bytes() -> None:
 
 def test_noise_is_what_the_url_says() -> None:
     assert WorldCamera.parse("world://night?noise=0").scene.noise == 0
+    assert WorldCamera.parse("world://night?incidents=0.7").scene.incidents == 0.7
     assert WorldCamera.parse("world://night").scene.noise > 0
 
 
