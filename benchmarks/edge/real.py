@@ -11,7 +11,7 @@ SHARE, or half of all cells would be said to change for the air between two legs
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.edge.accuracy import ANCHOR_EVERY, POLICIES, SPECS, Score
-from codecsight.change.grid import PatchGrid
+from codecsight.change.grid import GridSpec, PatchGrid
 from codecsight.change.policies import ChangePolicy, RandomPolicy
 from codecsight.change.slot import Reason, Slot, SlotKind
 from codecsight.change.tracker import ChangeTracker
@@ -42,7 +42,7 @@ def rows(clips: Path) -> list[dict[str, Any]]:
     """Results of the clips that there are."""
     results: list[dict[str, Any]] = []
     if (clips / VTEST).exists() and (clips / "vtest.boxes.txt").exists():
-        results += _vtest(clips)
+        results += vtest(clips)
     if (clips / ONE_BY_ONE).exists():
         results += _one_by_one(clips)
     return results
@@ -120,9 +120,10 @@ def _boxes(path: Path) -> dict[int, dict[int, Box]]:
     return boxes
 
 
-def _vtest(clips: Path) -> list[dict[str, Any]]:
+def vtest(clips: Path, specs: Sequence[GridSpec] = SPECS) -> list[dict[str, Any]]:
+    """Every policy on people walking, on every grid."""
     boxes, results = _boxes(clips / "vtest.boxes.txt"), []
-    for spec in SPECS:
+    for spec in specs:
         grid, kept = spec.fit(768, 576), 0.0
         for name in (*POLICIES, "random"):
             policy = RandomPolicy(grid, kept) if name == "random" else POLICIES[name](grid)

@@ -13,21 +13,38 @@ it has its own place in what was shipped.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.edge.films import Film
 from codecsight.change.grid import PatchGrid
+from codecsight.world.view import Window
 
 VISIBLE = 12.0
 SHARE = 0.02
 
 
+class Drawn(Protocol):
+    """A film whose scene can be drawn again, picture by picture."""
+
+    def plane(self, number: int) -> NDArray[np.uint8]:
+        """The whole scene, without noise and drift of light: RGB, uint8 [3, h, w]."""
+        ...
+
+    def window(self, number: int) -> Window:
+        """Which part of the scene that picture shows."""
+        ...
+
+    def light(self, number: int) -> float:
+        """How bright the scene was, as a factor."""
+        ...
+
+
 class Canvas:
     """What one policy has shipped of a film's scene, for one frame of the slot."""
 
-    def __init__(self, film: Film, grid: PatchGrid) -> None:
+    def __init__(self, film: Drawn, grid: PatchGrid) -> None:
         self._film, self._grid = film, grid
         self._shipped = film.plane(0).copy()
         self._known = np.zeros(self._shipped.shape[1:], np.float32)

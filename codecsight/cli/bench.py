@@ -44,6 +44,14 @@ def density(
     _measure("density", json_file, quick, device=device, shape=shape)
 
 
+@bench.command()
+def accuracy(json_file: Json, quick: Quick = False) -> None:
+    """How often pruned, cached windows answer like whole ones, and rightly, at what cost: change
+    policies, KV policies and simple baselines, on the settings and conditions of real cameras.
+    """
+    _measure("accuracy", json_file, quick)
+
+
 def _measure(name: str, json_file: Path, quick: bool, **how: str | None) -> None:
     try:
         module = import_module(f"benchmarks.{name}.run")

@@ -1,0 +1,1 @@
+"""How well pruned, cached windows answer, beside whole ones and beside the truth."""

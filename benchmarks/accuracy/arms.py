@@ -1,0 +1,111 @@
+"""Which pairs of change policy and KV policy are measured where."""
+
+from dataclasses import dataclass, replace
+
+from benchmarks.accuracy.policies import RHYTHMS
+from benchmarks.accuracy.streams import Setting
+from codecsight.engine import EngineConfig, Evict, Present
+
+DEFAULT_CHANGE = "tracked"
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A change policy under a KV policy. `config` is the engine's; None where something else runs
+    the windows (`kv` says what).
+    """
+
+    change: str
+    kv: str
+    config: EngineConfig | None = None
+    default: bool = False
+
+
+def engine_arm(change: str, setting: Setting, **settings: object) -> Arm:
+    """The engine at its defaults, but for `settings`."""
+    shipped = EngineConfig(window=setting.window, stride=setting.stride)
+    config = replace(shipped, **settings)  # type: ignore[arg-type]
+    return Arm(change, kv_name(config), config, change == DEFAULT_CHANGE and config == shipped)
+
+
+def kv_name(config: EngineConfig) -> str:
+    """What is computed again, where questions stand, what the ViT sees around, what is given up."""
+    name = f"{config.refresh}/{config.present.value}/ring {config.ring}"
+    return name if config.evict is Evict.AGE else f"{name}/{config.evict.value}"
+
+
+def reference(setting: Setting) -> Arm:
+    """The dense model: whole slots, whole windows, each computed anew."""
+    return engine_arm("everything", setting, refresh="all", present=Present.LAST_SLOT, ring=0)
+
+
+PUBLISHED_KV = {"refresh": "anchors", "present": Present.LAST_SLOT, "ring": 0}
+"""What the published system does: whole I frames are computed again, and what was pruned is not at
+the present.
+"""
+
+
+def every_arm(setting: Setting) -> list[Arm]:
+    """All change policies under the default KV policy, all KV policies under ours, and pairs that
+    stand for known systems.
+    """
+    changes = ["tracked", *RHYTHMS, "pixels", "random", "everything"]
+    changes += ["published-0.25", "published-0.5"]
+    arms = [engine_arm(change, setting) for change in changes]
+    arms += [engine_arm("tracked", setting, **settings) for settings in KV]
+    arms += [engine_arm(change, setting, **PUBLISHED_KV) for change in _published(setting)]
+    arms.append(engine_arm("everything", setting, **PUBLISHED_KV))
+    arms.append(replace(reference(setting), change="everything-raw"))
+    arms += [Arm("tracked", "cacheblend"), *controls()]
+    return list(dict.fromkeys(arms))
+
+
+def stress_arms(setting: Setting) -> list[Arm]:
+    """What is measured in every condition."""
+    arms = [engine_arm(change, setting) for change in ("tracked", "pixels", "random")]
+    arms.append(engine_arm("tracked", setting, refresh="all", present=Present.CANVAS))
+    arms += [engine_arm(change, setting, **PUBLISHED_KV) for change in _published(setting)[-2:]]
+    return [*arms, *controls()]
+
+
+def few_arms(setting: Setting) -> list[Arm]:
+    """Ours and the published system."""
+    arms = [engine_arm("tracked", setting), engine_arm("everything", setting)]
+    arms.append(engine_arm("tracked", setting, refresh="all", present=Present.CANVAS))
+    return [*arms, engine_arm("published-0.5", setting, **PUBLISHED_KV), *controls()]
+
+
+def quick_arms(setting: Setting) -> list[Arm]:
+    """One of each sort."""
+    published = engine_arm("published-0.5", setting, **PUBLISHED_KV)
+    return [engine_arm("tracked", setting), published, *controls()[:2]]
+
+
+def controls() -> list[Arm]:
+    """The simple baselines; how much they get is settled by what ours took."""
+    return [Arm(change, "all") for change in ("evs", "last-frames", "low-rate")]
+
+
+KV: tuple[dict[str, object], ...] = (
+    {"refresh": "all"},
+    {"refresh": "none"},
+    {"refresh": "first:1"},
+    {"refresh": "anchors"},
+    {"refresh": "drift:2"},
+    {"present": Present.LAST_SLOT},
+    {"present": Present.CANVAS},
+    {"present": Present.RETIMED},
+    {"refresh": "anchors", "present": Present.CANVAS},
+    {"refresh": "none", "present": Present.RETIMED},
+    {"refresh": "all", "present": Present.CANVAS},
+    {"evict": Evict.SUPERSEDED},
+    {"ring": 0},
+    {"ring": 2},
+    {"ring": 9},
+)
+
+
+def _published(setting: Setting) -> list[str]:
+    """Where all frames are sampled, there are none to be passed over."""
+    names = ["published-0.25", "published-0.25-sampled", "published-0.5", "published-0.5-sampled"]
+    return names[::2] if setting.recoded else names

@@ -1,0 +1,73 @@
+"""CacheBlend on video windows: of the tokens that are reused, those whose keys are farthest from
+what they would be now are computed again (Yao et al., EuroSys 2025; there for texts).
+
+The first layer is computed for every token, to find them: that is on its account. Built on the
+engine's naive twin, whose cache is contiguous.
+"""
+
+import math
+
+import numpy as np
+import torch
+
+from codecsight.change.grid import PatchGrid
+from codecsight.engine.flops import Flops, Work
+from codecsight.engine.naive.engine import NaiveEngine
+from codecsight.engine.naive.session import Slide, StreamSession
+from codecsight.engine.window import Entry
+from codecsight.models.base import CellFeatures
+from codecsight.models.prompt import Tokens
+
+SHARE = 0.15
+"""Of the reused tokens, as CacheBlend's authors do."""
+
+
+class BlendSession(StreamSession):
+    """Refreshes tokens instead of slots."""
+
+    _slid = False
+
+    def _make_room(self, entry: Entry) -> Slide:
+        slide = super()._make_room(entry)
+        self._slid = bool(slide.evicted) and not slide.rebased
+        return slide
+
+    def _prefill_slots(self, indices: list[int]) -> int:
+        if not self._slid:
+            return super()._prefill_slots(indices)
+        slots, prefix = self.window.slots, len(self.window.prefix)
+        tokens = Tokens.join([slot.tokens.at(slot.start) for slot in slots])
+        cells = CellFeatures.join([slot.features for slot in slots])
+        old = len(tokens) - len(slots[-1].tokens)
+        again = np.sort(np.argsort(-self._deviation(tokens, cells)[:old])[: math.ceil(SHARE * old)])
+        chosen = np.concatenate([again, np.arange(old, len(tokens))])
+        visual = tokens.visual.numpy()
+        which = (np.cumsum(visual) - 1)[chosen][visual[chosen]]
+        places = torch.from_numpy(prefix + chosen)
+        self._prefill(tokens.pick(chosen), cells.pick(which), places)
+        self.window.computed([len(slots) - 1])
+        return len(chosen)
+
+    def _deviation(self, tokens: Tokens, cells: CellFeatures) -> np.ndarray:
+        """How far each token's key of the second layer is from what it would be now: the first that
+        knows of other tokens.
+        """
+        prefix = self.window.prefix
+        whole = Tokens.join([prefix.at(self.window.prefix_start), tokens])
+        fork, size = self.kv.fork(0), len(whole)
+        causal = torch.ones(size, size, dtype=torch.bool).tril()
+        self.model.forward(whole, cells, fork, causal, torch.arange(0))
+        fresh = fork._layers[1][0][0, :, len(prefix) :]
+        held = self.kv.keys[1, :, len(prefix) : len(prefix) + fresh.shape[1]]
+        first_layer = self.meter.llm(len(tokens), size) // len(self.kv.keys)
+        self.spend(Work(spent=Flops(llm=first_layer)))
+        deviation: np.ndarray = (fresh - held).square().sum(dim=(0, 2)).numpy()
+        return deviation
+
+
+class BlendEngine(NaiveEngine):
+    """One stream and one slot at a time."""
+
+    def open(self, stream: str, grid: PatchGrid) -> None:
+        """Let a stream in."""
+        self._sessions[stream] = BlendSession(stream, self.model, grid, self.config, self._meter)

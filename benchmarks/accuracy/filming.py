@@ -1,0 +1,162 @@
+"""A stream is rendered, encoded and decoded once; every policy cuts its slots from that."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from actors.convert import to_request
+from benchmarks.accuracy.policies import random_slots, trackers
+from benchmarks.accuracy.streams import RATE, RECODED, Stream
+from codecsight.answers.question import Question, QuestionKind
+from codecsight.change.grid import GridSpec, PatchGrid
+from codecsight.change.slot import Slot
+from codecsight.patches.chunk import pack, unpack
+from codecsight.patches.codec import PatchCodec
+from codecsight.video.decoder import Decoder
+from codecsight.video.encoder import CameraEncoder, EncoderProfile
+from codecsight.video.frame import Frame
+from codecsight.video.packet import Packet, StreamInfo
+from codecsight.video.picture import Resizer
+from codecsight.video.source import SourceOptions
+from codecsight.world import Scene, Truth, truth
+from codecsight.world.questions import ask_of
+from codecsight.world.source import WorldSource
+from codecsight.world.truth import CLEAR
+
+_SLOW, _MOVING = 0.005, 0.035  # picture widths per second, as in the world's questions
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One that ends a stride: the `index` of its newest slot, `answers` that are true by question
+    (those that can fairly be asked), and what there is to be seen: "moving", "standing", "empty".
+    """
+
+    index: int
+    answers: dict[Question, str]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """A stream's slots under each policy as they arrive in the cloud (slot i shows the same moment
+    under all), its windows, and its `questions` with their topics: all that can fairly be asked of
+    any of its windows. `uplink` is what a policy's slots weigh on the wire, in bytes.
+    """
+
+    stream: Stream
+    grid: PatchGrid
+    slots: dict[str, list[Slot]]
+    windows: list[Window]
+    questions: dict[Question, str]
+    uplink: dict[str, int]
+
+
+def footage(stream: Stream, spec: GridSpec) -> Footage:
+    """Watch a stream with every policy at once."""
+    shown, setting = _frames(stream), stream.setting
+    width, height = stream.camera.width, stream.camera.height
+    if setting.recoded:
+        width, height = RECODED
+        shown = recoded(shown, setting.stride * spec.frames)
+    grid = spec.fit(width, height)
+    watching = trackers(grid, setting, plain=stream.plain)
+    slots: dict[str, list[Slot]] = {name: [] for name in watching}
+    for frame in shown:
+        for name, tracker in watching.items():
+            slot = tracker.feed(frame)
+            if slot is not None:
+                slots[name].append(slot)
+    raw = slots["everything"]
+    slots["random"] = random_slots(raw, slots["tracked"], grid, stream.seed)
+    windows, questions = _windows(stream, raw)
+    sent = {name: _sent(each, spec) for name, each in slots.items()}
+    arrived = {name: there for name, (there, _) in sent.items()}
+    uplink = {name: size for name, (_, size) in sent.items()}
+    slots = {**arrived, "everything-raw": raw}
+    return Footage(stream, grid, slots, windows, questions, uplink)
+
+
+def _frames(stream: Stream) -> Iterator[Frame]:
+    """As its camera sends them."""
+    items = WorldSource(stream.camera, SourceOptions()).items()
+    info = next(items)
+    assert isinstance(info, StreamInfo)
+    decoder = Decoder(info)
+    for item in items:
+        assert isinstance(item, Packet)
+        yield from decoder.decode(item)
+    yield from decoder.flush()
+
+
+def recoded(frames: Iterable[Frame], gop: int) -> Iterator[Frame]:
+    """As an offline pipeline prepares a video: scaled down and encoded anew, with its own GOP."""
+    encoder = CameraEncoder(*RECODED, RATE, EncoderProfile(gop=gop, preset="medium"))
+    resizer, decoder = Resizer(*RECODED), Decoder(encoder.info)
+    for frame in frames:
+        for packet in encoder.encode(resizer.rgb(frame), frame.time, frame.captured):
+            yield from decoder.decode(packet)
+    yield from decoder.flush()
+
+
+def _sent(slots: list[Slot], spec: GridSpec) -> tuple[list[Slot], int]:
+    """These slots as they arrive in the cloud, coded as they really are, and their bytes as
+    messages.
+    """
+    codec = PatchCodec()
+    chunks = [pack(slot, spec, "site.camera", codec) for slot in slots]
+    size = sum(to_request(chunk).ByteSize() for chunk in chunks)
+    return [unpack(chunk, spec) for chunk in chunks], size
+
+
+def _windows(stream: Stream, whole: list[Slot]) -> tuple[list[Window], dict[Question, str]]:
+    setting, scene = stream.setting, stream.camera.scene
+    moments = _moments(stream, whole)
+    windows, questions = [], {}
+    for end in range(setting.window, len(whole) + 1, setting.stride):
+        times = [t for slot in moments[end - setting.window : end] for t in slot]
+        seen = [_truth(scene, t) for t in times]
+        fair = [each for each in ask_of(seen) if each.question.kind is not QuestionKind.TEXT]
+        questions.update({each.question: each.topic for each in fair})
+        answers = {each.question: each.answer for each in fair}
+        windows.append(Window(end - 1, answers, _content(seen)))
+    return windows, questions
+
+
+def _moments(stream: Stream, whole: list[Slot]) -> list[tuple[float, ...]]:
+    """What truth is taken at, slot by slot: the sampled moments, or where what comes and goes
+    between them counts, the most eventful picture since the sample before.
+    """
+    if not stream.between:
+        return [slot.times for slot in whole]
+    step, scene, before, moments = 1 / stream.camera.fps, stream.camera.scene, 0.0, []
+    for slot in whole:
+        best = []
+        for t in slot.times:
+            since = [s * step for s in range(round(before / step) + 1, round(t / step) + 1)] or [t]
+            best.append(max(since, key=lambda s: (_shown(_truth(scene, s)), s)))
+            before = t
+        moments.append(tuple(best))
+    return moments
+
+
+def _shown(seen: Truth) -> int:
+    return sum(actor.visible >= CLEAR for actor in seen.actors)
+
+
+def _content(window: list[Truth]) -> str:
+    """What the newest slot's two moments show."""
+    there = [actor for actor in window[-1].actors if actor.visible >= CLEAR]
+    speeds = [float(np.hypot(*actor.velocity)) for actor in there]
+    if any(speed >= _MOVING for speed in speeds):
+        return "moving"
+    if any(speed > _SLOW for speed in speeds):
+        return "slow"
+    return "standing" if there else "empty"
+
+
+@lru_cache(maxsize=4096)
+def _truth(scene: Scene, t: float) -> Truth:
+    return truth(scene, t)

@@ -1,0 +1,238 @@
+"""What each arm answers on the same footage, and what that cost."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from benchmarks.accuracy.arms import Arm
+from benchmarks.accuracy.blend import BlendEngine
+from benchmarks.accuracy.filming import Footage
+from benchmarks.accuracy.fresh import Chosen, Fresh, chosen_slots, evs_cells
+from codecsight.answers.question import Question, QuestionKind
+from codecsight.change.slot import Slot
+from codecsight.engine import Engine, EngineConfig
+from codecsight.engine.flops import Flops, Work
+from codecsight.models.base import VisionLanguageModel
+
+PROBE = Question("Is there a person?", QuestionKind.YES_NO)
+"""The one question that goes with each window in the accounts; all others are an exam."""
+
+Key = tuple[str, int]
+"""A stream's URL and the index of a window's newest slot."""
+Answers = dict[Question, str]
+Value = bool | int | str | dict[str, Any]
+Change = Callable[[Footage], Sequence[Slot]]
+NOTHING = Flops()
+Choose = Callable[[Footage, int], Chosen]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Operations `spent` on full windows with one question each, and by the `dense` model on the
+    same; cells prefilled for the first time, of all that there were.
+    """
+
+    spent: Flops = NOTHING
+    dense: Flops = NOTHING
+    kept: int = 0
+    cells: int = 0
+
+    def __add__(self, other: "Account") -> "Account":
+        return Account(
+            self.spent + other.spent,
+            self.dense + other.dense,
+            self.kept + other.kept,
+            self.cells + other.cells,
+        )
+
+    @property
+    def flops_ratio(self) -> float:
+        """Executed over dense."""
+        return self.spent.total / self.dense.total
+
+    @property
+    def tokens_ratio(self) -> float:
+        """Cells kept of all."""
+        return self.kept / self.cells
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An arm's answers by window and question, as options' words, and its accounts by stream."""
+
+    answers: dict[Key, Answers] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
+
+    def take(self, key: Key, questions: Iterable[Question], values: Iterable[Value]) -> None:
+        """Write down what was said of a window."""
+        pairs = zip(questions, values, strict=True)
+        self.answers[key] = {question: spelled(value) for question, value in pairs}
+
+    def account(self, footages: Iterable[Footage]) -> Account:
+        """Of these streams together."""
+        return sum((self.accounts[each.stream.url] for each in footages), Account())
+
+
+def spelled(value: Value) -> str:
+    """An answer as one of its question's options."""
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def hear(model: VisionLanguageModel, footages: Sequence[Footage], arm: Arm) -> Heard:
+    """An arm that runs in the engine, or in its twin that blends caches."""
+    if arm.config is None:
+        setting = footages[0].stream.setting
+        config = EngineConfig(setting.window, setting.stride, refresh="none")
+        return hear_blended(model, footages, config, lambda each: each.slots[arm.change])
+    return hear_slots(model, footages, arm.config, lambda each: each.slots[arm.change])
+
+
+def hear_slots(
+    model: VisionLanguageModel, footages: Sequence[Footage], config: EngineConfig, change: Change
+) -> Heard:
+    """The streams side by side in one engine, slot by slot."""
+    blocks = max(config.kv_blocks, 300 * len(footages))
+    hall = _Hall(Engine(model, replace(config, kv_blocks=blocks)), footages, change)
+    for index in range(hall.length):
+        hall.show(index)
+        if index == config.window - 2:  # the next one fills the windows
+            hall.begin_account()
+        hall.examine(index)
+    hall.close_account()
+    return hall.heard
+
+
+class _Hall:
+    """Many streams before one engine, and the accounts of it."""
+
+    def __init__(self, engine: Engine, footages: Sequence[Footage], change: Change) -> None:
+        self.heard = Heard()
+        self._engine, self._footages = engine, footages
+        self._slots = {each.stream.url: change(each) for each in footages}
+        self._windows = {(e.stream.url, w.index): e for e in footages for w in e.windows}
+        self.length = max(map(len, self._slots.values()))
+        for each in footages:
+            engine.open(each.stream.url, each.grid)
+        self.begin_account()
+
+    def begin_account(self) -> None:
+        """What came before doesn't count."""
+        self._before = self._work()
+        self._exam = dict.fromkeys(self._slots, Work())
+
+    def show(self, index: int) -> None:
+        """The next slot of every stream, with the probe if it completes a stride."""
+        for stream, slots in self._slots.items():
+            if index < len(slots):
+                self._engine.submit(stream, slots[index], [PROBE])
+        self._work_off()
+
+    def examine(self, index: int) -> None:
+        """Ask everything of the windows that end with this slot; it is not on the account."""
+        before, asked = self._work(), {}
+        for stream in self._slots:
+            if (stream, index) in self._windows:
+                questions = list(self._windows[stream, index].questions)
+                asked[self._engine.inquire(stream, questions)] = stream, questions
+        for ticket, values in self._work_off().items():
+            stream, questions = asked[ticket]
+            self.heard.take((stream, index), questions, values)
+        for stream, after in self._work().items():
+            self._exam[stream] += _minus(after, before[stream])
+
+    def close_account(self) -> None:
+        """Write down what each stream came to."""
+        for stream, after in self._work().items():
+            work = _minus(_minus(after, self._before[stream]), self._exam[stream])
+            self.heard.accounts[stream] = account(work, self._slots[stream])
+
+    def _work(self) -> dict[str, Work]:
+        return {name: each.work for name, each in self._engine.status().streams.items()}
+
+    def _work_off(self) -> dict[int, list[Value]]:
+        said: dict[int, list[Value]] = {}
+        while self._engine.busy:
+            for result in self._engine.step():
+                if result.error is not None:
+                    raise result.error
+                said[result.ticket] = [answer.value for answer in result.answers]
+        return said
+
+
+def account(work: Work, slots: Sequence[Slot]) -> Account:
+    """What work on all these slots of a stream came to."""
+    kept, cells = (sum(counts) for counts in zip(*map(_cells, slots), strict=True))
+    return Account(work.spent, work.recompute, kept, cells)
+
+
+def _cells(slot: Slot) -> tuple[int, int]:
+    return slot.kept_count, slot.cell_count
+
+
+def hear_blended(
+    model: VisionLanguageModel, footages: Sequence[Footage], config: EngineConfig, change: Change
+) -> Heard:
+    """The same under CacheBlend."""
+    heard = Heard()
+    for each in footages:
+        engine, stream, slots = BlendEngine(model, config), each.stream.url, change(each)
+        engine.open(stream, each.grid)
+        windows, exam, before = {window.index for window in each.windows}, Work(), Work()
+        for index, slot in enumerate(slots):
+            if engine.push(stream, slot).moved:
+                engine.ask(stream, PROBE)
+            if index == config.window - 2:
+                before, exam = engine.work(stream), Work()
+            if index in windows:
+                started = engine.work(stream)
+                answers = engine.ask_all(stream, list(each.questions))
+                heard.take((stream, index), each.questions, [said.value for said in answers])
+                exam += _minus(engine.work(stream), started)
+        heard.accounts[stream] = account(_minus(_minus(engine.work(stream), before), exam), slots)
+    return heard
+
+
+def hear_fresh(fresh: Fresh, footages: Sequence[Footage], change: str, ours: Heard) -> Heard:
+    """A simple baseline, given at least as much as ours took: cells for EVS, operations for those
+    that choose slots.
+    """
+    window, budget = footages[0].stream.setting.window, ours.account(footages)
+    if change == "evs":
+        share = budget.tokens_ratio
+        return _fresh(fresh, footages, partial(evs_cells, window, share), ours)
+    heard = Heard()
+    for count in range(1, window + 1):
+        choose = partial(chosen_slots, change, window, count)
+        heard = _fresh(fresh, footages, choose, ours)
+        if heard.account(footages).flops_ratio >= budget.flops_ratio:
+            break
+    return heard
+
+
+def _fresh(fresh: Fresh, footages: Sequence[Footage], choose: Choose, ours: Heard) -> Heard:
+    heard = Heard()
+    fresh.begin()
+    for each in footages:
+        stream, questions = each.stream.url, list(each.questions)
+        total = Account(dense=ours.accounts[stream].dense)
+        for window in each.windows:
+            said, spent, cells = fresh.answer(each, choose(each, window.index), questions, PROBE)
+            heard.take((stream, window.index), questions, [one.value for one in said])
+            total += Account(spent, NOTHING, cells, window_cells(each))
+        heard.accounts[stream] = total
+    return heard
+
+
+def window_cells(footage: Footage) -> int:
+    """Of a dense window."""
+    return footage.stream.setting.window * footage.grid.cells
+
+
+def _minus(work: Work, other: Work) -> Work:
+    pairs = zip(
+        (work.spent, work.recompute, work.once),
+        (other.spent, other.recompute, other.once),
+        strict=True,
+    )
+    return Work(*(Flops(one.vit - two.vit, one.llm - two.llm) for one, two in pairs))

@@ -1,0 +1,396 @@
+"""docs/accuracy.md's and README's measured parts, made from the committed result."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+Result = dict[str, Any]
+
+AGREEMENT, F1_LOST, F1_LOST_STRESS, FLOPS = 0.98, 0.01, 0.03, 0.07
+"""The aims: at least, at most, at most in every stress row, at most in the published setting."""
+
+SETTINGS = ("published", "native")
+NAMES = {
+    "everything": "nothing pruned",
+    "everything-raw": "nothing pruned, pixels not coded",
+    "evs": "EVS, after the ViT",
+    "last-frames": "the last frames, whole",
+    "low-rate": "fewer frames, whole",
+    "random": "random cells",
+    "tracked-4": "tracked, whole every 4th slot",
+    "tracked-16": "tracked, whole every 16th slot",
+}
+CONTROLS = ("evs", "last-frames", "low-rate")
+
+
+def parts(result: Result) -> dict[str, str]:
+    """The measured parts of docs/accuracy.md, by the name in their markers."""
+    return {
+        "run": run_part(result),
+        "targets": targets_part(result),
+        "change": "\n\n".join(_arms(result, name, _is_change) for name in SETTINGS),
+        "kv": "\n\n".join(_arms(result, name, _is_kv) for name in SETTINGS),
+        "full": _arms(result, "published-40s", lambda _: True),
+        "stress": stress_part(result),
+        "questions": questions_part(result),
+        "content": content_part(result),
+        "limits": limits_part(result),
+        "cells": cells_part(result),
+    }
+
+
+def run_part(result: Result) -> str:
+    """Where the numbers come from."""
+    meta = result["meta"]
+    size = {name: _default(result, name, "plain") for name in SETTINGS}
+    counts = ", ".join(
+        f"{row['streams']} streams with {row['windows']} windows and {row['answers']:,} fair "
+        f"questions ({name})"
+        for name, row in size.items()
+    )
+    return (
+        f"`python -m benchmarks.accuracy`, commit {meta['commit']}, model `{meta['model']}`, "
+        f"{meta['cpu_minutes']} minutes of one core ({meta['machine']['processor']}): {counts}. "
+        f"[Results](../benchmarks/results/accuracy.json). The shipped default is **"
+        f"{_pair(meta['default'])}**."
+    )
+
+
+def targets_part(result: Result) -> str:
+    """What was aimed at, what came out."""
+    lines = ["| aim, for the shipped default | came out | |", "|---|---|---|"]
+    for name in SETTINGS:
+        row = _default(result, name, "plain")
+        agreed = f"{_percent(row['agreement'])} {_range(row, 'agreement')}"
+        lost = f"{_points(row['f1_lost'])} {_points_range(row)}"
+        lines += [
+            _target(f"{name}: agreement at least {AGREEMENT:.0%}", agreed,
+                    row["agreement"] >= AGREEMENT),
+            _target(f"{name}: F1 within {100 * F1_LOST:.0f} point of dense", lost,
+                    row["f1_lost"] <= F1_LOST),
+        ]  # fmt: skip
+    row = _default(result, "published", "plain")
+    spared = f"{_percent(1 - row['flops_ratio'])} fewer"
+    aim = f"published: at least {1 - FLOPS:.0%} fewer operations"
+    lines.append(_target(aim, spared, row["flops_ratio"] <= FLOPS))
+    for row in _stress(result):
+        if row["f1_lost"] is None:  # nothing there to be found
+            continue
+        aim = f"{row['condition']}: F1 within {100 * F1_LOST_STRESS:.0f} points of dense"
+        lost = f"{_points(row['f1_lost'])} {_points_range(row)}"
+        lines.append(_target(aim, lost, row["f1_lost"] <= F1_LOST_STRESS))
+    return "\n".join(lines)
+
+
+def stress_part(result: Result) -> str:
+    """Ours beside the others in every condition: agreement, and F1 of it."""
+    others: list[tuple[str, Callable[[Row], bool]]] = [
+        ("ours", lambda row: bool(row["default"])),
+        ("ours, all computed anew", lambda row: _is(row, "tracked", "all/canvas")),
+        ("published, union", lambda row: _is(row, "published-0.5", "anchors/last-slot")),
+        ("published, sampled", lambda row: _is(row, "published-0.5-sampled", "anchors/last-slot")),
+        ("random", lambda row: row["change"] == "random"),
+        ("last frames", lambda row: row["change"] == "last-frames"),
+    ]
+    lines = [
+        f"| condition | F1, dense | {' | '.join(name for name, _ in others)} |",
+        "|---|---|" + "---|" * len(others),
+    ]
+    for default in _stress(result):
+        rows = _pooled(result, "native", default["condition"])
+        found = [next((row for row in rows if pick(row)), None) for _, pick in others]
+        cells = " | ".join(_brief(row) for row in found)
+        lines.append(f"| {default['condition']} | {_number(default['f1_dense'])} | {cells} |")
+    return "\n".join(lines)
+
+
+def questions_part(result: Result) -> str:
+    """The default, question by question."""
+    lines = [
+        "| question | " + " | ".join(f"{name}: F1 | dense | agreement | flips" for name in SETTINGS)
+        + " |",
+        "|---|" + "---|---|---|---|" * len(SETTINGS),
+    ]  # fmt: skip
+    rows = {
+        name: {row["question"]: row for row in _of_default(result, name, "plain")}
+        for name in SETTINGS
+    }
+    for topic in sorted({topic for each in rows.values() for topic in each if ":" not in topic}):
+        cells = [_question(each.get(topic)) for each in rows.values()]
+        lines.append(f"| {topic} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def content_part(result: Result) -> str:
+    """Moving, standing and empty windows."""
+    contents = ("moving", "standing", "slow", "empty")
+    lines = []
+    for setting in SETTINGS:
+        lines += [
+            f"| {setting} | {' | '.join(contents)} |",
+            "|---|" + "---|" * len(contents),
+        ]
+        for arm in _content_arms(result, setting):
+            found = [_row(result, setting, arm, f"all:{content}") for content in contents]
+            cells = " | ".join(
+                "" if row is None else f"{_percent(row['agreement'])} ({row['answers']})"
+                for row in found
+            )
+            lines.append(f"| {_pair(arm)} | {cells} |")
+        lines.append("")
+    return "\n".join(lines).strip()
+
+
+def limits_part(result: Result) -> str:
+    """Which questions the disagreement is about, and what of it pruning and reuse do alone."""
+    lines = []
+    for setting in SETTINGS:
+        rows = [r for r in _of_default(result, setting, "plain") if not _is_pooled(r)]
+        lost = {row["question"]: row["answers"] * (1 - row["agreement"]) for row in rows}
+        total = sum(lost.values())
+        if not total:
+            continue
+        worst = sorted(lost, key=lambda topic: -lost[topic])[:5]
+        named = ", ".join(f"`{topic}` {lost[topic] / total:.0%}" for topic in worst if lost[topic])
+        lines.append(f"- **{setting}**: of the answers that differ, {named}.")
+        pairs = [
+            ("pruning alone (all computed anew)", "tracked", "all/canvas"),
+            ("reuse alone (nothing pruned)", "everything", result["meta"]["default"]["kv"]),
+        ]
+        for name, change, kv in pairs:
+            row = next((r for r in _pooled(result, setting, "plain") if _is(r, change, kv)), None)
+            if row:
+                lines.append(
+                    f"  - {name}: agreement {_percent(row['agreement'])} "
+                    f"{_range(row, 'agreement')}, operations {_percent(row['flops_ratio'])}."
+                )
+    return "\n".join(lines)
+
+
+def cells_part(result: Result) -> str:
+    """Reused and stale-moved cells."""
+    rows = result["cells"]
+    policies = list(dict.fromkeys(row["change"] for row in rows))
+    places = list(dict.fromkeys((row["setting"], row["condition"]) for row in rows))
+    found = {(row["setting"], row["condition"], row["change"]): row for row in rows}
+    lines = [
+        f"| reused / stale-moved | truly changed | {' | '.join(policies)} |",
+        "|---|---|" + "---|" * len(policies),
+    ]
+    for place in places:
+        cells = [_cell(found.get((*place, policy))) for policy in policies]
+        ours = found.get((*place, "tracked"))
+        changed = "" if ours is None else _percent(ours["changed_share"])
+        lines.append(f"| {', '.join(place)} | {changed} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def summary(result: Result) -> str:
+    """README's table: the default beside the others."""
+    lines = [
+        f"`codecsight bench accuracy` (commit {result['meta']['commit']}, "
+        "[how, and all of it](docs/accuracy.md), [results](benchmarks/results/accuracy.json)): "
+        "answers held against those of the same model on whole, freshly computed windows.",
+        "",
+        "| setting | | same answers | F1 (dense) | operations | visual tokens |",
+        "|---|---|---|---|---|---|",
+    ]
+    for setting in SETTINGS:
+        for row in _headline(result, setting):
+            name = "**CodecSight**" if row["default"] else _short(row)
+            lines.append(
+                f"| {setting} | {name} | {_percent(row['agreement'])} {_range(row, 'agreement')} | "
+                f"{_number(row['f1'])} ({_number(row['f1_dense'])}) | "
+                f"{_percent(row['flops_ratio'])} | {_percent(row['tokens_ratio'])} |"
+            )
+    return "\n".join(lines)
+
+
+def frontier(rows: Sequence[Row]) -> list[Row]:
+    """Those that no other beats in both agreement and operations."""
+    return [
+        row
+        for row in rows
+        if not any(
+            other["agreement"] >= row["agreement"]
+            and other["flops_ratio"] <= row["flops_ratio"]
+            and (other["agreement"], other["flops_ratio"]) != (row["agreement"], row["flops_ratio"])
+            for other in rows
+        )
+    ]
+
+
+def plain_rows(result: Result, setting: str) -> list[Row]:
+    """Every pair of a setting, all questions together."""
+    return _pooled(result, setting, "plain")
+
+
+def _arms(result: Result, setting: str, chosen: Callable[[Row], bool]) -> str:
+    rows = _pooled(result, setting, "plain")
+    best = frontier(rows)
+    lines = [
+        f"| {setting} | agreement | F1 (dense {_number(rows[0]['f1_dense'])}) | flips to yes, no | "
+        "operations: ViT, LLM, both | tokens | uplink B/s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in sorted(filter(chosen, rows), key=lambda row: -row["agreement"]):
+        name = f"**{_pair(row)}**" if row["default"] else _pair(row)
+        parts = (row[f"{part}flops_ratio"] for part in ("vit_", "llm_", ""))
+        uplink = "" if row["uplink_bytes_per_s"] is None else f"{row['uplink_bytes_per_s']:,}"
+        lines.append(
+            f"| {name}{' *' if row in best else ''} | {_percent(row['agreement'])} "
+            f"{_range(row, 'agreement')} | {_number(row['f1'])} | "
+            f"{row['flips_to_yes']}, {row['flips_to_no']} | "
+            f"{', '.join(map(_percent, parts))} | {_percent(row['tokens_ratio'])} | {uplink} |"
+        )
+    return "\n".join(lines)
+
+
+def _is_change(row: Row) -> bool:
+    return bool(row["default"]) or row["change"] != "tracked"
+
+
+def _is_kv(row: Row) -> bool:
+    return bool(row["change"] == "tracked")
+
+
+def _pooled(result: Result, setting: str, condition: str) -> list[Row]:
+    return [
+        row
+        for row in result["rows"]
+        if (row["setting"], row["condition"], row["question"]) == (setting, condition, "all")
+    ]
+
+
+def _of_default(result: Result, setting: str, condition: str) -> list[Row]:
+    return [
+        row
+        for row in result["rows"]
+        if (row["setting"], row["condition"]) == (setting, condition) and row["default"]
+    ]
+
+
+def _default(result: Result, setting: str, condition: str) -> Row:
+    return next(row for row in _of_default(result, setting, condition) if row["question"] == "all")
+
+
+def _stress(result: Result) -> list[Row]:
+    """The default's pooled rows of the stress conditions."""
+    return [
+        row
+        for row in result["rows"]
+        if row["default"]
+        and row["question"] == "all"
+        and row["setting"] == "native"
+        and row["condition"] != "plain"
+        and "fps" not in row["condition"]
+    ]
+
+
+def _headline(result: Result, setting: str) -> list[Row]:
+    rows = _pooled(result, setting, "plain")
+    wanted: list[Callable[[Row], bool]] = [
+        lambda row: bool(row["default"]),
+        lambda row: _is(row, "published-0.5", "anchors/last-slot"),
+        lambda row: row["change"] == "last-frames",
+        lambda row: row["change"] == "evs",
+        lambda row: row["change"] == "random",
+    ]
+    return [row for pick in wanted for row in rows if pick(row)]
+
+
+def _content_arms(result: Result, setting: str) -> list[Row]:
+    kinds = ("last-slot", "canvas", "retimed")
+    rows = _pooled(result, setting, "plain")
+    ours = next(row for row in rows if row["default"])
+    refresh, _, rest = ours["kv"].split("/", 2)
+    same = [f"{refresh}/{kind}/{rest}" for kind in kinds]
+    return [
+        row
+        for row in rows
+        if (row["change"] == "tracked" and row["kv"] in same) or row["change"] == "last-frames"
+    ]
+
+
+def _row(result: Result, setting: str, arm: Row, question: str) -> Row | None:
+    wanted = setting, "plain", arm["change"], arm["kv"], question
+    keys = ("setting", "condition", "change", "kv", "question")
+    return next((r for r in result["rows"] if tuple(r[key] for key in keys) == wanted), None)
+
+
+def _is(row: Row, change: str, kv: str) -> bool:
+    return bool(row["change"] == change and row["kv"].startswith(kv))
+
+
+def _is_pooled(row: Row) -> bool:
+    return bool(row["question"].startswith("all"))
+
+
+def _pair(row: Row) -> str:
+    name = _named(row["change"])
+    return name if row["change"] in CONTROLS else f"{name}, {row['kv']}"
+
+
+def _named(change: str) -> str:
+    return NAMES.get(change, change)
+
+
+def _short(row: Row) -> str:
+    if row["change"].startswith("published"):
+        return "the published rule and refresh"
+    return _named(row["change"])
+
+
+def _target(aim: str, came: str, met: bool) -> str:
+    return f"| {aim} | {came} | {'met' if met else '**missed**'} |"
+
+
+def _brief(row: Row | None) -> str:
+    if row is None:
+        return ""
+    shares = f"{_percent(row['agreement'])} at {_percent(row['flops_ratio'])}"
+    return shares if row["f1"] is None else f"{shares}, {_number(row['f1'])}"
+
+
+def _question(row: Row | None) -> str:
+    if row is None:
+        return " | | | "
+    flips = f"{row['flips_to_yes']}, {row['flips_to_no']}"
+    measured = _number(row["f1"]), _number(row["f1_dense"]), _percent(row["agreement"]), flips
+    return " | ".join(measured)
+
+
+def _cell(row: Row | None) -> str:
+    if row is None or row["stale_moved"] is None:
+        return ""
+    return f"{_percent(row['reused'])} / {_percent(row['stale_moved'])}"
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}%"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _points(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f} points lost"
+
+
+def _range(row: Row, key: str) -> str:
+    low, high = row[f"{key}_low"], row[f"{key}_high"]
+    return f"({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _points_range(row: Row) -> str:
+    return f"({100 * row['f1_lost_low']:.1f} to {100 * row['f1_lost_high']:.1f})"
+
+
+def replaced(text: str, measured: dict[str, str]) -> str:
+    """The text with every part between `<!-- NAME -->` and `<!-- end -->` made anew."""
+    for name, part in measured.items():
+        head, _, rest = text.partition(f"<!-- {name} -->")
+        _, _, tail = rest.partition("<!-- end -->")
+        text = f"{head}<!-- {name} -->\n{part}\n<!-- end -->{tail}"
+    return text

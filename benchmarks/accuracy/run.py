@@ -1,0 +1,170 @@
+"""The whole bench: every pair of policies in every setting and condition, as rows."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.accuracy import arms as pairs
+from benchmarks.accuracy import cells
+from benchmarks.accuracy.arms import Arm
+from benchmarks.accuracy.filming import Footage, footage
+from benchmarks.accuracy.fresh import Fresh
+from benchmarks.accuracy.hearing import Heard, hear, hear_fresh
+from benchmarks.accuracy.scores import ALL, macro, tallies
+from benchmarks.accuracy.streams import FULL, QUICK, RATE, Setting, Size, Stream, streams
+from benchmarks.record import origin
+from codecsight.change.grid import GridSpec
+from codecsight.engine import EngineConfig
+from codecsight.models.base import VisionLanguageModel
+from codecsight.models.loading import load_model
+
+MAX_CELLS = 48
+SEED = 7
+
+Say = Callable[[str], None]
+Rows = list[dict[str, Any]]
+
+
+def run(quick: bool, say: Say = print) -> dict[str, Any]:
+    """Measure everything. `quick` is for tests: few streams, plain conditions, few pairs."""
+    return measure(QUICK if quick else FULL, quick, say)
+
+
+def measure(size: Size, quick: bool, say: Say = print) -> dict[str, Any]:
+    """A run of any size."""
+    torch.set_num_threads(1)
+    started, model = time.process_time(), load_model(device="cpu")
+    watched, rows, cell_rows = streams(size), Rows(), Rows()
+    spec = model.grid_spec(RATE, MAX_CELLS)
+    for (setting, plain), group in groupby(watched, lambda each: (each.setting, each.plain)):
+        for batch in _batches(list(group), plain):
+            found, told = _measure(model, spec, setting, batch, _arms(setting, plain, quick), say)
+            rows += found
+            cell_rows += told
+    if not quick:
+        say("vtest: cells")
+        cell_rows += cells.real(spec)
+    meta = {
+        **origin(),
+        "quick": quick,
+        "model": model.name,
+        "default": {"change": pairs.DEFAULT_CHANGE, "kv": pairs.kv_name(EngineConfig())},
+        "streams": [{"url": each.url, "setting": each.setting.name} for each in watched],
+        "cpu_minutes": round((time.process_time() - started) / 60, 1),
+    }
+    return {"meta": meta, "rows": rows, "cells": cell_rows}
+
+
+def _batches(group: list[Stream], plain: bool) -> Iterator[list[Stream]]:
+    """What is held in memory at once: a setting's plain streams, or one condition's."""
+    if plain:
+        yield group
+    else:
+        for _, each in groupby(group, lambda stream: stream.conditions):
+            yield list(each)
+
+
+def _arms(setting: Setting, plain: bool, quick: bool) -> list[Arm]:
+    if quick:
+        return pairs.quick_arms(setting)
+    if setting.name == "published-40s":
+        return pairs.few_arms(setting)
+    return pairs.every_arm(setting) if plain else pairs.stress_arms(setting)
+
+
+def _measure(
+    model: VisionLanguageModel,
+    spec: GridSpec,
+    setting: Setting,
+    batch: list[Stream],
+    arms: Sequence[Arm],
+    say: Say,
+) -> tuple[Rows, Rows]:
+    name = f"{setting.name}, {batch[0].conditions[0]}"
+    footages = []
+    for number, stream in enumerate(batch, 1):
+        say(f"{name}: filming {number} of {len(batch)}")
+        footages.append(footage(stream, spec))
+    dense_arm = pairs.reference(setting)
+    say(f"{name}: dense")
+    dense = hear(model, footages, dense_arm)
+    for url, account in dense.accounts.items():  # the dense model encodes every window anew
+        dense.accounts[url] = replace(account, spent=account.dense)
+    heard, fresh = {dense_arm: dense}, Fresh(model)
+    for number, arm in enumerate(sorted(arms, key=lambda each: not each.default), 1):
+        say(f"{name}: {arm.change}, {arm.kv} ({number} of {len(arms)})")
+        heard[arm] = _heard(model, fresh, footages, arm, heard)
+    rows = Rows()
+    for condition in dict.fromkeys(each for stream in batch for each in stream.conditions):
+        chosen = [each for each in footages if condition in each.stream.conditions]
+        for arm, said in heard.items():
+            rows += _rows(spec, condition, chosen, arm, said, dense)
+    say(f"{name}: cells")
+    return rows, cells.rows(footages)
+
+
+def _heard(
+    model: VisionLanguageModel,
+    fresh: Fresh,
+    footages: Sequence[Footage],
+    arm: Arm,
+    heard: dict[Arm, Heard],
+) -> Heard:
+    if arm.change in ("evs", "last-frames", "low-rate"):
+        ours = next(said for each, said in heard.items() if each.default)
+        return hear_fresh(fresh, footages, arm.change, ours)
+    return hear(model, footages, arm)
+
+
+def _rows(
+    spec: GridSpec,
+    condition: str,
+    footages: Sequence[Footage],
+    arm: Arm,
+    said: Heard,
+    dense: Heard,
+) -> Rows:
+    """A row for each question, and for all together."""
+    setting = footages[0].stream.setting
+    common = {
+        "setting": setting.name,
+        "condition": condition,
+        "change": arm.change,
+        "kv": arm.kv,
+        "default": arm.default,
+    }
+    account = said.account(footages)
+    cost = {
+        "flops_ratio": round(account.flops_ratio, 4),
+        "vit_flops_ratio": round(account.spent.vit / account.dense.vit, 4),
+        "llm_flops_ratio": round(account.spent.llm / account.dense.llm, 4),
+        "tokens_ratio": round(account.tokens_ratio, 4),
+        "uplink_bytes_per_s": _uplink(spec, footages, arm),
+    }
+    tallied = tallies(footages, said, dense)
+    rng = np.random.default_rng(SEED)
+    rows = [
+        {**common, "question": name, **tally.row(rng), **cost}
+        for name, tally in sorted(tallied.items())
+    ]
+    topics = [row for row in rows if not row["question"].startswith(ALL)]
+    for row in rows:
+        if row["question"] == ALL:
+            row["f1_macro"] = macro(topics, "f1")
+            row["f1_dense_macro"] = macro(topics, "f1_dense")
+            row["windows"] = sum(len(each.windows) for each in footages)
+            row["streams"] = len(footages)
+    return rows
+
+
+def _uplink(spec: GridSpec, footages: Sequence[Footage], arm: Arm) -> int | None:
+    """Bytes per second and stream; None for baselines, which choose in the cloud."""
+    if arm.change not in footages[0].uplink:
+        return None
+    seconds = sum(len(each.slots[arm.change]) * spec.slot_seconds for each in footages)
+    return round(sum(each.uplink[arm.change] for each in footages) / seconds)

@@ -1,0 +1,144 @@
+"""What is watched: cameras in settings and conditions, by seeds that no training saw."""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from codecsight.world.source import WorldCamera
+
+FIRST_SEED = (1 << 24) + 50_000
+FAMILIES = ("plaza", "garage", "street", "yard", "hall", "night")
+"""The first two were kept out of training altogether."""
+
+WIDTH, HEIGHT = 480, 360
+RATE = 2.0
+RECODED = 224, 168
+"""A cell is 28 pixels of it, as in the published system (448 pixels, 16 x 16 tokens): the rule's
+threshold is in pixels, and its blocks are 16, so that their size relative to cells matters.
+"""
+
+Value = int | float | str
+Kind = dict[str, Value]
+EVENTFUL = "incidents", 0.8
+"""More falls, fires and forgotten bags than usual, or they would hardly be asked of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How windows are laid out, in slots of a second: `window`, `stride`, and from anchor to anchor
+    for us (`anchor_every`) and for the published rule (`published_anchor`). Where `recoded`, the
+    camera's stream is encoded again, small and with a GOP of one stride, before anybody sees it.
+    """
+
+    name: str
+    window: int
+    stride: int
+    published_anchor: int
+    anchor_every: int = 8
+    recoded: bool = False
+
+
+PUBLISHED = Setting("published", window=10, stride=2, published_anchor=2, recoded=True)
+"""The published 40 s, 8 s and GOP of 8 s, a quarter as long: the model's windows are short."""
+FULL_LENGTH = Setting("published-40s", window=40, stride=8, published_anchor=8, recoded=True)
+"""The same at full length, though the model was never trained on so long a window."""
+NATIVE = Setting("native", window=8, stride=2, published_anchor=8)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One camera and what its windows count for: the `conditions` of a setting. Where `between`,
+    the truth of a sample is that of the most eventful moment since the one before.
+    """
+
+    setting: Setting
+    conditions: tuple[str, ...]
+    family: str
+    seed: int
+    seconds: int
+    kind: tuple[tuple[str, Value], ...]
+    between: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether it stands for usual days."""
+        return "plain" in self.conditions
+
+    @property
+    def url(self) -> str:
+        """Names it, and makes it again."""
+        size = {"width": WIDTH, "height": HEIGHT}
+        settings = {"seed": self.seed, **size, **dict(self.kind), "seconds": self.seconds}
+        return f"world://{self.family}?{urlencode(settings)}"
+
+    @property
+    def camera(self) -> WorldCamera:
+        """The camera of that URL."""
+        return WorldCamera.parse(self.url)
+
+
+CAMERAS: dict[str, Kind] = {
+    "10fps-gop5s": {"fps": 10, "gop": 50},
+    "15fps-gop1s-cbr": {"fps": 15, "gop": 15, "bitrate": 300},
+    "25fps-gop10s-b-frames": {"fps": 25, "gop": 250, "b_frames": 2},
+    "30fps-gop2s-cbr-b-frames": {"fps": 30, "gop": 60, "b_frames": 2, "bitrate": 500},
+}
+"""Cameras as they are sold. Without a bit rate the quality is constant and the rate varies."""
+
+STRESS: dict[str, Kind] = {
+    "night": {"fps": 12, "gop": 24, "bitrate": 400},
+    "exposure": {"fps": 10},
+    "rain": {"fps": 12},
+    "shake": {"fps": 15},
+    "pan": {"fps": 12},
+    "ptz": {"fps": 12},
+    "crowd": {"fps": 12},
+    "tiny": {"fps": 10},
+    "drift": {"fps": 10},
+    "visitor": {"fps": 20},
+    "state": {"fps": 10},
+}
+"""The world's conditions, and the cameras that look at them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is watched: streams per plain setting and per stress condition, their seconds."""
+
+    published: int
+    full_length: int
+    native: int
+    stress: int
+    seconds: int
+    stress_seconds: int
+
+
+FULL = Size(published=12, full_length=4, native=12, stress=2, seconds=32, stress_seconds=26)
+QUICK = Size(published=2, full_length=0, native=2, stress=0, seconds=14, stress_seconds=14)
+
+
+def streams(size: Size) -> list[Stream]:
+    """All of a run's cameras."""
+    slow = (("fps", 2), ("gop", 10), EVENTFUL)
+    found = [
+        Stream(PUBLISHED, ("plain",), *_place(n), size.seconds, slow) for n in range(size.published)
+    ]
+    found += [
+        Stream(FULL_LENGTH, ("plain",), *_place(100 + n), 72, slow) for n in range(size.full_length)
+    ]
+    kinds = list(CAMERAS.items())
+    for number in range(size.native):
+        name, kind = kinds[number % len(kinds)]
+        place = _place(200 + number + number // len(kinds))
+        of = ("plain", name)
+        settings = (*kind.items(), EVENTFUL)
+        found.append(Stream(NATIVE, of, *place, size.seconds, settings))
+    for index, (name, kind) in enumerate(STRESS.items()):
+        settings = (*kind.items(), ("condition", name))
+        for number in range(size.stress):
+            where = *_place(300 + 10 * index + number), size.stress_seconds
+            found.append(Stream(NATIVE, (name,), *where, settings, between=name == "visitor"))
+    return found
+
+
+def _place(number: int) -> tuple[str, int]:
+    return FAMILIES[number % len(FAMILIES)], FIRST_SEED + number
