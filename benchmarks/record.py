@@ -13,10 +13,18 @@ RESULTS = Path(__file__).parent / "results"
 
 def record(name: str, result: dict[str, Any]) -> Path:
     """Write `results/NAME.json`."""
-    RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps({**origin(), **result}, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def told(result: dict[str, Any]) -> str:
+    """A result of many rows as JSON, a row a line: `meta` first, then each list of rows."""
+    parts = [f'"meta": {json.dumps(result["meta"], indent=1)}']
+    for name, rows in result.items():
+        if name != "meta":
+            parts.append(f'"{name}": [\n' + ",\n".join(map(json.dumps, rows)) + "\n]")
+    return "{" + ",\n".join(parts) + "}\n"
 
 
 def origin() -> dict[str, Any]:

@@ -1,32 +1,63 @@
-"""`python -m benchmarks.tables`: write README's measured part from the committed results.
+"""`python -m benchmarks.tables`: write README's and docs' measured parts from committed results.
 
-With `--check` nothing is written; the exit status says whether README is up to date.
+With `--check` nothing is written; the exit status says whether they are up to date.
 """
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
+from benchmarks.accuracy import plot, report
 from benchmarks.record import RESULTS
 
-README = RESULTS.parents[1] / "README.md"
+ROOT = RESULTS.parents[1]
+README, ACCURACY = ROOT / "README.md", ROOT / "docs" / "accuracy.md"
+FRONTIER = ROOT / "docs" / "pictures" / "accuracy.svg"
 BEGIN, END = "<!-- measured -->", "<!-- end -->"
 
 
 def main() -> None:
-    """Bring README up to date, or check that it is."""
-    text = README.read_text(encoding="utf-8")
-    fresh = with_tables(text)
+    """Bring all up to date, or check that it is."""
     if "--check" in sys.argv:
-        sys.exit(0 if fresh == text else "README.md: run python -m benchmarks.tables")
-    README.write_text(fresh, encoding="utf-8")
+        sys.exit(
+            f"{', '.join(found)}: run python -m benchmarks.tables" if (found := stale()) else 0
+        )
+    write()
+
+
+def write() -> None:
+    """Make everything anew that is made from results."""
+    for path, text in made().items():
+        path.write_text(text, encoding="utf-8")
+
+
+def stale() -> list[str]:
+    """The files that are not what the results make of them."""
+    return [path.name for path, text in made().items() if path.read_text("utf-8") != text]
+
+
+def made() -> dict[Path, str]:
+    """Every file that is made from results, or holds parts that are."""
+    answers = _load("accuracy.json")
+    docs = ACCURACY.read_text(encoding="utf-8")
+    return {
+        README: with_tables(README.read_text(encoding="utf-8")),
+        ACCURACY: report.replaced(docs, report.parts(answers)),
+        FRONTIER: plot.svg(answers),
+    }
 
 
 def with_tables(text: str) -> str:
     """README's text with its measured part made anew."""
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    measured = "\n\n".join([demo_table(_load("demo.json")), ring_table(_load("ring.json"))])
+    tables = (
+        demo_table(_load("demo.json")),
+        report.summary(_load("accuracy.json")),
+        ring_table(_load("ring.json")),
+    )
+    measured = "\n\n".join(tables)
     return f"{head}{BEGIN}\n{measured}\n{END}{tail}"
 
 
