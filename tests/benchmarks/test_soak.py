@@ -40,9 +40,9 @@ def clock(model: Qwen3VL, monkeypatch: pytest.MonkeyPatch) -> Callable[[], float
         spent[0] += len(tokens)
         return forward(tokens, *rest)
 
-    def counted_encode(slots):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def counted_encode(slots, *own):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         spent[0] += sum(slot.kept_count for slot in slots)
-        return encode(slots)
+        return encode(slots, *own)
 
     monkeypatch.setattr(model, "forward_packed", counted_forward)
     monkeypatch.setattr(model, "encode_slots", counted_encode)
