@@ -40,7 +40,7 @@ def clock(model: Qwen3VL, monkeypatch: pytest.MonkeyPatch) -> Callable[[], float
         spent[0] += len(tokens)
         return forward(tokens, *rest)
 
-    def counted_encode(slots, *own):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def counted_encode(slots, *own):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN202
         spent[0] += sum(slot.kept_count for slot in slots)
         return encode(slots, *own)
 
