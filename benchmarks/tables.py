@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.accuracy import plot, report
+from benchmarks.edge import tables as edge
 from benchmarks.record import RESULTS
 
 ROOT = RESULTS.parents[1]
 README, ACCURACY = ROOT / "README.md", ROOT / "docs" / "accuracy.md"
+SIGNALS = ROOT / "docs" / "codec-signals.md"
 FRONTIER = ROOT / "docs" / "pictures" / "accuracy.svg"
 BEGIN, END = "<!-- measured -->", "<!-- end -->"
 
@@ -43,6 +45,7 @@ def made() -> dict[Path, str]:
     docs = ACCURACY.read_text(encoding="utf-8")
     return {
         README: with_tables(README.read_text(encoding="utf-8")),
+        SIGNALS: _between(SIGNALS.read_text("utf-8"), edge.everything(_load("edge.json"))),
         ACCURACY: report.replaced(docs, report.parts(answers)),
         FRONTIER: plot.svg(answers),
     }
@@ -50,14 +53,19 @@ def made() -> dict[Path, str]:
 
 def with_tables(text: str) -> str:
     """README's text with its measured part made anew."""
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
     tables = (
         demo_table(_load("demo.json")),
         report.summary(_load("accuracy.json")),
         ring_table(_load("ring.json")),
+        edge.summary(_load("edge.json")),
     )
-    measured = "\n\n".join(tables)
+    return _between(text, "\n\n".join(tables))
+
+
+def _between(text: str, measured: str) -> str:
+    """The text with its measured part replaced."""
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
     return f"{head}{BEGIN}\n{measured}\n{END}{tail}"
 
 

@@ -1,0 +1,142 @@
+"""The edge's results as tables for people."""
+
+from collections.abc import Iterable
+from typing import Any
+
+FINE, COARSE = "9x16", "5x9"
+COLUMNS = (
+    ("tracked", FINE),
+    ("tracked", COARSE),
+    ("published-0.25", FINE),
+    ("published-0.5", FINE),
+    ("pixels", FINE),
+    ("random", FINE),
+)
+ADDED = "added"
+Row = dict[str, Any]
+Result = dict[str, Any]
+
+
+def summary(result: Result) -> str:
+    """For README: the conditions, on one grid."""
+    chosen = [column for column in COLUMNS if column[1] == FINE]
+    return "\n".join(
+        [
+            "`codecsight bench edge --json FILE`: how much of what truly changed is shipped "
+            "(recall), and how many cells are shipped for each that changed; a procedural world "
+            "with exact truth, places and seeds that nothing was tuned on "
+            f"({_origin(result)}, [what it means and more](docs/codec-signals.md)).",
+            "",
+            *conditions(result, chosen),
+        ]
+    )
+
+
+def everything(result: Result) -> str:
+    """For the document on codec signals: all tables."""
+    parts = [
+        [
+            f"World scenes ({_origin(result)}). "
+            "**Recall of changed cells / cells kept per changed one:**"
+        ],
+        conditions(result, COLUMNS),
+        _older(result),
+        ["Real footage:"],
+        _real(result["rows"]),
+        [
+            "Processor time, one thread, a plain decoder beside ours packet by packet; *added* is "
+            "what signals and tracker put on top of decoding:"
+        ],
+        _cost(result["rows"]),
+        ["Bytes on the wire, all as good as ours on the cells that were shipped:"],
+        _payload(result["rows"]),
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def conditions(result: Result, columns: Iterable[tuple[str, str]]) -> list[str]:
+    """A row for each condition."""
+    chosen = list(columns)
+    totals = {
+        (row["condition"], row["policy"], row["grid"]): row
+        for row in result["rows"]
+        if row["clip"] == "world"
+    }
+    names = list(dict.fromkeys(condition for condition, _, _ in totals))
+    titles = [policy if grid == FINE else f"{policy}, {grid}" for policy, grid in chosen]
+    lines = [f"| condition | truly changed | {' | '.join(titles)} |", _rule(len(titles) + 2)]
+    for name in names:
+        cells = " | ".join(_score(totals.get((name, *column))) for column in chosen)
+        changed = totals[name, "tracked", FINE]["changed_share"]
+        lines.append(f"| {name} | {changed:.1%} | {cells} |")
+    return lines
+
+
+def _score(row: Row | None) -> str:
+    return "" if row is None else f"{row['recall']:.3f} / {row['kept_over_changed']:.2f}"
+
+
+def _older(result: Result) -> list[str]:
+    """Which rows come from another commit than the rest."""
+    others: dict[tuple[str, str], list[str]] = {}
+    for row in result["rows"]:
+        if row["clip"] == "world" and row["grid"] == FINE and "commit" in row:
+            whose = "`tracked`" if row["policy"] == "tracked" else "the other policies"
+            conditions = others.setdefault((row["commit"], whose), [])
+            conditions += [row["condition"]] if row["condition"] not in conditions else []
+    return [
+        f"From an earlier run (commit {commit}), before colour was compared and moving views were "
+        f"judged by area: {whose} in {', '.join(names)}."
+        for (commit, whose), names in others.items()
+    ]
+
+
+def _real(rows: list[Row]) -> list[str]:
+    lines = ["| clip | cells | policy | stale | not sent | visits seen at once |", _rule(6)]
+    for row in rows:
+        if row.get("condition", "").startswith("real"):
+            stale = "" if row["stale_moved"] is None else f"{row['stale_moved']:.1%}"
+            visits = f"{row['visits_seen_at_once']} of {row['visits']}" if "visits" in row else ""
+            lines.append(
+                f"| {row['clip']} | {row['grid']} | {row['policy']} | {stale} | "
+                f"{row['reuse']:.1%} | {visits} |"
+            )
+    return lines
+
+
+def _cost(rows: list[Row]) -> list[str]:
+    clips: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        if "stage" in row:
+            clips.setdefault(row["clip"], {})[row["stage"]] = row
+    stages = ("demux", "decode", "signals", "tracker", "scale", "coding")
+    lines = [f"| clip (ms) | {' | '.join(stages)} | added | streams per core |", _rule(9)]
+    measured = {name: stages for name, stages in clips.items() if ADDED in stages}
+    if not measured:
+        return ["Not measured again since the loops were compiled."]
+    for name, by_stage in measured.items():
+        ms = " | ".join(f"{by_stage[stage]['ms_per_frame']:.2f}" for stage in stages)
+        added, whole = by_stage[ADDED]["ratio_to_decode"], by_stage["all"]["streams_per_core"]
+        lines.append(f"| {name} | {ms} | **{added:.0%}** | {whole:.1f} |")
+    return lines
+
+
+def _payload(rows: list[Row]) -> list[str]:
+    ways: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        if "way" in row:
+            ways.setdefault(row["way"], {})[row["clip"]] = row
+    clips = list(dict.fromkeys(row["clip"] for row in rows if "way" in row))
+    lines = [f"| kB/s | {' | '.join(clips)} |", _rule(len(clips) + 1)]
+    for way, by_clip in ways.items():
+        sizes = " | ".join(f"{by_clip[clip]['bytes_per_second'] / 1000:.1f}" for clip in clips)
+        lines.append(f"| {way} | {sizes} |")
+    return lines
+
+
+def _origin(result: Result) -> str:
+    return f"commit {result['commit']}, {result['machine']['processor']}"
+
+
+def _rule(columns: int) -> str:
+    return "|" + "---|" * columns
