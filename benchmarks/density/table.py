@@ -14,7 +14,7 @@ NAMES = {
 def density_table(result: dict[str, Any]) -> str:
     """Streams, throughput and waiting of all systems."""
     systems = list(dict.fromkeys(row["system"] for row in result["rows"]))
-    levels = list(dict.fromkeys(row["concurrency"] for row in result["rows"]))
+    levels = sorted({row["concurrency"] for row in result["rows"]})
     lines = [
         "`codecsight bench density`: procedural cameras of which each brings "
         f"{result['slots_per_s_of_a_stream']:.0f} slot a second (two pictures) and is asked one "
@@ -28,14 +28,16 @@ def density_table(result: dict[str, Any]) -> str:
         f"{', '.join(map(str, levels))} streams | out of the blue, ms to the first token | "
         "core-seconds per camera-hour | FLOPs per slot | KV per stream | same answer as dense |",
         "|---|---|---|---|---|---|---|---|",
-        *(_line(result, name) for name in systems),
+        *(_line(result, name, levels) for name in systems),
     ]
     return "\n".join(lines)
 
 
-def _line(result: dict[str, Any], name: str) -> str:
+def _line(result: dict[str, Any], name: str, levels: list[int]) -> str:
     rows = {row["concurrency"]: row for row in result["rows"] if row["system"] == name}
-    rates = ", ".join(f"{row['slots_per_s']:.0f}" for row in rows.values())
+    rates = ", ".join(
+        f"{rows[level]['slots_per_s']:.0f}" if level in rows else "not run" for level in levels
+    )
     row, same = rows[16], result["agreement_with_dense"][name]
     return (
         f"| {NAMES[name]} | {row['streams_at_limit']} | {rates} | "
