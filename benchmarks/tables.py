@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.accuracy import plot, report
+from benchmarks.density.table import density_table
 from benchmarks.edge import tables as edge
 from benchmarks.record import RESULTS
 
@@ -58,6 +59,7 @@ def with_tables(text: str) -> str:
         report.summary(_load("accuracy.json")),
         ring_table(_load("ring.json")),
         edge.summary(_load("edge.json")),
+        density_table(_load("density-cpu.json")),
     )
     return _between(text, "\n\n".join(tables))
 
