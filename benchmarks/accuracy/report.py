@@ -227,6 +227,8 @@ def plain_rows(result: Result, setting: str) -> list[Row]:
 
 def _arms(result: Result, setting: str, chosen: Callable[[Row], bool]) -> str:
     rows = _pooled(result, setting, "plain")
+    if not rows:
+        return "Not measured in this run."
     best = frontier(rows)
     lines = [
         f"| {setting} | agreement | F1 (dense {_number(rows[0]['f1_dense'])}) | flips to yes, no | "
