@@ -21,6 +21,7 @@ from training.recipe import (
     RARE_COUNT,
     RATE,
     TRAINING_SEEDS,
+    USUAL,
     USUAL_START,
 )
 
@@ -138,13 +139,13 @@ def _aspect(grid: tuple[int, int]) -> float:
 
 def _interest(look: Look) -> float:
     """How much a window has to tell: the rarer the answer, the more."""
-    return sum(rarity(item) - 1.0 for item in ask_of(look.window))
+    return sum(max(0.0, rarity(item) - 1.0) for item in ask_of(look.window))
 
 
 def rarity(asked: Asked) -> float:
     """How much likelier an answer is to be asked for than the common ones."""
-    if asked.answer == "yes":
-        return RARE.get(asked.topic, 1.0)
+    if asked.answer in ("yes", "no"):
+        return (RARE if asked.answer == "yes" else USUAL).get(asked.topic, 1.0)
     return RARE_COUNT if asked.topic == "people" and asked.answer in "234" else 1.0
 
 

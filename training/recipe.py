@@ -21,15 +21,16 @@ TRAINING_SEEDS = range(1 << 24)
 HELD_OUT_SEEDS = range(1 << 24, 1 << 25)
 # The most questions a window is asked while training.
 ASKS = 10
-# How much likelier "yes" is to be asked for where it is rare, and a count of more than one.
+# How much likelier "yes" is to be asked for where it is rare, and "no" there; and counts.
 RARE = {
     **dict.fromkeys(("left", "right", "on-left", "on-right", "vehicle"), 1.5),
-    **dict.fromkeys(("bag", "lying", "smoke", "fire", "left-behind"), 2.5),
-    **dict.fromkeys(("enter", "leave", "changed"), 4.0),
-    **dict.fromkeys(("running", "fall"), 6.0),
+    **dict.fromkeys(("bag", "left-behind"), 2.5),
+    **dict.fromkeys(("enter", "leave"), 4.0),
+    **dict.fromkeys(("lying", "smoke", "fire", "running", "fall", "changed"), 8.0),
     **dict.fromkeys(("enter-left", "leave-left", "enter-right", "leave-right"), 3.0),
 }
-RARE_COUNT = 2.5
+USUAL = dict.fromkeys(("lying", "smoke", "fire", "running", "fall", "changed"), 0.25)
+RARE_COUNT = 3.0
 
 
 @dataclass(frozen=True, slots=True)
