@@ -93,8 +93,8 @@ words that both vocabularies have were taken over by their spelling, those of ne
 and so were the new channels of the head that learns what each cell holds. It was not straight
 either. A first try at `events` was broken off (it is in the curve) because the vision tower hardly
 learnt the new sights; `details` was put in for that, `events` begun again with more weight on
-cells, and halfway through it rare answers were asked for more often still. The recipe as it
-stands runs all five stages from nothing on the whole world; that was not done.
+cells, and on the way rare answers were asked for more often still and windows made shorter. The
+recipe as it stands runs all five stages from nothing on the whole world; that was not done.
 """
 
 _CARD = """---
