@@ -21,9 +21,9 @@ def test_every_topic_below_nine_in_ten_is_named_worst_first() -> None:
     told = json.loads(RESULTS.read_text())
     scores = told["scores"]["new seeds, 4 slots"]
     for number, topic in enumerate(("person", "smoke")):
-        scores[topic] |= {"f1": 0.2 + number / 10, "asked": 50}
+        scores[topic] |= {"f1": (1 + number) / 100, "asked": 50}
     text = " ".join(card(told).split())
-    assert f'"{WORDINGS["person"][0]}" (0.20), "{WORDINGS["smoke"][0]}" (0.30)' in text
+    assert f'"{WORDINGS["person"][0]}" (0.01), "{WORDINGS["smoke"][0]}" (0.02)' in text
 
 
 def test_weights_that_were_taken_over_are_said_to_be() -> None:
