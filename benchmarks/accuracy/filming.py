@@ -14,10 +14,9 @@ from codecsight.change.grid import GridSpec, PatchGrid
 from codecsight.change.slot import Slot
 from codecsight.patches.chunk import pack, unpack
 from codecsight.patches.codec import PatchCodec
-from codecsight.video.decoder import Decoder
+from codecsight.video.decoder import Decoder, decoded
 from codecsight.video.encoder import CameraEncoder, EncoderProfile
 from codecsight.video.frame import Frame
-from codecsight.video.packet import Packet, StreamInfo
 from codecsight.video.picture import Resizer
 from codecsight.video.source import SourceOptions
 from codecsight.world import Scene, Truth, truth
@@ -81,14 +80,7 @@ def footage(stream: Stream, spec: GridSpec) -> Footage:
 
 def _frames(stream: Stream) -> Iterator[Frame]:
     """As its camera sends them."""
-    items = WorldSource(stream.camera, SourceOptions()).items()
-    info = next(items)
-    assert isinstance(info, StreamInfo)
-    decoder = Decoder(info)
-    for item in items:
-        assert isinstance(item, Packet)
-        yield from decoder.decode(item)
-    yield from decoder.flush()
+    return decoded(WorldSource(stream.camera, SourceOptions()).items())
 
 
 def recoded(frames: Iterable[Frame], gop: int) -> Iterator[Frame]:

@@ -1,15 +1,13 @@
 """transformers alone."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 import torch
 
-from benchmarks.density.films import Film
-from benchmarks.density.systems import QUESTION, Said, due, window_of
+from benchmarks.density.systems import QUESTION, Said, WindowByWindow, window_of
 from codecsight.change.slot import Slot
 from codecsight.engine.flops import counted
 from codecsight.engine.window import slot_time
@@ -19,60 +17,38 @@ Shape = tuple[int, int]
 """Tokens and patches of a window."""
 
 
-@dataclass(slots=True)
-class Generate:
+class Generate(WindowByWindow):
     """What a user would write: transformers' own `generate` on each window, one token."""
 
-    model: Qwen3VL
-    policy: str = "everything"
-    films: dict[int, Film] = field(default_factory=dict)
-    waiting: deque[tuple[int, int]] = field(default_factory=deque)
-    tokens: int = 0
-    calls: Counter[Shape] = field(default_factory=Counter)
-    examples: dict[Shape, dict[str, torch.Tensor]] = field(default_factory=dict)
-    costs: dict[Shape, int] = field(default_factory=dict)
-
-    def open(self, stream: int, film: Film) -> None:
-        """A camera is there."""
-        self.films[stream] = film
-
-    def take(self, stream: int, index: int) -> None:
-        """A stream's slot has come."""
-        if due(index):
-            self.waiting.append((stream, index))
-
-    def ask(self, stream: int, index: int) -> None:
-        """Answer out of turn."""
-        self.waiting.append((stream, index))
-        self.work()
-
-    @property
-    def busy(self) -> bool:
-        """Whether there is anything to do."""
-        return bool(self.waiting)
+    def __init__(self, model: Qwen3VL) -> None:
+        super().__init__()
+        self._model, self._tokens = model, 0
+        self._calls: Counter[Shape] = Counter()
+        self._examples: dict[Shape, dict[str, torch.Tensor]] = {}
+        self._costs: dict[Shape, int] = {}
 
     @torch.inference_mode()
     def work(self) -> list[Said]:
         """Do the next piece."""
-        stream, index = self.waiting.popleft()
-        inputs = self._inputs(window_of(self.films[stream], index))
+        stream, index = self._waiting.popleft()
+        inputs = self._inputs(window_of(self._films[stream], index))
         said = self._generate(inputs)
-        text = self.model.text_of(said[0, inputs["input_ids"].shape[1] :].tolist())
+        text = self._model.text_of(said[0, inputs["input_ids"].shape[1] :].tolist())
         length = inputs["input_ids"].shape[1]
-        self.tokens = length
+        self._tokens = length
         shape = length, len(inputs["pixel_values_videos"])
-        self.calls[shape] += 1
-        self.examples[shape] = inputs
+        self._calls[shape] += 1
+        self._examples[shape] = inputs
         return [(stream, index, int(text) if text.isdecimal() else text)]
 
     def _generate(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        said: torch.Tensor = self.model.network.generate(
+        said: torch.Tensor = self._model.network.generate(
             **inputs, max_new_tokens=1, do_sample=False
         )
         return said
 
     def _inputs(self, slots: Sequence[Slot]) -> dict[str, torch.Tensor]:
-        model, tokenizer = self.model, self.model.tokenizer
+        model, tokenizer = self._model, self._model.tokenizer
         rows, cols = slots[0].kept.shape
         video = "".join(
             f"<{slot_time(slot.times):.1f} seconds><|vision_start|>"
@@ -96,11 +72,11 @@ class Generate:
 
     def flops(self) -> float:
         """Operations so far: a window of each shape is counted once, outside the measured time."""
-        for shape in self.calls.keys() - self.costs.keys():
-            self.costs[shape] = counted(partial(self._generate, self.examples[shape]))
-        return sum(calls * self.costs[shape] for shape, calls in self.calls.items())
+        for shape in self._calls.keys() - self._costs.keys():
+            self._costs[shape] = counted(partial(self._generate, self._examples[shape]))
+        return sum(calls * self._costs[shape] for shape, calls in self._calls.items())
 
     def kv_bytes(self) -> float:
         """Keys and values held, per stream."""
-        shape = self.model.kv
-        return 2 * self.tokens * shape.layers * shape.heads * shape.head_dim * shape.dtype.itemsize
+        shape = self._model.kv
+        return 2 * self._tokens * shape.layers * shape.heads * shape.head_dim * shape.dtype.itemsize

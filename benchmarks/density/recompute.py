@@ -1,14 +1,12 @@
 """Whole windows, computed anew for every question, with this engine's kernels."""
 
-from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.density.films import Film
-from benchmarks.density.systems import QUESTION, Said, due, window_of
+from benchmarks.density.systems import QUESTION, Said, WindowByWindow, window_of
 from codecsight.answers.scoring import ballot_of, score
 from codecsight.change.slot import Slot
 from codecsight.engine.admission import blocks
@@ -21,40 +19,18 @@ from codecsight.models.prompt import Tokens
 from codecsight.models.qwen3_vl import Qwen3VL
 
 
-class Recompute:
+class Recompute(WindowByWindow):
     """This engine's kernels on whole windows: every question encodes and prefills its window anew,
     in one pass. With `pruned` (EVS, arXiv 2510.14624), after the ViT that share of the window's
     tokens is dropped, those whose pixels differ least from the slot before.
     """
 
-    policy = "everything"
-
     def __init__(self, model: Qwen3VL, pruned: float = 0.0) -> None:
+        super().__init__()
         self._model, self._pruned, self._meter = model, pruned, FlopMeter(model)
         self._pool = KVPool(model.kv, 256)
-        self._films: dict[int, Film] = {}
-        self._waiting: deque[tuple[int, int]] = deque()
         self._spent = 0
         self._tokens = 0
-
-    def open(self, stream: int, film: Film) -> None:
-        """A camera is there."""
-        self._films[stream] = film
-
-    def take(self, stream: int, index: int) -> None:
-        """A stream's slot has come."""
-        if due(index):
-            self._waiting.append((stream, index))
-
-    def ask(self, stream: int, index: int) -> None:
-        """Answer out of turn."""
-        self._waiting.append((stream, index))
-        self.work()
-
-    @property
-    def busy(self) -> bool:
-        """Whether there is anything to do."""
-        return bool(self._waiting)
 
     @torch.inference_mode()
     def work(self) -> list[Said]:

@@ -1,5 +1,7 @@
 """The systems that are measured: the same streams, the same question at the same moments."""
 
+from abc import ABC, abstractmethod
+from collections import deque
 from typing import Protocol
 
 from benchmarks.density.films import Film
@@ -39,6 +41,41 @@ class System(Protocol):
 
     def kv_bytes(self) -> float:
         """Keys and values held, per stream."""
+
+
+class WindowByWindow(ABC):
+    """What all systems share that keep nothing of a stream: every due window is worked off whole,
+    from its films, in the order in which it came due.
+    """
+
+    policy = "everything"
+
+    def __init__(self) -> None:
+        self._films: dict[int, Film] = {}
+        self._waiting: deque[tuple[int, int]] = deque()
+
+    def open(self, stream: int, film: Film) -> None:
+        """A camera is there."""
+        self._films[stream] = film
+
+    def take(self, stream: int, index: int) -> None:
+        """A stream's slot has come."""
+        if due(index):
+            self._waiting.append((stream, index))
+
+    def ask(self, stream: int, index: int) -> None:
+        """Answer out of turn."""
+        self._waiting.append((stream, index))
+        self.work()
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self._waiting)
+
+    @abstractmethod
+    def work(self) -> list[Said]:
+        """Answer some of what waits."""
 
 
 def due(index: int) -> bool:

@@ -7,7 +7,6 @@ It has not been run: vLLM's wheels are built for CUDA, and there was no GPU to r
 import json
 import sys
 import time
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.density.films import Film, make_films
 from benchmarks.density.measure import level, streams_at_limit
 from benchmarks.density.run import EVS_PRUNED, POLICIES
-from benchmarks.density.systems import QUESTION, WINDOW, Said, due, window_of
+from benchmarks.density.systems import QUESTION, WINDOW, Said, WindowByWindow, window_of
 from benchmarks.record import origin
 from codecsight.models.folder import DEFAULT_MODEL
 from codecsight.models.loading import load_model
@@ -26,34 +25,12 @@ from codecsight.patches.cut import paste
 LEVELS = (1, 4, 16, 32, 64, 128)
 
 
-class Served:
+class Served(WindowByWindow):
     """Each due window is a request of its own; those that wait are handed over together."""
 
-    policy = "everything"
-
     def __init__(self, llm: Any, tokens_per_window: int, block_bytes: float) -> None:
+        super().__init__()
         self._llm, self._bytes = llm, tokens_per_window * block_bytes
-        self._films: dict[int, Film] = {}
-        self._waiting: deque[tuple[int, int]] = deque()
-
-    def open(self, stream: int, film: Film) -> None:
-        """A camera is there."""
-        self._films[stream] = film
-
-    def take(self, stream: int, index: int) -> None:
-        """A stream's slot has come."""
-        if due(index):
-            self._waiting.append((stream, index))
-
-    def ask(self, stream: int, index: int) -> None:
-        """Answer out of turn."""
-        self._waiting.append((stream, index))
-        self.work()
-
-    @property
-    def busy(self) -> bool:
-        """Whether there is anything to do."""
-        return bool(self._waiting)
 
     def work(self) -> list[Said]:
         """Answer all that wait."""

@@ -1,6 +1,6 @@
 """How much of what changed is shipped, and how much is shipped that did not change."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from codecsight.change.policies import (
 )
 from codecsight.change.slot import Slot, SlotKind
 from codecsight.change.tracker import ChangeTracker
-from codecsight.video.decoder import Decoder
+from codecsight.video.decoder import decoded
 from codecsight.video.frame import Frame
 from codecsight.video.packet import Packet, StreamInfo
 
@@ -130,17 +130,9 @@ def scores(film: Film, specs: Iterable[GridSpec] = SPECS) -> dict[tuple[str, Pat
     return {key: each.score for key, each in watched.items()}
 
 
-def decoded(info: StreamInfo, packets: Iterable[Packet]) -> Iterator[Frame]:
-    """The frames of an encoded film."""
-    decoder = Decoder(info)
-    for packet in packets:
-        yield from decoder.decode(packet)
-    yield from decoder.flush()
-
-
 def _show(watched: Iterable[Watched], info: StreamInfo, packets: list[Packet]) -> None:
     everybody = list(watched)
-    for frame in decoded(info, packets):
+    for frame in decoded([info, *packets]):
         for each in everybody:
             each.feed(frame)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.edge.accuracy import ANCHOR_EVERY, SPECS, decoded
+from benchmarks.edge.accuracy import ANCHOR_EVERY, SPECS
 from benchmarks.edge.films import CONDITIONS, FIRST_TEST_SEED, TEST_FAMILIES, Film
 from codecsight.change.policies import TrackedPolicy
 from codecsight.change.slot import Slot
@@ -21,6 +21,7 @@ from codecsight.change.tracker import ChangeTracker
 from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
 from codecsight.patches.cut import cut
+from codecsight.video.decoder import decoded
 from codecsight.video.encoder import CameraEncoder, EncoderProfile
 from codecsight.video.picture import Resizer
 
@@ -68,7 +69,8 @@ def _shipped(film: Film) -> Shipped:
     grid = SPEC.fit(film.width, film.height)
     tracker = ChangeTracker(grid, TrackedPolicy(grid), ANCHOR_EVERY)
     resizer, shipped, seen = Resizer(grid.width, grid.height), Shipped(), {}
-    for frame in decoded(*film.encoded()):
+    info, packets = film.encoded()
+    for frame in decoded([info, *packets]):
         seen[frame.time] = resizer.rgb(frame)
         if (slot := tracker.feed(frame)) is not None:
             shipped.append((slot, np.stack([seen[time] for time in slot.times])))
@@ -111,7 +113,7 @@ def _x264(shipped: Shipped, crf: float) -> Coded:
         for packet in encoder.encode(picture, number / SPEC.rate, 0.0)
     ] + encoder.flush()
     resizer = Resizer(width, height)
-    coded = [resizer.rgb(frame) for frame in decoded(encoder.info, packets)]
+    coded = [resizer.rgb(frame) for frame in decoded([encoder.info, *packets])]
     errors = [
         _squares(cut(np.stack(coded[2 * n : 2 * n + 2]), slot.kept), slot.patches)
         for n, (slot, _) in enumerate(shipped)

@@ -24,9 +24,7 @@ from codecsight.change.grid import GridSpec, PatchGrid
 from codecsight.change.policies import ChangePolicy, RandomPolicy
 from codecsight.change.slot import Reason, Slot, SlotKind
 from codecsight.change.tracker import ChangeTracker
-from codecsight.video.decoder import Decoder
-from codecsight.video.frame import Frame
-from codecsight.video.packet import StreamInfo
+from codecsight.video.decoder import decoded
 from codecsight.video.source import open_source
 
 VTEST, VTEST_FPS = "vtest_h264_10fps_gop50.mp4", 10
@@ -46,18 +44,6 @@ def rows(clips: Path) -> list[dict[str, Any]]:
     if (clips / ONE_BY_ONE).exists():
         results += _one_by_one(clips)
     return results
-
-
-def frames(path: Path) -> Iterator[Frame]:
-    """The decoded frames of a file."""
-    decoder: Decoder | None = None
-    for item in open_source(str(path)).items():
-        if isinstance(item, StreamInfo):
-            decoder = Decoder(item)
-        elif decoder is not None:
-            yield from decoder.decode(item)
-    if decoder is not None:
-        yield from decoder.flush()
 
 
 @dataclass
@@ -152,7 +138,7 @@ def _one_by_one(clips: Path) -> list[dict[str, Any]]:
     results = []
     for spec in SPECS:
         for name in ("tracked", "published-0.25", "published-0.5", "pixels"):
-            first = next(frames(clips / ONE_BY_ONE))
+            first = next(decoded(open_source(str(clips / ONE_BY_ONE)).items()))
             grid = spec.fit(first.width, first.height)
             tracker = ChangeTracker(grid, POLICIES[name](grid), ANCHOR_EVERY)
             slots = list(_slots(clips / ONE_BY_ONE, tracker))
@@ -179,7 +165,8 @@ def _seen(slots: list[Slot], start: float) -> bool:
 
 
 def _slots(path: Path, tracker: ChangeTracker) -> Iterator[Slot]:
-    return (slot for frame in frames(path) if (slot := tracker.feed(frame)) is not None)
+    frames = decoded(open_source(str(path)).items())
+    return (slot for frame in frames if (slot := tracker.feed(frame)) is not None)
 
 
 def _row(clip: str, condition: str, name: str, grid: PatchGrid, score: Score) -> dict[str, Any]:

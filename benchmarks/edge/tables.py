@@ -40,7 +40,6 @@ def everything(result: Result) -> str:
             "**Recall of changed cells / cells kept per changed one:**"
         ],
         conditions(result, COLUMNS),
-        _older(result),
         ["Real footage:"],
         _real(result["rows"]),
         [
@@ -76,21 +75,6 @@ def _score(row: Row | None) -> str:
     return "" if row is None else f"{row['recall']:.3f} / {row['kept_over_changed']:.2f}"
 
 
-def _older(result: Result) -> list[str]:
-    """Which rows come from another commit than the rest."""
-    others: dict[tuple[str, str], list[str]] = {}
-    for row in result["rows"]:
-        if row["clip"] == "world" and row["grid"] == FINE and "commit" in row:
-            whose = "`tracked`" if row["policy"] == "tracked" else "the other policies"
-            conditions = others.setdefault((row["commit"], whose), [])
-            conditions += [row["condition"]] if row["condition"] not in conditions else []
-    return [
-        f"From an earlier run (commit {commit}), before colour was compared and moving views were "
-        f"judged by area: {whose} in {', '.join(names)}."
-        for (commit, whose), names in others.items()
-    ]
-
-
 def _real(rows: list[Row]) -> list[str]:
     lines = ["| clip | cells | policy | stale | not sent | visits seen at once |", _rule(6)]
     for row in rows:
@@ -111,10 +95,7 @@ def _cost(rows: list[Row]) -> list[str]:
             clips.setdefault(row["clip"], {})[row["stage"]] = row
     stages = ("demux", "decode", "signals", "tracker", "scale", "coding")
     lines = [f"| clip (ms) | {' | '.join(stages)} | added | streams per core |", _rule(9)]
-    measured = {name: stages for name, stages in clips.items() if ADDED in stages}
-    if not measured:
-        return ["Not measured again since the loops were compiled."]
-    for name, by_stage in measured.items():
+    for name, by_stage in clips.items():
         ms = " | ".join(f"{by_stage[stage]['ms_per_frame']:.2f}" for stage in stages)
         added, whole = by_stage[ADDED]["ratio_to_decode"], by_stage["all"]["streams_per_core"]
         lines.append(f"| {name} | {ms} | **{added:.0%}** | {whole:.1f} |")

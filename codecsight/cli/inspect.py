@@ -12,7 +12,6 @@ from codecsight.errors import CodecSightError
 
 if TYPE_CHECKING:
     from codecsight.change.drawing import Picture
-    from codecsight.video.frame import Frame
     from codecsight.video.source import Source
 
 STILLS = 6
@@ -62,10 +61,11 @@ def _drawn(
     from codecsight.change.grid import GridSpec
     from codecsight.change.policies import make_policy
     from codecsight.change.tracker import ChangeTracker
+    from codecsight.video.decoder import decoded
 
     tracker: ChangeTracker | None = None
     spec, slot, begin = GridSpec(cell=32, frames=2, rate=2.0, max_cells=cells), None, 0.0
-    for frame in _frames(source):
+    for frame in decoded(source.items()):
         if tracker is None:
             grid, begin = spec.fit(frame.width, frame.height), frame.time
             tracker = ChangeTracker(grid, make_policy(policy, grid), anchor_every=8)
@@ -77,20 +77,6 @@ def _drawn(
         if done is not None:
             stills.setdefault(int(time * STILLS / seconds), picture)
         yield time, picture
-
-
-def _frames(source: "Source") -> "Iterator[Frame]":
-    from codecsight.video.decoder import Decoder
-    from codecsight.video.packet import StreamInfo
-
-    decoder: Decoder | None = None
-    for item in source.items():
-        if isinstance(item, StreamInfo):
-            decoder = Decoder(item)
-        elif decoder is not None:
-            yield from decoder.decode(item)
-    if decoder is not None:
-        yield from decoder.flush()
 
 
 def _write(path: Path, pictures: "Iterator[tuple[float, Picture]]") -> int:

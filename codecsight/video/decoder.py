@@ -1,6 +1,7 @@
 """Packets in, frames and what the codec says of them out."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import av
@@ -131,6 +132,18 @@ class Decoder:
         """Count it, and trust no signals until a key frame fed after packet `number`."""
         self.anomalies[what] += 1
         self._damaged_at = max(number, self._damaged_at or 0)
+
+
+def decoded(items: Iterable[StreamInfo | Packet]) -> Iterator[Frame]:
+    """The frames of a source's `items`, to the last one held back; a StreamInfo begins anew."""
+    decoder: Decoder | None = None
+    for item in items:
+        if isinstance(item, StreamInfo):
+            decoder = Decoder(item)
+        elif decoder is not None:
+            yield from decoder.decode(item)
+    if decoder is not None:
+        yield from decoder.flush()
 
 
 def _open(info: StreamInfo) -> VideoCodecContext:

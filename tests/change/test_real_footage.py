@@ -6,7 +6,6 @@ people drew around people.
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,7 @@ import pytest
 from codecsight.change.grid import GridSpec
 from codecsight.change.policies import ChangePolicy, RandomPolicy, make_policy
 from codecsight.change.tracker import ChangeTracker
-from codecsight.video.decoder import Decoder
-from codecsight.video.frame import Frame
-from codecsight.video.packet import StreamInfo
+from codecsight.video.decoder import decoded
 from codecsight.video.picture import Resizer
 from codecsight.video.source import open_source
 
@@ -26,15 +23,6 @@ GRID = GridSpec(cell=32, frames=2, rate=2.0, max_cells=144).fit(768, 576)
 FRAMES = 200
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels of model input
-
-
-def frames_of(path: Path) -> Iterator[Frame]:
-    decoder: Decoder | None = None
-    for item in open_source(str(path)).items():
-        if isinstance(item, StreamInfo):
-            decoder = Decoder(item)
-        elif decoder is not None:
-            yield from decoder.decode(item)
 
 
 def people(path: Path) -> dict[int, list[Box]]:
@@ -54,7 +42,8 @@ def watch(clips: Path, policy: ChangePolicy) -> tuple[float, float]:
     tracker = ChangeTracker(GRID, policy, anchor_every=10)
     resizer, boxes = Resizer(GRID.width, GRID.height), people(clips / "vtest.boxes.txt")
     errors = []
-    for number, frame in zip(range(FRAMES), frames_of(clips / CLIP), strict=False):
+    frames = decoded(open_source(str(clips / CLIP)).items())
+    for number, frame in zip(range(FRAMES), frames, strict=False):
         if tracker.feed(frame) is None:
             continue
         assert tracker.last_shipped is not None

@@ -44,6 +44,16 @@ TEXT = {
     "num_key_value_heads": 2,
     "max_position_embeddings": 32768,
 }
+VISION = {
+    "depth": 3,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_heads": 2,
+    "patch_size": 8,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 2,
+    "out_hidden_size": 48,
+}
 MROPE = {"rope_type": "default", "rope_theta": 10000.0}
 
 
@@ -142,6 +152,16 @@ class Reference:
         return (frames.float() / 255 - mean) / std
 
 
+def marks(token: Any) -> dict[str, int]:
+    """The ids of Qwen's marks, as its configurations name them."""
+    return {
+        "image_token_id": token("<|image_pad|>"),
+        "video_token_id": token("<|video_pad|>"),
+        "vision_start_token_id": token("<|vision_start|>"),
+        "vision_end_token_id": token("<|vision_end|>"),
+    }
+
+
 class Qwen(Reference):
     """Both kinds spell slots alike and number positions by `get_rope_index`."""
 
@@ -183,14 +203,7 @@ class Qwen25(Qwen):
     def config(self, words: int, token: Any) -> Qwen2_5_VLConfig:
         return Qwen2_5_VLConfig(
             vision_config={
-                "depth": 3,
-                "hidden_size": 32,
-                "intermediate_size": 64,
-                "num_heads": 2,
-                "patch_size": 8,
-                "spatial_merge_size": 2,
-                "temporal_patch_size": 2,
-                "out_hidden_size": 48,
+                **VISION,
                 "window_size": 32,
                 "fullatt_block_indexes": [1],
             },
@@ -199,10 +212,7 @@ class Qwen25(Qwen):
                 "vocab_size": words,
                 "rope_parameters": {**MROPE, "mrope_section": [2, 2, 2]},
             },
-            image_token_id=token("<|image_pad|>"),
-            video_token_id=token("<|video_pad|>"),
-            vision_start_token_id=token("<|vision_start|>"),
-            vision_end_token_id=token("<|vision_end|>"),
+            **marks(token),
         )
 
     def inputs(self, ids: Tensor, looks: Sequence[Look]) -> dict[str, Any]:
@@ -226,14 +236,7 @@ class Qwen3Moe(Qwen):
     def config(self, words: int, token: Any) -> Qwen3VLMoeConfig:
         return Qwen3VLMoeConfig(
             vision_config={
-                "depth": 3,
-                "hidden_size": 32,
-                "intermediate_size": 64,
-                "num_heads": 2,
-                "patch_size": 8,
-                "spatial_merge_size": 2,
-                "temporal_patch_size": 2,
-                "out_hidden_size": 48,
+                **VISION,
                 "num_position_embeddings": 64,
                 "deepstack_visual_indexes": [0, 1],
             },
@@ -251,10 +254,7 @@ class Qwen3Moe(Qwen):
                     "mrope_interleaved": True,
                 },
             },
-            image_token_id=token("<|image_pad|>"),
-            video_token_id=token("<|video_pad|>"),
-            vision_start_token_id=token("<|vision_start|>"),
-            vision_end_token_id=token("<|vision_end|>"),
+            **marks(token),
         )
 
     def plain(self, looks: Sequence[Look], question: str) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from codecsight.errors import CodecSightError
-from codecsight.video.decoder import Decoder
+from codecsight.video.decoder import Decoder, decoded
 from codecsight.video.packet import Packet, StreamInfo
 from codecsight.video.segment_file import SegmentFile
 from codecsight.video.source import open_source
@@ -55,6 +55,14 @@ def test_a_frame_keeps_the_time_and_capture_time_of_its_packet(b_frames: int) ->
     frames = decode(Decoder(info), packets)
     assert [frame.time for frame in frames] == pytest.approx(np.arange(30) / 25)
     assert [frame.captured - START for frame in frames] == pytest.approx(np.arange(30) / 25)
+
+
+def test_a_sources_items_become_frames_to_the_last_one_held_back_and_anew_at_each_start() -> None:
+    info, packets = encode(SCENE, b_frames=3)
+    once = [frame.time for frame in decoded([packets[0], info, *packets])]
+    assert once == pytest.approx(np.arange(30) / 25)
+    twice = [frame.time for frame in decoded([info, *packets[:1], info, *packets])]
+    assert twice[-30:] == once
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "mpeg4", "mjpeg"])
