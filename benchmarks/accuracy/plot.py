@@ -3,7 +3,8 @@
 import math
 from typing import Any
 
-from benchmarks.accuracy.report import CONTROLS, SETTINGS, Result, plain_rows
+from benchmarks.accuracy.report import CONTROLS, SETTINGS
+from benchmarks.accuracy.rows import Result, pooled
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 470, 380, 62, 40, 14, 52
 TICKS = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -23,7 +24,7 @@ def svg(result: Result) -> str:
     panels = [
         f'<g transform="translate({number * WIDTH},0)">{_panel(setting, rows)}</g>'
         for number, setting in enumerate(SETTINGS)
-        if (rows := plain_rows(result, setting))
+        if (rows := pooled(result, setting, "plain"))
     ]
     size = f'width="{WIDTH * len(panels)}" height="{HEIGHT + 24}"'
     style = 'font-family="sans-serif" font-size="12"'

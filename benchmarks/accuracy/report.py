@@ -1,10 +1,23 @@
 """docs/accuracy.md's and README's measured parts, made from the committed result."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
-Row = dict[str, Any]
-Result = dict[str, Any]
+from benchmarks.accuracy.rows import (
+    Result,
+    Row,
+    content_arms,
+    default_of,
+    frontier,
+    headline,
+    is_change,
+    is_kv,
+    is_of,
+    is_pooled,
+    of_default,
+    pooled,
+    row_of,
+    stress,
+)
 
 AGREEMENT, F1_LOST, F1_LOST_STRESS, FLOPS = 0.98, 0.01, 0.03, 0.07
 """The aims: at least, at most, at most in every stress row, at most in the published setting."""
@@ -28,8 +41,8 @@ def parts(result: Result) -> dict[str, str]:
     return {
         "run": run_part(result),
         "targets": targets_part(result),
-        "change": "\n\n".join(_arms(result, name, _is_change) for name in SETTINGS),
-        "kv": "\n\n".join(_arms(result, name, _is_kv) for name in SETTINGS),
+        "change": "\n\n".join(_arms(result, name, is_change) for name in SETTINGS),
+        "kv": "\n\n".join(_arms(result, name, is_kv) for name in SETTINGS),
         "full": _arms(result, "published-40s", lambda _: True),
         "stress": stress_part(result),
         "questions": questions_part(result),
@@ -42,7 +55,7 @@ def parts(result: Result) -> dict[str, str]:
 def run_part(result: Result) -> str:
     """Where the numbers come from."""
     meta = result["meta"]
-    size = {name: _default(result, name, "plain") for name in SETTINGS}
+    size = {name: default_of(result, name, "plain") for name in SETTINGS}
     counts = ", ".join(
         f"{row['streams']} streams with {row['windows']} windows and {row['answers']:,} fair "
         f"questions ({name})"
@@ -60,7 +73,7 @@ def targets_part(result: Result) -> str:
     """What was aimed at, what came out."""
     lines = ["| aim, for the shipped default | came out | |", "|---|---|---|"]
     for name in SETTINGS:
-        row = _default(result, name, "plain")
+        row = default_of(result, name, "plain")
         agreed = f"{_percent(row['agreement'])} {_range(row, 'agreement')}"
         lost = f"{_points(row['f1_lost'])} {_points_range(row)}"
         lines += [
@@ -69,11 +82,11 @@ def targets_part(result: Result) -> str:
             _target(f"{name}: F1 within {100 * F1_LOST:.0f} point of dense", lost,
                     row["f1_lost"] <= F1_LOST),
         ]  # fmt: skip
-    row = _default(result, "published", "plain")
+    row = default_of(result, "published", "plain")
     spared = f"{_percent(1 - row['flops_ratio'])} fewer"
     aim = f"published: at least {1 - FLOPS:.0%} fewer operations"
     lines.append(_target(aim, spared, row["flops_ratio"] <= FLOPS))
-    for row in _stress(result):
+    for row in stress(result):
         if row["f1_lost"] is None:  # nothing there to be found
             continue
         aim = f"{row['condition']}: F1 within {100 * F1_LOST_STRESS:.0f} points of dense"
@@ -86,9 +99,12 @@ def stress_part(result: Result) -> str:
     """Ours beside the others in every condition: agreement, and F1 of it."""
     others: list[tuple[str, Callable[[Row], bool]]] = [
         ("ours", lambda row: bool(row["default"])),
-        ("ours, all computed anew", lambda row: _is(row, "tracked", "all/canvas")),
-        ("published, union", lambda row: _is(row, "published-0.5", "anchors/last-slot")),
-        ("published, sampled", lambda row: _is(row, "published-0.5-sampled", "anchors/last-slot")),
+        ("ours, all computed anew", lambda row: is_of(row, "tracked", "all/canvas")),
+        ("published, union", lambda row: is_of(row, "published-0.5", "anchors/last-slot")),
+        (
+            "published, sampled",
+            lambda row: is_of(row, "published-0.5-sampled", "anchors/last-slot"),
+        ),
         ("random", lambda row: row["change"] == "random"),
         ("last frames", lambda row: row["change"] == "last-frames"),
     ]
@@ -96,8 +112,8 @@ def stress_part(result: Result) -> str:
         f"| condition | F1, dense | {' | '.join(name for name, _ in others)} |",
         "|---|---|" + "---|" * len(others),
     ]
-    for default in _stress(result):
-        rows = _pooled(result, "native", default["condition"])
+    for default in stress(result):
+        rows = pooled(result, "native", default["condition"])
         found = [next((row for row in rows if pick(row)), None) for _, pick in others]
         cells = " | ".join(_brief(row) for row in found)
         lines.append(f"| {default['condition']} | {_number(default['f1_dense'])} | {cells} |")
@@ -112,7 +128,7 @@ def questions_part(result: Result) -> str:
         "|---|" + "---|---|---|---|" * len(SETTINGS),
     ]  # fmt: skip
     rows = {
-        name: {row["question"]: row for row in _of_default(result, name, "plain")}
+        name: {row["question"]: row for row in of_default(result, name, "plain")}
         for name in SETTINGS
     }
     for topic in sorted({topic for each in rows.values() for topic in each if ":" not in topic}):
@@ -130,8 +146,8 @@ def content_part(result: Result) -> str:
             f"| {setting} | {' | '.join(contents)} |",
             "|---|" + "---|" * len(contents),
         ]
-        for arm in _content_arms(result, setting):
-            found = [_row(result, setting, arm, f"all:{content}") for content in contents]
+        for arm in content_arms(result, setting):
+            found = [row_of(result, setting, arm, f"all:{content}") for content in contents]
             cells = " | ".join(
                 "" if row is None else f"{_percent(row['agreement'])} ({row['answers']})"
                 for row in found
@@ -145,7 +161,7 @@ def limits_part(result: Result) -> str:
     """Which questions the disagreement is about, and what of it pruning and reuse do alone."""
     lines = []
     for setting in SETTINGS:
-        rows = [r for r in _of_default(result, setting, "plain") if not _is_pooled(r)]
+        rows = [r for r in of_default(result, setting, "plain") if not is_pooled(r)]
         lost = {row["question"]: row["answers"] * (1 - row["agreement"]) for row in rows}
         total = sum(lost.values())
         if not total:
@@ -158,7 +174,7 @@ def limits_part(result: Result) -> str:
             ("reuse alone (nothing pruned)", "everything", result["meta"]["default"]["kv"]),
         ]
         for name, change, kv in pairs:
-            row = next((r for r in _pooled(result, setting, "plain") if _is(r, change, kv)), None)
+            row = next((r for r in pooled(result, setting, "plain") if is_of(r, change, kv)), None)
             if row:
                 lines.append(
                     f"  - {name}: agreement {_percent(row['agreement'])} "
@@ -196,7 +212,7 @@ def summary(result: Result) -> str:
         "|---|---|---|---|---|---|",
     ]
     for setting in SETTINGS:
-        for row in _headline(result, setting):
+        for row in headline(result, setting):
             name = "**CodecSight**" if row["default"] else _short(row)
             lines.append(
                 f"| {setting} | {name} | {_percent(row['agreement'])} {_range(row, 'agreement')} | "
@@ -206,27 +222,8 @@ def summary(result: Result) -> str:
     return "\n".join(lines)
 
 
-def frontier(rows: Sequence[Row]) -> list[Row]:
-    """Those that no other beats in both agreement and operations."""
-    return [
-        row
-        for row in rows
-        if not any(
-            other["agreement"] >= row["agreement"]
-            and other["flops_ratio"] <= row["flops_ratio"]
-            and (other["agreement"], other["flops_ratio"]) != (row["agreement"], row["flops_ratio"])
-            for other in rows
-        )
-    ]
-
-
-def plain_rows(result: Result, setting: str) -> list[Row]:
-    """Every pair of a setting, all questions together."""
-    return _pooled(result, setting, "plain")
-
-
 def _arms(result: Result, setting: str, chosen: Callable[[Row], bool]) -> str:
-    rows = _pooled(result, setting, "plain")
+    rows = pooled(result, setting, "plain")
     if not rows:
         return "Not measured in this run."
     best = frontier(rows)
@@ -246,86 +243,6 @@ def _arms(result: Result, setting: str, chosen: Callable[[Row], bool]) -> str:
             f"{', '.join(map(_percent, parts))} | {_percent(row['tokens_ratio'])} | {uplink} |"
         )
     return "\n".join(lines)
-
-
-def _is_change(row: Row) -> bool:
-    return bool(row["default"]) or row["change"] != "tracked"
-
-
-def _is_kv(row: Row) -> bool:
-    return bool(row["change"] == "tracked")
-
-
-def _pooled(result: Result, setting: str, condition: str) -> list[Row]:
-    return [
-        row
-        for row in result["rows"]
-        if (row["setting"], row["condition"], row["question"]) == (setting, condition, "all")
-    ]
-
-
-def _of_default(result: Result, setting: str, condition: str) -> list[Row]:
-    return [
-        row
-        for row in result["rows"]
-        if (row["setting"], row["condition"]) == (setting, condition) and row["default"]
-    ]
-
-
-def _default(result: Result, setting: str, condition: str) -> Row:
-    return next(row for row in _of_default(result, setting, condition) if row["question"] == "all")
-
-
-def _stress(result: Result) -> list[Row]:
-    """The default's pooled rows of the stress conditions."""
-    return [
-        row
-        for row in result["rows"]
-        if row["default"]
-        and row["question"] == "all"
-        and row["setting"] == "native"
-        and row["condition"] != "plain"
-        and "fps" not in row["condition"]
-    ]
-
-
-def _headline(result: Result, setting: str) -> list[Row]:
-    rows = _pooled(result, setting, "plain")
-    wanted: list[Callable[[Row], bool]] = [
-        lambda row: bool(row["default"]),
-        lambda row: _is(row, "published-0.5", "anchors/last-slot"),
-        lambda row: row["change"] == "last-frames",
-        lambda row: row["change"] == "evs",
-        lambda row: row["change"] == "random",
-    ]
-    return [row for pick in wanted for row in rows if pick(row)]
-
-
-def _content_arms(result: Result, setting: str) -> list[Row]:
-    kinds = ("last-slot", "canvas", "retimed")
-    rows = _pooled(result, setting, "plain")
-    ours = next(row for row in rows if row["default"])
-    refresh, _, rest = ours["kv"].split("/", 2)
-    same = [f"{refresh}/{kind}/{rest}" for kind in kinds]
-    return [
-        row
-        for row in rows
-        if (row["change"] == "tracked" and row["kv"] in same) or row["change"] == "last-frames"
-    ]
-
-
-def _row(result: Result, setting: str, arm: Row, question: str) -> Row | None:
-    wanted = setting, "plain", arm["change"], arm["kv"], question
-    keys = ("setting", "condition", "change", "kv", "question")
-    return next((r for r in result["rows"] if tuple(r[key] for key in keys) == wanted), None)
-
-
-def _is(row: Row, change: str, kv: str) -> bool:
-    return bool(row["change"] == change and row["kv"].startswith(kv))
-
-
-def _is_pooled(row: Row) -> bool:
-    return bool(row["question"].startswith("all"))
 
 
 def _pair(row: Row) -> str:

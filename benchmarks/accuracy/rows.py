@@ -1,0 +1,111 @@
+"""Which rows of a result stand for what."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+Result = dict[str, Any]
+
+
+def frontier(rows: Sequence[Row]) -> list[Row]:
+    """Those that no other beats in both agreement and operations."""
+    return [
+        row
+        for row in rows
+        if not any(
+            other["agreement"] >= row["agreement"]
+            and other["flops_ratio"] <= row["flops_ratio"]
+            and (other["agreement"], other["flops_ratio"]) != (row["agreement"], row["flops_ratio"])
+            for other in rows
+        )
+    ]
+
+
+def is_change(row: Row) -> bool:
+    """Whether it belongs to the comparison of change policies."""
+    return bool(row["default"]) or row["change"] != "tracked"
+
+
+def is_kv(row: Row) -> bool:
+    """Whether it belongs to the comparison of KV policies."""
+    return bool(row["change"] == "tracked")
+
+
+def pooled(result: Result, setting: str, condition: str) -> list[Row]:
+    """Every pair of a setting and condition, all questions together."""
+    return [
+        row
+        for row in result["rows"]
+        if (row["setting"], row["condition"], row["question"]) == (setting, condition, "all")
+    ]
+
+
+def of_default(result: Result, setting: str, condition: str) -> list[Row]:
+    """The shipped default's rows, question by question."""
+    return [
+        row
+        for row in result["rows"]
+        if (row["setting"], row["condition"]) == (setting, condition) and row["default"]
+    ]
+
+
+def default_of(result: Result, setting: str, condition: str) -> Row:
+    """The shipped default's pooled row."""
+    return next(row for row in of_default(result, setting, condition) if row["question"] == "all")
+
+
+def stress(result: Result) -> list[Row]:
+    """The default's pooled rows of the stress conditions."""
+    return [
+        row
+        for row in result["rows"]
+        if row["default"]
+        and row["question"] == "all"
+        and row["setting"] == "native"
+        and row["condition"] != "plain"
+        and "fps" not in row["condition"]
+    ]
+
+
+def headline(result: Result, setting: str) -> list[Row]:
+    """Ours, and the systems that README sets beside it."""
+    rows = pooled(result, setting, "plain")
+    wanted: list[Callable[[Row], bool]] = [
+        lambda row: bool(row["default"]),
+        lambda row: is_of(row, "published-0.5", "anchors/last-slot"),
+        lambda row: row["change"] == "last-frames",
+        lambda row: row["change"] == "evs",
+        lambda row: row["change"] == "random",
+    ]
+    return [row for pick in wanted for row in rows if pick(row)]
+
+
+def content_arms(result: Result, setting: str) -> list[Row]:
+    """The ways to the present under our change policy, and the strongest simple baseline."""
+    kinds = ("last-slot", "canvas", "retimed")
+    rows = pooled(result, setting, "plain")
+    ours = next(row for row in rows if row["default"])
+    refresh, _, rest = ours["kv"].split("/", 2)
+    same = [f"{refresh}/{kind}/{rest}" for kind in kinds]
+    return [
+        row
+        for row in rows
+        if (row["change"] == "tracked" and row["kv"] in same) or row["change"] == "last-frames"
+    ]
+
+
+def row_of(result: Result, setting: str, arm: Row, question: str) -> Row | None:
+    """A pair's row of one question; None where it was not asked."""
+    wanted = setting, "plain", arm["change"], arm["kv"], question
+    keys = ("setting", "condition", "change", "kv", "question")
+    return next((r for r in result["rows"] if tuple(r[key] for key in keys) == wanted), None)
+
+
+def is_of(row: Row, change: str, kv: str) -> bool:
+    """Whether it is that change policy with a KV policy that begins so."""
+    return bool(row["change"] == change and row["kv"].startswith(kv))
+
+
+def is_pooled(row: Row) -> bool:
+    """Whether it is of all questions together."""
+    return bool(row["question"].startswith("all"))
