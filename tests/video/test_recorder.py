@@ -353,7 +353,9 @@ def test_a_folder_that_is_taken_away_costs_no_more_than_what_was_in_it(tmp_path:
     recorder = Recorder(tmp_path, "cam1", 1.0, retry_s=0.0)
     for index, item in enumerate(items):
         if index == len(items) // 2:
-            shutil.rmtree(tmp_path / "cam1")
+            # Renamed first: a row that is being written just then must not trip the removal.
+            taken = (tmp_path / "cam1").rename(tmp_path / "taken")
+            shutil.rmtree(taken)
         recorder.write(item)
     recorder.close()
     kept = [segment for _, segment in recorded(tmp_path)]
