@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def _row(model: VisionLanguageModel, policy: str, ring: int) -> dict[str, object]:
-    engine = Engine(model, EngineConfig(ring=ring))
+    engine = Engine(model, EngineConfig(remember=False, ring=ring))
     questions = [Question.parse(text) for text in QUESTIONS]
     watching = Watch(engine, WatchOptions(model.grid_spec(2.0, 48), questions, policy))
     urls = {

@@ -30,16 +30,22 @@ def engine_arm(change: str, setting: Setting, **settings: object) -> Arm:
 
 def kv_name(config: EngineConfig) -> str:
     """What is computed again, where questions stand, what the ViT sees around, what is given up."""
-    name = f"{config.refresh}/{config.present.value}/ring {config.ring}"
+    sight = "remembered" if config.remember else f"ring {config.ring}"
+    name = f"{config.refresh}/{config.present.value}/{sight}"
+    name = f"{name}/anchors seen anew" if config.remember and not config.still else name
     return name if config.evict is Evict.AGE else f"{name}/{config.evict.value}"
+
+
+BLIND: dict[str, object] = {"remember": False, "ring": 0}
+"""The ViT sees what is kept of a slot, and nothing else."""
 
 
 def reference(setting: Setting) -> Arm:
     """The dense model: whole slots, whole windows, each computed anew."""
-    return engine_arm("everything", setting, refresh="all", present=Present.LAST_SLOT, ring=0)
+    return engine_arm("everything", setting, refresh="all", present=Present.LAST_SLOT, **BLIND)
 
 
-PUBLISHED_KV = {"refresh": "anchors", "present": Present.LAST_SLOT, "ring": 0}
+PUBLISHED_KV = {"refresh": "anchors", "present": Present.LAST_SLOT, **BLIND}
 """What the published system does: whole I frames are computed again, and what was pruned is not at
 the present.
 """
@@ -99,9 +105,11 @@ KV: tuple[dict[str, object], ...] = (
     {"refresh": "none", "present": Present.RETIMED},
     {"refresh": "all", "present": Present.CANVAS},
     {"evict": Evict.SUPERSEDED},
-    {"ring": 0},
-    {"ring": 2},
-    {"ring": 9},
+    {"still": 0.0},
+    BLIND,
+    {**BLIND, "ring": 1},
+    {**BLIND, "ring": 2},
+    {**BLIND, "ring": 9},
 )
 
 

@@ -57,6 +57,9 @@ class Packed:
         return self._engine.status().work.spent.total
 
     def kv_bytes(self) -> float:
-        """Keys and values held, per stream."""
+        """Keys and values held, per stream, those of the ViT too."""
         status = self._engine.status()
-        return status.blocks_held * self._engine._pool.block_bytes / len(status.streams)
+        held = status.blocks_held * self._engine._pool.block_bytes
+        return (held + sum(each.remembered for each in status.streams.values())) / len(
+            status.streams
+        )

@@ -90,7 +90,7 @@ def run(
 def systems_of(model: Qwen3VL) -> dict[str, Make]:
     """Every system, to be made for a number of streams."""
     ours = EngineConfig(window=WINDOW, stride=STRIDE, max_waiting=64)
-    published = replace(ours, refresh="anchors", present=Present.LAST_SLOT, ring=0)
+    published = replace(ours, refresh="anchors", present=Present.LAST_SLOT, remember=False, ring=0)
     return {
         "transformers": lambda _: Generate(model),
         "dense": lambda _: Recompute(model),

@@ -37,7 +37,8 @@ class QuestionConfig(Strict):
 
 class EngineSection(Strict):
     """The window: `window` and `stride` in slots, memory in KV blocks of 16 tokens. No stream is
-    let in that would keep the device at work for more than the share `max_load` of the time.
+    let in that would keep the device at work for more than the share `max_load` of the time. `ring`
+    is for models whose ViT can't remember (all but Qwen3-VL).
     """
 
     window: int = Field(default=8, ge=1, le=512)

@@ -22,6 +22,10 @@ class Canvas:
         self._features.embeddings[cells] = features.embeddings
         self._features.deepstack[:, cells] = features.deepstack
 
+    def of(self, kept: NDArray[np.bool_]) -> CellFeatures:
+        """Those of the `kept` cells ([rows, cols])."""
+        return self.features.pick(np.flatnonzero(kept))
+
     @property
     def features(self) -> CellFeatures:
         """Every cell, row by row."""

@@ -34,8 +34,12 @@ class Evict(StrEnum):
 class EngineConfig:
     """`window` and `stride` are in slots: a full window gives up its `stride` oldest slots when
     the next one arrives, by the rule `evict`. `refresh` names which of the slots that stay are
-    computed again then (see `refresh_policy`). The ViT sees `ring` cells around the kept ones too,
-    as last shipped (see `Sight`); 0 is the kept cells alone.
+    computed again then (see `refresh_policy`).
+
+    To `remember` is to let new cells attend in the ViT to what it left of all others; then cells of
+    an anchor that differ by at most `still` grey levels from what the ViT last saw of them keep
+    what it said (0: it looks again). Where that is not wanted, or a family's ViT can't, it sees
+    `ring` cells around the kept ones too, as last shipped (0: the kept cells alone). See `Sight`.
 
     `kv_blocks` is the budget for all streams together. Admission reserves the share `commit` of
     what a stream may ever hold; below 1, blocks can run out, and then the stream that has been
@@ -52,7 +56,9 @@ class EngineConfig:
     evict: Evict = Evict.AGE
     refresh: str = "none"
     present: Present = Present.RETIMED
+    remember: bool = True
     ring: int = 1
+    still: float = 8.0
     kv_blocks: int = 4096
     commit: float = 1.0
     step_tokens: int = 1024

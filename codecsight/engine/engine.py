@@ -34,13 +34,14 @@ OnWords = Callable[[str, str, str], None]
 @dataclass(frozen=True, slots=True)
 class StreamStatus:
     """One stream: `slots` and `tokens` in its window, KV `blocks` reserved for it and `held` by it
-    right now, jobs `waiting`.
+    right now, jobs `waiting`; `remembered` bytes of the ViT's keys and values beside the pool.
     """
 
     slots: int
     tokens: int
     blocks: int
     held: int
+    remembered: int
     waiting: int
     needs_anchor: bool
     work: Work
@@ -183,6 +184,7 @@ class Engine:
                 tokens=len(session.rows),
                 blocks=self._blocks(session.grid),
                 held=session.table.blocks,
+                remembered=session.remembered,
                 waiting=len(session.jobs),
                 needs_anchor=session.needs_anchor,
                 work=session.work,
@@ -215,23 +217,22 @@ class Engine:
 
     def _encode(self, chosen: list[tuple[StreamSession, Share]]) -> None:
         """One ViT call for the slots of all streams."""
-        jobs = [(session, session.jobs[0]) for session, _ in chosen]
         todo = [
-            (session, job.slot)
-            for (session, job), (_, share) in zip(jobs, chosen, strict=True)
-            if job.slot is not None
-            and not job.encoded
-            and (share.encode or not job.slot.kept_count)
+            (session, look)
+            for session, share in chosen
+            if (look := session.unseen) is not None and (share.encode or not len(look.own))
         ]
+        if not todo:
+            return
         started = time.perf_counter()
-        looks = [session.sight.look(slot) for session, slot in todo]
-        wide, own = [look.slot for look in looks], [look.own for look in looks]
-        features = self.model.encode_slots(wide, own) if looks else []
+        slots, own = [look.slot for _, look in todo], [look.own for _, look in todo]
+        memories = [look.remembers for _, look in todo if look.remembers is not None]
+        features = self.model.encode_slots(slots, own, memories or None)
         self.model.wait()
         ms = (time.perf_counter() - started) * 1e3
-        cells = max(sum(slot.kept_count for slot in wide), 1)
-        for (session, _), slot, found in zip(todo, wide, features, strict=True):
-            session.encoded(found, slot.kept, ms * slot.kept_count / cells)
+        cells = max(sum(slot.kept_count for slot in slots), 1)
+        for (session, look), found in zip(todo, features, strict=True):
+            session.encoded(found, ms * look.slot.kept_count / cells)
 
     def _forward(self, chosen: list[tuple[StreamSession, Share]]) -> None:
         """One pass of the language model for the slots and questions of all streams."""

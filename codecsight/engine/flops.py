@@ -79,6 +79,11 @@ class FlopMeter:
         saved = self._strangers(kept) * self._vit_pair
         return bool(cells) * self._vit_once + self._vit.of(cells, own, cells) - saved
 
+    def vit_remembering(self, kept: Mask) -> int:
+        """One slot of these cells ([rows, cols]) which see all others as they were left."""
+        cells = int(kept.sum())
+        return bool(cells) * self._vit_once + self._vit.of(cells, cells, kept.size)
+
     def llm(self, tokens: int, keys: int, rows: int = 0) -> int:
         """So many tokens against so many keys (themselves included), and rows of logits."""
         return self._llm.of(tokens, rows, keys)

@@ -9,6 +9,7 @@ from codecsight.engine.attention import Copies, Run
 from codecsight.engine.flops import Flops
 from codecsight.engine.inquiry import Ask, Inquiry
 from codecsight.engine.pool import Rows
+from codecsight.engine.sight import Look
 from codecsight.engine.window import Entry
 from codecsight.models.base import CellFeatures
 from codecsight.models.prompt import Tokens
@@ -17,11 +18,12 @@ from codecsight.models.prompt import Tokens
 @dataclass(slots=True)
 class Prefill:
     """A slot on its way into the window, and the slots that are computed again with it: `indices`
-    in the window, and all their `places`, the first `done` of which are finished. `tokens` and
-    `cells` are those to be prefilled, known once the slot is encoded.
+    in the window, and all their `places`, the first `done` of which are finished. The ViT takes a
+    `look`; `tokens` and `cells` are those to be prefilled, known once it has.
     """
 
     entry: Entry
+    look: Look
     indices: list[int]
     places: Rows
     evicted: int

@@ -25,9 +25,9 @@ from codecsight.engine.pool import BlockTable, KVPool, Rows
 from codecsight.engine.present import Standpoint, standpoint, standpoint_tokens
 from codecsight.engine.refresh import refresh_policy
 from codecsight.engine.scheduler import Due, Waiting
-from codecsight.engine.sight import Sight
+from codecsight.engine.sight import Look, Sight
 from codecsight.engine.step import Result, Step
-from codecsight.engine.window import Entry, Mask, Window, slot_time
+from codecsight.engine.window import Entry, Window, slot_time
 from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens
 
@@ -59,6 +59,7 @@ class StreamSession:
         self._dense_vit = meter.vit(np.ones((grid.rows, grid.cols), np.bool_))
         self._present_tokens = 0 if config.present is Present.LAST_SLOT else self._slot_tokens
         self._prefix_rows = prefix_rows
+        self._memory = model.memory(grid.rows, grid.cols) if config.remember else None
         self._begin_anew()
 
     def reset(self, scratch: BlockTable) -> list[Job]:
@@ -78,11 +79,16 @@ class StreamSession:
         self.rows = np.arange(0)
         self.window = Window(self.model.layout.prefix)
         self.canvas = Canvas()
-        self.sight = Sight(self.config.ring)
+        self.sight = Sight(self.config.ring, self.config.still, self._memory)
         self.quiet_since = time.perf_counter()
         self._prefix_at: int | None = None
         self._last: float | None = None
         self._seen = 0
+
+    @property
+    def remembered(self) -> int:
+        """Bytes of what the ViT remembers."""
+        return 0 if self._memory is None else self._memory.nbytes
 
     @property
     def needs_anchor(self) -> bool:
@@ -123,7 +129,7 @@ class StreamSession:
         return Waiting(
             stream=number,
             since=job.since,
-            cells=0 if job.encoded or job.slot is None else job.slot.kept_count,
+            cells=0 if prefill is None or job.encoded else len(prefill.look.own),
             tokens=prefill.left if prefill else 0,
             asks=tuple(_due(ask) for ask in asks),
             setup=0 if self._standpoint else standpoint_tokens(self) if asks else 0,
@@ -144,7 +150,8 @@ class StreamSession:
             job.inquiry = None
         self._arrived = job.arrived
         indices = [*stale, len(self.window.slots) - 1]
-        return Prefill(entry, indices, self.window.places(indices), evicted, rebased, moved)
+        look, places = self.sight.look(slot), self.window.places(indices)
+        return Prefill(entry, look, indices, places, evicted, rebased, moved)
 
     def _make_room(self, entry: Entry) -> tuple[int, bool, list[int]]:
         """Tokens evicted, whether positions begin anew, and which slots must be computed again."""
@@ -163,16 +170,25 @@ class StreamSession:
 
     # What goes into a pass
 
-    def encoded(self, features: CellFeatures, seen: Mask, vit_ms: float) -> None:
-        """The ViT has said this of the next job's slot; it has `seen` these cells for it."""
+    @property
+    def unseen(self) -> Look | None:
+        """What the ViT must look at for the next job, if it hasn't yet."""
+        job = self.jobs[0]
+        return None if job.prefill is None or job.encoded else job.prefill.look
+
+    def encoded(self, features: CellFeatures, vit_ms: float) -> None:
+        """The ViT has said this of what is fresh in the next job's slot."""
         prefill = self.jobs[0].prefill
         assert prefill is not None  # noqa: S101 - it was planned
-        prefill.entry.features, prefill.vit_ms = features, vit_ms
-        self.canvas.update(prefill.entry.kept, features)
+        entry, look = prefill.entry, prefill.look
+        self.canvas.update(look.fresh, features)
+        all_fresh = len(features) == entry.kept_count
+        entry.features = features if all_fresh else self.canvas.of(entry.kept)
+        prefill.vit_ms = vit_ms
         slots = [self.window.slots[index] for index in prefill.indices]
         prefill.tokens = Tokens.join([slot.tokens.at(slot.start) for slot in slots])
         prefill.cells = CellFeatures.join([slot.features for slot in slots])
-        prefill.spent = Flops(vit=self.meter.vit(seen, len(features)))
+        prefill.spent = Flops(vit=look.cost(self.meter))
 
     def missing_blocks(self) -> int:
         """What the pool must have for the next job: rows for its slot, or for a standpoint."""

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from codecsight.change.grid import GridSpec
 from codecsight.change.slot import Slot
-from codecsight.models.base import Attend, CellFeatures, KVShape, Rotation
+from codecsight.models.base import Attend, CellFeatures, CellMemory, KVShape, Rotation
 from codecsight.models.calibration import Calibration
 from codecsight.models.errors import ModelError
 from codecsight.models.packed_text import PackedText
@@ -101,7 +101,9 @@ class Adapter(ABC):
         embeddings, then the levels of the deepstack, each [all cells, d].
         """
 
-    def _see_packed(self, slots: Sequence[Slot], own: Sequence[Which]) -> list[Tensor]:
+    def _see_packed(
+        self, slots: Sequence[Slot], own: Sequence[Which], _memories: Sequence[CellMemory] | None
+    ) -> list[Tensor]:
         """The same in what way is fastest, for each slot's `own` cells (indices among the kept):
         each [all own cells, d].
         """
@@ -129,7 +131,11 @@ class Adapter(ABC):
         """What this model asks of the edge, at `rate` sampled frames per second."""
         return GridSpec(cell=self.cell, frames=self.frames, rate=rate, max_cells=max_cells)
 
-    def encode_cells(self, slot: Slot) -> CellFeatures:
+    def memory(self, _rows: int, _cols: int) -> CellMemory | None:
+        """Where a ViT remembers; see `VisionLanguageModel.memory`."""
+        return None
+
+    def encode_cells(self, slot: Slot, _memory: CellMemory | None = None) -> CellFeatures:
         """Run the ViT over the slot's kept cells alone, as transformers does."""
         if not slot.kept_count:
             return self.no_cells()
@@ -137,14 +143,18 @@ class Adapter(ABC):
         return CellFeatures(embeddings=layers[0], deepstack=layers[1:])
 
     def encode_slots(
-        self, slots: Sequence[Slot], own: Sequence[Which] | None = None
+        self,
+        slots: Sequence[Slot],
+        own: Sequence[Which] | None = None,
+        memories: Sequence[CellMemory] | None = None,
     ) -> list[CellFeatures]:
         """The ViT over the kept cells of many slots; see `VisionLanguageModel.encode_slots`."""
         wanted = [np.arange(slot.kept_count) for slot in slots] if own is None else own
         seen = [index for index, slot in enumerate(slots) if slot.kept_count]
         if not seen:
             return [self.no_cells() for _ in slots]
-        found = self._see_packed([slots[index] for index in seen], [wanted[i] for i in seen])
+        known = None if memories is None else [memories[index] for index in seen]
+        found = self._see_packed([slots[i] for i in seen], [wanted[i] for i in seen], known)
         # Copies: a view would keep the whole pack alive as long as any of its streams.
         parts = torch.split(torch.stack(found), [len(one) for one in wanted], dim=1)
         return [CellFeatures(part[0].clone(), part[1:].clone()) for part in parts]

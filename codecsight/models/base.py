@@ -42,6 +42,28 @@ class CellFeatures:
 
 
 @dataclass(frozen=True, slots=True)
+class CellMemory:
+    """What the ViT's layers left of one stream's cells, for cells that come later to attend to:
+    `kv` [layers, 2, patches, heads, head_dim], keys (turned to their places) and values of the
+    whole picture, cell by cell. Whoever encodes writes into it.
+    """
+
+    kv: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes."""
+        return self.kv.nbytes
+
+    def take(self, layer: int, rows: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Put those of some patches (`rows`, int64 [n]) in the place of what was known of them:
+        [n, heads, head_dim] each. Returns those of all: [patches, heads, head_dim] each.
+        """
+        keys, values = self.kv[layer].unbind()
+        return keys.index_copy_(0, rows, key), values.index_copy_(0, rows, value)
+
+
+@dataclass(frozen=True, slots=True)
 class KVShape:
     """What one token costs in the cache: keys and values of [layers, heads, head_dim]."""
 
@@ -82,18 +104,28 @@ class VisionLanguageModel(Protocol):
         """What this model asks of the edge, at `rate` sampled frames per second."""
         ...
 
-    def encode_cells(self, slot: Slot) -> CellFeatures:
+    def memory(self, rows: int, cols: int) -> CellMemory | None:
+        """Room for what the ViT leaves of a picture of so many cells; None where it can't attend to
+        what it left before.
+        """
+        ...
+
+    def encode_cells(self, slot: Slot, memory: CellMemory | None = None) -> CellFeatures:
         """Run the ViT over the slot's kept cells alone, each at its true place in the picture;
-        the dropped ones take no part. Order as in `slot.patches`.
+        the dropped ones take no part, or with a `memory` are seen as they were left there. Order as
+        in `slot.patches`.
         """
         ...
 
     def encode_slots(
-        self, slots: Sequence[Slot], own: Sequence[NDArray[np.intp]] | None = None
+        self,
+        slots: Sequence[Slot],
+        own: Sequence[NDArray[np.intp]] | None = None,
+        memories: Sequence[CellMemory] | None = None,
     ) -> list[CellFeatures]:
         """The same for many slots in one call; none sees another. With `own` (per slot, indices
         among its kept cells) only these cells' features are wanted, the others are there to be
-        seen by them.
+        seen by them. With `memories`, one for each slot, all are wanted.
         """
         ...
 

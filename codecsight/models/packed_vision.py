@@ -19,6 +19,7 @@ from transformers.vision_utils import (
     get_vision_position_ids,
 )
 
+from codecsight.models.base import CellMemory
 from codecsight.models.packing import Turn, signed, turned
 
 Which = NDArray[np.intp]
@@ -33,12 +34,23 @@ class PackedVision:
         self._visual, self._unit = visual, int(visual.spatial_merge_unit)
         self._weight, self._bias = reader(visual.patch_embed.proj, mean, std)
 
+    def memory(self, rows: int, cols: int) -> CellMemory:
+        """Room for a picture of so many cells."""
+        blocks, like = self._visual.blocks, self._weight
+        heads, width = blocks[0].attn.num_heads, len(like) // blocks[0].attn.num_heads
+        return CellMemory(like.new_zeros(len(blocks), 2, rows * cols * self._unit, heads, width))
+
     def __call__(
-        self, pixels: Tensor, kept: Sequence[NDArray[np.bool_]], own: Sequence[Which]
+        self,
+        pixels: Tensor,
+        kept: Sequence[NDArray[np.bool_]],
+        own: Sequence[Which],
+        memories: Sequence[CellMemory] | None = None,
     ) -> list[Tensor]:
         """Patches [n, 3 * frames * patch * patch] of 0..255, those of the cells `kept` (each
         [rows, cols]) by each of many slots, to the embeddings of each slot's `own` cells (indices
-        among the kept) and the levels of their deepstack: each [all own cells, width].
+        among the kept) and the levels of their deepstack: each [all own cells, width]. With
+        `memories` a slot's cells see what is left of the others.
         """
         tables = [self._table(*one.shape) for one in kept]
         rows = [torch.from_numpy(patches_of(np.flatnonzero(one), self._unit)) for one in kept]
@@ -47,14 +59,17 @@ class PackedVision:
             for parts in zip(*tables, strict=True)
         )  # [n, width], [n, 1, head_dim], [n, 1, head_dim]
         hidden = linear(pixels.to(self._weight.dtype), self._weight, self._bias).add_(places)
-        counts = [len(row) for row in rows]
-        return self._through(hidden, (cos, sin), Slots(counts, own, self._unit, hidden.device))
+        slots = Slots([len(row) for row in rows], own, self._unit, hidden.device)
+        if memories is not None:
+            there = [row.to(hidden.device) for row in rows]
+            slots.memories = list(zip(memories, there, strict=True))
+        return self._through(hidden, (cos, sin), slots)
 
     def _through(self, hidden: Tensor, turn: Turn, slots: "Slots") -> list[Tensor]:
         visual, levels = self._visual, []
         for index, block in enumerate(visual.blocks):
             last = index == len(visual.blocks) - 1
-            hidden = _block(block, hidden, turn, slots, leaving=last)
+            hidden = _block(index, block, hidden, turn, slots, leaving=last)
             if index in visual.deepstack_visual_indexes:
                 level = visual.deepstack_visual_indexes.index(index)
                 seen = hidden if last else slots.own(hidden)
@@ -81,12 +96,15 @@ class PackedVision:
 
 
 class Slots:
-    """How a pack of patches falls into slots, `counts` each, and which of them stay to the end."""
+    """How a pack of patches falls into slots, `counts` each, and which of them stay to the end.
+    `memories` are those of the slots, if they have any, and the slots' rows in them.
+    """
 
     def __init__(
         self, counts: list[int], own: Sequence[Which], unit: int, device: torch.device
     ) -> None:
         self.counts = counts
+        self.memories: list[tuple[CellMemory, Tensor]] = []
         mine = [patches_of(one, unit) for one in own]
         self.asking = [len(one) for one in mine]
         places = zip(np.cumsum([0, *counts[:-1]]), mine, strict=True)
@@ -97,33 +115,40 @@ class Slots:
         """Of a pack [n, ...], what stays to the end."""
         return hidden if self._own is None else hidden[self._own]
 
+    def shown(self, layer: int, key: Tensor, value: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """What each slot's patches see in a layer, of a pack's keys and values [n, heads, d]: its
+        own, or all that is remembered once these are.
+        """
+        own = zip(torch.split(key, self.counts), torch.split(value, self.counts), strict=True)
+        if not self.memories:
+            return list(own)
+        pairs = zip(self.memories, own, strict=True)
+        return [memory.take(layer, rows, *mine) for (memory, rows), mine in pairs]
 
-def _block(block: Any, hidden: Tensor, turn: Turn, slots: Slots, *, leaving: bool) -> Tensor:
+
+def _block(
+    layer: int, block: Any, hidden: Tensor, turn: Turn, slots: Slots, *, leaving: bool
+) -> Tensor:
     """[n, width] to the same, or where those `leaving` do so to [own, width]."""
     attention = block.attn
     ready = block.norm1(hidden)
     heads = attention.qkv(ready).view(len(hidden), 3, attention.num_heads, -1)
     there = turn[0][:, None], turn[1][:, None]  # in float32, as transformers has it
     query, key = turned(heads[:, :2], there).to(heads.dtype).unbind(1)
-    asking = slots.counts
+    shown, asking = slots.shown(layer, key, heads[:, 2]), slots.counts
     if leaving:
         query, hidden, asking = slots.own(query), slots.own(hidden), slots.asking
-    seen = _attend(query, key, heads[:, 2], asking, slots.counts)
+    seen = _attend(query, asking, shown)
     hidden = hidden + attention.proj(seen)
     return hidden.add_(block.mlp(block.norm2(hidden)))
 
 
-def _attend(
-    query: Tensor, key: Tensor, value: Tensor, asking: list[int], counts: list[int]
-) -> Tensor:
-    """Each slot for itself: query [own, heads, d], key and value [n, heads, d] to [own, width]."""
-    parts = zip(
-        torch.split(query.transpose(0, 1), asking, dim=1),
-        torch.split(key.transpose(0, 1), counts, dim=1),
-        torch.split(value.transpose(0, 1), counts, dim=1),
-        strict=True,
-    )
-    seen = [scaled_dot_product_attention(q[None], k[None], v[None]) for q, k, v in parts]
+def _attend(query: Tensor, asking: list[int], shown: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Each slot for itself: query [own, heads, d] to [own, width]."""
+    seen = []
+    for query_of, pair in zip(torch.split(query, asking), shown, strict=True):
+        q, k, v = (each.transpose(0, 1)[None] for each in (query_of, *pair))
+        seen.append(scaled_dot_product_attention(q, k, v))
     return torch.cat(seen, dim=2)[0].transpose(0, 1).flatten(1)
 
 

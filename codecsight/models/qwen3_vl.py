@@ -19,9 +19,10 @@ from transformers.vision_utils import (
 
 from codecsight.change.slot import Slot
 from codecsight.models.adapter import Adapter, Which
-from codecsight.models.base import CellFeatures
-from codecsight.models.packed_vision import PackedVision
+from codecsight.models.base import CellFeatures, CellMemory
+from codecsight.models.packed_vision import PackedVision, patches_of
 from codecsight.models.prompt import Wording, in_grid
+from codecsight.models.remembering import remembering
 
 
 class Qwen3VL(Adapter):
@@ -68,16 +69,35 @@ class Qwen3VL(Adapter):
         )
         return [seen.pooler_output, *seen.deepstack_features]
 
-    def _see_packed(self, slots: Sequence[Slot], own: Sequence[Which]) -> list[Tensor]:
+    def memory(self, rows: int, cols: int) -> CellMemory:
+        """Keys and values of every layer of the ViT; see `VisionLanguageModel.memory`."""
+        return self._vision.memory(rows, cols)
+
+    def encode_cells(self, slot: Slot, memory: CellMemory | None = None) -> CellFeatures:
+        """Run the ViT over the slot's kept cells alone, as transformers does."""
+        if memory is None:
+            return super().encode_cells(slot)
+        rows = torch.from_numpy(patches_of(np.flatnonzero(slot.kept), self.merge**2))
+        with remembering(self.network.model.visual.config, memory, rows.to(self.kv.device)):
+            return super().encode_cells(slot)
+
+    def _see_packed(
+        self, slots: Sequence[Slot], own: Sequence[Which], memories: Sequence[CellMemory] | None
+    ) -> list[Tensor]:
         counts = [slot.kept_count for slot in slots]
         packs = cached_packs(counts, self._cached_cells) if self._cached_cells else [slice(None)]
-        found = [self._pack(slots[pack], own[pack]) for pack in packs]
+        found = [
+            self._pack(slots[pack], own[pack], None if memories is None else memories[pack])
+            for pack in packs
+        ]
         return [torch.cat(layer) for layer in zip(*found, strict=True)]
 
-    def _pack(self, slots: Sequence[Slot], own: Sequence[Which]) -> list[Tensor]:
+    def _pack(
+        self, slots: Sequence[Slot], own: Sequence[Which], memories: Sequence[CellMemory] | None
+    ) -> list[Tensor]:
         pixels = torch.from_numpy(np.concatenate([slot.patches for slot in slots]))
         patches = self._cut(pixels.to(self.kv.device))
-        return self._vision(patches, [slot.kept for slot in slots], own)
+        return self._vision(patches, [slot.kept for slot in slots], own, memories)
 
     @cached_property
     def _cached_cells(self) -> int:

@@ -112,7 +112,7 @@ def test_streams_that_push_at_the_same_time_share_the_models_passes(
     model = worker._engine.model
     seen, encode = [], model.encode_slots
     monkeypatch.setattr(
-        model, "encode_slots", lambda slots, own: seen.append(len(slots)) or encode(slots, own)
+        model, "encode_slots", lambda slots, *how: seen.append(len(slots)) or encode(slots, *how)
     )
 
     async def push_all() -> list[str | Reject | None]:

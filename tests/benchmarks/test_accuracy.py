@@ -189,7 +189,7 @@ def test_blending_all_tokens_is_computing_anew(
     dense: Heard,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    config = EngineConfig(4, 1, refresh="none", present=Present.LAST_SLOT, ring=0)
+    config = EngineConfig(4, 1, refresh="none", present=Present.LAST_SLOT, remember=False, ring=0)
     monkeypatch.setattr("benchmarks.accuracy.blend.SHARE", 1.0)
     blended = hear_blended(model, footages[:1], config, lambda each: each.slots["everything"])
     stream = footages[0].stream.url

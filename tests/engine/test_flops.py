@@ -53,6 +53,14 @@ def test_vit_calls(
     assert spent == meter.vit(slot.kept, len(own)) > 0
 
 
+def test_vit_calls_that_remember(model: Qwen3VL, meter: FlopMeter, slot_at: MakeSlot) -> None:
+    slot = slot_at(3, keep=0.5)
+    memory = model.memory(*slot.kept.shape)
+    spent = counted(lambda: model.encode_slots([slot], memories=[memory]))
+    assert spent == meter.vit_remembering(slot.kept) > meter.vit(slot.kept)
+    assert counted(lambda: model.encode_cells(slot, memory)) == spent
+
+
 def test_the_vit_does_as_much_as_that_of_transformers(model: Qwen3VL, slot_at: MakeSlot) -> None:
     slot = slot_at(3)
     assert counted(lambda: model.encode_slots([slot])) == counted(lambda: model.encode_cells(slot))
@@ -92,8 +100,8 @@ def test_the_dense_twins_are_runs_in_which_nothing_is_pruned(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
     """`once` is what this engine spends itself on whole slots; `recompute` a window at a time."""
-    config = {"window": 3, "stride": 1, "refresh": "none", "present": Present.LAST_SLOT}
-    pruned, whole = engine_with(ring=0, **config), engine_with(ring=0, **config)
+    config = {"window": 3, "stride": 1, "present": Present.LAST_SLOT, "remember": False, "ring": 0}
+    pruned, whole = engine_with(**config), engine_with(**config)
     for engine, keep in ((pruned, 0.3), (whole, 1.0)):
         engine.open("a", grid)
         for second in range(6):

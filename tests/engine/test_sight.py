@@ -97,10 +97,44 @@ def test_a_cell_is_encoded_as_in_the_picture_of_what_the_ring_shows(
     torch.testing.assert_close(found, expected)
 
 
+def test_an_anchor_is_looked_at_where_it_differs(model: Qwen3VL) -> None:
+    """By more than noise does, in any block of any frame, from what was last looked at."""
+    sight = _remembering(model)
+    anchor = _slot(WHOLE, 0)
+    assert sight.look(anchor).fresh.all()
+    again = anchor.patches.astype(np.int16) + np.random.default_rng(1).integers(-3, 4)
+    again[7, 1, 2, :4, 4:] += 20
+    look = sight.look(replace(anchor, patches=again.clip(0, 255).astype(np.uint8)))
+    assert np.flatnonzero(look.fresh).tolist() == [7]
+    assert look.slot.kept_count == len(look.own) == 1
+    np.testing.assert_array_equal(look.slot.patches[0], again[7].clip(0, 255))
+
+
+def test_slow_changes_add_up_until_they_are_seen(model: Qwen3VL) -> None:
+    sight, grey = _remembering(model), _slot(WHOLE, 0).patches * 0 + 100
+    looks = [
+        sight.look(replace(_slot(WHOLE, 0), patches=(grey + 3 * step).astype(np.uint8)))
+        for step in range(4)
+    ]
+    assert [look.fresh.all() for look in looks] == [True, False, False, True]
+
+
+def test_deltas_and_first_anchors_are_looked_at_whatever_they_show(model: Qwen3VL) -> None:
+    sight, anchor = _remembering(model), _slot(WHOLE, 0)
+    sight.look(anchor)
+    delta = replace(_slot(_kept((0, 1)), 1), patches=anchor.patches[1:2])
+    assert sight.look(delta).fresh.sum() == 1
+    assert _remembering(model).look(anchor).fresh.all()
+
+
+def _remembering(model: Qwen3VL) -> Sight:
+    return Sight(ring=1, still=8.0, memory=model.memory(ROWS, COLS))
+
+
 def test_the_neighbours_cost_vit_work_and_nothing_else(model: Qwen3VL) -> None:
     spent = {}
     for ring in (0, 1):
-        engine = Engine(model, EngineConfig(ring=ring))
+        engine = Engine(model, EngineConfig(remember=False, ring=ring))
         grid = PatchGrid(model.grid_spec(2.0, 48), ROWS, COLS)
         engine.open("s", grid)
         shape = (ROWS * COLS, model.frames, 3, model.cell, model.cell)

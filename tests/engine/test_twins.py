@@ -1,6 +1,7 @@
 """The engine and its naive twin give the same answers on random schedules, to 1e-4."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -150,6 +151,25 @@ def test_work_is_counted_alike(
             engine.step()
     for stream, status in engine.status().streams.items():
         assert status.work == naive.work(stream)
+
+
+@pytest.mark.parametrize("present", [Present.RETIMED, Present.CANVAS])
+def test_anchors_that_look_as_before_are_encoded_where_they_differ(
+    model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot, present: Present
+) -> None:
+    config = EngineConfig(window=3, stride=1, present=present)
+    engine, naive = Engine(model, config), NaiveEngine(model, config)
+    first, last = slot_at(0), slot_at(5, keep=1.0)
+    patches = first.patches.copy()
+    patches[3] = last.patches[3]
+    slots = [first, slot_at(1), replace(last, patches=patches)]
+    for one in (engine, naive):
+        one.open("a", grid)
+        steps = [one.push("a", slot) for slot in slots]
+        assert 0 < steps[2].work.spent.vit < steps[0].work.spent.vit
+        assert steps[2].prefilled == steps[0].prefilled
+    same(engine.ask("a", COUNT), naive.ask("a", COUNT))
+    assert engine.status().work == naive.work("a")
 
 
 def test_an_object_is_said_alike(model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot) -> None:

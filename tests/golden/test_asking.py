@@ -23,7 +23,8 @@ def looks(film: Any) -> list[Any]:
 @pytest.fixture(params=[Present.LAST_SLOT, Present.CANVAS])
 def engine(request: pytest.FixtureRequest, model: Any, grid: Any, looks: list[Any]) -> Engine:
     engine = Engine(
-        model, EngineConfig(window=8, present=request.param, ring=0, max_answer_tokens=6)
+        model,
+        EngineConfig(window=8, present=request.param, remember=False, ring=0, max_answer_tokens=6),
     )
     engine.open("gate", grid)
     for look in looks:

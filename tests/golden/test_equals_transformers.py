@@ -25,7 +25,8 @@ QUESTION = Question("Is there a person?", QuestionKind.YES_NO)
 def watch(request: pytest.FixtureRequest, model: Qwen3VL, grid: PatchGrid) -> Watch:
     def watch(looks: Sequence[Any], **config: Any) -> AnyEngine:
         engine = request.param(
-            model, EngineConfig(**{"present": Present.LAST_SLOT, "ring": 0, **config})
+            model,
+            EngineConfig(**{"present": Present.LAST_SLOT, "remember": False, "ring": 0, **config}),
         )
         engine.open("gate", grid)
         for look in looks:

@@ -54,7 +54,13 @@ def said(family: Reference, monkeypatch: pytest.MonkeyPatch) -> Said:
     """What the engine says after the question about a stream: logits [vocab]."""
 
     def said(looks: Sequence[Look], **config: object) -> torch.Tensor:
-        settings = {"present": Present.LAST_SLOT, "ring": 0, "kv_blocks": 256, **config}
+        settings = {
+            "present": Present.LAST_SLOT,
+            "remember": False,
+            "ring": 0,
+            "kv_blocks": 256,
+            **config,
+        }
         engine = Engine(family.model, EngineConfig(**settings))
         engine.open("gate", family.patches)
         for look in looks:

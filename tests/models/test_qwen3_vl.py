@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -131,6 +133,29 @@ def test_packed_the_vit_says_of_own_cells_what_transformers_says(
         for one, other in zip(model.encode_slots(slots, own), wanted, strict=True):
             assert torch.allclose(one.embeddings, other.embeddings, atol=1e-5)
             assert torch.allclose(one.deepstack, other.deepstack, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_new_cells_see_what_the_vit_left_of_the_others(model: Qwen3VL) -> None:
+    """Packed as plain, and a cell that comes again just as it was is what it was."""
+    whole, kept = np.ones((3, 4), np.bool_), np.zeros((3, 4), np.bool_)
+    kept[1, 1:3] = True
+    pictures = [slot_of(model, whole, seed) for seed in range(2)]
+    same = replace(pictures[0], kept=kept, patches=pictures[0].patches[5:7])
+    memories, plain = ([model.memory(3, 4) for _ in pictures] for _ in range(2))
+    first = model.encode_slots(pictures, memories=memories)
+    again = model.encode_slots([same, slot_of(model, kept, 7)], memories=memories)
+    for slot, memory, found in zip(pictures, plain, first, strict=True):
+        wanted = model.encode_cells(slot)
+        assert torch.allclose(found.embeddings, wanted.embeddings, atol=1e-5)
+        assert torch.equal(model.encode_cells(slot, memory).embeddings, wanted.embeddings)
+    assert torch.allclose(again[0].embeddings, first[0].embeddings[5:7], atol=1e-5)
+    wanted = model.encode_cells(slot_of(model, kept, 7), plain[1])
+    assert torch.allclose(again[1].embeddings, wanted.embeddings, atol=1e-5)
+    assert torch.allclose(again[1].deepstack, wanted.deepstack, atol=1e-5)
+    assert torch.allclose(memories[1].kv, plain[1].kv, atol=1e-5)
+    alone = model.encode_cells(slot_of(model, kept, 7))
+    assert not torch.allclose(again[1].embeddings, alone.embeddings, atol=1e-2)
 
 
 @torch.inference_mode()

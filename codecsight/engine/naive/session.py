@@ -22,9 +22,9 @@ from codecsight.engine.flops import FlopMeter, Flops, Work
 from codecsight.engine.naive.cache import Prefill, WindowKV
 from codecsight.engine.naive.present import PresentFork
 from codecsight.engine.refresh import refresh_policy
-from codecsight.engine.sight import Sight
+from codecsight.engine.sight import Look, Sight
 from codecsight.engine.step import Step
-from codecsight.engine.window import Entry, Mask, Window, slot_time
+from codecsight.engine.window import Entry, Window, slot_time
 from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens
 
@@ -66,7 +66,9 @@ class StreamSession:
         self.window = Window(self.model.layout.prefix)
         self.kv.length = 0
         self.canvas = Canvas()
-        self.sight = Sight(self.config.ring)
+        grid, config = self.grid, self.config
+        memory = self.model.memory(grid.rows, grid.cols) if config.remember else None
+        self.sight = Sight(config.ring, config.still, memory)
         self._present: PresentFork | None = None
         self._seen = 0
 
@@ -89,11 +91,13 @@ class StreamSession:
         self._arrival = arrival
         try:
             look = self.sight.look(slot)
-            features = self.model.encode_cells(look.slot).pick(look.own)
+            said = self.model.encode_cells(look.slot, look.remembers).pick(look.own)
             self.model.wait()
             vit_ms = _ms_since(arrival)
+            self.canvas.update(look.fresh, said)
+            features = self.canvas.of(slot.kept)
             entry = Entry(slot.kind, slot.kept.copy(), slot.times, slot.captured, tokens, features)
-            return self._advance(entry, look.slot.kept, vit_ms)
+            return self._advance(entry, look, vit_ms)
         except Exception:
             self.reset()
             raise
@@ -131,19 +135,18 @@ class StreamSession:
             raise SlotRefused(f"stream {self.stream!r}: no room for the time stamp {slot.times}")
         return tokens
 
-    def _advance(self, entry: Entry, seen: Mask, vit_ms: float) -> Step:
+    def _advance(self, entry: Entry, look: Look, vit_ms: float) -> Step:
         started = time.perf_counter()
         self._present = None
         if self.needs_anchor:
             self._start()
         slide = self._make_room(entry)
         self.window.append(entry)
-        self.canvas.update(entry.kept, entry.features)
         again = self._prefill_slots([*slide.stale, len(self.window.slots) - 1])
         self.model.wait()
         self._seen += 1
         moved = (self._seen - self.config.window) % self.config.stride == 0
-        work = self._cost(entry, seen, again, moved=moved)
+        work = self._cost(entry, look, again, moved=moved)
         self.spend(work)
         return Step(
             stream=self.stream,
@@ -207,13 +210,13 @@ class StreamSession:
         mask = torch.arange(self.kv.length) <= places[:, None]
         self.model.forward(tokens, cells, cache, mask, torch.arange(0))
 
-    def _cost(self, entry: Entry, seen: Mask, forwarded: int, *, moved: bool) -> Work:
+    def _cost(self, entry: Entry, look: Look, forwarded: int, *, moved: bool) -> Work:
         """What this slot cost, and what it would have cost the dense twins."""
         meter, vit, dense = self.meter, self._dense_vit, self.window.dense_length
         kept, slots = len(entry.features), len(self.window.entries)
         whole = len(entry.tokens) + self.grid.cells - kept
         return Work(
-            spent=Flops(meter.vit(seen, kept), meter.llm(forwarded, self.kv.length)),
+            spent=Flops(look.cost(meter), meter.llm(forwarded, self.kv.length)),
             recompute=Flops(slots * vit, meter.llm(dense, dense)) if moved else Flops(),
             once=Flops(vit, meter.llm(whole, dense)),
         )
