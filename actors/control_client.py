@@ -1,5 +1,6 @@
 """Asking the cloud, from a program that blocks: the command line, scripts, tests."""
 
+from collections.abc import Iterator
 from types import TracebackType
 from typing import NoReturn, Self
 
@@ -9,7 +10,7 @@ from actors.convert_control import from_answer, from_status, from_stream, to_que
 from actors.transport import TlsKeys, channel, tls_files
 from actors.wire import control_pb2 as wire
 from actors.wire.control_pb2_grpc import ControlServiceStub
-from codecsight.answers.answer import Answer
+from codecsight.answers.answer import Answer, Words
 from codecsight.answers.question import Question
 from codecsight.errors import CodecSightError
 from codecsight.uplink.fleet import CloudStatus, StreamStatus
@@ -49,6 +50,18 @@ class ControlClient:
         request = wire.AskRequest(stream=stream, question=to_question(question))
         try:
             return from_answer(self._stub.Ask(request, timeout=timeout_s).answer)
+        except grpc.RpcError as error:
+            self._fail(error)
+
+    def ask_aloud(
+        self, stream: str, question: Question, timeout_s: float = 30.0
+    ) -> Iterator[Words | Answer]:
+        """The same, with each new word of a spoken answer before it. Raises ControlError."""
+        request = wire.AskAloudRequest(stream=stream, question=to_question(question))
+        try:
+            for said in self._stub.AskAloud(request, timeout=timeout_s):
+                whole = said.WhichOneof("said") == "answer"
+                yield from_answer(said.answer) if whole else Words(said.so_far)
         except grpc.RpcError as error:
             self._fail(error)
 

@@ -1,5 +1,7 @@
 """Control over gRPC: questions, and what there is to see."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import NoReturn
 
 import grpc
@@ -10,6 +12,8 @@ from actors.peers import Peers
 from actors.transport import Context
 from actors.wire import control_pb2 as wire
 from actors.wire.control_pb2_grpc import ControlServiceServicer
+from codecsight.answers.answer import Words
+from codecsight.answers.question import Question
 from codecsight.errors import CodecSightError
 from codecsight.uplink.cloud import Refused
 from codecsight.uplink.leases import LeaseError
@@ -24,6 +28,26 @@ class ControlService(ControlServiceServicer):
 
     async def Ask(self, request: wire.AskRequest, context: Context) -> wire.AskResponse:  # noqa: N802
         """Put a question to a stream."""
+        async with self._asked(request, context) as question:
+            answer = await self._host.ask(request.stream, question)
+        return wire.AskResponse(answer=to_answer(answer))
+
+    async def AskAloud(  # noqa: N802
+        self, request: wire.AskAloudRequest, context: Context
+    ) -> AsyncIterator[wire.AskAloudResponse]:
+        """The same, word by word."""
+        async with self._asked(request, context) as question:
+            async for said in self._host.ask_aloud(request.stream, question):
+                if isinstance(said, Words):
+                    yield wire.AskAloudResponse(so_far=said.so_far)
+                else:
+                    yield wire.AskAloudResponse(answer=to_answer(said))
+
+    @asynccontextmanager
+    async def _asked(
+        self, request: wire.AskRequest | wire.AskAloudRequest, context: Context
+    ) -> AsyncIterator[Question]:
+        """The question, if it may be put; what goes wrong with it is told as a status."""
         if not self._peers.may_see(context, request.stream):
             await _abort(context, grpc.StatusCode.PERMISSION_DENIED, "the stream is another site's")
         try:
@@ -31,14 +55,13 @@ class ControlService(ControlServiceServicer):
         except CodecSightError as error:
             await _abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         try:
-            answer = await self._host.ask(request.stream, question)
+            yield question
         except LeaseError as error:
             await _abort(context, grpc.StatusCode.NOT_FOUND, str(error))
         except Refused as error:
             await _abort(context, grpc.StatusCode.UNAVAILABLE, str(error))
         except CodecSightError as error:
             await _abort(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
-        return wire.AskResponse(answer=to_answer(answer))
 
     async def ListStreams(  # noqa: N802
         self,

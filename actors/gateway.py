@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import ray
@@ -12,7 +12,7 @@ from ray.exceptions import RayActorError, RayError
 from actors.gateway_server import GatewayServer
 from actors.transport import tls_files
 from codecsight import __version__
-from codecsight.answers.answer import Answer
+from codecsight.answers.answer import Answer, Words
 from codecsight.answers.question import Question
 from codecsight.config.cloud import CloudConfig
 from codecsight.errors import CodecSightError
@@ -121,6 +121,16 @@ class GatewayActor:
             raise CodecSightError(said)
         answer: Answer = said
         return answer
+
+    async def ask_aloud(self, stream: str, question: Question) -> AsyncIterator[Words | Answer]:
+        """Let the stream's owner answer, and pass its words on."""
+        owner = self._lease(stream).owner
+        asking = self._workers[owner].ask_aloud.options(num_returns="streaming")
+        async for reply in asking.remote(stream, question):
+            said = await _reply(f"the worker {owner}", reply)
+            if isinstance(said, str):
+                raise CodecSightError(said)
+            yield said
 
     async def streams(self) -> list[StreamStatus]:
         """Every stream, with what its camera and its owner say of it."""

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import structlog
 
 from actors.metrics import WorkerMetrics
-from codecsight.answers.answer import Answer
+from codecsight.answers.answer import Answer, Words
 from codecsight.answers.question import Question
 from codecsight.answers.standing import StandingQuestions
 from codecsight.change.grid import PatchGrid
@@ -33,6 +34,9 @@ log = structlog.get_logger()
 FULL_RETRY_S = 15.0
 HASTE = 1.1
 """By how much a stream may be faster than agreed for good: clocks differ."""
+
+Hearing = asyncio.Queue[Words | asyncio.Task[Answer | str]]
+"""What somebody hears who asks aloud: words, then the answer."""
 
 
 @dataclass(slots=True)
@@ -79,6 +83,8 @@ class GpuWorker:
         self._answered = 0
         self._waiting: dict[int, asyncio.Future[Result]] = {}
         self._stepping: asyncio.Task[None] | None = None
+        self._listening: dict[tuple[str, str], list[Hearing]] = {}
+        self._engine.on_words = self._heard
 
     def model_name(self) -> str:
         """The model that watches; also a sign that the worker is ready."""
@@ -134,6 +140,30 @@ class GpuWorker:
             return (await self._result(self._engine.inquire(stream, [question]))).answers[0]
         except CodecSightError as error:
             return str(error)
+
+    async def ask_aloud(
+        self, stream: str, question: Question
+    ) -> AsyncIterator[Words | Answer | str]:
+        """The same, with each new word of a spoken answer before it. Who asks the same of the same
+        stream meanwhile hears the same words.
+        """
+        said: Hearing = asyncio.Queue()
+        listening = self._listening.setdefault((stream, question.text), [])
+        listening.append(said)
+        answering = asyncio.create_task(self.ask(stream, question))
+        answering.add_done_callback(said.put_nowait)
+        try:
+            while isinstance(now := await said.get(), Words):
+                yield now
+            yield now.result()
+        finally:
+            listening.remove(said)
+            if not listening:
+                del self._listening[stream, question.text]
+
+    def _heard(self, stream: str, question: str, so_far: str) -> None:
+        for said in self._listening.get((stream, question), ()):
+            said.put_nowait(Words(so_far))
 
     def close(self, stream: str) -> None:
         """Let a stream go."""

@@ -1,8 +1,9 @@
 """What the gateway asks of whoever owns the streams."""
 
+from collections.abc import AsyncIterator
 from typing import Protocol
 
-from codecsight.answers.answer import Answer
+from codecsight.answers.answer import Answer, Words
 from codecsight.answers.question import Question
 from codecsight.uplink.cloud import Opening
 from codecsight.uplink.fleet import CloudStatus, StreamStatus
@@ -35,6 +36,10 @@ class StreamHost(Protocol):
 
     async def ask(self, stream: str, question: Question) -> Answer:
         """Answer from what the stream shows now. Raises LeaseError if nobody watches it."""
+        ...
+
+    def ask_aloud(self, stream: str, question: Question) -> AsyncIterator[Words | Answer]:
+        """The same, with each new word of a spoken answer before it."""
         ...
 
     async def streams(self) -> list[StreamStatus]:

@@ -43,6 +43,11 @@ class ControlServiceStub:
                 request_serializer=actors_dot_wire_dot_control__pb2.AskRequest.SerializeToString,
                 response_deserializer=actors_dot_wire_dot_control__pb2.AskResponse.FromString,
                 _registered_method=True)
+        self.AskAloud = channel.unary_stream(
+                '/codecsight.v1.ControlService/AskAloud',
+                request_serializer=actors_dot_wire_dot_control__pb2.AskAloudRequest.SerializeToString,
+                response_deserializer=actors_dot_wire_dot_control__pb2.AskAloudResponse.FromString,
+                _registered_method=True)
         self.ListStreams = channel.unary_unary(
                 '/codecsight.v1.ControlService/ListStreams',
                 request_serializer=actors_dot_wire_dot_control__pb2.ListStreamsRequest.SerializeToString,
@@ -71,6 +76,14 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AskAloud(self, request, context):
+        """The same, word by word where the answer is spoken (TEXT, JSON): what has been said so far, as
+        often as a word is added, then the answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListStreams(self, request, context):
         """The fleet, stream by stream.
         """
@@ -92,6 +105,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.Ask,
                     request_deserializer=actors_dot_wire_dot_control__pb2.AskRequest.FromString,
                     response_serializer=actors_dot_wire_dot_control__pb2.AskResponse.SerializeToString,
+            ),
+            'AskAloud': grpc.unary_stream_rpc_method_handler(
+                    servicer.AskAloud,
+                    request_deserializer=actors_dot_wire_dot_control__pb2.AskAloudRequest.FromString,
+                    response_serializer=actors_dot_wire_dot_control__pb2.AskAloudResponse.SerializeToString,
             ),
             'ListStreams': grpc.unary_unary_rpc_method_handler(
                     servicer.ListStreams,
@@ -135,6 +153,33 @@ class ControlService:
             '/codecsight.v1.ControlService/Ask',
             actors_dot_wire_dot_control__pb2.AskRequest.SerializeToString,
             actors_dot_wire_dot_control__pb2.AskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AskAloud(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/codecsight.v1.ControlService/AskAloud',
+            actors_dot_wire_dot_control__pb2.AskAloudRequest.SerializeToString,
+            actors_dot_wire_dot_control__pb2.AskAloudResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,10 @@ class ControlServiceStub:
     INVALID_ARGUMENT if the question can't be asked, FAILED_PRECONDITION if there is nothing to
     answer from yet, UNAVAILABLE while the stream's worker restarts.
     """
+    AskAloud: _grpc.UnaryStreamMultiCallable[_control_pb2.AskAloudRequest, _control_pb2.AskAloudResponse]
+    """The same, word by word where the answer is spoken (TEXT, JSON): what has been said so far, as
+    often as a word is added, then the answer.
+    """
     ListStreams: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListStreamsRequest, _control_pb2.ListStreamsResponse]
     """The fleet, stream by stream."""
     Status: _grpc.UnaryUnaryMultiCallable[_control_pb2.StatusRequest, _control_pb2.StatusResponse]
@@ -60,6 +64,10 @@ class ControlServiceAsyncStub(ControlServiceStub):
     """Puts a question to what a stream shows now. NOT_FOUND if nobody watches the stream,
     INVALID_ARGUMENT if the question can't be asked, FAILED_PRECONDITION if there is nothing to
     answer from yet, UNAVAILABLE while the stream's worker restarts.
+    """
+    AskAloud: _aio.UnaryStreamMultiCallable[_control_pb2.AskAloudRequest, _control_pb2.AskAloudResponse]  # type: ignore[assignment]
+    """The same, word by word where the answer is spoken (TEXT, JSON): what has been said so far, as
+    often as a word is added, then the answer.
     """
     ListStreams: _aio.UnaryUnaryMultiCallable[_control_pb2.ListStreamsRequest, _control_pb2.ListStreamsResponse]  # type: ignore[assignment]
     """The fleet, stream by stream."""
@@ -82,6 +90,16 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         """Puts a question to what a stream shows now. NOT_FOUND if nobody watches the stream,
         INVALID_ARGUMENT if the question can't be asked, FAILED_PRECONDITION if there is nothing to
         answer from yet, UNAVAILABLE while the stream's worker restarts.
+        """
+
+    @_abc_1.abstractmethod
+    def AskAloud(
+        self,
+        request: _control_pb2.AskAloudRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_control_pb2.AskAloudResponse], _abc.AsyncIterator[_control_pb2.AskAloudResponse]]:
+        """The same, word by word where the answer is spoken (TEXT, JSON): what has been said so far, as
+        often as a word is added, then the answer.
         """
 
     @_abc_1.abstractmethod

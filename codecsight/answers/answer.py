@@ -7,6 +7,13 @@ Value = bool | int | str | dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """An answer that is being said, `so_far`."""
+
+    so_far: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """`value` is bool for yes/no, int for a count, a dict for JSON (str, as far as it got, where it
     did not end within the engine's `max_answer_tokens`), str otherwise. `probability` is the

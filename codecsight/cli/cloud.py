@@ -4,12 +4,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.live import Live
+from rich.text import Text
 
 from codecsight.cli.console import out, print_json
 from codecsight.cli.options import AsJson, CloudAddress, ConfigFile
 from codecsight.errors import CodecSightError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from codecsight.answers.answer import Answer, Words
     from codecsight.answers.question import Question
 
 
@@ -46,12 +51,27 @@ def ask(
 
     asked = read_question(question, schema)
     with ControlClient(address, tls_files(ca, cert, key)) as client:
-        answer = client.ask(stream, asked, timeout)
+        if asked.spoken and out.is_terminal and not as_json:
+            answer = _heard(client.ask_aloud(stream, asked, timeout))
+        else:
+            answer = client.ask(stream, asked, timeout)
     if as_json:
         print_json(as_row(answer))
     else:
         out.print(f"[bold]{answer.value}[/]  (p {answer.probability:.2f})  {stream}, ", end="")
         out.print(f"{answer.start:.1f}-{answer.end:.1f} s, {answer.latency_ms:.0f} ms")
+
+
+def _heard(saying: "Iterator[Words | Answer]") -> "Answer":
+    """The answer, at the end; until then its words are shown."""
+    from codecsight.answers.answer import Words
+
+    with Live(console=out, transient=True) as live:
+        for said in saying:
+            if not isinstance(said, Words):
+                return said
+            live.update(Text(f"{said.so_far} ..."), refresh=True)
+    raise CodecSightError("the cloud hung up before the answer was whole; ask again")
 
 
 def read_question(text: str, schema: Path | None) -> "Question":

@@ -9,7 +9,7 @@ from dataclasses import replace
 from actors.gateway_server import GatewayServer
 from actors.transport import TlsKeys
 from actors.uplink_client import StreamLink, Timing, UplinkClient
-from codecsight.answers.answer import Answer
+from codecsight.answers.answer import Answer, Words
 from codecsight.answers.question import Question
 from codecsight.change.slot import Slot
 from codecsight.patches.chunk import unpack
@@ -62,8 +62,20 @@ class MemoryHost:
 
     async def ask(self, stream: str, question: Question) -> Answer:
         self.directory.lease(stream, time.time())
-        value: bool | int | str = {"yes-no": True, "count": 3}.get(question.kind, "red")
+        value: bool | int | str = {
+            "yes-no": True,
+            "count": 3,
+            "text": "a red car",
+        }.get(question.kind, "red")
         return Answer(stream, question.text, value, 0.75, 1.0, 2.5, 1e9, 12.5, 6, 8)
+
+    async def ask_aloud(self, stream: str, question: Question) -> AsyncIterator[Words | Answer]:
+        answer = await self.ask(stream, question)
+        if question.spoken:
+            words = str(answer.value).split()
+            for count in range(1, len(words) + 1):
+                yield Words(" ".join(words[:count]))
+        yield answer
 
     async def streams(self) -> list[StreamStatus]:
         stats = {name: beat.stats for name, beat in self.heard if isinstance(beat, Heartbeat)}

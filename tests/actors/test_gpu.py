@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from actors.gpu import GpuWorker
-from codecsight.answers.answer import Answer
+from codecsight.answers.answer import Answer, Words
 from codecsight.answers.question import Question
 from codecsight.change.grid import GridSpec
 from codecsight.change.slot import Slot, SlotKind
@@ -202,6 +202,41 @@ def test_an_anchor_from_a_clock_that_began_again_starts_the_window_anew(folder: 
     answer = _ask(worker, STREAM, Question.parse("Is there a car?"))
     assert isinstance(answer, Answer)
     assert (answer.start, answer.end) == (0.0, 0.5)
+
+
+def test_who_asks_aloud_hears_the_words_and_then_the_answer(folder: Path) -> None:
+    worker = _worker(folder)
+    spec = _open(worker).spec
+    _push(worker, _chunk(spec, 0))
+    question = Question.parse("What is there?")
+    assert question.spoken
+
+    async def hear(asked: Question) -> list[Words | Answer | str]:
+        return [said async for said in worker.ask_aloud(STREAM, asked)]
+
+    *words, answer = asyncio.run(hear(question))
+    assert isinstance(answer, Answer)
+    assert len(words) > 1
+    assert all(isinstance(said, Words) for said in words)
+    assert str(answer.value).startswith(words[0].so_far)
+    assert words[-1].so_far == answer.value
+    whole = _ask(worker, STREAM, question)
+    assert isinstance(whole, Answer)
+    assert whole.value == answer.value
+    (typed,) = asyncio.run(hear(Question.parse("Is there a car?")))
+    assert isinstance(typed, Answer)
+
+
+def test_who_asks_aloud_where_nothing_was_shown_is_told_why(folder: Path) -> None:
+    worker = _worker(folder)
+    _open(worker)
+
+    async def hear() -> list[Words | Answer | str]:
+        return [said async for said in worker.ask_aloud(STREAM, Question.parse("What is there?"))]
+
+    (said,) = asyncio.run(hear())
+    assert isinstance(said, str)
+    assert "shown nothing yet" in said
 
 
 def test_a_camera_of_another_shape_gets_a_new_window(folder: Path) -> None:
