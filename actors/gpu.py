@@ -18,8 +18,9 @@ from codecsight.engine.config import EngineConfig, Evict, Present
 from codecsight.engine.engine import Engine
 from codecsight.engine.errors import AdmissionRefused, DeviceBusy, EngineError, SlotRefused
 from codecsight.engine.flops import Flops
-from codecsight.engine.load import Load
+from codecsight.engine.load import HORIZON_S, Load
 from codecsight.engine.step import Result
+from codecsight.engine.trial import seconds_per_slot
 from codecsight.errors import CodecSightError
 from codecsight.models.loading import load_model
 from codecsight.patches.chunk import unpack
@@ -77,7 +78,7 @@ class GpuWorker:
         self._engine.check_questions(self._questions)
         self._standing = StandingQuestions()
         self._owned: dict[str, _Owned] = {}
-        self._load = Load(section.max_load)
+        self._load = self._first_load(section.max_load)
         self._metrics = WorkerMetrics(name)
         self._cells = [0, 0]
         self._answered = 0
@@ -85,6 +86,13 @@ class GpuWorker:
         self._stepping: asyncio.Task[None] | None = None
         self._listening: dict[tuple[str, str], list[Hearing]] = {}
         self._engine.on_words = self._heard
+
+    def _first_load(self, most: float) -> Load:
+        """Nothing was seen yet: what a stream will cost is tried out, on a wide picture."""
+        config, spec, model = self._engine.config, self._spec, self._engine.model
+        cost = seconds_per_slot(model, config, spec.fit(1920, 1080), self._questions)
+        window_s = config.window * spec.slot_seconds
+        return Load(most, cost / spec.slot_seconds, max(HORIZON_S, window_s))
 
     def model_name(self) -> str:
         """The model that watches; also a sign that the worker is ready."""

@@ -21,12 +21,15 @@ from codecsight.answers.question import Question
 from codecsight.change.slot import SlotKind
 from codecsight.engine import DeviceBusy, Engine, EngineConfig, SlotRefused
 from codecsight.engine.load import HORIZON_S, Load
+from codecsight.engine.trial import seconds_per_slot
 from codecsight.models.base import VisionLanguageModel
 from codecsight.uplink.pace import Pace
 
 QUESTION = Question.parse("How many people are there?")
 BLOCKS_PER_STREAM, ANCHOR_EVERY = 64, 8
 HASTE = 1.1  # as the GPU worker's
+APART = 0.25
+"""Seconds after which the next camera comes."""
 
 
 @dataclass
@@ -129,34 +132,44 @@ class Fleet:
 def overload(
     model: VisionLanguageModel, config: EngineConfig, seconds: float = 30.0
 ) -> dict[str, Any]:
-    """As many streams as the door lets in when twice as many come; the same number when nobody
-    else comes; all of them without a door. Then one that misbehaves among a quarter of them.
+    """As many streams as the door lets in when twice as many come, one by one or all in a second;
+    the same number when nobody else comes; all of them without a door. Then one that misbehaves
+    among a quarter of them.
     """
     films = make_films(model.grid_spec(2.0, 48), 3, 26, ("tracked",))
     config = replace(config, max_waiting=1)  # the worker takes a stream's chunks one by one
-    fit = _fitting(model, config, films)
+    prior = seconds_per_slot(model, config, films[0].grid, [QUESTION], time.process_time)
+
+    def door() -> Load:
+        return Load(0.9, prior)
+
+    fit = _fitting(model, config, films, door())
     quiet = max(fit // 4, 2)
 
-    def told(streams: int, most: float | None, **how: Any) -> dict[str, Any]:
-        return _told(_watch(model, config, films, streams, most, seconds, **how), seconds)
+    def told(streams: int, load: Load | None = None, **how: Any) -> dict[str, Any]:
+        return _told(_watch(model, config, films, streams, load, seconds, **how), seconds)
 
-    crowd = told(2 * fit, 0.9)
+    crowd = told(2 * fit, door())
     return {
         "seconds": seconds,
+        "tried out, ms per slot": round(prior * 1e3, 1),
         "twice, with a door": crowd,
-        "as many as were let in": told(crowd["streams let in"], None),
-        "twice, no door": told(2 * fit, None),
-        "one behaves": told(quiet, None),
-        "one stalls": told(quiet, None, stalls=True),
-        "one floods, paced": told(quiet, None, floods=True, paced=True),
-        "one floods, not paced": told(quiet, None, floods=True),
+        "twice within a second, with a door": told(2 * fit, door(), apart=0.5 / fit),
+        "as many as were let in": told(crowd["streams let in"]),
+        "twice, no door": told(2 * fit),
+        "one behaves": told(quiet),
+        "one stalls": told(quiet, stalls=True),
+        "one floods, paced": told(quiet, floods=True, paced=True),
+        "one floods, not paced": told(quiet, floods=True),
     }
 
 
-def _fitting(model: VisionLanguageModel, config: EngineConfig, films: list[Film]) -> int:
+def _fitting(
+    model: VisionLanguageModel, config: EngineConfig, films: list[Film], door: Load
+) -> int:
     """Streams that the door lets in when they come one after the other."""
-    fleet = _fleet(model, config, 200, 0.9)
-    fleet.run(_cameras(films, 200, apart=0.25), 50.0)
+    fleet = _fleet(model, config, 200, door)
+    fleet.run(_cameras(films, 200, APART), 50.0)
     return fleet.told["streams let in"]
 
 
@@ -165,28 +178,29 @@ def _watch(
     config: EngineConfig,
     films: list[Film],
     streams: int,
-    most: float | None,
+    load: Load | None,
     seconds: float,
     *,
+    apart: float = APART,
     stalls: bool = False,
     floods: bool = False,
     paced: bool = False,
 ) -> Fleet:
-    fleet = _fleet(model, config, streams, most)
-    cameras = _cameras(films, streams, apart=0.25)
+    fleet = _fleet(model, config, streams, load)
+    cameras = _cameras(films, streams, apart)
     last = cameras[-1]
     last.floods, last.pace = floods, Pace(HASTE) if paced else None
     if stalls:
         last.every = float("inf")
-    fleet.run(cameras, streams * 0.25 + HORIZON_S + seconds)
+    fleet.run(cameras, streams * apart + HORIZON_S + seconds)
     return fleet
 
 
 def _fleet(
-    model: VisionLanguageModel, config: EngineConfig, streams: int, most: float | None
+    model: VisionLanguageModel, config: EngineConfig, streams: int, load: Load | None
 ) -> Fleet:
     engine = Engine(model, replace(config, kv_blocks=BLOCKS_PER_STREAM * streams))
-    return Fleet(engine, Load(most) if most is not None else None)
+    return Fleet(engine, load)
 
 
 def _cameras(films: list[Film], count_: int, apart: float) -> list[Camera]:

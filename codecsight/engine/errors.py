@@ -24,15 +24,16 @@ class AdmissionRefused(EngineError):  # noqa: N818
 
 class DeviceBusy(EngineError):  # noqa: N818
     """No time for one more stream: the `streams` that are there keep the device at work for the
-    share `load` of the time.
+    share `load` of the time, and with it `expected` is to be expected.
     """
 
-    def __init__(self, stream: str, streams: int, load: float) -> None:
+    def __init__(self, stream: str, streams: int, load: float, expected: float) -> None:
         super().__init__(
             f"stream {stream!r} would come too much: {streams} streams keep the device at work for "
-            f"{load:.0%} of the time; close a stream, sample less, or raise max_load"
+            f"{load:.0%} of the time, and {expected:.0%} are to be expected with it; close a "
+            "stream, sample less, or raise max_load"
         )
-        self.streams, self.load = streams, load
+        self.streams, self.load, self.expected = streams, load, expected
 
 
 class NeedAnchor(EngineError):  # noqa: N818

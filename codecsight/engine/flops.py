@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -65,12 +66,17 @@ class Work:
 
 
 class FlopMeter:
-    """What calls of one model cost."""
+    """What calls of one model cost. Counting takes longer than all else in an engine's
+    making, and is done once for all meters of a model.
+    """
 
     def __init__(self, model: VisionLanguageModel) -> None:
-        self._strangers, self._vit_pair = model.strangers, _window_rate(model)
-        self._vit_once, self._vit = _vit_rates(model, self._vit_pair)
-        self._llm = _llm_rates(model)
+        self._strangers = model.strangers
+        if model not in _counted:
+            _counted[model] = _count(model)
+        costs = _counted[model]
+        self._vit_pair, self._vit_once = costs.vit_pair, costs.vit_once
+        self._vit, self._llm = costs.vit, costs.llm
 
     def vit(self, kept: Mask, wanted: int | None = None) -> int:
         """One slot of these cells ([rows, cols]), so many of which are wanted (else all)."""
@@ -103,6 +109,26 @@ class _Rates:
         return count * (self.each + keys * self.each_key) + some * (
             self.some + keys * self.some_key
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Costs:
+    """What a pair of strangers saves in the ViT, what a picture costs it, and its cells; and what
+    tokens cost the language model.
+    """
+
+    vit_pair: int
+    vit_once: int
+    vit: _Rates
+    llm: _Rates
+
+
+_counted: "WeakKeyDictionary[VisionLanguageModel, _Costs]" = WeakKeyDictionary()
+
+
+def _count(model: VisionLanguageModel) -> _Costs:
+    pair = _window_rate(model)
+    return _Costs(pair, *_vit_rates(model, pair), _llm_rates(model))
 
 
 def _window_rate(model: VisionLanguageModel) -> int:

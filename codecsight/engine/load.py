@@ -15,19 +15,22 @@ HORIZON_S = 10.0
 class Load:
     """Refuses a stream when the device would be at work for more than the share `most` of the
     time. What a newcomer will cost is taken to be what the others cost; streams that came just now
-    count by as much of the horizon as they were there for. All times in seconds of one clock.
+    count by as much of the horizon as they were there for. A stream costs its full share only when
+    its window is full: for `settling` seconds it is held to cost the share `prior` at least, so
+    that a crowd which arrives at once, of which nothing was seen yet, isn't let in whole.
+    All times in seconds of one clock.
     """
 
-    def __init__(self, most: float) -> None:
-        self._most = most
+    def __init__(self, most: float, prior: float = 0.0, settling: float = HORIZON_S) -> None:
+        self._most, self._prior, self._settling = most, prior, settling
         self._since: dict[str, float] = {}
         self._work: deque[tuple[float, float]] = deque()
 
     def admit(self, stream: str, now: float) -> None:
-        """Let a stream in. Raises DeviceBusy."""
-        share = self.expected(len(self._since) + 1, now)
-        if share > self._most:
-            raise DeviceBusy(stream, len(self._since), self.share(now))
+        """Let a stream in; the first in any case. Raises DeviceBusy."""
+        expected = self.expected(now)
+        if self._since and expected > self._most:
+            raise DeviceBusy(stream, len(self._since), self.share(now), expected)
         self._since[stream] = now
 
     def leave(self, stream: str) -> None:
@@ -45,7 +48,14 @@ class Load:
         begin = now - HORIZON_S
         return sum(max(end - max(start, begin), 0.0) for start, end in self._work) / HORIZON_S
 
-    def expected(self, streams: int, now: float) -> float:
-        """The share that so many streams would keep it at work; 0 as long as nothing is known."""
-        there = sum(min((now - since) / HORIZON_S, 1.0) for since in self._since.values())
-        return self.share(now) / there * streams if there > 0 else 0.0
+    def expected(self, now: float) -> float:
+        """The share that those who are there and one more will keep it at work."""
+        there = sum(self._for(HORIZON_S, now))
+        seen = self.share(now) / there if there > 0 else 0.0
+        settled = sum(self._for(self._settling, now))
+        coming = len(self._since) + 1 - settled
+        return settled * seen + coming * max(seen, self._prior)
+
+    def _for(self, seconds: float, now: float) -> list[float]:
+        """How much of so long each stream has been there."""
+        return [min((now - since) / seconds, 1.0) for since in self._since.values()]

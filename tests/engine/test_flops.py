@@ -1,5 +1,7 @@
 """The identities behind the counts, held against torch's counter on real calls."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from functools import partial
 
@@ -10,13 +12,14 @@ import torch
 from codecsight.answers.question import Question, QuestionKind
 from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Slot
-from codecsight.engine import Engine, Flops, Present
+from codecsight.engine import Engine, Flops, Present, flops
 from codecsight.engine.attention import Copies, Run, View, forward
 from codecsight.engine.flops import FlopMeter, counted
 from codecsight.engine.pool import KVPool
 from codecsight.models.base import CellFeatures
 from codecsight.models.prompt import Tokens
 from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.models.tiny import random_model
 
 MakeEngine = Callable[..., Engine]
 MakeSlot = Callable[..., Slot]
@@ -138,6 +141,18 @@ def test_recomputing_is_a_fresh_window_at_each_move(
 
     assert last.moved
     assert last.work.recompute.total == counted(dense)
+
+
+def test_a_model_is_counted_once_and_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = random_model(seed=3)
+    with monkeypatch.context() as patch:
+        first = FlopMeter(model)
+        patch.setattr(flops, "counted", lambda _: pytest.fail("it was counted already"))
+        assert FlopMeter(model).llm(3, 5, 1) == first.llm(3, 5, 1) > 0
+    gone = weakref.ref(model)
+    del model, first, patch
+    gc.collect()
+    assert gone() is None
 
 
 def test_flops_add_up() -> None:

@@ -46,11 +46,43 @@ def test_newcomers_count_by_how_long_they_were_there() -> None:
         load.admit(str(number), 0.0)
     for number in range(4):  # one second, of which each of them cost a tenth
         load.worked(number / 4, number / 4 + 0.1)
-    assert load.expected(4, 1.0) == pytest.approx(0.4)
+    assert load.expected(1.0) == pytest.approx(0.5)
     for number in range(4, 9):
         load.admit(str(number), 1.0)
     with pytest.raises(DeviceBusy):
         load.admit("9", 1.0)
+
+
+def test_a_crowd_of_which_nothing_was_seen_is_let_in_by_what_was_tried_out() -> None:
+    load = Load(most=0.9, prior=0.1)
+    for number in range(9):
+        load.admit(str(number), 0.0)
+    with pytest.raises(DeviceBusy, match=r"9 streams keep .* for 0% .* 100% are to be expected"):
+        load.admit("9", 0.0)
+
+
+def test_as_streams_settle_what_they_cost_takes_the_place_of_what_was_tried_out() -> None:
+    load = Load(most=0.9, prior=0.1, settling=20.0)
+    for number in range(9):
+        load.admit(str(number), 0.0)
+    busy(load, 0.36, until=10.0)  # each of the nine costs 4%, but has half of its time to come
+    assert load.expected(10.0) == pytest.approx(4.5 * 0.04 + 5.5 * 0.1)
+    busy(load, 0.36, until=20.0)
+    assert load.expected(20.0) == pytest.approx(0.36 + 0.1)
+    for number in range(9, 14):
+        load.admit(str(number), 20.0)
+    with pytest.raises(DeviceBusy):
+        load.admit("14", 20.0)
+
+
+def test_streams_that_cost_more_than_was_tried_out_count_by_what_they_cost() -> None:
+    load = Load(most=0.9, prior=0.1)
+    for number in range(3):
+        load.admit(str(number), 0.0)
+    busy(load, 0.75, until=10.0)
+    assert load.expected(10.0) == pytest.approx(1.0)
+    with pytest.raises(DeviceBusy):
+        load.admit("3", 10.0)
 
 
 def test_work_long_past_is_forgotten() -> None:
@@ -62,4 +94,4 @@ def test_work_long_past_is_forgotten() -> None:
 
 
 def test_an_empty_device_takes_anyone() -> None:
-    Load(most=0.01).admit("a", 0.0)
+    Load(most=0.01, prior=0.5).admit("a", 0.0)
