@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import permutations
 
 import torch
@@ -28,53 +28,51 @@ class Scored:
     scores: tuple[float, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Ballot:
-    """Questions as roots of a tree, the spellings of their options as branches, and what to read:
-    `reads` holds (token of the tree, next token's id, spelling) and `options[question][option]`
-    lists the option's spellings by number. Scores are divided by the `temperatures`, one for each
-    question.
+    """Questions and the spellings of their options as a `tree` in which nothing stands twice, and
+    what to read: `reads` holds (token of the tree, next token's id, spelling) and
+    `options[question][option]` lists the option's `spellings` by number. Scores are divided by the
+    `temperatures`, one for each question.
     """
 
     questions: Sequence[Question]
     temperatures: Sequence[float]
-    tree: TokenTree = field(default_factory=TokenTree)
-    reads: list[tuple[int, int, int]] = field(default_factory=list)
-    options: list[list[list[int]]] = field(default_factory=list)
-    spellings: int = 0
+    tree: TokenTree
+    reads: Sequence[tuple[int, int, int]]
+    options: Sequence[Sequence[Sequence[int]]]
+    spellings: int
 
     @property
     def rows(self) -> list[int]:
         """The tokens of the tree after which logits are needed."""
         return sorted({after for after, _, _ in self.reads})
 
-    def add(self, asked: Sequence[int], options: list[list[Spelling]]) -> None:
-        """Grow a question and, after it, each spelling of each option."""
-        root = self.tree.grow(asked)
-        self.options.append(
-            [[self._add_spelling(root, spelling) for spelling in option] for option in options]
-        )
-
-    def _add_spelling(self, root: int, spelling: Spelling) -> int:
-        """The last token is only ever predicted, so that it is left out of the tree."""
-        number, after = self.spellings, root
-        for token in spelling[:-1]:
-            self.reads.append((after, token, number))
-            after = self.tree.grow([token], after)
-        self.reads.append((after, spelling[-1], number))
-        self.spellings += 1
-        return number
-
 
 def ballot_of(questions: Sequence[Question], model: VisionLanguageModel) -> Ballot:
     """Lay out questions that have options. Raises QuestionError for options that the model's
     tokenizer cannot spell or tell apart.
     """
-    ballot = Ballot(questions, [model.calibration.of(question.kind) for question in questions])
+    paths: list[list[int]] = []
+    ends: list[Spelling] = []
+    options: list[list[list[int]]] = []
     for question in questions:
         asked = model.layout.question(question.text).ids.tolist()
-        ballot.add(asked, spell_options(question, model))
-    return ballot
+        numbers = []
+        for option in spell_options(question, model):
+            numbers.append(list(range(len(ends), len(ends) + len(option))))
+            # An option's last token is only ever predicted, so that it is left out of the tree.
+            paths += [[*asked, *spelling[:-1]] for spelling in option]
+            ends += option
+        options.append(numbers)
+    tree, places = TokenTree.of(paths)
+    reads = [
+        (after, token, number)
+        for number, (at, spelling) in enumerate(zip(places, ends, strict=True))
+        for after, token in zip(at[-len(spelling) :], spelling, strict=True)
+    ]
+    temperatures = [model.calibration.of(question.kind) for question in questions]
+    return Ballot(questions, temperatures, tree, reads, options, len(ends))
 
 
 def spell_options(question: Question, model: VisionLanguageModel) -> list[list[Spelling]]:

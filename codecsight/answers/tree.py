@@ -21,6 +21,23 @@ class TokenTree:
         self._depths: list[int] = []
         self._parents: list[int] = []
 
+    @staticmethod
+    def of(paths: Sequence[Sequence[int]]) -> tuple["TokenTree", list[list[int]]]:
+        """The tree of these runs from the root, in which what several begin with stands once; and
+        for each run the indices of its tokens.
+        """
+        tree, places = TokenTree(), [list[int]() for _ in paths]
+        before: Sequence[int] = ()
+        at: list[int] = []
+        for number in sorted(range(len(paths)), key=lambda each: tuple(paths[each])):
+            path = paths[number]
+            shared = common(before, path)
+            at = at[:shared]
+            for token in path[shared:]:
+                at.append(tree.grow([token], at[-1] if at else None))
+            before, places[number] = path, list(at)
+        return tree, places
+
     def __len__(self) -> int:
         return len(self._ids)
 
@@ -62,3 +79,9 @@ class TokenTree:
             if parent >= 0:
                 mask[index] |= mask[parent]
         return torch.from_numpy(mask)
+
+
+def common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -112,3 +112,29 @@ def test_a_temperature_tempers_the_probability_and_keeps_the_order(
     assert calmer < person
     assert fewer < count
     assert same == side
+
+
+def test_questions_that_begin_alike_share_their_beginning(model: Qwen3VL) -> None:
+    car = Question("Is there a car?", QuestionKind.YES_NO)
+    alone = [len(ballot_of([question], model).tree) for question in (PERSON, car)]
+    shared = len(model.layout.question("Is there a ").ids) - len(model.layout.question("").ids)
+    assert shared > 5
+    assert len(ballot_of([PERSON, car], model).tree) <= sum(alone) - shared
+    assert len(ballot_of([PERSON, PERSON], model).tree) == alone[0]
+
+
+def test_reads_follow_the_spellings(model: Qwen3VL) -> None:
+    """Each spelling is read after its question and after each of its own tokens but the last."""
+    several = [SIDE, Question("How many?", QuestionKind.COUNT, most=12), PERSON]
+    ballot = ballot_of(several, model)
+    ids, mask = ballot.tree.tokens.ids, ballot.tree.mask
+    number = 0
+    for question in several:
+        asked = model.layout.question(question.text).ids.tolist()
+        for spelling in (one for each in spell_options(question, model) for one in each):
+            reads = [(after, token) for after, token, which in ballot.reads if which == number]
+            assert [token for _, token in reads] == list(spelling)
+            for count, (after, _) in enumerate(reads):
+                assert ids[mask[after]].tolist() == [*asked, *spelling[:count]]
+            number += 1
+    assert number == ballot.spellings

@@ -1,3 +1,4 @@
+import numpy as np
 import torch
 
 from codecsight.answers.tree import TokenTree
@@ -20,6 +21,21 @@ def test_roots_are_strangers_that_start_at_the_same_place() -> None:
     assert (first, second) == (1, 2)
     assert tree.tokens.positions[0].tolist() == [0, 1, 0]
     assert tree.mask[2].tolist() == [False, False, True]
+
+
+def test_what_runs_begin_with_stands_once() -> None:
+    paths = [[1, 2, 3], [4], [1, 2, 5, 6], [1, 2, 3], [1], [1, 7]]
+    tree, places = TokenTree.of(paths)
+    ids = tree.tokens.ids.tolist()
+    assert sorted(ids) == [1, 2, 3, 4, 5, 6, 7]
+    for path, at in zip(paths, places, strict=True):
+        assert [ids[index] for index in at] == path
+        assert tree.tokens.positions[0][at].tolist() == list(range(len(path)))
+        seen = np.flatnonzero(tree.mask[at[-1]].numpy())
+        assert seen.tolist() == sorted(at)
+        for index in at:  # what the kernels go by: all that stands before an end descends
+            assert tree.mask[index : tree.ends[index], index].all()
+            assert not tree.mask[tree.ends[index] :, index].any()
 
 
 def test_an_empty_run_grows_nothing() -> None:
