@@ -211,7 +211,8 @@ def test_ten_questions_cost_ten_short_forks_and_no_prefill(
     monkeypatch.setattr(engine.model, "forward_packed", measured)
     engine.ask_all("a", questions)
     asked = [len(ballot_of([question], engine.model).tree) for question in questions]
-    assert sum(sizes) == sum(asked)
+    beginning = len(engine.model.layout.encode("Is door "))
+    assert sum(sizes) <= sum(asked) - 9 * beginning  # which they share
     assert max(asked) < window / 2  # short, beside the window that they all stand on
     assert engine.status().streams["a"].tokens == window
 
