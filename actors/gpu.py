@@ -91,8 +91,8 @@ class GpuWorker:
         """Nothing was seen yet: what a stream will cost is tried out, on a wide picture."""
         config, spec, model = self._engine.config, self._spec, self._engine.model
         cost = seconds_per_slot(model, config, spec.fit(1920, 1080), self._questions)
-        window_s = config.window * spec.slot_seconds
-        return Load(most, cost / spec.slot_seconds, max(HORIZON_S, window_s))
+        every = spec.slot_seconds
+        return Load(most, cost / every, max(HORIZON_S, config.window * every), every)
 
     def model_name(self) -> str:
         """The model that watches; also a sign that the worker is ready."""

@@ -141,7 +141,7 @@ def overload(
     prior = seconds_per_slot(model, config, films[0].grid, [QUESTION], time.process_time)
 
     def door() -> Load:
-        return Load(0.9, prior)
+        return Load(0.9, prior, every=1.0)
 
     fit = _fitting(model, config, films, door())
     quiet = max(fit // 4, 2)

@@ -17,12 +17,19 @@ class Load:
     time. What a newcomer will cost is taken to be what the others cost; streams that came just now
     count by as much of the horizon as they were there for. A stream costs its full share only when
     its window is full: for `settling` seconds it is held to cost the share `prior` at least, so
-    that a crowd which arrives at once, of which nothing was seen yet, isn't let in whole.
+    that a crowd which arrives at once, of which nothing was seen yet, isn't let in whole. It sends
+    a slot `every` so often, the first one at once: who came a moment ago has cost a whole slot.
     All times in seconds of one clock.
     """
 
-    def __init__(self, most: float, prior: float = 0.0, settling: float = HORIZON_S) -> None:
-        self._most, self._prior, self._settling = most, prior, settling
+    def __init__(
+        self,
+        most: float,
+        prior: float = 0.0,
+        settling: float = HORIZON_S,
+        every: float = 0.0,
+    ) -> None:
+        self._most, self._prior, self._settling, self._every = most, prior, settling, every
         self._since: dict[str, float] = {}
         self._work: deque[tuple[float, float]] = deque()
 
@@ -50,7 +57,7 @@ class Load:
 
     def expected(self, now: float) -> float:
         """The share that those who are there and one more will keep it at work."""
-        there = sum(self._for(HORIZON_S, now))
+        there = sum(self._for(HORIZON_S, now + self._every))
         seen = self.share(now) / there if there > 0 else 0.0
         settled = sum(self._for(self._settling, now))
         coming = len(self._since) + 1 - settled

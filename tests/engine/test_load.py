@@ -61,6 +61,16 @@ def test_a_crowd_of_which_nothing_was_seen_is_let_in_by_what_was_tried_out() -> 
         load.admit("9", 0.0)
 
 
+def test_the_first_slots_of_a_crowd_are_not_taken_for_its_pace() -> None:
+    """Each sends a slot a second, which takes 5 ms, the first as soon as it is there."""
+    load = Load(most=0.9, prior=0.01, every=1.0)
+    for number in range(80):
+        now = number / 100
+        load.admit(str(number), now)
+        load.worked(now, now + 0.005)
+    assert load.expected(0.8) == pytest.approx(0.79, abs=0.01)
+
+
 def test_as_streams_settle_what_they_cost_takes_the_place_of_what_was_tried_out() -> None:
     load = Load(most=0.9, prior=0.1, settling=20.0)
     for number in range(9):

@@ -3,7 +3,7 @@
 from codecsight.answers.question import Question
 from codecsight.change.grid import PatchGrid
 from codecsight.engine import EngineConfig
-from codecsight.engine.trial import seconds_per_slot
+from codecsight.engine.trial import STREAMS, seconds_per_slot
 from codecsight.models.qwen3_vl import Qwen3VL
 
 QUESTION = Question.parse("How many cars?")
@@ -15,7 +15,7 @@ def test_the_clock_is_read_around_a_stride_of_a_full_window(
     """So that the questions, which come once in a stride, count with their part."""
     times = iter([100.0, 103.0])
     config = EngineConfig(window=4, stride=2, kv_blocks=1)
-    assert seconds_per_slot(model, config, grid, [QUESTION], lambda: next(times)) == 1.5
+    assert seconds_per_slot(model, config, grid, [QUESTION], lambda: next(times)) == 3 / 2 / STREAMS
     assert next(times, None) is None
 
 
