@@ -67,13 +67,17 @@ class Camera:
         slots = self.flush()
         if self._decoder is not None:
             self._past += self._decoder.anomalies
-        self.info, self._decoder = info, Decoder(info)
+        self.info = info
         if self.tracker is None or self.tracker.grid != self.spec.fit(info.width, info.height):
             grid = self.spec.fit(info.width, info.height)
             policy = make_policy(self._policy, grid)
             self.tracker = ChangeTracker(grid, policy, self._anchor_every, self._follow)
+        self._decoder = Decoder(info, self._motion_every_s)
         self.tracker.force_anchor()
         return slots
+
+    def _motion_every_s(self) -> float:
+        return self.tracker.motion_every_s if self.tracker is not None else 0.0
 
     def _track(self, frames: list[Frame]) -> list[Slot]:
         assert self.tracker is not None and self._decoder is not None  # noqa: S101, PT018

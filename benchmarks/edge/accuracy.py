@@ -77,11 +77,16 @@ class Watched:
 
     def __init__(self, film: Film, grid: PatchGrid, policy: ChangePolicy) -> None:
         self.score = Score()
+        self.chooses = isinstance(policy, TrackedPolicy)
         self._film = film
         self._tracker = ChangeTracker(grid, policy, ANCHOR_EVERY)
         self._canvases = [Canvas(film, grid) for _ in range(grid.spec.frames)]
         self._seen = 0
         self._busy = 0
+
+    def motion_every_s(self) -> float:
+        """See ChangePolicy."""
+        return self._tracker.motion_every_s
 
     def feed(self, frame: Frame) -> None:
         """Take in a frame, and judge the slot if it completes one."""
@@ -131,10 +136,13 @@ def scores(film: Film, specs: Iterable[GridSpec] = SPECS) -> dict[tuple[str, Pat
 
 
 def _show(watched: Iterable[Watched], info: StreamInfo, packets: list[Packet]) -> None:
+    """Decode for everybody who says how often to read the codec's motion, and once for the rest."""
     everybody = list(watched)
-    for frame in decoded([info, *packets]):
-        for each in everybody:
-            each.feed(frame)
+    rest = [each for each in everybody if not each.chooses]
+    for together in [rest, *([each] for each in everybody if each.chooses)]:
+        for frame in decoded([info, *packets], together[0].motion_every_s):
+            for each in together:
+                each.feed(frame)
 
 
 def _any(masks: Iterable[NDArray[np.bool_]]) -> NDArray[np.bool_]:

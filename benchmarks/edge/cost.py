@@ -55,7 +55,7 @@ class Clip:
     width: int = 1920
     height: int = 1080
     fps: float = 30.0
-    seconds: float = 4.0
+    seconds: float = 8.0
 
     @property
     def profile(self) -> EncoderProfile:
@@ -145,8 +145,8 @@ def _round(info: StreamInfo, packets: list[Packet], recording: bytes, grid: Patc
     """
     spent: Spent = defaultdict(float)
     spent["demux"] = _demux(recording)
-    plain, decoder = _Plain(info), Decoder(info)
     tracker = ChangeTracker(grid, TrackedPolicy(grid), ANCHOR_EVERY)
+    plain, decoder = _Plain(info), Decoder(info, lambda: tracker.motion_every_s)
     sampler, resizer = FrameSampler(SPEC.rate), Resizer(grid.width, grid.height)
     for number, packet in enumerate(packets):
         if number % 2:

@@ -165,7 +165,7 @@ def _seen(slots: list[Slot], start: float) -> bool:
 
 
 def _slots(path: Path, tracker: ChangeTracker) -> Iterator[Slot]:
-    frames = decoded(open_source(str(path)).items())
+    frames = decoded(open_source(str(path)).items(), lambda: tracker.motion_every_s)
     return (slot for frame in frames if (slot := tracker.feed(frame)) is not None)
 
 

@@ -1,6 +1,6 @@
 """What came and went between two samples.
 
-A sample every half second sees nothing of a visitor who stays for less. So every decoded frame is
+A sample every half second sees nothing of a visitor who stays for less. So the frames between are
 looked at through a sparse raster of points, which costs next to nothing, and the one that differs
 most from the last sample is held on to. If the next sample shows that it is all over, and nothing
 near it changed, then that frame is sampled instead, and every cell that the visitor touched is
@@ -8,15 +8,19 @@ kept.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.change.grid import PatchGrid
 from codecsight.change.pixels import Sensitivity, compare
 from codecsight.change.planes import planes
+from codecsight.compiled import compiled
 from codecsight.video.frame import Frame
 
+_OFTEN = 0.035  # seconds to the next look: of 30 frames per second every other is seen, of 25 all
 _POINTS = 80  # columns of the raster
 _LEVELS = 20  # grey levels by which a point must differ, or
 _NOISE = 6.0  # so many times the median difference
@@ -24,7 +28,7 @@ _FEWEST = 3  # points that must differ
 _MOST = 0.3  # share of points above which it's the light or the camera
 _SURE = Sensitivity(floor=8.0, noise=6.0, share=0.03)
 
-Points = NDArray[np.int16]
+Points = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +46,25 @@ class Between:
         self._grid = grid
         self._limit = float(_LEVELS)
         self._frame: Frame | None = None
-        self._most = 0
+        self._most, self._looked = 0, 0.0
+        self._ever: NDArray[np.bool_]
+        self._best: NDArray[np.bool_]
+        self._differ: NDArray[np.bool_]
         self._begin(None)
 
     def look(self, frame: Frame) -> None:
         """Take note of a frame that is not sampled."""
-        points = _points(frame)
-        if points is None or self._before is None or points.shape != self._before.shape:
+        if 0 <= frame.time - self._looked < _OFTEN or self._before is None:
             return
-        differ = np.abs(points - self._before) > self._limit
-        self._ever |= differ
-        count = int(np.count_nonzero(differ))
-        if self._most < count <= _MOST * points.size:
-            self._most, self._best, self._frame = count, differ, frame
+        self._looked = frame.time
+        raster = _raster(frame)
+        if raster is None or raster.shape != self._before.shape:
+            return
+        kept = self._before, self._limit, self._differ, self._ever
+        count = _note(raster.luma, raster.line, raster.step, *kept)
+        if self._most < count <= _MOST * self._before.size:
+            self._most, self._frame = count, frame
+            self._best, self._differ = self._differ, self._best
 
     def sampled(self, frame: Frame) -> Passing | None:
         """Begin anew from a sampled frame; tells what came since the last one and is over now, if
@@ -63,18 +73,19 @@ class Between:
         now, before = _points(frame), self._before
         passing = None
         if now is not None and before is not None and now.shape == before.shape:
-            apart = np.abs(now - before)
+            apart = np.maximum(now, before) - np.minimum(now, before)
             if self._frame is not None:
                 passing = self._over(self._frame, apart)
             self._limit = max(_LEVELS, _NOISE * float(np.median(apart[::2, ::2])))
         self._begin(now)
+        self._looked = frame.time
         return passing
 
     def _begin(self, points: Points | None) -> None:
         self._before = points
         shape = (0, 0) if points is None else points.shape
         self._ever = np.zeros(shape, np.bool_)
-        self._best = self._ever
+        self._best, self._differ = self._ever.copy(), self._ever.copy()
         self._most = 0
         self._frame = None
 
@@ -115,14 +126,63 @@ def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return grown
 
 
+@compiled
+def _note(
+    luma: NDArray[np.uint8],
+    line: int,
+    step: int,
+    before: Points,
+    limit: float,
+    differ: NDArray[np.bool_],
+    ever: NDArray[np.bool_],
+) -> int:
+    """Note which points `differ` by more than the limit and which `ever` did; returns how many."""
+    count = 0
+    for row in range(before.shape[0]):
+        start = (row * step + step // 2) * line + step // 2
+        for col in range(before.shape[1]):
+            now, was = np.float32(luma[start + col * step]), np.float32(before[row, col])
+            here = bool(abs(now - was) > limit)
+            differ[row, col] = here
+            ever[row, col] |= here
+            count += here
+    return count
+
+
 def _points(frame: Frame) -> Points | None:
     """A raster of the picture's brightness; None where its samples aren't bytes."""
+    raster = _raster(frame)
+    return None if raster is None else raster.points()
+
+
+@dataclass(frozen=True, slots=True)
+class _Raster:
+    """Where the points are: in the bytes of `luma`, `line` of them to a line, every `step` pixels
+    both ways.
+    """
+
+    luma: NDArray[np.uint8]
+    line: int
+    step: int
+    shape: tuple[int, int]
+
+    def points(self) -> Points:
+        """Their values."""
+        lines = self.luma.reshape(-1, self.line)[self.step // 2 :: self.step, self.step // 2 : :]
+        return lines[: self.shape[0], :: self.step][:, : self.shape[1]].copy()
+
+
+def _raster(frame: Frame) -> _Raster | None:
     picture = frame.picture
-    if picture.format.components[0].bits != 8 or not picture.format.is_planar:
+    if not _in_bytes(picture.format.name):
         return None
-    plane = picture.planes[0]
-    step = max(1, picture.width // _POINTS)
-    luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    rows = slice(step // 2, picture.height, step)
-    points: Points = luma[rows, step // 2 : picture.width : step].astype(np.int16)
-    return points
+    plane, step = picture.planes[0], max(1, picture.width // _POINTS)
+    shape = -(-(picture.height - step // 2) // step), -(-(picture.width - step // 2) // step)
+    return _Raster(np.frombuffer(memoryview(plane), np.uint8), plane.line_size, step, shape)
+
+
+@lru_cache(maxsize=64)
+def _in_bytes(name: str) -> bool:
+    """Whether pictures of that format begin with a plane of bytes: brightness."""
+    layout = av.VideoFormat(name)
+    return layout.is_planar and layout.components[0].bits == 8

@@ -21,6 +21,7 @@ _AGREE = 0.5  # share of blocks that must follow the fit for it to be believed
 _SCALE = 0.5  # pixels by which good vectors err
 _LEAST = 0.1  # pixels per frame: a slower camera is not told from noise, and left to the pixels
 _ROUNDS = 4
+_FLAT = 1e-3  # weighed square pixels that blocks must be spread out by
 _BLOCKS = 1200  # as many as are looked at; a large picture's are thinned out
 
 
@@ -34,13 +35,12 @@ def camera_motion(signals: FrameSignals) -> Matrix | None:
         return None
     rows, cols = signals.motion.shape[:2]
     step = max(1, round((rows * cols / _BLOCKS) ** 0.5))
-    motion = signals.motion[::step, ::step]
     # A block without reference has no motion either.
-    if _moving(motion) < _BROAD * motion.shape[0] * motion.shape[1]:
+    if not _broad(signals.motion, step):
         return STILL
-    known = np.ones((rows, cols), np.bool_) if signals.intra is None else signals.intra < 0.5
-    fit = _fit(motion, known[::step, ::step], float(step * signals.block), signals.block / 2)
-    if fit is None:
+    intra = np.zeros((rows, cols), np.float32) if signals.intra is None else signals.intra
+    agreed, fit = _fit(signals.motion, intra, step, signals.block)
+    if not agreed:
         return None
     matrix = np.eye(3)
     matrix[:2] -= fit
@@ -69,67 +69,103 @@ def scaled(matrix: Matrix, across: float, down: float) -> Matrix:
     return resized
 
 
+@compiled
 def _fit(
-    motion: NDArray[np.float32], known: NDArray[np.bool_], step: float, first: float
-) -> NDArray[np.float64] | None:
-    """[2, 3]: the affine motion that most of the blocks follow; None where most follow none. The
-    blocks' middles are `step` pixels from each other, beginning with `first`.
+    motion: NDArray[np.float32], intra: NDArray[np.float32], step: int, block: int
+) -> tuple[bool, NDArray[np.float64]]:
+    """The affine motion [2, 3] of every `step`-th row and column of blocks, and whether most of
+    those that have a motion follow it.
     """
-    count = int(np.count_nonzero(known))
-    if not count:
-        return None
+    ways, places = _known(motion, intra, step, block)
+    count = places.shape[0]
     fit = np.zeros((2, 3))
-    fit[:, 2] = np.median(motion[known], axis=0)
+    if not count:
+        return False, fit
+    fit[0, 2], fit[1, 2] = np.median(ways[:, 0]), np.median(ways[:, 1])
     sums = np.empty((3, 5))
     for _ in range(_ROUNDS):
-        _weigh(motion, known, step, first, fit, sums)
-        found = np.linalg.lstsq(sums[:, :3], sums[:, 3:], rcond=None)[0]
-        fit = np.ascontiguousarray(found.T, np.float64)
-    return fit if _weigh(motion, known, step, first, fit, sums) >= _AGREE * count else None
+        _weigh(ways, places, fit, sums)
+        if not _solve(sums, fit):
+            return False, fit
+    return _weigh(ways, places, fit, sums) >= _AGREE * count, fit
 
 
 @compiled
-def _moving(motion: NDArray[np.float32]) -> int:
-    """How many blocks move."""
+def _known(
+    motion: NDArray[np.float32], intra: NDArray[np.float32], step: int, block: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The motion of blocks that have any, and their middles in pixels: both [n, 2]."""
+    rows, cols = intra.shape
+    most = ((rows + step - 1) // step) * ((cols + step - 1) // step)
+    ways, places = np.empty((most, 2)), np.empty((most, 2))
     count = 0
-    for row in range(motion.shape[0]):
-        for col in range(motion.shape[1]):
-            if max(abs(motion[row, col, 0]), abs(motion[row, col, 1])) >= _MOVED:
+    for row in range(0, rows, step):
+        for col in range(0, cols, step):
+            if intra[row, col] < 0.5:
+                ways[count, 0], ways[count, 1] = motion[row, col, 0], motion[row, col, 1]
+                places[count, 0], places[count, 1] = (col + 0.5) * block, (row + 0.5) * block
                 count += 1
-    return count
+    return ways[:count], places[:count]
+
+
+@compiled
+def _broad(motion: NDArray[np.float32], step: int) -> bool:
+    """Whether enough of every `step`-th row and column of blocks moves."""
+    count = seen = 0
+    for row in range(0, motion.shape[0], step):
+        for col in range(0, motion.shape[1], step):
+            seen += 1
+            count += max(abs(motion[row, col, 0]), abs(motion[row, col, 1])) >= _MOVED
+    return bool(count >= _BROAD * seen)
 
 
 @compiled
 def _weigh(
-    motion: NDArray[np.float32],
-    known: NDArray[np.bool_],
-    step: float,
-    first: float,
+    ways: NDArray[np.float64],
+    places: NDArray[np.float64],
     fit: NDArray[np.float64],
     sums: NDArray[np.float64],
 ) -> int:
     """Normal equations of the next fit into `sums` [3, 3 + 2], the blocks weighed by how well they
     follow this one; returns how many do.
     """
-    sums[:] = 0
     agreeing = 0
-    for row in range(motion.shape[0]):
-        for col in range(motion.shape[1]):
-            if not known[row, col]:
-                continue
-            place = (first + col * step, first + row * step, 1.0)
-            way = (float(motion[row, col, 0]), float(motion[row, col, 1]))
-            error = 0.0
-            for axis in range(2):
-                off = way[axis]
-                for term in range(3):
-                    off -= fit[axis, term] * place[term]
-                error += off * off
-            agreeing += error < (2 * _SCALE) ** 2
-            weight = 1 / (1 + error / _SCALE**2)
-            for term in range(3):
-                for other in range(3):
-                    sums[term, other] += weight * place[term] * place[other]
-                for axis in range(2):
-                    sums[term, 3 + axis] += weight * place[term] * way[axis]
+    xx = xy = yy = x = y = one = 0.0
+    ax = ay = a = dx = dy = d = 0.0
+    for n in range(ways.shape[0]):
+        across, down, px, py = ways[n, 0], ways[n, 1], places[n, 0], places[n, 1]
+        off = across - (fit[0, 0] * px + fit[0, 1] * py + fit[0, 2])
+        off_down = down - (fit[1, 0] * px + fit[1, 1] * py + fit[1, 2])
+        error = off * off + off_down * off_down
+        agreeing += error < (2 * _SCALE) ** 2
+        weight = 1 / (1 + error / _SCALE**2)
+        wx, wy = weight * px, weight * py
+        xx, xy, yy, x, y, one = (
+            xx + wx * px,
+            xy + wx * py,
+            yy + wy * py,
+            x + wx,
+            y + wy,
+            one + weight,
+        )
+        ax, ay, a = ax + wx * across, ay + wy * across, a + weight * across
+        dx, dy, d = dx + wx * down, dy + wy * down, d + weight * down
+    sums[0], sums[1], sums[2] = (xx, xy, x, ax, dx), (xy, yy, y, ay, dy), (x, y, one, a, d)
     return agreeing
+
+
+@compiled
+def _solve(sums: NDArray[np.float64], fit: NDArray[np.float64]) -> bool:
+    """Solve the normal equations into `fit` by elimination, and say whether that could be done:
+    blocks that all lie on a line say nothing of an affine motion.
+    """
+    for pivot in range(3):
+        if sums[pivot, pivot] < _FLAT:
+            return False
+        for row in range(3):
+            if row != pivot:
+                sums[row] -= sums[pivot] * (sums[row, pivot] / sums[pivot, pivot])
+    for term in range(3):
+        fit[0, term] = sums[term, 3] / sums[term, term]
+        fit[1, term] = sums[term, 4] / sums[term, term]
+    return True

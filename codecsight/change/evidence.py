@@ -11,6 +11,7 @@ from codecsight.change.projection import projection
 from codecsight.compiled import compiled
 from codecsight.video.frame import FrameSignals
 
+_NONE = np.zeros((2, 3))
 Layout = tuple[tuple[int, int], int, tuple[int, int]]
 
 
@@ -33,13 +34,15 @@ class CodecEvidence:
     from, and has come as far as the content of that block had, plus this step. The camera's own
     motion is not motion of the content, and is taken off where it is given.
 
-    I frames say nothing of motion and are passed over. A frame without motion, a damaged one, or a
-    change of the picture's size makes the evidence blind until it is cleared: then nobody may
-    conclude from it that nothing moved.
+    I frames say nothing of motion and are passed over. Where motion was not read, it is taken to
+    have been that of the next frame. A frame without motion, a damaged one, or a change of the
+    picture's size makes the evidence blind until it is cleared: then nobody may conclude from it
+    that nothing moved.
     """
 
     def __init__(self, grid: PatchGrid) -> None:
         self._grid = grid
+        self._unread = 0
         self._layout: Layout | None = None
         self._peak = self._intra = np.empty((0, 0), np.float32)
         self._shift = self._spare = np.empty((0, 0, 2), np.float32)
@@ -55,7 +58,8 @@ class CodecEvidence:
     ) -> None:
         """Take in one decoded frame of `width` x `height` pixels, in which the camera moved."""
         self.blind |= not signals.valid
-        if signals.frame_type == "I":
+        self._unread += not signals.read
+        if signals.frame_type == "I" or not signals.read:
             return
         motion = signals.motion
         if motion is None:
@@ -65,11 +69,12 @@ class CodecEvidence:
         if self._empty or layout != self._layout:
             self.blind |= not self._empty
             self._start(layout)
-        own = (STILL - camera)[:2]
-        _add(motion, own, signals.block, self._peak, self._shift, self._spare)
+        own = _NONE if camera is STILL else (STILL - camera)[:2]
+        intra = self._intra if signals.intra is None else signals.intra
+        kept = self._peak, self._intra, self._shift, self._spare
+        _add(motion, intra, own, signals.block, 1 + self._unread, *kept)
+        self._unread = 0
         self._shift, self._spare = self._spare, self._shift
-        if signals.intra is not None:
-            np.maximum(self._intra, signals.intra, out=self._intra)
 
     def cells(self) -> CellEvidence | None:
         """The evidence per cell; None when blind. Without any frame but I frames: all zero."""
@@ -96,26 +101,35 @@ class CodecEvidence:
 @compiled
 def _add(
     motion: NDArray[np.float32],
+    intra: NDArray[np.float32],
     camera: NDArray[np.float64],
     block: int,
+    frames: int,
     peak: NDArray[np.float32],
+    most: NDArray[np.float32],
     before: NDArray[np.float32],
     come: NDArray[np.float32],
 ) -> None:
-    """Compose one frame's `motion`, from which the [2, 3] motion that the `camera` gives every
-    point is taken off: what had come as far as `before` says has `come` so far now.
+    """Compose one frame's `motion`, which was that of so many `frames`, and from which the [2, 3]
+    motion that the `camera` gives every point is taken off: what had come as far as `before` says
+    has `come` so far now. Keep the `most` of what was coded `intra`.
     """
     rows, cols = peak.shape
+    still = not camera.any()
     for row in range(rows):
         y = (row + 0.5) * block
         for col in range(cols):
-            x = (col + 0.5) * block
-            across = motion[row, col, 0] - (camera[0, 0] * x + camera[0, 1] * y + camera[0, 2])
-            down = motion[row, col, 1] - (camera[1, 0] * x + camera[1, 1] * y + camera[1, 2])
+            most[row, col] = max(most[row, col], intra[row, col])
+            across, down = motion[row, col, 0], motion[row, col, 1]
+            if not still:
+                x = (col + 0.5) * block
+                across -= np.float32(camera[0, 0] * x + camera[0, 1] * y + camera[0, 2])
+                down -= np.float32(camera[1, 0] * x + camera[1, 1] * y + camera[1, 2])
             square = across * across + down * down
             peak[row, col] = max(peak[row, col], square)
             source_row, source_col = row, col
-            if square >= block * block / 4:  # it came from another block
+            across, down = across * frames, down * frames
+            if square * frames * frames >= block * block / 4:  # it came from another block
                 source_row = min(max(row - int(np.rint(down / block)), 0), rows - 1)
                 source_col = min(max(col - int(np.rint(across / block)), 0), cols - 1)
             come[row, col, 0] = before[source_row, source_col, 0] + across

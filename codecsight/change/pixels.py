@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from codecsight.change.grid import PatchGrid
-from codecsight.change.planes import Plane, Planes, means, shares, slope, smoothed
+from codecsight.change.levels import THIN, differences, lit
+from codecsight.change.planes import Plane, Planes, means, medians, shares, slope, smoothed
 from codecsight.change.tone import Tone, tone
+from codecsight.compiled import compiled
 
 Mask = NDArray[np.bool_]
 
 _NEIGHBOURS = 5  # cells a side over which light is taken to be smooth
 _LOUDEST = 20.0  # no noise hides a larger difference: a scene cut must not pass for noise
-_THIN = 4  # every so many rows and columns are plenty for a median
 _SLACK = 0.5  # pixels by which a resampled picture may lie off
 _WHOLE = 0.999  # of a pixel known: all of it, but for rounding
 _NEW = 0.016  # share of a cell that may be unknown before the cell is
@@ -77,27 +77,16 @@ def compare(new: Planes, old: Planes, grid: PatchGrid, known: Plane | None = Non
     """
     exposure = tone(old[0], new[0])
     if known is None:
-        levels = _levels(new, old, exposure, grid)
-        medians = np.array([np.median(level[::_THIN, ::_THIN]) for level in levels])
-        return Difference(levels, medians, np.zeros((grid.rows, grid.cols), np.bool_), exposure)
+        levels, apart = differences(new, old, exposure, _COLOUR)
+        bright = lit(levels[0], *_light(levels[0], grid))
+        unseen = np.zeros((grid.rows, grid.cols), np.bool_)
+        return Difference(levels, np.array([bright, apart]), unseen, exposure)
     whole = known > _WHOLE
     levels = _known_levels(new, old, exposure, grid, whole)
-    some = levels[0, ::_THIN, ::_THIN][whole[::_THIN, ::_THIN]]
+    some = levels[0, ::THIN, ::THIN][whole[::THIN, ::THIN]]
     median = float(np.median(some)) if some.size else 0.0
     unseen = means(known, grid.rows, grid.cols) < 1 - _NEW
     return Difference(levels, np.array([median]), unseen, exposure)
-
-
-def _levels(new: Planes, old: Planes, exposure: Tone, grid: PatchGrid) -> Planes:
-    """[2, h, w]: differences in brightness and in colour."""
-    levels = np.empty((2, *new.shape[1:]), np.float32)
-    bright = smoothed(new[0] - exposure.of_plane(old[0], new[0]))
-    np.abs(bright - _light(bright, grid), out=levels[0])
-    colours = exposure.of_colours(old)
-    red, blue = smoothed(new[1] - colours[0]), smoothed(new[2] - colours[1])
-    np.maximum(np.abs(red), np.abs(blue), out=levels[1])
-    levels[1] *= _COLOUR
-    return levels
 
 
 def _known_levels(new: Planes, old: Planes, exposure: Tone, grid: PatchGrid, whole: Mask) -> Planes:
@@ -105,26 +94,53 @@ def _known_levels(new: Planes, old: Planes, exposure: Tone, grid: PatchGrid, who
     difference = (new[0] - exposure.of_plane(old[0], new[0])) * whole
     bright = smoothed(difference)
     slack = np.float32(_SLACK) * smoothed(slope(old[0]))
-    levels: Planes = ((np.abs(bright - _light(bright, grid)) - slack) * whole)[None]
+    lit(bright, *_light(bright, grid))
+    levels: Planes = ((bright - slack) * whole)[None]
     return levels
 
 
-def _light(difference: Plane, grid: PatchGrid) -> Plane:
-    """The part of a difference that is smooth over several cells: [h, w].
+def _light(difference: Plane, grid: PatchGrid) -> tuple[Plane, Plane]:
+    """The part of a difference that is smooth over several cells, as two factors: [h, rows] and
+    [rows, w].
 
     Each cell's median, then the median of its neighbours', so that an object must fill more than
     half of the neighbourhood before it is mistaken for light.
     """
     cell = grid.spec.cell
-    thin = max(1, cell // 5)
-    tiles = difference.reshape(grid.rows, cell, grid.cols, cell)[:, ::thin, :, ::thin]
-    medians = np.median(tiles, axis=(1, 3))
-    reach = _NEIGHBOURS // 2
-    # Beyond the border light goes on as it was going: an odd reflection keeps its slope.
-    beyond = np.pad(medians, reach, mode="reflect", reflect_type="odd")
-    windows = sliding_window_view(beyond, (_NEIGHBOURS, _NEIGHBOURS))
-    smooth = np.median(windows, axis=(2, 3)).astype(np.float32)
-    return np.asarray(_spread(grid.rows, cell) @ smooth @ _spread(grid.cols, cell).T, np.float32)
+    local = medians(difference, grid.rows, grid.cols, max(1, cell // 5))
+    smooth = _around(_beyond(local, _NEIGHBOURS // 2), _NEIGHBOURS)
+    return _spread(grid.rows, cell), np.asarray(smooth @ _spread(grid.cols, cell).T, np.float32)
+
+
+@compiled
+def _beyond(values: Plane, reach: int) -> Plane:
+    """The values and `reach` more on each side: beyond the border light goes on as it was going, so
+    that it's an odd reflection, which keeps the slope.
+    """
+    rows, cols = values.shape
+    padded = np.empty((rows + 2 * reach, cols + 2 * reach), np.float32)
+    padded[reach : reach + rows, reach : reach + cols] = values
+    inner = padded[:, reach : reach + cols]
+    for far in range(1, reach + 1):
+        mirrored, last = min(far, rows - 1), reach + rows - 1
+        inner[reach - far] = 2 * inner[reach] - inner[reach + mirrored]
+        inner[last + far] = 2 * inner[last] - inner[last - mirrored]
+    for far in range(1, reach + 1):
+        mirrored, last = min(far, cols - 1), reach + cols - 1
+        padded[:, reach - far] = 2 * padded[:, reach] - padded[:, reach + mirrored]
+        padded[:, last + far] = 2 * padded[:, last] - padded[:, last - mirrored]
+    return padded
+
+
+@compiled
+def _around(beyond: Plane, side: int) -> Plane:
+    """The median of `side` x `side` values from each on that has as many."""
+    rows, cols = beyond.shape[0] - side + 1, beyond.shape[1] - side + 1
+    found = np.empty((rows, cols), np.float32)
+    for row in range(rows):
+        for col in range(cols):
+            found[row, col] = np.median(beyond[row : row + side, col : col + side])
+    return found
 
 
 @lru_cache(maxsize=64)

@@ -19,22 +19,21 @@ def planes(picture: Picture) -> Planes:
     """The planes of a picture."""
     height, width = picture.shape[:2]
     split = np.empty((3, height, width), np.float32)
-    _split(picture, split)
+    _split(np.ascontiguousarray(picture), split)
     return split
 
 
 @compiled
 def _split(picture: Picture, split: Planes) -> None:
     height, width = split.shape[1:]
+    flat = picture.reshape(height, 3 * width)
     for y in range(height):
+        row, brightness, reds, blues = flat[y], split[0, y], split[1, y], split[2, y]
         for x in range(width):
-            red = np.float32(picture[y, x, 0])
-            green = np.float32(picture[y, x, 1])
-            blue = np.float32(picture[y, x, 2])
+            red, green = np.float32(row[3 * x]), np.float32(row[3 * x + 1])
+            blue = np.float32(row[3 * x + 2])
             bright = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
-            split[0, y, x] = bright
-            split[1, y, x] = red - bright
-            split[2, y, x] = blue - bright
+            brightness[x], reds[x], blues[x] = bright, red - bright, blue - bright
 
 
 @compiled
@@ -75,14 +74,15 @@ def shares(levels: Planes, limits: NDArray[np.float32], rows: int, cols: int) ->
     in one of one or two planes.
     """
     high, wide = levels.shape[1] // rows, levels.shape[2] // cols
-    first, last = levels[0], levels[-1]
     least, least_last = limits[0], limits[-1]
     found = np.zeros((rows, cols), np.float32)
     for y in range(rows * high):
         for col in range(cols):
-            hits = 0
-            for x in range(col * wide, (col + 1) * wide):
-                hits += (first[y, x] > least) | (last[y, x] > least_last)
+            here = slice(col * wide, (col + 1) * wide)
+            first, last = levels[0, y, here], levels[-1, y, here]
+            hits = np.int32(0)
+            for x in range(wide):
+                hits += np.int32((first[x] > least) | (last[x] > least_last))
             found[y // high, col] += hits
     return found / np.float32(high * wide)
 
@@ -90,10 +90,27 @@ def shares(levels: Planes, limits: NDArray[np.float32], rows: int, cols: int) ->
 @compiled
 def means(plane: Plane, rows: int, cols: int) -> Plane:
     """[rows, cols]: each cell's mean."""
-    height, width = plane.shape
-    high, wide = height // rows, width // cols
-    total = np.zeros((rows, cols), np.float32)
-    for y in range(rows * high):
-        for x in range(cols * wide):
-            total[y // high, x // wide] += plane[y, x]
-    return total / np.float32(high * wide)
+    high, wide = plane.shape[0] // rows, plane.shape[1] // cols
+    found = np.empty((rows, cols), np.float32)
+    summed = np.empty(cols * wide, np.float32)
+    for row in range(rows):
+        summed[:] = 0
+        for y in range(row * high, (row + 1) * high):
+            line = plane[y]
+            for x in range(summed.size):
+                summed[x] += line[x]
+        for col in range(cols):
+            found[row, col] = summed[col * wide : (col + 1) * wide].sum()
+    return found / np.float32(high * wide)
+
+
+@compiled
+def medians(plane: Plane, rows: int, cols: int, thin: int) -> Plane:
+    """[rows, cols]: the median of every `thin`-th row and column of each cell."""
+    high, wide = plane.shape[0] // rows, plane.shape[1] // cols
+    found = np.empty((rows, cols), np.float32)
+    for row in range(rows):
+        for col in range(cols):
+            down = slice(row * high, (row + 1) * high, thin)
+            found[row, col] = np.median(plane[down, col * wide : (col + 1) * wide : thin])
+    return found

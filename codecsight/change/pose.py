@@ -17,7 +17,7 @@ class Pose:
     def __init__(self, width: int, height: int, samples: int) -> None:
         self._size = width, height
         self._last: Matrix = STILL
-        self.still = True
+        self.still = self._was_still = True
         self.now: Matrix = STILL
         self._samples: deque[Matrix] = deque(maxlen=samples)
 
@@ -32,10 +32,15 @@ class Pose:
             self.now = self.now @ scaled(step, across, down)
         return step
 
+    @property
+    def steady(self) -> bool:
+        """Whether the camera stands, and did so between the last two samples, too."""
+        return self.still and self._was_still
+
     def sampled(self) -> None:
         """The frame last observed is one of the slot's."""
         self._samples.append(self.now)
-        self.still = True
+        self._was_still, self.still = self.still, True
 
     def poses(self) -> list[Matrix]:
         """The poses of the slot's frames."""

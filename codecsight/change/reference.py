@@ -74,8 +74,7 @@ class Reference:
             _put(new, kept, self._view())
             return
         rest = self._follow(seen.motion)
-        back = np.asarray(np.linalg.inv(self._to_whole(rest)), np.float64)
-        lay(new, kept, back, self._picture, self._known)
+        lay(new, kept, self._to_whole(rest), self._picture, self._known)
         self._pose = pose @ np.linalg.inv(rest)
 
     def renew(self, new: Planes, pose: Matrix, seen: Seen) -> None:

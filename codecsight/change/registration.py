@@ -15,8 +15,8 @@ from codecsight.change.tone import fit
 from codecsight.compiled import compiled
 
 _STEPS = 3
-_THIN = 3  # every third row and column is plenty for six unknowns
-_FEW = 13  # and this for the light
+_POINTS = 4000  # about so many are plenty for six unknowns,
+_SPARSER = 2  # and every other row and column of them for the light
 _FAR = 3.0  # pixels: a step as large as this has lost its way
 _DONE = 0.02
 _STIFF = 0.5  # pixels at the border that zoom and roll must make to be believed
@@ -63,12 +63,13 @@ def _step(
     """[2, 3]: the motion by which `old` lies off `new`, about the picture's centre, of which only
     some `terms` may differ from 0.
     """
-    before, after = _pairs(new, old, known, motion, _FEW)
+    thin = max(1, round((new.size / _POINTS) ** 0.5))
+    before, after = _pairs(new, old, known, motion, _SPARSER * thin)
     if not before.size:
         return None
     gain, offset = _light(before, after)
     scale = max(2.0, 1.5 * float(np.median(np.abs(after - gain * before - offset))))
-    sums = _equations(new, old, known, motion, gain, offset, scale)
+    sums = _equations(new, old, known, motion, gain, offset, scale, thin)
     found = np.zeros(6)
     try:
         found[terms] = np.linalg.solve(sums[np.ix_(terms, terms)], sums[terms, 6])
@@ -138,29 +139,55 @@ def _equations(
     gain: float,
     offset: float,
     scale: float,
+    thin: int,
 ) -> NDArray[np.float64]:
-    """[6, 7]: the step's normal equations; places are shares of the picture, from its centre."""
+    """[6, 7]: the step's normal equations over every `thin`-th row and column; places are shares of
+    the picture, from its centre.
+
+    Within a row only the place across differs, so that powers of it are all there is to add up.
+    """
     height, width = new.shape
-    sums = np.zeros((6, 7))
-    terms = np.empty(6)
-    for y in range(1, height - 1, _THIN):
-        for x in range(1, width - 1, _THIN):
+    sums, row = np.zeros((6, 7)), np.empty((5, 3))
+    narrow, share = 1 / scale, 1 / width
+    for y in range(1, height - 1, thin):
+        w = wx = wxx = v = vx = vxx = u = ux = uxx = e = ex = d = dx = 0.0
+        above, here, below = new[y - 1], new[y], new[y + 1]
+        for x in range(1, width - 1, thin):
             seen = _seen(old, known, motion, x, y)
             if seen < 0:
                 continue
-            error = new[y, x] - gain * seen - offset
-            weight = 1 / (1 + (error / scale) ** 2)
-            across = 0.5 * (new[y, x + 1] - new[y, x - 1])
-            down = 0.5 * (new[y + 1, x] - new[y - 1, x])
-            at_x, at_y = (x + 0.5) / width - 0.5, (y + 0.5) / height - 0.5
-            terms[0], terms[1], terms[2] = across * at_x, across * at_y, across
-            terms[3], terms[4], terms[5] = down * at_x, down * at_y, down
-            for term in range(6):
-                weighted = weight * terms[term]
-                sums[term, 6] += weighted * error
-                for other in range(term + 1):
-                    sums[term, other] += weighted * terms[other]
+            error = here[x] - gain * seen - offset
+            weight = 1 / (1 + (error * narrow) * (error * narrow))
+            across, down = 0.5 * (here[x + 1] - here[x - 1]), 0.5 * (below[x] - above[x])
+            at = (x + 0.5) * share - 0.5
+            one, two, three = weight * across * across, weight * across * down, weight * down * down
+            w, wx, wxx = w + one, wx + one * at, wxx + one * at * at
+            v, vx, vxx = v + two, vx + two * at, vxx + two * at * at
+            u, ux, uxx = u + three, ux + three * at, uxx + three * at * at
+            off = weight * error
+            e, ex = e + off * across, ex + off * across * at
+            d, dx = d + off * down, dx + off * down * at
+        row[0], row[1], row[2] = (w, wx, wxx), (v, vx, vxx), (u, ux, uxx)
+        row[3], row[4] = (e, ex, 0.0), (d, dx, 0.0)
+        _gather(row, (y + 0.5) / height - 0.5, sums)
     for term in range(6):
         for other in range(term):
-            sums[other, term] = sums[term, other]
+            sums[term, other] = sums[other, term]
     return sums
+
+
+@compiled
+def _gather(row: NDArray[np.float64], at: float, sums: NDArray[np.float64]) -> None:
+    """Add a row's sums, `at` that height, to the upper half of the equations. Its terms are the
+    gradient across times (x, y, 1), then the gradient down times the same.
+    """
+    for pair, (first, second) in enumerate(((0, 0), (0, 3), (3, 3))):
+        one, x, xx = row[pair, 0], row[pair, 1], row[pair, 2]
+        products = ((xx, x * at, x), (x * at, one * at * at, one * at), (x, one * at, one))
+        for term in range(3):
+            for other in range(3):
+                sums[first + term, second + other] += products[term][other]
+    for pair, first in ((3, 0), (4, 3)):
+        sums[first, 6] += row[pair, 1]
+        sums[first + 1, 6] += row[pair, 0] * at
+        sums[first + 2, 6] += row[pair, 0]

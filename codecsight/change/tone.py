@@ -5,13 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from codecsight.change.planes import Plane, Planes, means
+from codecsight.compiled import compiled
 
 _BLOCK = 8  # pixels a side whose mean is looked at: noise in points would pass for less contrast
 _FEWEST = 64  # points that a fit needs
 _ROUNDS = 5
 _FINEST = 2.0  # grey levels below which a difference is noise anyway
 _NEGLIGIBLE = 2.5  # grey levels that a tone must make somewhere to be worth applying
-_DARK, _BRIGHT = 4, 250  # clipped beyond these: they say nothing of the exposure
+_NIL, _ONE = np.float32(0), np.float32(1)
+_DARK, BRIGHT = 4, 250  # clipped beyond these: they say nothing of the exposure
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Tone:
             return old
         under = np.clip(old * np.float32(self.gain) + np.float32(self.offset), 0, 255)
         # What was burnt out may have been brighter than white: as bright as it is now, perhaps.
-        fair: Plane = np.where(old >= _BRIGHT, np.maximum(under, new), under)
+        fair: Plane = np.where(old >= BRIGHT, np.maximum(under, new), under)
         return fair
 
 
@@ -56,21 +58,55 @@ def tone(old: Plane, new: Plane) -> Tone:
 
 def fit(old: Plane, new: Plane) -> Tone:
     """The same from places, both [n]."""
-    fair = (old > _DARK) & (old < _BRIGHT) & (new > _DARK) & (new < _BRIGHT)
-    return _fit(old[fair], new[fair]) if fair.sum() >= _FEWEST else Tone()
+    return Tone(*_fit(old, new))
 
 
-def _fit(x: Plane, y: Plane) -> Tone:
-    gain, offset = 1.0, float(np.median(y - x))
+@compiled
+def _fit(old: Plane, new: Plane) -> tuple[float, float]:
+    x, y = _fair(old, new)
+    if x.size < _FEWEST:
+        return 1.0, 0.0
+    gain, offset = np.float32(1), np.float32(np.median(y - x))
+    error = np.empty_like(x)
     for _ in range(_ROUNDS):
-        error = y - gain * x - offset
-        scale = max(_FINEST, 1.5 * float(np.median(np.abs(error))))
-        weight = 1 / (1 + (error / scale) ** 2)
-        total = weight.sum()
-        middle, height = (weight * x).sum() / total, (weight * y).sum() / total
-        spread = (weight * (x - middle) ** 2).sum()
-        if spread <= total:  # one shade of grey: no gain to be had from it
-            return Tone(1.0, float(height - middle))
-        gain = float((weight * (x - middle) * (y - height)).sum() / spread)
-        offset = float(height - gain * middle)
-    return Tone(gain, offset)
+        for n in range(x.size):
+            error[n] = abs(y[n] - gain * x[n] - offset)
+        narrow = np.float32(1 / max(_FINEST, 1.5 * np.median(error)))
+        total, across, up = _moments(x, y, error, narrow, _NIL, _NIL)[:3]
+        middle, height = np.float32(across / total), np.float32(up / total)
+        moments = _moments(x, y, error, narrow, middle, height)
+        if moments[3] <= total:  # one shade of grey: no gain to be had from it
+            return 1.0, float(height - middle)
+        gain = np.float32(moments[4] / moments[3])
+        offset = height - gain * middle
+    return float(gain), float(offset)
+
+
+@compiled
+def _moments(
+    x: Plane, y: Plane, error: Plane, narrow: np.float32, middle: np.float32, height: np.float32
+) -> tuple[float, float, float, float, float]:
+    """Sums of 1, x, y, x x and x y from (middle, height), each place weighed by its `error`."""
+    total = across = up = spread = together = _NIL
+    for n in range(x.size):
+        far = error[n] * narrow
+        weight = _ONE / (_ONE + far * far)
+        beside, above = weight * (x[n] - middle), y[n] - height
+        total += weight
+        across += beside
+        up += weight * above
+        spread += beside * (x[n] - middle)
+        together += beside * above
+    return float(total), float(across), float(up), float(spread), float(together)
+
+
+@compiled
+def _fair(old: Plane, new: Plane) -> tuple[Plane, Plane]:
+    """The places of which both pictures say something."""
+    x, y = np.empty(old.size, np.float32), np.empty(old.size, np.float32)
+    count = 0
+    for n in range(old.size):
+        if _DARK < old[n] < BRIGHT and _DARK < new[n] < BRIGHT:
+            x[count], y[count] = old[n], new[n]
+            count += 1
+    return x[:count], y[:count]

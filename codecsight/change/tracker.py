@@ -77,6 +77,11 @@ class ChangeTracker:
         """What the other end has of every cell: [frames, h, w, 3] RGB; None before any slot."""
         return self._shipped
 
+    @property
+    def motion_every_s(self) -> float:
+        """How often the decoder must read the codec's motion just now (see ChangePolicy)."""
+        return self._policy.motion_every_s
+
     def force_anchor(self) -> None:
         """The next slot holds every cell: what was shipped before is not known to have arrived."""
         self._pending = self._pending or "forced"
@@ -143,14 +148,15 @@ class ChangeTracker:
     def _finish(self, samples: list[_Sample]) -> Slot:
         pictures = np.stack([sample.picture for sample in samples])
         reasons = self._decide(pictures)
-        anchor = bool((reasons == Reason.ANCHOR).all())
-        self._remember(pictures, reasons > 0, anchor)
+        anchor, kept = bool((reasons == Reason.ANCHOR).all()), reasons > 0
+        patches = cut(pictures, kept)
+        self._remember(pictures, kept, patches, anchor)
         self._count(reasons)
         return Slot(
             kind=SlotKind.ANCHOR if anchor else SlotKind.DELTA,
-            kept=reasons > 0,
-            patches=cut(pictures, reasons > 0),
-            reasons=reasons[reasons > 0],
+            kept=kept,
+            patches=patches,
+            reasons=reasons[kept],
             times=tuple(sample.time for sample in samples),
             captured=samples[-1].captured,
         )
@@ -171,13 +177,19 @@ class ChangeTracker:
         self.counters.anchors[cause] += 1
         return np.full((self.grid.rows, self.grid.cols), Reason.ANCHOR, np.uint8)
 
-    def _remember(self, pictures: NDArray[np.uint8], kept: NDArray[np.bool_], anchor: bool) -> None:
+    def _remember(
+        self,
+        pictures: NDArray[np.uint8],
+        kept: NDArray[np.bool_],
+        patches: NDArray[np.uint8],
+        anchor: bool,
+    ) -> None:
         if self._shipped is None or anchor:
-            self._shipped = pictures.copy()
+            self._shipped = pictures
             self._policy.anchored(pictures)
             self._since_anchor, self._pending = 0, ""
         else:
-            paste(self._shipped, kept, cut(pictures, kept))
+            paste(self._shipped, kept, patches)
             self._since_anchor += 1
 
     def _count(self, reasons: Reasons) -> None:

@@ -10,12 +10,16 @@ from codecsight.change.camera_motion import Matrix
 from codecsight.change.planes import Plane, Planes
 from codecsight.compiled import compiled
 
+_UNTURNED = np.eye(2)
+
 
 def warp(picture: Planes, known: Plane, motion: Matrix, out: Planes) -> Plane:
     """Into `out` [n, h, w] the first n planes of the picture in which each point shows what
     `picture` has at `motion` of it. Returns how much of each pixel is known, [h, w] up to 1, where
     `known` says it of `picture`; beyond its borders nothing is.
     """
+    if (motion[:2, :2] == _UNTURNED).all():
+        return _slid(picture, known, motion[0, 2], motion[1, 2], out)
     return _warp(picture, known, motion, out)
 
 
@@ -41,25 +45,45 @@ def _overlap(length: int, by: int) -> tuple[slice, slice]:
     return slice(max(-by, 0), length - max(by, 0)), slice(max(by, 0), length + min(by, 0))
 
 
-@compiled
 def lay(
     new: Planes, kept: NDArray[np.bool_], motion: Matrix, picture: Planes, known: Plane
 ) -> None:
-    """Put the `kept` cells of `new` into `picture`, whose points are at `motion` of themselves in
-    `new`; they are `known` from now on.
+    """Put the `kept` cells of `new`, whose points are at `motion` of themselves in `picture`, into
+    that; they are `known` from now on.
     """
+    back = np.asarray(np.linalg.inv(motion), np.float64)
+    high, wide = new.shape[1] // kept.shape[0], new.shape[2] // kept.shape[1]
+    for row, col in np.argwhere(kept):
+        corners = np.array([[x, y, 1] for y in (row, row + 1) for x in (col, col + 1)])
+        there = corners * (wide, high, 1) @ motion[:2].T
+        left, top = np.maximum(np.floor(there.min(axis=0)).astype(int) - 1, 0)
+        right, bottom = np.ceil(there.max(axis=0)).astype(int) + 1
+        box = (left, top, min(right, known.shape[1]), min(bottom, known.shape[0]))
+        _lay(new, (row, col), (high, wide), back, box, picture, known)
+
+
+@compiled
+def _lay(
+    new: Planes,
+    cell: tuple[int, int],
+    size: tuple[int, int],
+    back: Matrix,
+    box: tuple[int, int, int, int],
+    picture: Planes,
+    known: Plane,
+) -> None:
+    """Put one cell of that size into what lies within `box` (left, top, right, bottom)."""
     height, width = new.shape[1:]
-    high, wide = height // kept.shape[0], width // kept.shape[1]
-    for y in range(picture.shape[1]):
-        for x in range(picture.shape[2]):
-            across = motion[0, 0] * (x + 0.5) + motion[0, 1] * (y + 0.5) + motion[0, 2]
-            down = motion[1, 0] * (x + 0.5) + motion[1, 1] * (y + 0.5) + motion[1, 2]
+    left, top, right, bottom = box
+    for y in range(top, bottom):
+        for x in range(left, right):
+            across = back[0, 0] * (x + 0.5) + back[0, 1] * (y + 0.5) + back[0, 2]
+            down = back[1, 0] * (x + 0.5) + back[1, 1] * (y + 0.5) + back[1, 2]
+            row = min(max(int(down), 0), height - 1) // size[0]
+            col = min(max(int(across), 0), width - 1) // size[1]
             covered = _inside(across, width) * _inside(down, height)
-            if covered <= 0:
-                continue
-            row = min(max(int(down), 0), height - 1) // high
-            col = min(max(int(across), 0), width - 1) // wide
-            if kept[row, col] and (covered >= 0.5 or covered > known[y, x]):
+            mine = row == cell[0] and col == cell[1] and covered > 0
+            if mine and (covered >= 0.5 or covered > known[y, x]):
                 _sample(new, across - 0.5, down - 0.5, picture, y, x)
                 known[y, x] = max(known[y, x], covered)
 
@@ -67,7 +91,7 @@ def lay(
 @compiled
 def _inside(at: float, length: int) -> float:
     """How much of a pixel whose middle is `at` lies within the picture."""
-    return min(at + 0.5, length - at + 0.5, 1.0)
+    return max(min(at + 0.5, length - at + 0.5, 1.0), 0.0)
 
 
 @compiled
@@ -83,6 +107,72 @@ def _warp(picture: Planes, known: Plane, motion: Matrix, out: Planes) -> Plane:
                 _sample(picture, across, down, out, y, x)
             else:
                 out[:, y, x] = 0
+    return cover
+
+
+@compiled
+def _slid(picture: Planes, known: Plane, across: float, down: float, out: Planes) -> Plane:
+    """The same where all points move alike: then each row is blended of the same four rows of
+    `picture` by the same weights, and so is each column.
+    """
+    height, width = out.shape[1:]
+    left, top = int(np.floor(across)), int(np.floor(down))
+    s, t, one = np.float32(across - left), np.float32(down - top), np.float32(1)
+    cover = _slid_cover(known, left, top, s, t, height, width)
+    a, b, c, d = _outer(s), _inner(s), _inner(one - s), _outer(one - s)
+    blended = np.empty(width + 3, np.float32)
+    for y in range(height):
+        for n in range(out.shape[0]):
+            _blend(picture[n], y + top - 1, left - 1, t, blended)
+            into = out[n, y]
+            for x in range(width):
+                value = (
+                    a * blended[x] + b * blended[x + 1] + c * blended[x + 2] + d * blended[x + 3]
+                )
+                into[x] = value if cover[y, x] > 0 else np.float32(0)
+    return cover
+
+
+@compiled
+def _blend(plane: Plane, top: int, left: int, t: np.float32, blended: NDArray[np.float32]) -> None:
+    """Four rows from `top` on as one, from column `left` on, borders repeated."""
+    bottom, right, one = plane.shape[0] - 1, plane.shape[1] - 1, np.float32(1)
+    p, q = plane[min(max(top, 0), bottom)], plane[min(max(top + 1, 0), bottom)]
+    u, v = plane[min(max(top + 2, 0), bottom)], plane[min(max(top + 3, 0), bottom)]
+    a, b, c, d = _outer(t), _inner(t), _inner(one - t), _outer(one - t)
+    first = min(max(-left, 0), blended.size)
+    last = max(min(right + 1 - left, blended.size), first)
+    for x in range(first, last):
+        at = x + left
+        blended[x] = a * p[at] + b * q[at] + c * u[at] + d * v[at]
+    for x in range(first):
+        blended[x] = a * p[0] + b * q[0] + c * u[0] + d * v[0]
+    for x in range(last, blended.size):
+        blended[x] = a * p[right] + b * q[right] + c * u[right] + d * v[right]
+
+
+@compiled
+def _slid_cover(
+    known: Plane, left: int, top: int, s: np.float32, t: np.float32, height: int, width: int
+) -> Plane:
+    """How much is known of every point [height, width] of a picture that slid."""
+    cover, one = np.empty((height, width), np.float32), np.float32(1)
+    first = min(max(-left, 0), width)
+    last = max(min(known.shape[1] - 1 - left, width), first)
+    for y in range(height):
+        row = y + top
+        inside = 0 <= row < known.shape[0] - 1
+        if inside:
+            above, below = known[row], known[row + 1]
+            for x in range(first, last):
+                at = x + left
+                over = (one - s) * above[at] + s * above[at + 1]
+                under = (one - s) * below[at] + s * below[at + 1]
+                cover[y, x] = (one - t) * over + t * under
+        for x in range(first if inside else width):
+            cover[y, x] = _covered(known, x + left + float(s), row + float(t))
+        for x in range(last if inside else width, width):
+            cover[y, x] = _covered(known, x + left + float(s), row + float(t))
     return cover
 
 

@@ -1,7 +1,7 @@
 """Packets in, frames and what the codec says of them out."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import av
@@ -16,7 +16,7 @@ from codecsight.errors import CodecSightError
 from codecsight.video.frame import Frame, FrameSignals, FrameType
 from codecsight.video.packet import Packet, StreamInfo
 from codecsight.video.references import References
-from codecsight.video.signals import MOTION_CODECS, VECTOR, rasterise
+from codecsight.video.signals import MOTION_CODECS, rasterise
 
 TYPES: dict[int, FrameType] = {1: "I", 2: "P", 3: "B", 4: "P", 5: "I", 6: "P", 7: "B"}
 DECODERS = {"av1": "libdav1d"}
@@ -38,14 +38,17 @@ class _Fed:
 class Decoder:
     """Decodes one connection's packets; damage is counted in `anomalies`, never raised.
 
-    From an error or a loss until the next key frame, signals are marked invalid. Raises
+    From an error or a loss until the next key frame, signals are marked invalid. Motion is read of
+    frames that are at least so many seconds apart as `every_s` says after each frame. Raises
     CodecSightError only where the codec itself is unknown.
     """
 
-    def __init__(self, info: StreamInfo) -> None:
+    def __init__(self, info: StreamInfo, every_s: Callable[[], float] = lambda: 0.0) -> None:
         self.anomalies: Counter[str] = Counter()
         self._info = info
         self._context = _open(info)
+        self._every_s = every_s
+        self._read_at, self._reading = 0.0, True
         self._references = References(info)
         self._fed = 0
         self._damaged_at: int | None = None
@@ -93,37 +96,49 @@ class Decoder:
             self._damaged_at = None
         signals = self._signals(picture, fed)
         captured = self._captured if fed is None else fed.captured
-        time = self._timed(picture, captured)
+        before, time = self._time, self._timed(picture, captured)
         self._captured = captured
         if time is None:
             self.anomalies["frames without a time"] += 1
             return None
         self._time = time
+        self._plan(signals, time, 0.0 if before is None else time - before)
         return Frame(picture, time, captured, signals)
+
+    def _plan(self, signals: FrameSignals, time: float, step: float) -> None:
+        """Whether motion shall be read of the frame that comes next, perhaps a `step` later."""
+        if signals.motion is not None or time < self._read_at:
+            self._read_at = time
+        reading = time + step - self._read_at >= self._every_s()
+        if reading != self._reading:
+            self._reading = reading
+            self._context.flags2 ^= Flags2.export_mvs
 
     def _signals(self, picture: av.VideoFrame, fed: _Fed | None) -> FrameSignals:
         kind = TYPES.get(int(picture.pict_type), "?")
         past, future = self._references.distances(kind, fed.number if fed else self._fed)
-        motion = intra = None
-        if kind in ("P", "B") and self._info.codec in MOTION_CODECS:
-            # Not `picture.side_data`, which the picture refers to and which refers to it: pictures
-            # would lie about until garbage is collected, and each be given memory of its own.
-            vectors = SideDataContainer(picture).get("MOTION_VECTORS")  # type: ignore[call-arg]
-            records = None if vectors is None else np.frombuffer(memoryview(vectors), VECTOR)
-            motion, intra = rasterise(records, picture.width, picture.height, past, future)
-        size = fed.size if fed else 0
-        valid = self._damaged_at is None
+        size, valid = fed.size if fed else 0, self._damaged_at is None
+        if kind not in ("P", "B") or self._info.codec not in MOTION_CODECS:
+            return FrameSignals(kind, size, valid=valid)
+        if not self._reading:
+            return FrameSignals(kind, size, valid=valid, read=False)
+        # Not `picture.side_data`, which the picture refers to and which refers to it: pictures
+        # would lie about until garbage is collected, and each be given memory of its own.
+        vectors = SideDataContainer(picture).get("MOTION_VECTORS")  # type: ignore[call-arg]
+        words = None if vectors is None else np.frombuffer(memoryview(vectors), np.int32)
+        motion, intra = rasterise(words, picture.width, picture.height, past, future)
         return FrameSignals(kind, size, motion=motion, intra=intra, valid=valid)
 
     def _timed(self, picture: av.VideoFrame, captured: float) -> float | None:
         """The frame's time, or one guessed from the frame before and the clock on the wall."""
         base = self._info.time_base
+        # Not `stamp * base`, which would bring a fraction to its lowest terms for every frame.
         stamp = picture.pts if picture.pts is not None else picture.dts
         if self._time is None:
-            return None if stamp is None else float(stamp * base)
+            return None if stamp is None else stamp * base.numerator / base.denominator
         if stamp is None:
             return self._time + max(TICK_S, captured - self._captured)
-        if (time := float(stamp * base)) > self._time:
+        if (time := stamp * base.numerator / base.denominator) > self._time:
             return time
         self.anomalies["frames out of order"] += 1
         return self._time + TICK_S
@@ -134,12 +149,14 @@ class Decoder:
         self._damaged_at = max(number, self._damaged_at or 0)
 
 
-def decoded(items: Iterable[StreamInfo | Packet]) -> Iterator[Frame]:
+def decoded(
+    items: Iterable[StreamInfo | Packet], every_s: Callable[[], float] = lambda: 0.0
+) -> Iterator[Frame]:
     """The frames of a source's `items`, to the last one held back; a StreamInfo begins anew."""
     decoder: Decoder | None = None
     for item in items:
         if isinstance(item, StreamInfo):
-            decoder = Decoder(item)
+            decoder = Decoder(item, every_s)
         elif decoder is not None:
             yield from decoder.decode(item)
     if decoder is not None:

@@ -83,24 +83,21 @@ class _Bits:
     """Bits of a NAL unit's payload, most significant first; IndexError where there are none."""
 
     def __init__(self, payload: bytes) -> None:
-        self._bytes = payload.replace(b"\x00\x00\x03", b"\x00\x00")
-        self._at = 0
+        plain = payload.replace(b"\x00\x00\x03", b"\x00\x00")
+        self._value, self._left = int.from_bytes(plain, "big"), 8 * len(plain)
 
     def take(self, count: int) -> int:
-        value = 0
-        for _ in range(count):
-            value = value << 1 | (self._bytes[self._at >> 3] >> (7 - (self._at & 7)) & 1)
-            self._at += 1
-        return value
+        self._left -= count
+        if self._left < 0:
+            raise IndexError("no bits left")
+        return self._value >> self._left & (1 << count) - 1
 
     def ue(self) -> int:
         """An unsigned Exp-Golomb number (9.1)."""
-        zeros = 0
-        while not self.take(1):
-            zeros += 1
-            if zeros > 32:
-                raise IndexError("no such number")
-        return (1 << zeros) - 1 + self.take(zeros)
+        zeros = self._left - (self._value & (1 << self._left) - 1).bit_length()
+        if zeros > 32:
+            raise IndexError("no such number")
+        return self.take(2 * zeros + 1) - 1
 
 
 def _numbering(bits: _Bits) -> Numbering:

@@ -23,70 +23,52 @@ MOTION_CODECS = frozenset(
     {"h264", "mpeg4", "mpeg2video", "mpeg1video", "h263", "h263p", "flv1"}
     | {"msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "wmv1", "wmv2"}
 )
-VECTOR = np.dtype(
-    [
-        *(("source", "<i4"), ("w", "u1"), ("h", "u1"), ("src_x", "<i2"), ("src_y", "<i2")),
-        *(("dst_x", "<i2"), ("dst_y", "<i2"), ("flags", "<u8")),
-        *(("motion_x", "<i4"), ("motion_y", "<i4"), ("motion_scale", "<u2")),
-    ],
-    align=True,
-)
-"""FFmpeg's AVMotionVector (libavutil/motion_vector.h)."""
+WORDS = 10
+"""The size of FFmpeg's AVMotionVector (libavutil/motion_vector.h) in words of 32 bits. Read as such
+from the lowest bits up: source; w, h, src_x; src_y, dst_x; dst_y; flags (two words); motion_x;
+motion_y; motion_scale; nothing."""
 
 Raster = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def rasterise(
-    vectors: NDArray[np.void] | None, width: int, height: int, past: float, future: float
+    vectors: NDArray[np.int32] | None, width: int, height: int, past: float, future: float
 ) -> Raster:
     """The motion [rows, cols, 2] in pixels per frame, and the intra share [rows, cols].
 
-    `vectors` are records of VECTOR (None: there are none); `past` and `future` the distances in
-    frames to the references. Where blocks are smaller than a macroblock, or predicted from both
-    sides, motion is the mean weighted by area.
+    `vectors` are FFmpeg's records, [n * WORDS] (None: there are none); `past` and `future` the
+    distances in frames to the references. Where blocks are smaller than a macroblock, or predicted
+    from both sides, motion is the mean weighted by area.
     """
     rows, cols = -(-height // BLOCK), -(-width // BLOCK)
-    motion = np.zeros((rows, cols, 2), np.float32)
     if vectors is None:
-        return motion, np.ones((rows, cols), np.float32)
-    intra = np.zeros((rows, cols), np.float32)
-    v = vectors
-    blocks = v["dst_x"], v["dst_y"], v["w"], v["h"]
-    ways = v["source"], v["motion_x"], v["motion_y"], v["motion_scale"]
-    _scatter(*blocks, *ways, -1.0 / past, 1.0 / future, motion, intra)
-    return motion, intra
+        return np.zeros((rows, cols, 2), np.float32), np.ones((rows, cols), np.float32)
+    return _raster(vectors, rows, cols, -1.0 / past, 1.0 / future)
 
 
 @compiled
-def _scatter(
-    dst_x: NDArray[np.int16],
-    dst_y: NDArray[np.int16],
-    w: NDArray[np.uint8],
-    h: NDArray[np.uint8],
-    source: NDArray[np.int32],
-    motion_x: NDArray[np.int32],
-    motion_y: NDArray[np.int32],
-    scale: NDArray[np.uint16],
-    past: float,
-    future: float,
-    motion: NDArray[np.float32],
-    intra: NDArray[np.float32],
-) -> None:
-    """Add all vectors up in `motion` and `intra`, zero before, and make means of the sums."""
-    rows, cols = intra.shape
-    for n in range(dst_x.size):
-        row = min(max(dst_y[n] // 16, 0), rows - 1)
-        col = min(max(dst_x[n] // 16, 0), cols - 1)
-        area = np.float32(w[n]) * np.float32(h[n]) / np.float32(256)
+def _raster(
+    words: NDArray[np.int32], rows: int, cols: int, past: float, future: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Add all vectors up, and make means of the sums."""
+    motion, intra = np.zeros((rows, cols, 2), np.float32), np.zeros((rows, cols), np.float32)
+    one, whole = np.float32(1), np.float32(1 / 256)
+    for n in range(0, words.size - WORDS + 1, WORDS):
+        row = min(max(int(np.int16(words[n + 3] & 0xFFFF)) >> 4, 0), rows - 1)
+        col = min(max(words[n + 2] >> 20, 0), cols - 1)
+        area = np.float32((words[n + 1] & 0xFF) * (words[n + 1] >> 8 & 0xFF)) * whole
         intra[row, col] += area
-        if motion_x[n] or motion_y[n]:
-            step = area * (past if source[n] < 0 else future) / max(scale[n], 1)
-            motion[row, col, 0] += motion_x[n] * step
-            motion[row, col, 1] += motion_y[n] * step
+        across, down = words[n + 6], words[n + 7]
+        if across or down:
+            way = past if words[n] < 0 else future
+            step = area * way / max(words[n + 8] & 0xFFFF, 1)
+            motion[row, col, 0] += across * step
+            motion[row, col, 1] += down * step
     for row in range(rows):
         for col in range(cols):
             covered = intra[row, col]
-            intra[row, col] = 1 - min(covered, np.float32(1))
-            if covered > 0:
+            intra[row, col] = one - min(covered, one)
+            if covered > 0 and covered != one:
                 motion[row, col, 0] /= covered
                 motion[row, col, 1] /= covered
+    return motion, intra

@@ -65,6 +65,19 @@ def test_poses_compose_over_frames_and_go_on_through_i_frames() -> None:
     assert pose.still
 
 
+def test_a_camera_is_steady_from_the_second_sample_that_finds_it_standing() -> None:
+    pose = Pose(320, 180, samples=2)
+    assert pose.steady
+    pose.observe(moved(2, 0), 640, 360)
+    assert not pose.steady
+    pose.sampled()
+    pose.observe(moved(0, 0), 640, 360)
+    assert pose.still
+    assert not pose.steady
+    pose.sampled()
+    assert pose.steady
+
+
 def test_sizes_of_pictures_do_not_matter() -> None:
     matrix = np.array([[1, 0, -6.0], [0, 1, 4.0], [0, 0, 1]])
     assert largest_shift(scaled(matrix, 0.5, 0.5), 320, 180) == pytest.approx(3.0)

@@ -57,3 +57,23 @@ def test_a_new_picture_size_blinds_since_blocks_no_longer_match(studio: Studio) 
     evidence.observe(studio.signals(), 128, 96)
     evidence.observe(studio.signals(), 120, 90)
     assert evidence.cells() is None
+
+
+def test_motion_that_was_not_read_was_that_of_the_next_frame(studio: Studio) -> None:
+    every, other = CodecEvidence(studio.grid), CodecEvidence(studio.grid)
+    for number in range(6):
+        signals = studio.signals(a=(2, 3, 1.0))
+        every.observe(signals, 128, 96)
+        unread = FrameSignals("P", 900, read=False)
+        other.observe(signals if number % 2 else unread, 128, 96)
+    seen, half = every.cells(), other.cells()
+    assert seen is not None
+    assert half is not None
+    assert half.shift[2, 3] == seen.shift[2, 3] == 6.0
+    assert half.motion[2, 3] == seen.motion[2, 3] == 1.0
+
+
+def test_what_is_not_read_hides_no_damage(studio: Studio) -> None:
+    evidence = CodecEvidence(studio.grid)
+    evidence.observe(FrameSignals("P", 900, valid=False, read=False), 128, 96)
+    assert evidence.cells() is None

@@ -51,6 +51,7 @@ class ResidualPolicy:
 
     whole_above = 1.0
     looks_between = False
+    motion_every_s = 0.0
 
     def __init__(self, least: float = 4.0) -> None:
         self._least = least

@@ -86,6 +86,36 @@ def test_without_b_frames_every_packet_gives_its_frame_at_once() -> None:
     assert [len(decoder.decode(packet)) for packet in packets] == [1] * 30
 
 
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_motion_is_read_as_often_as_asked_for_and_is_the_same(b_frames: int) -> None:
+    info, packets = encode(SCENE, b_frames=b_frames, gop=12)
+    whole = decode(Decoder(info), packets)
+    step = whole[1].time - whole[0].time
+    half = decode(Decoder(info, lambda: 1.5 * step), packets)
+    assert [frame.time for frame in half] == [frame.time for frame in whole]
+    for every, other in zip(whole, half, strict=True):
+        assert every.signals.read
+        if not other.signals.read:
+            assert other.signals.motion is None
+        elif every.signals.motion is None:
+            assert other.signals.frame_type == "I"
+        else:
+            assert np.array_equal(other.signals.motion, every.signals.motion)
+    unread = [frame for frame in half if not frame.signals.read]
+    assert len(half) / 3 < len(unread) <= len(half) / 2
+
+
+def test_how_often_may_change_at_any_frame() -> None:
+    info, packets = encode(SCENE, gop=50)
+    often = [0.0]
+    decoder = Decoder(info, lambda: often[0])
+    first = [frame for packet in packets[:15] for frame in decoder.decode(packet)]
+    often[0] = 1e9
+    then = [frame for packet in packets[15:] for frame in decoder.decode(packet)]
+    assert all(frame.signals.read for frame in first)
+    assert not any(frame.signals.read for frame in then[1:])
+
+
 def test_packets_without_data_are_counted_and_passed_over() -> None:
     info, packets = encode(SCENE)
     decoder = Decoder(info)

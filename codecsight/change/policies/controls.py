@@ -14,6 +14,7 @@ class EverythingPolicy:
 
     whole_above = 1.0
     looks_between = False
+    motion_every_s = 0.0
 
     def __init__(self, grid: PatchGrid) -> None:
         self._grid = grid
@@ -44,6 +45,7 @@ class RandomPolicy:
 
     whole_above = 1.0
     looks_between = False
+    motion_every_s = 0.0
 
     def __init__(self, grid: PatchGrid, share: float = 0.2, seed: int = 0) -> None:
         self._grid = grid

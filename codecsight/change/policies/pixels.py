@@ -19,6 +19,7 @@ class PixelPolicy:
 
     whole_above = 0.5
     looks_between = False
+    motion_every_s = 0.0
 
     def __init__(self, grid: PatchGrid, sensitivity: Sensitivity = ALONE) -> None:
         self._grid = grid

@@ -30,6 +30,13 @@ class ChangePolicy(Protocol):
         """Whether what came and went between two samples shall be sampled instead (Between)."""
         ...
 
+    @property
+    def motion_every_s(self) -> float:
+        """How many seconds apart the frames may be of which the codec's motion is read just now: 0
+        for all. To read it takes as long as a tenth of decoding.
+        """
+        ...
+
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
         """Take in one decoded frame, sampled or not; the size is the picture's in pixels."""
 

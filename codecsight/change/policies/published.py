@@ -19,6 +19,7 @@ class PublishedPolicy:
 
     whole_above = 1.0
     looks_between = False
+    motion_every_s = 0.0
 
     def __init__(self, grid: PatchGrid, tau: float = 0.5) -> None:
         self._grid = grid

@@ -18,6 +18,8 @@ from codecsight.video.frame import FrameSignals
 CONFIRM = Sensitivity(floor=4.5, noise=5.5, share=0.015)
 """What pixels must show where the codec already speaks of motion, or where there was some."""
 
+_STEADY_S = 0.045
+
 Pictures = NDArray[np.uint8]
 
 
@@ -49,6 +51,13 @@ class TrackedPolicy:
     def looks_between(self) -> bool:
         """As long as the camera stands still."""
         return self._pose.still
+
+    @property
+    def motion_every_s(self) -> float:
+        """While the camera stands, half of 30 frames per second are enough to follow what moves;
+        for a pole that shakes they are not.
+        """
+        return _STEADY_S if self._pose.steady else 0.0
 
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
         """Gather what the codec says between two slots."""

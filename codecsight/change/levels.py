@@ -1,0 +1,133 @@
+"""How much two pictures differ, pixel by pixel. Each picture is walked over once, three rows at a
+time: memory is what a comparison waits for.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codecsight.change.planes import Plane, Planes
+from codecsight.change.tone import BRIGHT, Tone
+from codecsight.compiled import compiled
+
+THIN = 4  # every so many rows and columns are plenty for a median
+_NINTH = np.float32(1 / 9)
+_BLACK, _WHITE, _BURNT = np.float32(0), np.float32(255), np.float32(BRIGHT)
+
+
+def differences(new: Planes, old: Planes, tone: Tone, colour: float) -> tuple[Planes, float]:
+    """[2, h, w]: by how much `new` is brighter than `old` would be under that `tone`, and `colour`
+    times the larger difference of colour, as it is; both smoothed over 3x3 pixels, borders
+    repeated. And the median of the latter.
+    """
+    levels = np.empty((2, *new.shape[1:]), np.float32)
+    gain, offset = np.float32(tone.gain), np.float32(tone.offset)
+    middle = _differences(new, old, gain, offset, tone.same, np.float32(colour), levels)
+    return levels, middle
+
+
+@compiled
+def _differences(
+    new: Planes,
+    old: Planes,
+    gain: np.float32,
+    offset: np.float32,
+    same: bool,
+    colour: np.float32,
+    levels: Planes,
+) -> float:
+    height, width = new.shape[1:]
+    points = np.empty(thinned(height, width), np.float32)
+    rows = np.empty((3, 3, width), np.float32)  # the last three, in turn
+    summed = np.empty((3, width + 2), np.float32)
+    _row(new, old, 0, gain, offset, same, rows[0])
+    rows[2] = rows[0]
+    for y in range(height):
+        _row(new, old, min(y + 1, height - 1), gain, offset, same, rows[(y + 1) % 3])
+        for plane in range(3):
+            _down(
+                rows[(y + 2) % 3, plane],
+                rows[y % 3, plane],
+                rows[(y + 1) % 3, plane],
+                summed[plane],
+            )
+        bright, apart = levels[0, y], levels[1, y]
+        grey, red, blue = summed[0], summed[1], summed[2]
+        for x in range(width):
+            bright[x] = grey[x] + grey[x + 1] + grey[x + 2]
+            reds, blues = red[x] + red[x + 1] + red[x + 2], blue[x] + blue[x + 1] + blue[x + 2]
+            apart[x] = colour * max(abs(reds), abs(blues))
+        if y % THIN == 0:
+            points[y // THIN] = apart[::THIN]
+    return float(np.median(points))
+
+
+@compiled
+def thinned(height: int, width: int) -> tuple[int, int]:
+    """How many rows and columns are left of a plane of which one in THIN is taken."""
+    return (height + THIN - 1) // THIN, (width + THIN - 1) // THIN
+
+
+@compiled
+def _row(
+    new: Planes,
+    old: Planes,
+    y: int,
+    gain: np.float32,
+    offset: np.float32,
+    same: bool,
+    differ: NDArray[np.float32],
+) -> None:
+    """One row's differences, [planes, w]."""
+    now, was, into = new[0, y], old[0, y], differ[0]
+    for x in range(now.size):
+        into[x] = now[x] - (was[x] if same else under(was[x], now[x], gain, offset))
+    factor = np.float32(1) if same else gain
+    for plane in range(1, 3):
+        now, was, into = new[plane, y], old[plane, y], differ[plane]
+        for x in range(now.size):
+            into[x] = now[x] - factor * was[x]
+
+
+@compiled
+def under(was: np.float32, now: np.float32, gain: np.float32, offset: np.float32) -> np.float32:
+    """A brightness under another exposure, as far as it can be compared with what is there `now`:
+    what was burnt out may have been brighter than white, perhaps as bright as that.
+    """
+    exposed = min(max(was * gain + offset, _BLACK), _WHITE)
+    return max(exposed, now) if was >= _BURNT else exposed
+
+
+@compiled
+def _down(
+    above: NDArray[np.float32],
+    here: NDArray[np.float32],
+    below: NDArray[np.float32],
+    summed: NDArray[np.float32],
+) -> None:
+    """A ninth of the sum of three rows [w] into [w + 2], the ends repeated."""
+    width = here.size
+    for x in range(width):
+        summed[x + 1] = (above[x] + here[x] + below[x]) * _NINTH
+    summed[0], summed[width + 1] = summed[1], summed[width]
+
+
+@compiled
+def lit(levels: Plane, down: Plane, across: Plane) -> float:
+    """Replace differences in brightness [h, w] by their distance from what light makes: `down`
+    [h, rows] @ `across` [rows, w]. Returns the median of what is left.
+    """
+    points = np.empty(thinned(*levels.shape), np.float32)
+    light = np.empty(levels.shape[1], np.float32)
+    for y in range(levels.shape[0]):
+        light[:] = 0
+        for row in range(down.shape[1]):
+            weight = down[y, row]
+            if weight:
+                for x in range(light.size):
+                    light[x] += weight * across[row, x]
+        here = levels[y]
+        for x in range(light.size):
+            here[x] = abs(here[x] - light[x])
+        if y % THIN == 0:
+            points[y // THIN] = here[::THIN]
+    return float(np.median(points))
