@@ -1,6 +1,7 @@
 """`codecsight bench`: measure again what is claimed."""
 
 import json
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -53,6 +54,7 @@ def accuracy(json_file: Json, quick: Quick = False) -> None:
 
 
 def _measure(name: str, json_file: Path, quick: bool, **how: str | None) -> None:
+    sys.path.insert(0, str(Path.cwd()))  # a script's path begins where it is installed
     try:
         module = import_module(f"benchmarks.{name}.run")
     except ModuleNotFoundError as error:

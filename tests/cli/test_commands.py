@@ -176,3 +176,21 @@ def test_a_demo_in_a_place_that_is_no_folder_is_told(tmp_path: Path) -> None:
 
 def test_the_version_is_printed() -> None:
     assert _run("--version").stdout.strip().count(".") == 2
+
+
+def test_benchmarks_are_found_in_the_folder_one_is_in_or_asked_for(tmp_path: Path) -> None:
+    script = [str(Path(sys.executable).parent / "codecsight"), "bench", "edge", "--json", "it.json"]
+
+    def bench(folder: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            script, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    asked = bench(tmp_path)
+    assert asked.returncode == 2
+    assert "checkout" in asked.stderr
+    checkout = tmp_path / "benchmarks" / "edge"
+    checkout.mkdir(parents=True)
+    (checkout / "run.py").write_text("def run(quick, say): return {'rows': []}\n")
+    assert bench(tmp_path).returncode == 0
+    assert json.loads((tmp_path / "it.json").read_text()) == {"rows": []}
