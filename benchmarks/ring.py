@@ -1,7 +1,8 @@
 """`python -m benchmarks.ring`: what the ViT's sight of a changed cell's neighbours is worth.
 
-The same procedural cameras are watched with whole pictures, with the kept cells alone, and with
-rings of neighbours from what was shipped before; answers are held against the world's truth.
+The same procedural cameras are watched with whole pictures, with the kept cells alone, with rings
+of neighbours from what was shipped before, and with all that the ViT remembers of them; answers are
+held against the world's truth.
 """
 
 import torch
@@ -20,7 +21,14 @@ from codecsight.watch import Watch, WatchOptions
 FAMILIES = ("yard", "street", "plaza", "garage")
 SECONDS = 60
 SEED = 940
-ARMS = (("everything", 0), ("tracked", 0), ("tracked", 1), ("tracked", 2))
+ARMS: tuple[tuple[str, int | None], ...] = (
+    ("everything", 0),
+    ("tracked", 0),
+    ("tracked", 1),
+    ("tracked", 2),
+    ("tracked", None),
+)
+"""A change policy, and how wide the ring is (None: the ViT remembers the whole picture)."""
 
 
 def main() -> None:
@@ -31,8 +39,8 @@ def main() -> None:
     print(record("ring", {"seconds": SECONDS, "seed": SEED, "families": FAMILIES, "rows": rows}))
 
 
-def _row(model: VisionLanguageModel, policy: str, ring: int) -> dict[str, object]:
-    engine = Engine(model, EngineConfig(remember=False, ring=ring))
+def _row(model: VisionLanguageModel, policy: str, ring: int | None) -> dict[str, object]:
+    engine = Engine(model, EngineConfig(remember=ring is None, ring=ring or 0))
     questions = [Question.parse(text) for text in QUESTIONS]
     watching = Watch(engine, WatchOptions(model.grid_spec(2.0, 48), questions, policy))
     urls = {

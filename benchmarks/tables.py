@@ -123,13 +123,15 @@ def ring_table(row: dict[str, Any]) -> str:
         "`python -m benchmarks.ring`: what pruning costs in answers, "
         f"{len(row['families'])} cameras of {row['seconds']} s (commit {row['commit']}, "
         "[results](benchmarks/results/ring.json)); "
-        "a ring is how many neighbours around a changed cell the ViT sees as well.",
+        "a ring is how many neighbours around a changed cell the ViT encodes as well; the default "
+        "is to remember the keys and values of all.",
         "",
         f"| | cells shipped | ViT FLOPs of dense | {' | '.join(questions)} |",
         "|---|---|---|" + "---|" * len(questions),
     ]
     for arm in row["rows"]:
-        name = "nothing pruned" if arm["policy"] == "everything" else f"ring {arm['ring']}"
+        ring = "remembered" if arm["ring"] is None else f"ring {arm['ring']}"
+        name = "nothing pruned" if arm["policy"] == "everything" else ring
         right = " | ".join(f"{arm['right'][question]:.1%}" for question in questions)
         lines.append(f"| {name} | {arm['kept']:.0%} | {arm['vit_flops_of_dense']:.0%} | {right} |")
     return "\n".join(lines)
