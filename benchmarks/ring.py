@@ -52,7 +52,7 @@ def _row(model: VisionLanguageModel, policy: str, ring: int | None) -> dict[str,
     scores = check(watching.answers(), urls)
     cameras = [watched.camera.counters for watched in watching.watched]
     work = engine.status().work
-    row = {
+    row: dict[str, object] = {
         "policy": policy,
         "ring": ring,
         "kept": sum(c.cells_kept for c in cameras) / sum(c.cells_total for c in cameras),
