@@ -137,7 +137,7 @@ def _window_rate(model: VisionLanguageModel) -> int:
     strangers = model.strangers(far)
     if not strangers:
         return 0
-    together, apart = (counted(partial(_encode, model, kept, 2)) for kept in (near, far))
+    together, apart = (_seeing(model, kept, 2) for kept in (near, far))
     return (together - apart) // strangers
 
 
@@ -145,7 +145,7 @@ def _vit_rates(model: VisionLanguageModel, window_rate: int) -> tuple[int, _Rate
     def cost(cells: int, wanted: int) -> int:
         kept = np.ones((1, cells), np.bool_)
         saved = model.strangers(kept) * window_rate
-        return counted(partial(_encode, model, kept, wanted)) + saved
+        return _seeing(model, kept, wanted) + saved
 
     one, two, three, both, pair = cost(1, 1), cost(2, 1), cost(3, 1), cost(2, 2), cost(3, 2)
     some_key = (pair - three) - (both - two)
@@ -189,6 +189,15 @@ def _expert_flops(tokens: Any, weights: Any, *_: Any, **__: Any) -> int:
     return 2 * int(tokens[0] * tokens[1] * weights[2])
 
 
+def _seeing(model: VisionLanguageModel, kept: Mask, wanted: int) -> int:
+    """The operations of a ViT call for that many of the kept cells. What a model looks up for a
+    shape of picture once and for all is no part of it, so the first such call is not counted.
+    """
+    _encode(model, kept, wanted)
+    return counted(partial(_encode, model, kept, wanted))
+
+
+@torch.inference_mode()
 def _encode(model: VisionLanguageModel, kept: Mask, wanted: int) -> None:
     cells = int(kept.sum())
     patches = np.zeros((cells, model.frames, 3, model.cell, model.cell), np.uint8)

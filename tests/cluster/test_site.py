@@ -63,7 +63,15 @@ class Site:
 
     def children(self, what: str) -> list[psutil.Process]:
         own = psutil.Process(self.process.pid).children(recursive=True)
-        return [process for process in own if what in " ".join(process.cmdline())]
+        return [process for process in own if what in " ".join(_words(process))]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    """Its command line; none of one that ends meanwhile."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 @pytest.fixture
