@@ -57,11 +57,10 @@ class Between:
         if 0 <= frame.time - self._looked < _OFTEN or self._before is None:
             return
         self._looked = frame.time
-        raster = _raster(frame)
-        if raster is None or raster.shape != self._before.shape:
+        points = _points(frame)
+        if points is None or points.shape != self._before.shape:
             return
-        kept = self._before, self._limit, self._differ, self._ever
-        count = _note(raster.luma, raster.line, raster.step, *kept)
+        count = _note(points, self._before, self._limit, self._differ, self._ever)
         if self._most < count <= _MOST * self._before.size:
             self._most, self._frame = count, frame
             self._best, self._differ = self._differ, self._best
@@ -77,7 +76,7 @@ class Between:
             if self._frame is not None:
                 passing = self._over(self._frame, apart)
             self._limit = max(_LEVELS, _NOISE * float(np.median(apart[::2, ::2])))
-        self._begin(now)
+        self._begin(None if now is None else now.copy())
         self._looked = frame.time
         return passing
 
@@ -128,9 +127,7 @@ def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 @compiled
 def _note(
-    luma: NDArray[np.uint8],
-    line: int,
-    step: int,
+    points: Points,
     before: Points,
     limit: float,
     differ: NDArray[np.bool_],
@@ -139,10 +136,8 @@ def _note(
     """Note which points `differ` by more than the limit and which `ever` did; returns how many."""
     count = 0
     for row in range(before.shape[0]):
-        start = (row * step + step // 2) * line + step // 2
         for col in range(before.shape[1]):
-            now, was = np.float32(luma[start + col * step]), np.float32(before[row, col])
-            here = bool(abs(now - was) > limit)
+            here = bool(abs(np.float32(points[row, col]) - np.float32(before[row, col])) > limit)
             differ[row, col] = here
             ever[row, col] |= here
             count += here
@@ -150,35 +145,15 @@ def _note(
 
 
 def _points(frame: Frame) -> Points | None:
-    """A raster of the picture's brightness; None where its samples aren't bytes."""
-    raster = _raster(frame)
-    return None if raster is None else raster.points()
-
-
-@dataclass(frozen=True, slots=True)
-class _Raster:
-    """Where the points are: in the bytes of `luma`, `line` of them to a line, every `step` pixels
-    both ways.
+    """A raster of the picture's brightness, a view of its own bytes; None where its samples aren't
+    bytes.
     """
-
-    luma: NDArray[np.uint8]
-    line: int
-    step: int
-    shape: tuple[int, int]
-
-    def points(self) -> Points:
-        """Their values."""
-        lines = self.luma.reshape(-1, self.line)[self.step // 2 :: self.step, self.step // 2 : :]
-        return lines[: self.shape[0], :: self.step][:, : self.shape[1]].copy()
-
-
-def _raster(frame: Frame) -> _Raster | None:
     picture = frame.picture
     if not _in_bytes(picture.format.name):
         return None
     plane, step = picture.planes[0], max(1, picture.width // _POINTS)
-    shape = -(-(picture.height - step // 2) // step), -(-(picture.width - step // 2) // step)
-    return _Raster(np.frombuffer(memoryview(plane), np.uint8), plane.line_size, step, shape)
+    luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return luma[step // 2 : picture.height : step, step // 2 : picture.width : step]
 
 
 @lru_cache(maxsize=64)

@@ -132,13 +132,14 @@ class Decoder:
     def _timed(self, picture: av.VideoFrame, captured: float) -> float | None:
         """The frame's time, or one guessed from the frame before and the clock on the wall."""
         base = self._info.time_base
-        # Not `stamp * base`, which would bring a fraction to its lowest terms for every frame.
         stamp = picture.pts if picture.pts is not None else picture.dts
+        # Not `stamp * base`, which would bring a fraction to its lowest terms for every frame.
+        time = None if stamp is None else stamp * base.numerator / base.denominator
         if self._time is None:
-            return None if stamp is None else stamp * base.numerator / base.denominator
-        if stamp is None:
+            return time
+        if time is None:
             return self._time + max(TICK_S, captured - self._captured)
-        if (time := stamp * base.numerator / base.denominator) > self._time:
+        if time > self._time:
             return time
         self.anomalies["frames out of order"] += 1
         return self._time + TICK_S
