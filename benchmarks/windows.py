@@ -21,25 +21,26 @@ from codecsight.models.loading import load_model
 from codecsight.world import FAMILIES
 
 SECONDS, SEED = 48, 960
-EVERY = (8, 16, 32)
+EVERY = (4, 8, 16, 32)
 """How many slots there are from one anchor to the next."""
 AGE, SUPERSEDED = Evict.AGE, Evict.SUPERSEDED
 LAST, CANVAS, RETIMED = Present.LAST_SLOT, Present.CANVAS, Present.RETIMED
 ARMS: tuple[tuple[str, int, Evict, str, Present], ...] = (
-    ("everything", 8, AGE, "all", LAST),
-    ("everything", 8, AGE, "none", LAST),
-    ("tracked", 8, AGE, "all", CANVAS),
-    ("tracked", 8, AGE, "anchors", CANVAS),
-    ("tracked", 8, AGE, "none", CANVAS),
+    ("everything", 4, AGE, "all", LAST),
+    ("everything", 4, AGE, "none", LAST),
+    ("tracked", 4, AGE, "all", CANVAS),
+    ("tracked", 4, AGE, "anchors", CANVAS),
+    ("tracked", 4, AGE, "none", CANVAS),
+    ("tracked", 4, AGE, "none", RETIMED),
+    ("tracked", 4, SUPERSEDED, "none", RETIMED),
     ("tracked", 8, AGE, "none", RETIMED),
-    ("tracked", 8, SUPERSEDED, "none", RETIMED),
     ("tracked", 16, AGE, "none", RETIMED),
     ("tracked", 16, SUPERSEDED, "none", RETIMED),
     ("tracked", 16, SUPERSEDED, "none", CANVAS),
     ("tracked", 32, SUPERSEDED, "none", RETIMED),
     ("tracked", 32, SUPERSEDED, "none", CANVAS),
     ("tracked", 32, SUPERSEDED, "drift:2", RETIMED),
-    ("tracked", 8, AGE, "anchors", LAST),
+    ("tracked", 4, AGE, "anchors", LAST),
 )
 
 

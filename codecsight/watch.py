@@ -9,6 +9,7 @@ from codecsight.answers.answer import Answer
 from codecsight.answers.question import Question
 from codecsight.answers.standing import StandingQuestions
 from codecsight.camera import Camera
+from codecsight.change import ANCHOR_EVERY
 from codecsight.change.grid import GridSpec, PatchGrid
 from codecsight.change.sampler import Activity
 from codecsight.change.slot import Slot
@@ -29,7 +30,7 @@ class WatchOptions:
     spec: GridSpec
     questions: Sequence[Question]
     policy: str = "tracked"
-    anchor_every: int = 8
+    anchor_every: int = ANCHOR_EVERY
     follow: Activity | None = None
 
 

@@ -1,4 +1,4 @@
-"""A stream is rendered, encoded and decoded once; every policy cuts its slots from that."""
+"""A stream is rendered and encoded once; every policy cuts its slots from that."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,11 +12,13 @@ from benchmarks.accuracy.streams import RATE, RECODED, Stream
 from codecsight.answers.question import Question, QuestionKind
 from codecsight.change.grid import GridSpec, PatchGrid
 from codecsight.change.slot import Slot
+from codecsight.change.tracker import ChangeTracker
 from codecsight.patches.chunk import pack, unpack
 from codecsight.patches.codec import PatchCodec
-from codecsight.video.decoder import Decoder, decoded
+from codecsight.video.decoder import decoded
 from codecsight.video.encoder import CameraEncoder, EncoderProfile
 from codecsight.video.frame import Frame
+from codecsight.video.packet import Packet, StreamInfo
 from codecsight.video.picture import Resizer
 from codecsight.video.source import SourceOptions
 from codecsight.world import Scene, Truth, truth
@@ -24,6 +26,7 @@ from codecsight.world.questions import ask_of
 from codecsight.world.source import WorldSource
 from codecsight.world.truth import CLEAR
 
+Items = list[StreamInfo | Packet]
 _SLOW, _MOVING = 0.005, 0.035  # picture widths per second, as in the world's questions
 
 
@@ -55,19 +58,14 @@ class Footage:
 
 def footage(stream: Stream, spec: GridSpec) -> Footage:
     """Watch a stream with every policy at once."""
-    shown, setting = _frames(stream), stream.setting
+    setting = stream.setting
+    items: Items = list(WorldSource(stream.camera, SourceOptions()).items())
     width, height = stream.camera.width, stream.camera.height
     if setting.recoded:
         width, height = RECODED
-        shown = recoded(shown, setting.stride * spec.frames)
+        items = list(recoded(decoded(items), setting.stride * spec.frames))
     grid = spec.fit(width, height)
-    watching = trackers(grid, setting, plain=stream.plain)
-    slots: dict[str, list[Slot]] = {name: [] for name in watching}
-    for frame in shown:
-        for name, tracker in watching.items():
-            slot = tracker.feed(frame)
-            if slot is not None:
-                slots[name].append(slot)
+    slots = _slots(items, trackers(grid, setting, plain=stream.plain))
     raw = slots["everything"]
     slots["random"] = random_slots(raw, slots["tracked"], grid, stream.seed)
     windows, questions = _windows(stream, raw)
@@ -78,19 +76,33 @@ def footage(stream: Stream, spec: GridSpec) -> Footage:
     return Footage(stream, grid, slots, windows, questions, uplink)
 
 
-def _frames(stream: Stream) -> Iterator[Frame]:
-    """As its camera sends them."""
-    return decoded(WorldSource(stream.camera, SourceOptions()).items())
+def _slots(items: Items, watching: dict[str, ChangeTracker]) -> dict[str, list[Slot]]:
+    """What every tracker makes of a stream. All look at the same frames, but those that read less
+    of the codec than all have it decoded as they would.
+    """
+    slots: dict[str, list[Slot]] = {name: [] for name in watching}
+    thrifty = [name for name, tracker in watching.items() if tracker.motion_every_s]
+    for names in ([name for name in watching if name not in thrifty], *([n] for n in thrifty)):
+        for frame in _decoded(items, watching[names[0]]):
+            for name in names:
+                slot = watching[name].feed(frame)
+                if slot is not None:
+                    slots[name].append(slot)
+    return slots
 
 
-def recoded(frames: Iterable[Frame], gop: int) -> Iterator[Frame]:
+def _decoded(items: Items, tracker: ChangeTracker) -> Iterator[Frame]:
+    return decoded(items, lambda: tracker.motion_every_s)
+
+
+def recoded(frames: Iterable[Frame], gop: int) -> Iterator[StreamInfo | Packet]:
     """As an offline pipeline prepares a video: scaled down and encoded anew, with its own GOP."""
     encoder = CameraEncoder(*RECODED, RATE, EncoderProfile(gop=gop, preset="medium"))
-    resizer, decoder = Resizer(*RECODED), Decoder(encoder.info)
+    resizer = Resizer(*RECODED)
+    yield encoder.info
     for frame in frames:
-        for packet in encoder.encode(resizer.rgb(frame), frame.time, frame.captured):
-            yield from decoder.decode(packet)
-    yield from decoder.flush()
+        yield from encoder.encode(resizer.rgb(frame), frame.time, frame.captured)
+    yield from encoder.flush()
 
 
 def _sent(slots: list[Slot], spec: GridSpec) -> tuple[list[Slot], int]:

@@ -54,7 +54,7 @@ PUBLISHED: dict[str, Make] = {
     "published-0.25-sampled": lambda grid: SampledOnly(grid, tau=0.25),
     "published-0.5-sampled": lambda grid: SampledOnly(grid, tau=0.5),
 }
-RHYTHMS = {"tracked-4": 4, "tracked-16": 16}
+RHYTHMS = {"tracked-2": 2, "tracked-8": 8}
 """Ours with whole slots more often and more rarely."""
 
 

@@ -30,8 +30,8 @@ NAMES = {
     "last-frames": "the last frames, whole",
     "low-rate": "fewer frames, whole",
     "random": "random cells",
-    "tracked-4": "tracked, whole every 4th slot",
-    "tracked-16": "tracked, whole every 16th slot",
+    "tracked-2": "tracked, whole every 2nd slot",
+    "tracked-8": "tracked, whole every 8th slot",
 }
 CONTROLS = ("evs", "last-frames", "low-rate")
 

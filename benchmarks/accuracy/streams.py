@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from codecsight.change import ANCHOR_EVERY
 from codecsight.world.source import WorldCamera
 
 FIRST_SEED = (1 << 24) + 50_000
@@ -33,7 +34,7 @@ class Setting:
     window: int
     stride: int
     published_anchor: int
-    anchor_every: int = 8
+    anchor_every: int = ANCHOR_EVERY
     recoded: bool = False
 
 

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 
 from codecsight.camera import Camera
+from codecsight.change import ANCHOR_EVERY
 from codecsight.change.grid import GridSpec, PatchGrid
 from codecsight.change.slot import Slot
 from codecsight.video.source import SourceOptions
 from codecsight.world import FAMILIES
 from codecsight.world.source import open_world
 
-ANCHOR_EVERY = 8
+OFTEN = "tracked-2"
+RHYTHMS = {"published": 8, OFTEN: 2}
+"""Slots from anchor to anchor, where it isn't the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,16 @@ def make_films(
 
 
 def make_film(
-    spec: GridSpec, url: str, policies: tuple[str, ...], anchor_every: int = ANCHOR_EVERY
+    spec: GridSpec, url: str, policies: tuple[str, ...], anchor_every: int | None = None
 ) -> Film:
-    """One camera, by its `world://` URL, under so many policies."""
+    """One camera, by its `world://` URL, under so many policies, of which OFTEN is `tracked` with
+    more anchors.
+    """
     items = list(open_world(url, SourceOptions()).items())
     slots: dict[str, list[Slot]] = {}
     for policy in policies:
-        camera = Camera(spec, policy, anchor_every)
+        every = anchor_every or RHYTHMS.get(policy, ANCHOR_EVERY)
+        camera = Camera(spec, "tracked" if policy == OFTEN else policy, every)
         slots[policy] = [slot for item in items for slot in camera.feed(item)] + camera.flush()
     assert camera.tracker is not None
     return Film(url, camera.tracker.grid, slots)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks.density.clock import clock_of
-from benchmarks.density.films import make_films
+from benchmarks.density.films import OFTEN, make_films
 from benchmarks.density.generate import Generate
 from benchmarks.density.measure import (
     LIMIT_MS,
@@ -31,7 +31,7 @@ from codecsight.models.loading import load_model
 from codecsight.models.qwen3_vl import Qwen3VL
 
 EVS_PRUNED = 0.7
-POLICIES = ("tracked", "published", "everything")
+POLICIES = ("tracked", OFTEN, "published", "everything")
 
 
 def run(
@@ -96,5 +96,6 @@ def systems_of(model: Qwen3VL) -> dict[str, Make]:
         "dense": lambda _: Recompute(model),
         "evs": lambda _: Recompute(model, EVS_PRUNED),
         "published": lambda streams: Packed(model, "published", streams, published),
+        "codecsight-often": lambda streams: Packed(model, OFTEN, streams, ours),
         "codecsight": lambda streams: Packed(model, "tracked", streams, ours),
     }

@@ -4,9 +4,10 @@ from collections import defaultdict
 from typing import Any
 
 from benchmarks.density.clock import Clock
-from benchmarks.density.films import ANCHOR_EVERY, Film
+from benchmarks.density.films import Film
 from benchmarks.density.packed import Packed
 from benchmarks.density.systems import WINDOW
+from codecsight.change import ANCHOR_EVERY
 from codecsight.change.grid import GridSpec
 from codecsight.change.policies import make_policy
 from codecsight.change.tracker import ChangeTracker

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.edge.accuracy import ANCHOR_EVERY, SPECS
+from benchmarks.edge.accuracy import SPECS
 from benchmarks.edge.films import CONDITIONS, FIRST_TEST_SEED, TEST_FAMILIES, Film
+from codecsight.change import ANCHOR_EVERY
 from codecsight.change.policies import TrackedPolicy
 from codecsight.change.slot import Slot
 from codecsight.change.tracker import ChangeTracker

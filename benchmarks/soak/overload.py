@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.density.films import Film, make_films
 from codecsight.answers.question import Question
+from codecsight.change import ANCHOR_EVERY
 from codecsight.change.slot import SlotKind
 from codecsight.engine import DeviceBusy, Engine, EngineConfig, SlotRefused
 from codecsight.engine.load import HORIZON_S, Load
@@ -26,7 +27,7 @@ from codecsight.models.base import VisionLanguageModel
 from codecsight.uplink.pace import Pace
 
 QUESTION = Question.parse("How many people are there?")
-BLOCKS_PER_STREAM, ANCHOR_EVERY = 64, 8
+BLOCKS_PER_STREAM = 64
 HASTE = 1.1  # as the GPU worker's
 APART = 0.25
 """Seconds after which the next camera comes."""

@@ -47,10 +47,10 @@ class Between:
         self._limit = float(_LEVELS)
         self._frame: Frame | None = None
         self._most, self._looked = 0, 0.0
+        self._before: Points | None = None
         self._ever: NDArray[np.bool_]
         self._best: NDArray[np.bool_]
         self._differ: NDArray[np.bool_]
-        self._begin(None)
 
     def look(self, frame: Frame) -> None:
         """Take note of a frame that is not sampled."""
@@ -72,21 +72,25 @@ class Between:
         now, before = _points(frame), self._before
         passing = None
         if now is not None and before is not None and now.shape == before.shape:
-            apart = np.maximum(now, before) - np.minimum(now, before)
+            apart = np.empty(now.shape, np.uint8)
+            noise = _apart(now, before, apart)
             if self._frame is not None:
                 passing = self._over(self._frame, apart)
-            self._limit = max(_LEVELS, _NOISE * float(np.median(apart[::2, ::2])))
-        self._begin(None if now is None else now.copy())
+            self._limit = max(_LEVELS, _NOISE * noise)
+        self._begin(now)
         self._looked = frame.time
         return passing
 
     def _begin(self, points: Points | None) -> None:
-        self._before = points
-        shape = (0, 0) if points is None else points.shape
-        self._ever = np.zeros(shape, np.bool_)
-        self._best, self._differ = self._ever.copy(), self._ever.copy()
-        self._most = 0
-        self._frame = None
+        self._most, self._frame = 0, None
+        if points is None:
+            self._before = None
+            return
+        if self._before is None or self._before.shape != points.shape:
+            self._before = np.empty(points.shape, np.uint8)
+            self._ever, self._best, self._differ = np.empty((3, *points.shape), np.bool_)
+        self._before[:] = points
+        self._ever[:] = False
 
     def _over(self, frame: Frame, apart: Points) -> Passing | None:
         """What is over, away from all that differs between the two samples: `apart` of them."""
@@ -123,6 +127,24 @@ def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     parts = [around[y : y + high, x : x + wide] for y in range(3) for x in range(3)]
     grown: NDArray[np.bool_] = np.logical_or.reduce(parts)
     return grown
+
+
+@compiled
+def _apart(now: Points, before: Points, apart: Points) -> float:
+    """How far `apart` two rasters are, point by point; returns the median of every fourth."""
+    counts = np.zeros(256, np.int32)
+    for row in range(now.shape[0]):
+        for col in range(now.shape[1]):
+            high, low = max(now[row, col], before[row, col]), min(now[row, col], before[row, col])
+            apart[row, col] = high - low
+            if row % 2 == 0 and col % 2 == 0:
+                counts[apart[row, col]] += 1
+    below = 0
+    for level in range(256):
+        below += counts[level]
+        if 2 * below >= counts.sum():
+            return float(level)
+    return 0.0
 
 
 @compiled

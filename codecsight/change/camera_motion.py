@@ -56,10 +56,16 @@ def shift(matrix: Matrix, rows: int, cols: int, block: int) -> NDArray[np.float3
     return np.stack([a * x + b * y + c, d * x + e * y + f], axis=-1).astype(np.float32)
 
 
+@compiled
 def largest_shift(matrix: Matrix, width: float, height: float) -> float:
-    """The farthest that any point of the picture moves, in its pixels."""
-    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]])
-    return float(np.abs(corners @ (matrix - STILL)[:2].T).max())
+    """The farthest that any point of the picture moves, in its pixels, across or down."""
+    farthest = 0.0
+    for row in range(2):
+        for x in (0.0, float(width)):
+            for y in (0.0, float(height)):
+                there = matrix[row, 0] * x + matrix[row, 1] * y + matrix[row, 2]
+                farthest = max(farthest, abs(there - (x if row == 0 else y)))
+    return farthest
 
 
 def scaled(matrix: Matrix, across: float, down: float) -> Matrix:

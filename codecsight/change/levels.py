@@ -9,6 +9,8 @@ from codecsight.change.planes import Plane, Planes
 from codecsight.change.tone import BRIGHT, Tone
 from codecsight.compiled import compiled
 
+Mask = NDArray[np.bool_]
+
 THIN = 4  # every so many rows and columns are plenty for a median
 _NINTH = np.float32(1 / 9)
 _BLACK, _WHITE, _BURNT = np.float32(0), np.float32(255), np.float32(BRIGHT)
@@ -131,3 +133,28 @@ def lit(levels: Plane, down: Plane, across: Plane) -> float:
         if y % THIN == 0:
             points[y // THIN] = here[::THIN]
     return float(np.median(points))
+
+
+@compiled
+def brighter(
+    new: Plane, old: Plane, gain: np.float32, offset: np.float32, same: bool, whole: Mask
+) -> Plane:
+    """[h, w]: by how much `new` is brighter than `old` would be under that tone; 0 where it is not
+    known as a `whole`.
+    """
+    found = np.empty(new.shape, np.float32)
+    for y in range(new.shape[0]):
+        now, was, known, into = new[y], old[y], whole[y], found[y]
+        for x in range(now.size):
+            apart = now[x] - (was[x] if same else under(was[x], now[x], gain, offset))
+            into[x] = apart if known[x] else _BLACK
+    return found
+
+
+@compiled
+def less(levels: Plane, slack: Plane, share: np.float32, whole: Mask) -> None:
+    """Take a `share` of the `slack` off levels [h, w]; 0 where not the `whole` is known."""
+    for y in range(levels.shape[0]):
+        here, much, known = levels[y], slack[y], whole[y]
+        for x in range(here.size):
+            here[x] = here[x] - share * much[x] if known[x] else _BLACK

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.change.grid import PatchGrid
-from codecsight.change.levels import THIN, differences, lit
+from codecsight.change.levels import THIN, brighter, differences, less, lit
 from codecsight.change.planes import Plane, Planes, means, medians, shares, slope, smoothed
 from codecsight.change.tone import Tone, tone
 from codecsight.compiled import compiled
@@ -91,11 +91,11 @@ def compare(new: Planes, old: Planes, grid: PatchGrid, known: Plane | None = Non
 
 def _known_levels(new: Planes, old: Planes, exposure: Tone, grid: PatchGrid, whole: Mask) -> Planes:
     """[1, h, w]: differences in brightness, where all is known, less what half a pixel makes."""
-    difference = (new[0] - exposure.of_plane(old[0], new[0])) * whole
-    bright = smoothed(difference)
-    slack = np.float32(_SLACK) * smoothed(slope(old[0]))
-    lit(bright, *_light(bright, grid))
-    levels: Planes = ((bright - slack) * whole)[None]
+    levels = np.empty((1, *new.shape[1:]), np.float32)
+    gain, offset = np.float32(exposure.gain), np.float32(exposure.offset)
+    levels[0] = smoothed(brighter(new[0], old[0], gain, offset, exposure.same, whole))
+    lit(levels[0], *_light(levels[0], grid))
+    less(levels[0], smoothed(slope(old[0])), np.float32(_SLACK), whole)
     return levels
 
 

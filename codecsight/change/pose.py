@@ -2,40 +2,53 @@
 
 from collections import deque
 
-from codecsight.change.camera_motion import STILL, Matrix, camera_motion, scaled
+from codecsight.change.camera_motion import STILL, Matrix, camera_motion, largest_shift, scaled
 from codecsight.video.frame import FrameSignals
+
+_ALIKE = 0.5  # share of a frame's motion by which the next one's may differ, in a smooth turn
+_SMOOTH = 8  # frames that must be alike: a pole that shakes turns back before that
 
 
 class Pose:
     """Composes the camera's motion over frames, in pixels of the model's input.
 
     `now` maps a point of the present picture to where it was when following began. A frame of
-    which the codec says nothing (an I frame) is taken to have moved on like the one before. The
-    camera is `still` when it did not move since the last sample.
+    which the codec says nothing, or was not asked, is taken to have moved on like the one before.
+    The camera is `still` when it did not move since the last sample.
     """
 
     def __init__(self, width: int, height: int, samples: int) -> None:
         self._size = width, height
-        self._last: Matrix = STILL
+        self._last = self._step = STILL
         self.still = self._was_still = True
         self.now: Matrix = STILL
+        self._alike = 0
         self._samples: deque[Matrix] = deque(maxlen=samples)
 
     def observe(self, signals: FrameSignals, width: int, height: int) -> Matrix:
         """Follow one frame of `width` x `height` pixels; returns its motion in those pixels."""
         found = camera_motion(signals)
-        step = self._last if found is None else found
-        self._last = step
-        if step is not STILL:
+        if found is not None and found is not self._last:
+            self._turn(found, width, height)
+        if self._last is not STILL:
             self.still = False
-            across, down = self._size[0] / width, self._size[1] / height
-            self.now = self.now @ scaled(step, across, down)
-        return step
+            self.now = self.now @ self._step
+        return self._last
+
+    def _turn(self, found: Matrix, width: int, height: int) -> None:
+        """The camera moves otherwise than before."""
+        differ = largest_shift(found - self._last + STILL, width, height)
+        alike = differ < _ALIKE * largest_shift(found, width, height)
+        self._alike = self._alike + 1 if alike else 0
+        across, down = self._size[0] / width, self._size[1] / height
+        self._last, self._step = found, scaled(found, across, down)
 
     @property
     def steady(self) -> bool:
-        """Whether the camera stands, and did so between the last two samples, too."""
-        return self.still and self._was_still
+        """Whether the camera stands, and did so between the last two samples, too; or turns so
+        smoothly that not every frame need be asked.
+        """
+        return (self.still and self._was_still) or self._alike >= _SMOOTH
 
     def sampled(self) -> None:
         """The frame last observed is one of the slot's."""

@@ -20,7 +20,9 @@ _SPARSER = 2  # and every other row and column of them for the light
 _FAR = 3.0  # pixels: a step as large as this has lost its way
 _DONE = 0.02
 _STIFF = 0.5  # pixels at the border that zoom and roll must make to be believed
+_DRIFT = 5.0  # pixels of it that the codec's account makes up in a second
 _SHIFT, _AFFINE = [2, 5], [0, 1, 2, 3, 4, 5]
+Light = tuple[float, float]  # gain and offset
 _WHOLE = 0.999  # of a pixel known: all of it, but for rounding
 
 
@@ -32,21 +34,28 @@ def register(new: Plane, old: Plane, known: Plane, motion: Matrix) -> Matrix:
     the pixels don't ask for more: what noise makes of zoom and roll would be felt at the borders.
     """
     height, width = new.shape
+    thin = max(1, round((new.size / _POINTS) ** 0.5))
+    before, after = _pairs(new, old, known, motion, _SPARSER * thin)
+    if not before.size:
+        return motion
+    light = _light(before, after)
     centre = np.array([width / 2, height / 2, 1.0])
     shift = np.eye(3)
     shift[:2, 2] = (motion @ centre - centre)[:2]
-    if largest_shift(motion - shift + np.eye(3), width, height) < _STIFF:
-        shift = _refined(new, old, known, shift, _SHIFT)
-        more = _step(new, old, known, shift, _AFFINE)
+    if largest_shift(motion - shift + np.eye(3), width, height) < _DRIFT:
+        shift = _refined(new, old, known, shift, light, _SHIFT)
+        more = _step(new, old, known, shift, light, _AFFINE)
         if more is None or np.abs(more[:, :2]).sum(axis=1).max() / 2 < _STIFF:
             return shift
-    return _refined(new, old, known, motion, _AFFINE)
+    return _refined(new, old, known, motion, light, _AFFINE)
 
 
-def _refined(new: Plane, old: Plane, known: Plane, motion: Matrix, terms: list[int]) -> Matrix:
+def _refined(
+    new: Plane, old: Plane, known: Plane, motion: Matrix, light: Light, terms: list[int]
+) -> Matrix:
     refined = motion
     for _ in range(_STEPS):
-        step = _step(new, old, known, refined, terms)
+        step = _step(new, old, known, refined, light, terms)
         if step is None or np.abs(step[:, 2]).max() > _FAR:
             return motion
         correction = np.eye(3)
@@ -58,7 +67,7 @@ def _refined(new: Plane, old: Plane, known: Plane, motion: Matrix, terms: list[i
 
 
 def _step(
-    new: Plane, old: Plane, known: Plane, motion: Matrix, terms: list[int]
+    new: Plane, old: Plane, known: Plane, motion: Matrix, light: Light, terms: list[int]
 ) -> NDArray[np.float64] | None:
     """[2, 3]: the motion by which `old` lies off `new`, about the picture's centre, of which only
     some `terms` may differ from 0.
@@ -67,7 +76,7 @@ def _step(
     before, after = _pairs(new, old, known, motion, _SPARSER * thin)
     if not before.size:
         return None
-    gain, offset = _light(before, after)
+    gain, offset = light
     scale = max(2.0, 1.5 * float(np.median(np.abs(after - gain * before - offset))))
     sums = _equations(new, old, known, motion, gain, offset, scale, thin)
     found = np.zeros(6)
@@ -78,7 +87,7 @@ def _step(
     return found.reshape(2, 3)
 
 
-def _light(before: Plane, after: Plane) -> tuple[float, float]:
+def _light(before: Plane, after: Plane) -> Light:
     """Gain and offset between points of two pictures. Noise in the one they are fitted to makes any
     gain too small, so it's taken from both sides.
     """

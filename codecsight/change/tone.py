@@ -37,15 +37,6 @@ class Tone:
         """Its differences of colour, [2, h, w]."""
         return picture[1:] if self.same else picture[1:] * np.float32(self.gain)
 
-    def of_plane(self, old: Plane, new: Plane) -> Plane:
-        """The brightness `old` under this exposure, as far as `new` can be compared with it."""
-        if self.same:
-            return old
-        under = np.clip(old * np.float32(self.gain) + np.float32(self.offset), 0, 255)
-        # What was burnt out may have been brighter than white: as bright as it is now, perhaps.
-        fair: Plane = np.where(old >= BRIGHT, np.maximum(under, new), under)
-        return fair
-
 
 def tone(old: Plane, new: Plane) -> Tone:
     """How the exposure changed from `old` to `new`, both [h, w]: gain and offset, by

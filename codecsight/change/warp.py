@@ -51,15 +51,87 @@ def lay(
     """Put the `kept` cells of `new`, whose points are at `motion` of themselves in `picture`, into
     that; they are `known` from now on.
     """
+    unturned = bool((motion[:2, :2] == _UNTURNED).all())
     back = np.asarray(np.linalg.inv(motion), np.float64)
-    high, wide = new.shape[1] // kept.shape[0], new.shape[2] // kept.shape[1]
-    for row, col in np.argwhere(kept):
-        corners = np.array([[x, y, 1] for y in (row, row + 1) for x in (col, col + 1)])
-        there = corners * (wide, high, 1) @ motion[:2].T
-        left, top = np.maximum(np.floor(there.min(axis=0)).astype(int) - 1, 0)
-        right, bottom = np.ceil(there.max(axis=0)).astype(int) + 1
-        box = (left, top, min(right, known.shape[1]), min(bottom, known.shape[0]))
-        _lay(new, (row, col), (high, wide), back, box, picture, known)
+    _lay_cells(new, kept, unturned, motion, back, picture, known)
+
+
+@compiled
+def _lay_cells(
+    new: Planes,
+    kept: NDArray[np.bool_],
+    unturned: bool,
+    motion: Matrix,
+    back: Matrix,
+    picture: Planes,
+    known: Plane,
+) -> None:
+    rows, cols = kept.shape
+    size = new.shape[1] // rows, new.shape[2] // cols
+    for row in range(rows):
+        for col in range(cols):
+            if not kept[row, col]:
+                continue
+            inner = 0 < row < rows - 1 and 0 < col < cols - 1
+            if unturned and inner:
+                _lay_slid(new, (row, col), size, back[0, 2], back[1, 2], picture, known)
+            else:
+                box = _box((row, col), size, motion, known.shape)
+                _lay(new, (row, col), size, back, box, picture, known)
+
+
+@compiled
+def _box(
+    cell: tuple[int, int], size: tuple[int, int], motion: Matrix, shape: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """Where a cell comes to lie: left, top, right, bottom."""
+    least_x = least_y = np.inf
+    most_x = most_y = -np.inf
+    for down in range(2):
+        for across in range(2):
+            x, y = (cell[1] + across) * size[1], (cell[0] + down) * size[0]
+            there_x = motion[0, 0] * x + motion[0, 1] * y + motion[0, 2]
+            there_y = motion[1, 0] * x + motion[1, 1] * y + motion[1, 2]
+            least_x, most_x = min(least_x, there_x), max(most_x, there_x)
+            least_y, most_y = min(least_y, there_y), max(most_y, there_y)
+    left, top = max(int(np.floor(least_x)) - 1, 0), max(int(np.floor(least_y)) - 1, 0)
+    right, bottom = int(np.ceil(most_x)) + 1, int(np.ceil(most_y)) + 1
+    return left, top, min(right, shape[1]), min(bottom, shape[0])
+
+
+@compiled
+def _lay_slid(
+    new: Planes,
+    cell: tuple[int, int],
+    size: tuple[int, int],
+    across: float,
+    down: float,
+    picture: Planes,
+    known: Plane,
+) -> None:
+    """Put a cell that is not at the border of `new` into a picture whose points are `across` and
+    `down` from there in `new`: then all pixels of it are blended by the same weights.
+    """
+    left, top, one = int(np.floor(across)), int(np.floor(down)), np.float32(1)
+    s, t = np.float32(across - left), np.float32(down - top)
+    a, b, c, d = _outer(s), _inner(s), _inner(one - s), _outer(one - s)
+    # The pixels whose middles come to lie in the cell, and in the picture.
+    first = max(int(np.ceil(cell[1] * size[1] - across - 0.5)), 0)
+    last = min(int(np.ceil((cell[1] + 1) * size[1] - across - 0.5)), known.shape[1])
+    begin = max(int(np.ceil(cell[0] * size[0] - down - 0.5)), 0)
+    end = min(int(np.ceil((cell[0] + 1) * size[0] - down - 0.5)), known.shape[0])
+    if last <= first:
+        return
+    blended = np.empty(last - first + 3, np.float32)
+    for y in range(begin, end):
+        known[y, first:last] = one
+        for n in range(new.shape[0]):
+            _blend(new[n], y + top - 1, first + left - 1, t, blended)
+            into = picture[n, y, first:last]
+            for x in range(into.size):
+                into[x] = (
+                    a * blended[x] + b * blended[x + 1] + c * blended[x + 2] + d * blended[x + 3]
+                )
 
 
 @compiled

@@ -86,6 +86,7 @@ class _Tracking:
         self._track(frame)
 
     def _track(self, frame: "Frame") -> None:
+        from codecsight.change import ANCHOR_EVERY
         from codecsight.change.grid import GridSpec
         from codecsight.change.policies import make_policy
         from codecsight.change.tracker import ChangeTracker
@@ -93,7 +94,7 @@ class _Tracking:
         if self._tracker is None:
             spec = GridSpec(cell=16, frames=2, rate=2.0, max_cells=48)  # the default model's
             grid = spec.fit(frame.width, frame.height)
-            self._tracker = ChangeTracker(grid, make_policy(self._policy, grid), anchor_every=8)
+            self._tracker = ChangeTracker(grid, make_policy(self._policy, grid), ANCHOR_EVERY)
         began = time.thread_time()
         slot = self._tracker.feed(frame)
         self._spent.append(time.thread_time() - began)

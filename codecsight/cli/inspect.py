@@ -57,6 +57,7 @@ def _drawn(
     source: "Source", seconds: float, cells: int, policy: str, stills: "dict[int, Picture]"
 ) -> "Iterator[tuple[float, Picture]]":
     """The pictures with their times from 0; some of them, evenly spread, go to `stills`."""
+    from codecsight.change import ANCHOR_EVERY
     from codecsight.change.drawing import drawn
     from codecsight.change.grid import GridSpec
     from codecsight.change.policies import make_policy
@@ -68,7 +69,7 @@ def _drawn(
     for frame in decoded(source.items()):
         if tracker is None:
             grid, begin = spec.fit(frame.width, frame.height), frame.time
-            tracker = ChangeTracker(grid, make_policy(policy, grid), anchor_every=8)
+            tracker = ChangeTracker(grid, make_policy(policy, grid), ANCHOR_EVERY)
         if (time := frame.time - begin) > seconds:
             return
         done = tracker.feed(frame)

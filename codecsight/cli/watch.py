@@ -14,6 +14,7 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
+from codecsight.change import ANCHOR_EVERY
 from codecsight.cli.console import err, fail, print_json
 from codecsight.cli.options import (
     AnchorEvery,
@@ -47,7 +48,7 @@ def watch(
     question: Questions = DEFAULT_QUESTIONS,
     model: Model = None,
     policy: Policy = "tracked",
-    anchor_every: AnchorEvery = 8,
+    anchor_every: AnchorEvery = ANCHOR_EVERY,
     window: Window = 8,
     stride: Stride = 2,
     refresh: Refresh = "none",

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from codecsight.change import ANCHOR_EVERY
 from codecsight.config.common import (
     Address,
     ArchiveConfig,
@@ -42,7 +43,7 @@ class CameraConfig(Strict):
     transport: Literal["tcp", "udp"] = "tcp"
     loop: bool = False
     policy: str = "tracked"
-    anchor_every: int = Field(default=8, ge=1, le=3600)
+    anchor_every: int = Field(default=ANCHOR_EVERY, ge=1, le=3600)
     sampling: Sampling | None = None
     jpeg_quality: int = Field(default=90, ge=30, le=100)
     segment_s: PositiveSeconds = 10.0

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -23,8 +23,7 @@ DECODERS = {"av1": "libdav1d"}
 TICK_S = 0.001
 
 
-@dataclass(frozen=True, slots=True)
-class _Fed:
+class _Fed(NamedTuple):
     """What a frame must know of its packet, numbered in decoding order. It holds no data, for
     PyAV may keep it after the decoder has thrown a damaged packet away.
     """
@@ -39,8 +38,8 @@ class Decoder:
     """Decodes one connection's packets; damage is counted in `anomalies`, never raised.
 
     From an error or a loss until the next key frame, signals are marked invalid. Motion is read of
-    frames that are at least so many seconds apart as `every_s` says after each frame. Raises
-    CodecSightError only where the codec itself is unknown.
+    frames that are as far apart as may be, but at most as many seconds as `every_s` says after each
+    frame. Raises CodecSightError only where the codec itself is unknown.
     """
 
     def __init__(self, info: StreamInfo, every_s: Callable[[], float] = lambda: 0.0) -> None:
@@ -87,7 +86,9 @@ class Decoder:
         return [frame for picture in pictures if (frame := self._frame(picture)) is not None]
 
     def _frame(self, picture: av.VideoFrame) -> Frame | None:
-        fed = picture.opaque if isinstance(picture.opaque, _Fed) else None
+        fed = picture.opaque
+        if not isinstance(fed, _Fed):
+            fed = None
         for number in self._references.swallowed(fed.number) if fed else ():
             self._damage("frames not decoded", number)
         if picture.is_corrupt:
@@ -106,13 +107,13 @@ class Decoder:
         return Frame(picture, time, captured, signals)
 
     def _plan(self, signals: FrameSignals, time: float, step: float) -> None:
-        """Whether motion shall be read of the frame that comes next, perhaps a `step` later."""
+        """Whether motion shall be read of the frame that comes next, perhaps a `step` later: where
+        the one after it would be too late.
+        """
         if signals.motion is not None or time < self._read_at:
             self._read_at = time
-        reading = time + step - self._read_at >= self._every_s()
-        if reading != self._reading:
-            self._reading = reading
-            self._context.flags2 ^= Flags2.export_mvs
+        every_s = self._every_s()
+        self._reading = not every_s or time + 2 * step - self._read_at > every_s + TICK_S
 
     def _signals(self, picture: av.VideoFrame, fed: _Fed | None) -> FrameSignals:
         kind = TYPES.get(int(picture.pict_type), "?")
@@ -182,7 +183,5 @@ def _open(info: StreamInfo) -> VideoCodecContext:
 def _av_packet(packet: Packet, fed: _Fed) -> "av.Packet[Stream]":
     copy = av.Packet(len(packet.data))  # with the padding that decoders read past the end
     copy.update(packet.data)
-    copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
-    copy.is_keyframe = packet.keyframe
-    copy.opaque = fed
+    copy.pts, copy.dts, copy.opaque = packet.pts, packet.dts, fed
     return copy

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 FrameType = Literal["I", "P", "B", "?"]
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: a frozen one takes three times as long to make, and one is made for every frame.
+@dataclass(slots=True, eq=False)
 class FrameSignals:
     """The codec's own account of one frame, on its block grid, at native frame rate.
 
@@ -37,7 +38,7 @@ class FrameSignals:
     read: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Frame:
     """A decoded picture with its place in time. `time` is seconds of the stream, `captured` the
     edge's wall clock in seconds since the epoch.

@@ -5,11 +5,13 @@ Enough to know whether a picture serves as a reference, and whether one before i
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 SLICE, IDR, SPS = 1, 5, 7
 HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 144, 244})
 HEADER_BYTES = 24
 SET_BYTES = 512
+START_CODE = b"\x00\x00\x01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,7 @@ class Numbering:
     gaps: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SliceHeader:
+class SliceHeader(NamedTuple):
     """The start of a picture's first slice."""
 
     idr: bool
@@ -35,7 +36,10 @@ class Headers:
     def __init__(self, extradata: bytes) -> None:
         self._length = (extradata[4] & 3) + 1 if _is_avcc(extradata) else 0
         self._numbering: Numbering | None = None
-        for unit in _avcc_sets(extradata) if self._length else _by_start_code(extradata):
+        if not self._length:
+            self.first_slice(extradata)  # learns on the way
+            return
+        for unit in _avcc_sets(extradata):
             if unit[0] & 31 == SPS:
                 self._learn(unit)
 
@@ -51,28 +55,40 @@ class Headers:
 
     def first_slice(self, data: bytes) -> SliceHeader | None:
         """The packet's first slice, or None where it has none that can be read."""
-        units = _by_length(data, self._length) if self._length else _by_start_code(data)
-        for unit in units:
-            kind = unit[0] & 31
+        at = 0
+        while True:
+            begin, at = self._unit(data, at)
+            if begin >= len(data):
+                return None
+            kind = data[begin] & 31
             if kind == SPS:
-                self._learn(unit)
+                self._learn(data[begin : begin + SET_BYTES])
             elif kind in (SLICE, IDR):
-                return self._slice(unit)
-        return None
+                return self._slice(data[begin : begin + HEADER_BYTES])
+
+    def _unit(self, data: bytes, at: int) -> tuple[int, int]:
+        """Where the first NAL unit from `at` on begins, and from where on to look for the next."""
+        if not self._length:
+            begin = data.find(START_CODE, at) + len(START_CODE)
+            return (begin, begin) if begin >= len(START_CODE) else (len(data), len(data))
+        begin = at
+        while begin == at and at < len(data):  # not an empty one
+            begin = at + self._length
+            at = begin + int.from_bytes(data[at:begin], "big")
+        return begin, at
 
     def _learn(self, unit: bytes) -> None:
         try:
-            self._numbering = _numbering(_Bits(unit[1:SET_BYTES]))
+            self._numbering = _numbering(_Bits(unit[1:]))
         except IndexError:
             self._numbering = None
 
     def _slice(self, unit: bytes) -> SliceHeader | None:
         if self._numbering is None:
             return None
-        bits = _Bits(unit[1:HEADER_BYTES])
+        bits = _Bits(unit[1:])
         try:
-            for _ in ("first_mb_in_slice", "slice_type", "pic_parameter_set_id"):
-                bits.ue()
+            bits.skip(3)  # first_mb_in_slice, slice_type, pic_parameter_set_id
             number = bits.take(self._numbering.bits)
         except IndexError:
             return None
@@ -94,10 +110,20 @@ class _Bits:
 
     def ue(self) -> int:
         """An unsigned Exp-Golomb number (9.1)."""
+        return self.take(self._length()) - 1
+
+    def skip(self, count: int) -> None:
+        """Pass over so many of them."""
+        for _ in range(count):
+            self._left -= self._length()
+            if self._left < 0:
+                raise IndexError("no bits left")
+
+    def _length(self) -> int:
         zeros = self._left - (self._value & (1 << self._left) - 1).bit_length()
         if zeros > 32:
             raise IndexError("no such number")
-        return self.take(2 * zeros + 1) - 1
+        return 2 * zeros + 1
 
 
 def _numbering(bits: _Bits) -> Numbering:
@@ -155,21 +181,3 @@ def _avcc_sets(extradata: bytes) -> Iterator[bytes]:
         if unit := extradata[at + 2 : at + 2 + size]:
             yield unit
         at += 2 + size
-
-
-def _by_length(data: bytes, length: int) -> Iterator[bytes]:
-    at = 0
-    while at + length < len(data):
-        size = int.from_bytes(data[at : at + length], "big")
-        at += length
-        if size:
-            yield data[at : at + size]
-        at += size
-
-
-def _by_start_code(data: bytes) -> Iterator[bytes]:
-    """The starts of NAL units; where one ends isn't looked for before the next one is asked for."""
-    at = data.find(b"\x00\x00\x01")
-    while at >= 0 and at + 3 < len(data):
-        yield data[at + 3 : at + 4 + SET_BYTES]
-        at = data.find(b"\x00\x00\x01", at + 3)

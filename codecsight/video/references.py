@@ -1,7 +1,7 @@
 """Which pictures others are predicted from, and how far away they are in display order."""
 
-from collections import OrderedDict, deque
-from dataclasses import dataclass
+from collections import deque
+from typing import NamedTuple
 
 from codecsight.video.frame import FrameType
 from codecsight.video.h264 import Headers, SliceHeader
@@ -11,16 +11,17 @@ PENDING = 32
 SHOWN = 8
 
 
-@dataclass(frozen=True, slots=True)
-class _Fed:
+class _Fed(NamedTuple):
     """A packet in the decoder: its time, and whether others refer to it (None: not known)."""
 
     pts: int | None
     reference: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
+_UNKNOWN = _Fed(None, None)
+
+
+class _Shown(NamedTuple):
     """A reference that was shown: when it was decoded, its place in display order, its time."""
 
     number: int
@@ -44,7 +45,7 @@ class References:
         self._headers = Headers(info.extradata) if info.codec == "h264" else None
         self._one_each = info.codec == "hevc"
         self._last_number: int | None = None
-        self._pending: OrderedDict[int, _Fed] = OrderedDict()
+        self._pending: dict[int, _Fed] = {}  # in decoding order
         self._shown: deque[_Shown] = deque(maxlen=SHOWN)
         self._place = 0
 
@@ -53,7 +54,7 @@ class References:
         header = self._headers.first_slice(packet.data) if self._headers else None
         self._pending[number] = _Fed(packet.pts, None if header is None else header.reference)
         while len(self._pending) > PENDING:
-            self._pending.popitem(last=False)
+            del self._pending[next(iter(self._pending))]
         if header is None:
             return False
         lost = self._lost(header)
@@ -75,13 +76,19 @@ class References:
     def distances(self, kind: FrameType, number: int) -> tuple[float, float]:
         """(past, future) of the picture fed as `number`, which is shown next."""
         self._place += 1
-        fed = self._pending.pop(number, _Fed(None, None))
-        before = next((shown for shown in reversed(self._shown) if shown.number < number), None)
+        fed, before = self._pending.pop(number, _UNKNOWN), self._before(number)
         past = float(self._place - before.place) if before else 1.0
         future = self._future(fed.pts, number, before, past) if kind == "B" else 1.0
         if fed.reference if fed.reference is not None else kind in ("I", "P"):
             self._shown.append(_Shown(number, self._place, fed.pts))
         return past, future
+
+    def _before(self, number: int) -> _Shown | None:
+        """The last one shown of those decoded earlier."""
+        for shown in reversed(self._shown):
+            if shown.number < number:
+                return shown
+        return None
 
     def _future(self, pts: int | None, number: int, before: _Shown | None, past: float) -> float:
         if pts is None or before is None or before.pts is None or pts <= before.pts:

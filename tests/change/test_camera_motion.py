@@ -78,6 +78,15 @@ def test_a_camera_is_steady_from_the_second_sample_that_finds_it_standing() -> N
     assert pose.steady
 
 
+def test_a_smooth_turn_is_steady_after_a_while_and_a_shaking_pole_never_is() -> None:
+    turning, shaking = Pose(320, 180, samples=2), Pose(320, 180, samples=2)
+    for number in range(40):
+        turning.observe(moved(3 + number % 2, 0), 640, 360)
+        shaking.observe(moved(3 * (-1) ** (number // 5), 0), 640, 360)
+        assert turning.steady == (number >= 8)
+        assert not shaking.steady
+
+
 def test_sizes_of_pictures_do_not_matter() -> None:
     matrix = np.array([[1, 0, -6.0], [0, 1, 4.0], [0, 0, 1]])
     assert largest_shift(scaled(matrix, 0.5, 0.5), 320, 180) == pytest.approx(3.0)

@@ -18,7 +18,7 @@ from codecsight.video.frame import FrameSignals
 CONFIRM = Sensitivity(floor=4.5, noise=5.5, share=0.015)
 """What pixels must show where the codec already speaks of motion, or where there was some."""
 
-_STEADY_S = 0.045
+_STEADY_S = 0.1
 
 Pictures = NDArray[np.uint8]
 
@@ -54,8 +54,8 @@ class TrackedPolicy:
 
     @property
     def motion_every_s(self) -> float:
-        """While the camera stands, half of 30 frames per second are enough to follow what moves;
-        for a pole that shakes they are not.
+        """While the camera stands or turns smoothly, ten frames per second are enough to follow
+        what moves; for a pole that shakes they are not.
         """
         return _STEADY_S if self._pose.steady else 0.0
 
