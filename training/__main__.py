@@ -30,14 +30,6 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     training = commands.add_parser("train", help="train, or go on where the run stopped")
     training.add_argument("run", type=Path, help="folder that keeps the run's state")
-    training.add_argument(
-        "--start",
-        type=Path,
-        nargs=2,
-        metavar=("STATE", "TOKENIZER"),
-        help="begin with the last two stages, on the weights of another run's state.pt, made with "
-        "the tokenizer in that folder",
-    )
     exporting = commands.add_parser("export", help="write a run's checkpoint and measure it")
     exporting.add_argument("run", type=Path)
     exporting.add_argument("checkpoint", type=Path)
@@ -53,8 +45,6 @@ def main() -> None:
         return
     trainer = _trainer(given.run, given.seed)
     if given.command == "train":
-        if given.start:
-            trainer.start_from(given.start[0], AutoTokenizer.from_pretrained(given.start[1]))
         trainer.run()
     else:
         trainer.resume()
@@ -79,7 +69,6 @@ def _export(trainer: Trainer, checkpoint: Path, results: Path, windows: int) -> 
     layout, progress = layout_of(tokenizer, learner), trainer.progress
     told = {
         "training_seconds": round(progress.seconds),
-        "inherited": progress.inherited,
         "curve": progress.curve,
         "scores": measure(learner, layout, windows),
         "descriptions": measure_speech(load_model(checkpoint), windows // 4),

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from codecsight.models.prompt import PromptLayout
 from training.clips import draw
 from training.packing import Batch, Packer
-from training.recipe import ASKS, GRIDS, Stage
+from training.recipe import ASKS, ASKS_PER_SLOT, GRIDS, Stage
 
 
 class Batches(IterableDataset[Batch]):
@@ -18,13 +18,14 @@ class Batches(IterableDataset[Batch]):
         self._layout, self._stage, self._first, self._seed = layout, stage, first, seed
 
     def __iter__(self) -> Iterator[Batch]:
-        packers = {grid: Packer(self._layout, grid, ASKS) for grid in GRIDS}
-        lengths, number = self._stage.lengths, self._first
+        lengths, odds, number = self._stage.lengths, self._stage.odds, self._first
+        packers = {grid: Packer(self._layout, grid, ASKS, ASKS_PER_SLOT, odds) for grid in GRIDS}
         while True:
             rng = random.Random(f"{self._seed}/{self._stage.name}/{number}")
             grid = rng.choices(list(GRIDS), list(GRIDS.values()))[0]
             slots = rng.choices(list(lengths), list(lengths.values()))[0]
-            clips = draw(rng, max(1, self._stage.slots // slots), slots, grid)
+            count = max(1, self._stage.slots // slots)
+            clips = draw(rng, count, slots, grid, odds=odds)
             yield packers[grid].pack(clips, rng)
             number += 1
 

@@ -20,7 +20,6 @@ def card(told: dict[str, Any]) -> str:
         footage="\n".join(_footage(told["footage"])),
         windows=", ".join(f"{count} for `{name}`" for name, count in _windows(told["curve"])),
         minutes=round(told["training_seconds"] / 60),
-        history=_INHERITED if told["inherited"] else "",
         wordings="\n".join(f"- {' · '.join(texts)}" for texts in WORDINGS.values()),
     )
 
@@ -84,19 +83,6 @@ def _windows(curve: list[dict[str, Any]]) -> list[tuple[str, int]]:
     return list({each["stage"]: each["samples"] for each in curve}.items())
 
 
-_INHERITED = """
-**The first three stages of these weights were not trained on all of this.** They come from an
-earlier form of this recipe: the first thirteen questions of the list above, six for each window, in
-a world without running, falls, smoke, fire and lamps; the length of the third and its mix of window
-lengths were settled while it ran. What came after began on those weights (`--start`): the rows of
-words that both vocabularies have were taken over by their spelling, those of new words drawn anew,
-and so were the new channels of the head that learns what each cell holds. It was not straight
-either. A first try at `events` was broken off (it is in the curve) because the vision tower hardly
-learnt the new sights; `details` was put in for that, `events` begun again with more weight on
-cells, and on the way rare answers were asked for more often still and windows made shorter. The
-recipe as it stands runs all five stages from nothing on the whole world; that was not done.
-"""
-
 _CARD = """---
 license: apache-2.0
 library_name: transformers
@@ -130,15 +116,16 @@ left, two cars, a bag, smoke"; "nothing" where there is nothing of these.
 
 ## How it was trained
 
-`python -m training train FOLDER`, about {minutes} minutes of training on two shared CPU cores
-(`training/results/default.json` has the curve). Five stages over endless random windows
-({windows}): first the vision tower alone
-learns what each cell holds, then everything learns to answer on single slots, then on windows of 1
-to 8 slots, then the tower alone once more, and then everything once more; the last two for a given
-time. No pruning, no codec: the pictures were rendered at twice the size, averaged, half of them
-passed through JPEG. One run, one seed. Families `yard`, `street`, `hall` and `night` were trained
+`python -m training train FOLDER`, about {minutes} minutes of training on one CPU core, while
+another drew the windows (`training/results/default.json` has the curve). Four stages over endless
+random windows ({windows}): first the vision tower alone learns what each cell holds, then
+everything learns to answer on single slots, then on windows of 1 to 8 slots, and again on such,
+most of them short, with an eye to which way things move, until windows or time are spent. No
+pruning, no codec: the pictures were rendered at twice the size, averaged, half of them passed
+through JPEG. What is rare is drawn and asked for more often than it happens. One run from nothing,
+one seed, stopped and resumed on the way. Families `yard`, `street`, `hall` and `night` were trained
 on; `plaza` and `garage` never.
-{history}
+
 ## What it can do
 
 On windows never seen: F1 of "yes", or accuracy (in brackets that of the commonest answer); "-"

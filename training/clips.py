@@ -21,8 +21,8 @@ from training.recipe import (
     RARE_COUNT,
     RATE,
     TRAINING_SEEDS,
-    USUAL,
     USUAL_START,
+    Odds,
 )
 
 # Pictures are drawn larger and averaged, as a camera's picture is scaled down to the model's.
@@ -34,8 +34,9 @@ _CANDIDATES = 3
 _SPREAD = 60.0
 # So many incidents for each party that comes; the world has fewer.
 _INCIDENTS = (0.0, 0.3, 0.8)
-# How often a window is laid where something begins or ends, in it or just before.
-_TURNS, _BEFORE = 0.6, 2.0
+# How often a window is laid where something begins or ends, in it or just before: something rare,
+# if that ever happens in the scene, or anything.
+_RARE_TURNS, _TURNS, _BEFORE = 0.35, 0.35, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ def draw(
     grid: tuple[int, int],
     families: Sequence[str] = TRAINING,
     seeds: range = TRAINING_SEEDS,
+    odds: Odds = RARE,
 ) -> list[Clip]:
     """`count` windows of `slots` slots over cells of `grid`, from scenes of `families` and `seeds`.
 
@@ -73,7 +75,7 @@ def draw(
         camera = Camera(scene, grid, rng)
         for _ in range(min(_PER_SCENE, count - len(drawn))):
             looks = [camera.look(slots) for _ in range(_CANDIDATES)]
-            drawn.append(max(looks, key=_interest).clip())
+            drawn.append(max(looks, key=lambda look: _interest(look, odds)).clip())
     return drawn
 
 
@@ -86,6 +88,7 @@ class Camera:
         self._renderer = Renderer(scene, cols, rows)
         self._begin = _start(rng)
         self._turns = scene.turns(self._begin, self._begin + _SPREAD)
+        self._rare = scene.rare_turns(self._begin, self._begin + _SPREAD) or self._turns
         self._quality = rng.randint(75, 95) if rng.random() < 0.5 else None
 
     def look(self, slots: int) -> "Look":
@@ -96,7 +99,8 @@ class Camera:
 
     def _moment(self, length: float) -> float:
         """Where a window of `length` seconds begins."""
-        turns = self._turns if self._rng.random() < _TURNS else ()
+        pools, odds = (self._rare, self._turns, ()), (_RARE_TURNS, _TURNS, 1 - _RARE_TURNS - _TURNS)
+        turns = self._rng.choices(pools, odds)[0]
         if not turns:
             return self._begin + self._rng.uniform(0, _SPREAD)
         return max(0.0, self._rng.choice(turns) + self._rng.uniform(-length, _BEFORE))
@@ -137,15 +141,15 @@ def _aspect(grid: tuple[int, int]) -> float:
     return 4 / 3 if grid == (6, 8) else grid[1] / grid[0]
 
 
-def _interest(look: Look) -> float:
+def _interest(look: Look, odds: Odds) -> float:
     """How much a window has to tell: the rarer the answer, the more."""
-    return sum(max(0.0, rarity(item) - 1.0) for item in ask_of(look.window))
+    return sum(max(0.0, rarity(item, odds) - 1.0) for item in ask_of(look.window))
 
 
-def rarity(asked: Asked) -> float:
+def rarity(asked: Asked, odds: Odds = RARE) -> float:
     """How much likelier an answer is to be asked for than the common ones."""
     if asked.answer in ("yes", "no"):
-        return (RARE if asked.answer == "yes" else USUAL).get(asked.topic, 1.0)
+        return (odds.yes if asked.answer == "yes" else odds.no).get(asked.topic, 1.0)
     return RARE_COUNT if asked.topic == "people" and asked.answer in "234" else 1.0
 
 

@@ -16,7 +16,16 @@ from training.recipe import CELL, FRAMES, MERGE, PATCH, configuration
 from training.targets import CHANNELS
 from training.tokenizer import SPECIAL
 
-_SLOTS = "slots-side-by-side"
+_SLOTS, _EXACT = "slots-side-by-side", "in-full-precision"
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float, **more: Any) -> Tensor:
+    """In float32 whatever surrounds it: on CPUs its backward pass is the quicker so by half."""
+    with torch.autocast("cpu", enabled=False):
+        out = nn.functional.scaled_dot_product_attention(
+            query.float(), key.float(), value.float(), scale=scale, **more
+        )
+    return out.to(query.dtype)
 
 
 def _attend_within_slots(
@@ -30,11 +39,24 @@ def _attend_within_slots(
         each.view(heads, -1, more["slot_length"], width).transpose(0, 1)
         for each in (query[0], key[0], value[0])
     )
-    out = nn.functional.scaled_dot_product_attention(query, key, value, scale=more["scaling"])
+    out = _attention(query, key, value, more["scaling"])
     return out.transpose(1, 2).flatten(0, 1)[None], None
 
 
+def _attend(
+    _module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **more: Any
+) -> tuple[Tensor, None]:
+    """The language model's attention. Takes [n, heads, length, d], of keys and values fewer heads,
+    and who may look at whom (None: at what is before); gives [n, length, heads, d].
+    """
+    groups = query.shape[1] // key.shape[1]
+    key, value = (each.repeat_interleave(groups, 1) for each in (key, value))
+    seen = {"is_causal": True} if mask is None else {"attn_mask": mask}
+    return _attention(query, key, value, more["scaling"], **seen).transpose(1, 2), None
+
+
 AttentionInterface.register(_SLOTS, _attend_within_slots)
+AttentionInterface.register(_EXACT, _attend)
 
 
 class Learner(nn.Module):
@@ -45,6 +67,7 @@ class Learner(nn.Module):
         self.network = network
         self.dense_head = nn.Linear(network.config.text_config.hidden_size, CHANNELS)
         network.model.visual.config._attn_implementation = _SLOTS
+        network.model.language_model.config._attn_implementation = _EXACT
 
     @staticmethod
     def fresh(tokenizer: Any, seed: int) -> "Learner":

@@ -18,7 +18,7 @@ from torch import Tensor
 from codecsight.models.prompt import PromptLayout, Tokens
 from codecsight.world.questions import WORDINGS, Asked, ask_of, question
 from training.clips import Clip, rarity
-from training.recipe import CELL, FRAMES
+from training.recipe import CELL, FRAMES, RARE, Odds
 from training.targets import cell_targets
 
 IGNORED = -100
@@ -56,10 +56,20 @@ class Batch:
 
 
 class Packer:
-    """Makes batches; `asks` is the most questions a window is given."""
+    """Makes batches; a window is asked at most `asks` questions and `per_slot` for each slot,
+    each as likely as its `odds`.
+    """
 
-    def __init__(self, layout: PromptLayout, grid: tuple[int, int], asks: int) -> None:
-        self._layout, self._grid, self._asks = layout, grid, asks
+    def __init__(
+        self,
+        layout: PromptLayout,
+        grid: tuple[int, int],
+        asks: int,
+        per_slot: int = 0,
+        odds: Odds = RARE,
+    ) -> None:
+        self._layout, self._grid, self._odds = layout, grid, odds
+        self._asks, self._per_slot = asks, per_slot
         self._question = lru_cache(maxsize=None)(layout.question)
         self._answer = lru_cache(maxsize=4096)(layout.encode)
         self._kept = np.ones(grid, np.bool_)
@@ -74,7 +84,8 @@ class Packer:
         """One batch of windows that all have the same number of slots, and what is `asked` of each:
         any of its own questions unless given.
         """
-        asked = asked or [chosen(clip, rng, self._asks) for clip in clips]
+        most = self._asks + self._per_slot * clips[0].slots
+        asked = asked or [chosen(clip, rng, most, self._odds) for clip in clips]
         rows = [self._row(*pair, rng) for pair in zip(clips, asked, strict=True)]
         frames = np.stack([clip.frames for clip in clips])
         dense = [
@@ -126,9 +137,9 @@ class Packer:
         return Tokens.join(runs), torch.cat(owners), torch.cat(labels)
 
 
-def chosen(clip: Clip, rng: random.Random, most: int) -> list[Asked]:
+def chosen(clip: Clip, rng: random.Random, most: int, odds: Odds = RARE) -> list[Asked]:
     """Up to `most` of the window's questions; the rarer the answer, the likelier."""
-    weighed = [(rng.random() ** (1 / rarity(a)), a) for a in ask_of(clip.window)]
+    weighed = [(rng.random() ** (1 / rarity(a, odds)), a) for a in ask_of(clip.window)]
     return [a for _, a in sorted(weighed, key=lambda pair: -pair[0])[:most]]
 
 

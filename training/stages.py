@@ -14,11 +14,9 @@ from torch.nn.functional import cross_entropy
 from codecsight.models.prompt import PromptLayout
 from training.batches import supply
 from training.evaluate import held_out, scores
-from training.inherit import inherit
 from training.network import Learner
 from training.packing import Batch
-from training.recipe import INHERITED, STAGES, Stage
-from training.tokenizer import build_tokenizer
+from training.recipe import STAGES, Stage
 
 _SAVE_EVERY_S, _MEASURES, _MEASURED = 120.0, 6, 128
 
@@ -26,7 +24,7 @@ _SAVE_EVERY_S, _MEASURES, _MEASURED = 120.0, 6, 128
 @dataclass
 class Progress:
     """How far training has come: windows and batches of the running stage, seconds spent on it and
-    on all, how many stages were `inherited` from another run, and what was measured on the way.
+    on all, and what was measured on the way.
     """
 
     stage: int = 0
@@ -34,7 +32,6 @@ class Progress:
     samples: int = 0
     seconds: float = 0.0
     stage_seconds: float = 0.0
-    inherited: int = 0
     curve: list[dict[str, Any]] = field(default_factory=list)
 
     def share(self, stage: Stage) -> float:
@@ -55,17 +52,6 @@ class Trainer:
         self.progress = Progress()
         self._losses: list[float] = []
         folder.mkdir(parents=True, exist_ok=True)
-
-    def start_from(self, state: Path, tokenizer: Any) -> None:
-        """Begin after the stages that may be inherited, on the weights in the `state` of a run that
-        was made with that `tokenizer`. Without effect once this run has begun.
-        """
-        if (self._folder / "state.pt").exists():
-            return
-        before = Progress(**inherit(self.learner, build_tokenizer(), state, tokenizer))
-        stage = INHERITED
-        self.progress = Progress(stage, seconds=before.seconds, inherited=stage, curve=before.curve)
-        self._save(None)
 
     def run(self) -> None:
         """All stages, from where the last run stopped."""

@@ -1,6 +1,6 @@
 """A scene: a place, its light, its noise, who lives there, and who passes through."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -98,9 +98,13 @@ class Scene:
         in order.
         """
         blocks = range(_since(start).start, _since(end).stop)
-        ways = {point.time for actor in self._actors(blocks) for point in actor.path}
-        turns = [turn for effect in self._effects(blocks) for turn in effect.turns(start, end)]
-        return tuple(sorted([*turns, *(time for time in ways if start <= time < end)]))
+        return _turns(self._actors(blocks), self._effects(blocks), start, end)
+
+    def rare_turns(self, start: float, end: float) -> tuple[float, ...]:
+        """Those of `turns` that belong to incidents and effects."""
+        blocks = range(_since(start).start, _since(end).stop)
+        rare = (actor for block in blocks for actor in self._incidents(block).actors)
+        return _turns(rare, self._effects(blocks), start, end)
 
     def _actors(self, blocks: range) -> Iterator[Actor]:
         yield from self.actors
@@ -115,6 +119,14 @@ class Scene:
     def _incidents(self, block: int) -> Incidents:
         rate = self.incidents * self.traffic
         return incidents(self.family, self.seed, self.aspect, rate, block)
+
+
+def _turns(
+    actors: Iterable[Actor], effects: Iterable[Effect], start: float, end: float
+) -> tuple[float, ...]:
+    ways = {point.time for actor in actors for point in actor.path}
+    turns = [turn for effect in effects for turn in effect.turns(start, end)]
+    return tuple(sorted([*turns, *(time for time in ways if start <= time < end)]))
 
 
 def _since(t: float) -> range:

@@ -26,13 +26,6 @@ def test_every_topic_below_nine_in_ten_is_named_worst_first() -> None:
     assert f'"{WORDINGS["person"][0]}" (0.01), "{WORDINGS["smoke"][0]}" (0.02)' in text
 
 
-def test_weights_that_were_taken_over_are_said_to_be() -> None:
-    told = json.loads(RESULTS.read_text())
-    phrase = "were not trained on all of this"
-    assert phrase in card(told | {"inherited": 3})
-    assert phrase not in card(told | {"inherited": 0})
-
-
 def test_where_there_were_no_clips_none_are_told_of() -> None:
     told = json.loads(RESULTS.read_text()) | {"footage": {}}
     assert "Not measured" in card(told)

@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models
-from transformers import PreTrainedTokenizerFast
 
 from training import stages
 from training.__main__ import layout_of
-from training.inherit import inherit
 from training.network import Learner
 from training.recipe import Stage
 from training.stages import Trainer
@@ -25,7 +22,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         Stage("clips", 4, 4, 1e-3, 0.0, 0.0, 1.0, {2: 1.0}, warmup=1),
     )
     monkeypatch.setattr(stages, "STAGES", plan)
-    monkeypatch.setattr(stages, "INHERITED", 1)
     monkeypatch.setattr(stages, "_SAVE_EVERY_S", 0.0)
     monkeypatch.setattr(stages, "_MEASURED", 2)
     threads = torch.get_num_threads()
@@ -95,49 +91,3 @@ def test_a_stage_ends_with_its_windows_or_with_its_time_whichever_comes_first() 
     assert stage.share(25, 45.0) == 0.75
     assert stage.share(10, 90.0) == 1.0
     assert replace(stage, seconds=math.inf).share(25, 1e9) == 0.25
-
-
-def fewer_words(tmp_path: Path) -> tuple[Path, PreTrainedTokenizerFast, dict[str, torch.Tensor]]:
-    """The state of a run that knew few words, in another order, and two dense targets."""
-    inner = Tokenizer(models.WordLevel({"no": 0, "yes": 1, "zebra": 2}, unk_token="zebra"))
-    words = PreTrainedTokenizerFast(tokenizer_object=inner)
-    state = trainer(tmp_path).learner.state_dict()
-    kept = {name: torch.randn_like(weight) for name, weight in state.items()}
-    for name in ("network.model.language_model.embed_tokens.weight", "network.lm_head.weight"):
-        kept[name] = torch.arange(3.0)[:, None].expand(-1, kept[name].shape[1]).clone()
-    for name in ("dense_head.weight", "dense_head.bias"):
-        kept[name] = kept[name][:2]
-    torch.save({"learner": kept, "optimizer": None, "progress": {"stage": 3}}, tmp_path / "old.pt")
-    return tmp_path / "old.pt", words, kept
-
-
-def test_words_are_inherited_by_their_spelling_and_targets_by_their_place(tmp_path: Path) -> None:
-    state, words, kept = fewer_words(tmp_path)
-    tokenizer = build_tokenizer()
-    learner = Learner.fresh(tokenizer, 5)
-    before = {name: weight.clone() for name, weight in learner.state_dict().items()}
-    assert inherit(learner, tokenizer, state, words) == {"stage": 3}
-    embedded = learner.network.get_input_embeddings().weight
-    yes, no, person = (tokenizer.encode(word)[0] for word in ("yes", "no", "person"))
-    assert (embedded[yes] == 1).all()
-    assert (embedded[no] == 0).all()
-    fresh = before["network.model.language_model.embed_tokens.weight"]
-    assert torch.equal(embedded[person], fresh[person])
-    assert torch.equal(learner.dense_head.bias[:2], kept["dense_head.bias"])
-    assert torch.equal(learner.dense_head.bias[2:], before["dense_head.bias"][2:])
-    name = "network.model.language_model.norm.weight"
-    assert torch.equal(learner.state_dict()[name], kept[name])
-
-
-def test_a_run_may_begin_after_the_stages_it_inherits(tmp_path: Path) -> None:
-    whole = trainer(tmp_path / "whole")
-    whole.run()
-    heir = trainer(tmp_path / "heir")
-    heir.start_from(tmp_path / "whole" / "state.pt", build_tokenizer())
-    assert (heir.progress.stage, heir.progress.inherited) == (1, 1)
-    assert heir.progress.seconds == whole.progress.seconds
-    for name, weight in whole.learner.state_dict().items():
-        assert torch.equal(heir.learner.state_dict()[name], weight)
-    heir.run()
-    heir.start_from(tmp_path / "whole" / "state.pt", build_tokenizer())
-    assert heir.progress.stage == 2
