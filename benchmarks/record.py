@@ -31,7 +31,7 @@ def origin() -> dict[str, Any]:
     """Where and from what a result was made."""
     return {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _git("rev-parse", "--short", "HEAD"),
+        "commit": _COMMIT,
         "machine": {
             "processor": _processor(),
             "cores": os.cpu_count(),
@@ -45,6 +45,10 @@ def _git(*arguments: str) -> str:
         ["git", *arguments], cwd=RESULTS.parent, capture_output=True, text=True, check=False
     )
     return run.stdout.strip()
+
+
+_COMMIT = _git("rev-parse", "--short", "HEAD")
+"""Of the code that runs, noted as it starts: others may go on committing while it does."""
 
 
 def _processor() -> str:

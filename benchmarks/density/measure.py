@@ -42,8 +42,14 @@ def level(
             system, rounds = make(streams), 0
             warm_up(system, films, streams)
         waits = simulate(system, films, [index + rounds for index in first], clock)
-    row["core_s_per_camera_hour"] = round(3600 * SLOTS_PER_S / row["slots_per_s"], 2)
     return row | ttft(waits), said
+
+
+def throughput(make: Make, films: list[Film], streams: int, seconds: float, clock: Clock) -> float:
+    """Slots per second of one system at so many streams."""
+    system = make(streams)
+    row, _, _ = measure(system, films, warm_up(system, films, streams), seconds, clock)
+    return float(row["slots_per_s"])
 
 
 def measure(

@@ -7,6 +7,7 @@ NAMES = {
     "dense": "this engine, each window anew",
     "evs": "this engine, each window anew, 70% of tokens dropped after the ViT (EVS)",
     "published": "this engine, the published policy",
+    "codecsight-whole": "CodecSight, every slot whole",
     "codecsight-often": "CodecSight, whole every 2nd slot",
     "codecsight": "**CodecSight**",
 }

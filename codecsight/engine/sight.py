@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.change.slot import Slot, SlotKind
+from codecsight.compiled import compiled
 from codecsight.engine.flops import FlopMeter
 from codecsight.models.base import CellMemory
 
@@ -86,13 +87,40 @@ def differing(new: NDArray[np.uint8], old: NDArray[np.uint8], least: float) -> M
     """[cells]: of cells [cells, frames, 3, cell, cell], those of which a block of 4 x 4 pixels
     differs on average by more than `least` grey levels, in any frame and colour.
     """
-    cells, frames, colours, side = new.shape[:4]
-    block = math.gcd(side, _BLOCK)
-    split = cells, frames * colours, side // block, block, side // block, block
-    change = new.astype(np.int16) - old
-    means = change.reshape(split).mean((3, 5))
-    found: Mask = np.abs(means).max((1, 2, 3), initial=0) > least
+    block = math.gcd(new.shape[3], _BLOCK)
+    found = np.zeros(len(new), np.bool_)
+    _differing(new, old, block, np.int32(least * block * block), found)
     return found
+
+
+@compiled
+def _differing(
+    new: NDArray[np.uint8], old: NDArray[np.uint8], block: int, least: np.int32, found: Mask
+) -> None:
+    cells, frames, colours, side, _ = new.shape
+    for cell in range(cells):
+        for frame in range(frames):
+            for colour in range(colours):
+                if not found[cell]:
+                    here, there = new[cell, frame, colour], old[cell, frame, colour]
+                    found[cell] = _plane_differs(here, there, side, block, least)
+
+
+@compiled
+def _plane_differs(
+    new: NDArray[np.uint8], old: NDArray[np.uint8], side: int, block: int, least: np.int32
+) -> bool:
+    """The same of one colour of one frame, [side, side]; `least` is a block's sum."""
+    sums = np.empty(side // block, np.int32)
+    for top in range(0, side, block):
+        sums[:] = 0
+        for y in range(top, top + block):
+            for x in range(side):
+                sums[x // block] += np.int32(new[y, x]) - np.int32(old[y, x])
+        for total in sums:
+            if abs(total) > least:
+                return True
+    return False
 
 
 def _thinned(slot: Slot, fresh: Mask) -> Slot:

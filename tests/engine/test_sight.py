@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Slot, SlotKind
 from codecsight.engine import Engine, EngineConfig
-from codecsight.engine.sight import Sight, dilated
+from codecsight.engine.sight import Sight, differing, dilated
 from codecsight.models.qwen3_vl import Qwen3VL
 
 ROWS, COLS, FRAMES, CELL = 4, 5, 2, 8
@@ -144,3 +144,16 @@ def test_the_neighbours_cost_vit_work_and_nothing_else(model: Qwen3VL) -> None:
         spent[ring] = engine.push("s", delta).work.spent
     assert spent[1].vit > spent[0].vit
     assert spent[1].llm == spent[0].llm
+
+
+@pytest.mark.parametrize("cell", [16, 14, 5])
+def test_cells_differ_where_the_mean_of_a_block_does(cell: int) -> None:
+    rng = np.random.default_rng(cell)
+    old = rng.integers(0, 256, (60, FRAMES, 3, cell, cell)).astype(np.uint8)
+    noise = rng.integers(-12, 13, old.shape) + rng.integers(0, 9, (60, 1, 1, 1, 1))
+    new = np.clip(old + noise, 0, 255).astype(np.uint8)
+    block = {16: 4, 14: 2, 5: 1}[cell]
+    blocks = (60, FRAMES * 3, cell // block, block, cell // block, block)
+    means = (new.astype(np.int64) - old).reshape(blocks).mean((3, 5))
+    for least in (2.0, 8.0, 9.3):
+        assert (differing(new, old, least) == (np.abs(means).max((1, 2, 3)) > least)).all()
