@@ -121,9 +121,9 @@ def vtest(clips: Path, specs: Sequence[GridSpec] = SPECS) -> list[dict[str, Any]
 
 def _score(path: Path, policy: ChangePolicy, people: _People, grid: PatchGrid) -> Score:
     tracker, score = ChangeTracker(grid, policy, ANCHOR_EVERY), Score()
-    for slot in _slots(path, tracker):
+    for slot, decided in _slots(path, tracker):
         number = round(slot.times[-1] * VTEST_FPS)
-        if slot.kind is SlotKind.DELTA:
+        if decided:
             changed = people.changed(number)
             found = int((changed & slot.kept).sum())
             kept = int(slot.kept.sum())
@@ -142,11 +142,11 @@ def _one_by_one(clips: Path) -> list[dict[str, Any]]:
             grid = spec.fit(first.width, first.height)
             tracker = ChangeTracker(grid, POLICIES[name](grid), ANCHOR_EVERY)
             slots = list(_slots(clips / ONE_BY_ONE, tracker))
-            empty = [s for s in slots if s.kind is SlotKind.DELTA and _empty(s, visits)]
+            empty = [s for s, decided in slots if decided and _empty(s, visits)]
             kept = sum(s.kept_count for s in empty)
             score = Score(cells=len(empty) * grid.cells, kept=kept)
             row = _row("one_by_one", "real, empty", name, grid, score)
-            seen = sum(_seen(slots, start) for start, _ in visits)
+            seen = sum(_seen([s for s, _ in slots], start) for start, _ in visits)
             results.append({**row, "visits": len(visits), "visits_seen_at_once": seen})
     return results
 
@@ -164,9 +164,16 @@ def _seen(slots: list[Slot], start: float) -> bool:
     )
 
 
-def _slots(path: Path, tracker: ChangeTracker) -> Iterator[Slot]:
-    frames = decoded(open_source(str(path)).items(), lambda: tracker.motion_every_s)
-    return (slot for frame in frames if (slot := tracker.feed(frame)) is not None)
+def _slots(path: Path, tracker: ChangeTracker) -> Iterator[tuple[Slot, bool]]:
+    """The slots, and of each whether the policy decided on it: also of those that are whole
+    because so much changed.
+    """
+    busy = 0
+    for frame in decoded(open_source(str(path)).items(), lambda: tracker.motion_every_s):
+        slot = tracker.feed(frame)
+        if slot is not None:
+            before, busy = busy, tracker.counters.anchors["busy"]
+            yield slot, slot.kind is SlotKind.DELTA or busy > before
 
 
 def _row(clip: str, condition: str, name: str, grid: PatchGrid, score: Score) -> dict[str, Any]:
