@@ -136,12 +136,13 @@ everything learns to answer on single slots, then on windows of 1 to 8 slots, an
 most of them short, with an eye to which way things move, until windows or time are spent. No
 pruning, no codec: the pictures were rendered at twice the size, averaged, half of them passed
 through JPEG. What is rare is drawn and asked for more often than it happens. One run from nothing,
-one seed, stopped and resumed on the way. Families `yard`, `street`, `hall` and `night` were trained
-on; `plaza` and `garage` never: other layouts and textures, with the same sprites, and with light
-and noise like those of the others. The last two stages ended by the clock, by which the learning
-rate falls, too: another run from the same seed gives a model as good, not the same weights. With
-torch's allocator the trainer's memory grows by some 200 MB a minute, for shapes change all the
-time; ended and started again it goes on from its last save, at most two minutes back.
+one seed, stopped and resumed on the way; the fourth stage was added when the first three had been
+measured. Families `yard`, `street`, `hall` and `night` were trained on; `plaza` and `garage` never:
+other layouts and textures, with the same sprites, and with light and noise like those of the
+others. The last two stages ended by the clock, by which the learning rate falls, too: another run
+from the same seed need not give the same weights. With torch's allocator the trainer's memory grows
+by some 200 MB a minute, for shapes change all the time; ended and started again it goes on from its
+last save, at most two minutes back.
 
 ## What it can do
 
