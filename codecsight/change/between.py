@@ -139,10 +139,10 @@ def _apart(now: Points, before: Points, apart: Points) -> float:
             apart[row, col] = high - low
             if row % 2 == 0 and col % 2 == 0:
                 counts[apart[row, col]] += 1
-    below = 0
+    below, total = 0, counts.sum()
     for level in range(256):
         below += counts[level]
-        if 2 * below >= counts.sum():
+        if 2 * below >= total:
             return float(level)
     return 0.0
 

@@ -5,11 +5,9 @@ time: memory is what a comparison waits for.
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.planes import Plane, Planes
+from codecsight.change.planes import Mask, Plane, Planes
 from codecsight.change.tone import BRIGHT, Tone
 from codecsight.compiled import compiled
-
-Mask = NDArray[np.bool_]
 
 THIN = 4  # every so many rows and columns are plenty for a median
 _NINTH = np.float32(1 / 9)

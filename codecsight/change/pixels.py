@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 
 from codecsight.change.grid import PatchGrid
 from codecsight.change.levels import THIN, brighter, differences, less, lit
-from codecsight.change.planes import Plane, Planes, means, medians, shares, slope, smoothed
+from codecsight.change.planes import Mask, Plane, Planes, means, medians, shares, slope, smoothed
 from codecsight.change.tone import Tone, tone
 from codecsight.compiled import compiled
-
-Mask = NDArray[np.bool_]
 
 _NEIGHBOURS = 5  # cells a side over which light is taken to be smooth
 _LOUDEST = 20.0  # no noise hides a larger difference: a scene cut must not pass for noise

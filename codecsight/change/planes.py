@@ -9,6 +9,8 @@ Picture = NDArray[np.uint8]
 """RGB, [h, w, 3]."""
 Plane = NDArray[np.float32]
 """[h, w] in grey levels."""
+Mask = NDArray[np.bool_]
+"""[h, w], or a value for each cell: [rows, cols]."""
 Planes = NDArray[np.float32]
 """[3, h, w]: brightness (BT.601), and how far red and blue are above it; or [1, h, w], brightness
 alone.

@@ -114,7 +114,6 @@ def _lay_slid(
     """
     left, top, one = int(np.floor(across)), int(np.floor(down)), np.float32(1)
     s, t = np.float32(across - left), np.float32(down - top)
-    a, b, c, d = _outer(s), _inner(s), _inner(one - s), _outer(one - s)
     # The pixels whose middles come to lie in the cell, and in the picture.
     first = max(int(np.ceil(cell[1] * size[1] - across - 0.5)), 0)
     last = min(int(np.ceil((cell[1] + 1) * size[1] - across - 0.5)), known.shape[1])
@@ -127,11 +126,7 @@ def _lay_slid(
         known[y, first:last] = one
         for n in range(new.shape[0]):
             _blend(new[n], y + top - 1, first + left - 1, t, blended)
-            into = picture[n, y, first:last]
-            for x in range(into.size):
-                into[x] = (
-                    a * blended[x] + b * blended[x + 1] + c * blended[x + 2] + d * blended[x + 3]
-                )
+            _along(blended, s, picture[n, y, first:last])
 
 
 @compiled
@@ -189,20 +184,26 @@ def _slid(picture: Planes, known: Plane, across: float, down: float, out: Planes
     """
     height, width = out.shape[1:]
     left, top = int(np.floor(across)), int(np.floor(down))
-    s, t, one = np.float32(across - left), np.float32(down - top), np.float32(1)
+    s, t = np.float32(across - left), np.float32(down - top)
     cover = _slid_cover(known, left, top, s, t, height, width)
-    a, b, c, d = _outer(s), _inner(s), _inner(one - s), _outer(one - s)
     blended = np.empty(width + 3, np.float32)
     for y in range(height):
         for n in range(out.shape[0]):
             _blend(picture[n], y + top - 1, left - 1, t, blended)
             into = out[n, y]
+            _along(blended, s, into)
             for x in range(width):
-                value = (
-                    a * blended[x] + b * blended[x + 1] + c * blended[x + 2] + d * blended[x + 3]
-                )
-                into[x] = value if cover[y, x] > 0 else np.float32(0)
+                into[x] = into[x] if cover[y, x] > 0 else np.float32(0)
     return cover
+
+
+@compiled
+def _along(blended: NDArray[np.float32], s: np.float32, into: NDArray[np.float32]) -> None:
+    """What lies `s` beyond the second of every four columns of a row [w + 3], into [w]."""
+    one = np.float32(1)
+    a, b, c, d = _outer(s), _inner(s), _inner(one - s), _outer(one - s)
+    for x in range(into.size):
+        into[x] = a * blended[x] + b * blended[x + 1] + c * blended[x + 2] + d * blended[x + 3]
 
 
 @compiled
