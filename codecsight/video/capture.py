@@ -77,10 +77,11 @@ class Capture:
 
     def _status(self) -> CaptureStatus:
         numbers = asdict(self._recorder.stats)
+        troubles = (numbers.pop("trouble"), numbers.pop("stuck"))
         return CaptureStatus(
             state=self._source.state.value,
             detail=self._source.state_detail,
-            trouble=numbers.pop("trouble"),
+            trouble="; ".join(filter(None, troubles)),
             feed_lost=self._feed.lost,
             anomalies=dict(self._source.anomalies),
             recorder=numbers,

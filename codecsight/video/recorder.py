@@ -29,8 +29,9 @@ RETRY_S = 5.0
 
 @dataclass(slots=True)
 class RecorderStats:
-    """What was recorded and what was not. `trouble` is empty while all is well, otherwise what a
-    person should know; the counts say what it has cost.
+    """What was recorded and what was not. `trouble` (of recording) and `stuck` (of finished
+    recordings that wait in the spool) are empty while all is well, otherwise what a person should
+    know; the counts say what it has cost.
 
     `before_keyframe`: packets of a connection before its first key frame, `empty`: without
     data, `lost`: not recorded because the disk or the muxer refused. `headless`: segments begun
@@ -51,6 +52,7 @@ class RecorderStats:
     discarded: int = 0
     discarded_bytes: int = 0
     trouble: str = ""
+    stuck: str = ""
 
 
 class Recorder:
@@ -201,8 +203,12 @@ class Recorder:
         self._finisher.submit(work, argument).add_done_callback(self._look_at)
 
     def _look_at(self, work: Future[None]) -> None:
+        # Two fields, for two threads write them: what waits must not hide that nothing records.
         if error := work.exception():
-            self._report(f"a finished recording stays in the spool: {error}")
+            self.stats.stuck = f"a finished recording stays in the spool: {error}"
+            log.error("recorder", stream=self._spool.stream, trouble=self.stats.stuck)
+        elif not self._waiting:
+            self.stats.stuck = ""
 
     def _finish(self, segment: SegmentFile) -> None:
         try:
@@ -211,9 +217,8 @@ class Recorder:
             self._waiting.append(segment.path)
             raise
         self._count(done)
-        waiting, self._waiting = self._waiting, []
-        for path in waiting:
-            self._recover(path)
+        while self._waiting:
+            self._recover(self._waiting.pop(0))
         self._make_room()
 
     def _recover(self, path: Path) -> None:
