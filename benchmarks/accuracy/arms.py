@@ -69,9 +69,9 @@ def every_arm(setting: Setting) -> list[Arm]:
 def stress_arms(setting: Setting) -> list[Arm]:
     """What is measured in every condition."""
     arms = [engine_arm(change, setting) for change in ("tracked", "pixels", "random")]
-    arms.append(engine_arm("tracked", setting, refresh="all", present=Present.CANVAS))
-    arms += [engine_arm(change, setting, **PUBLISHED_KV) for change in _published(setting)[-2:]]
-    return [*arms, *controls()]
+    arms += [engine_arm("tracked", setting, **settings) for settings in UNDER_STRESS]
+    arms += [engine_arm(change, setting, **PUBLISHED_KV) for change in _published(setting)]
+    return [*arms, Arm("tracked", "cacheblend"), *controls()]
 
 
 def few_arms(setting: Setting) -> list[Arm]:
@@ -110,6 +110,16 @@ KV: tuple[dict[str, object], ...] = (
     {**BLIND, "ring": 1},
     {**BLIND, "ring": 2},
     {**BLIND, "ring": 9},
+)
+
+
+UNDER_STRESS: tuple[dict[str, object], ...] = (
+    {"refresh": "all", "present": Present.CANVAS},
+    {"refresh": "anchors"},
+    {"refresh": "first:1"},
+    {"present": Present.CANVAS},
+    {"present": Present.LAST_SLOT},
+    {"still": 0.0},
 )
 
 

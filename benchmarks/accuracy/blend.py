@@ -39,7 +39,8 @@ class BlendSession(StreamSession):
         tokens = Tokens.join([slot.tokens.at(slot.start) for slot in slots])
         cells = CellFeatures.join([slot.features for slot in slots])
         old = len(tokens) - len(slots[-1].tokens)
-        again = np.sort(np.argsort(-self._deviation(tokens, cells)[:old])[: math.ceil(SHARE * old)])
+        count = math.ceil(SHARE * old)
+        again = np.sort(np.argsort(-self._deviation(tokens, cells, count)[:old])[:count])
         chosen = np.concatenate([again, np.arange(old, len(tokens))])
         visual = tokens.visual.numpy()
         which = (np.cumsum(visual) - 1)[chosen][visual[chosen]]
@@ -48,9 +49,10 @@ class BlendSession(StreamSession):
         self.window.computed([len(slots) - 1])
         return len(chosen)
 
-    def _deviation(self, tokens: Tokens, cells: CellFeatures) -> np.ndarray:
+    def _deviation(self, tokens: Tokens, cells: CellFeatures, count: int) -> np.ndarray:
         """How far each token's key of the second layer is from what it would be now: the first that
-        knows of other tokens.
+        knows of other tokens. The first layer is paid for here, but for the `count` tokens that are
+        computed again anyhow, and the newest slot's.
         """
         prefix = self.window.prefix
         whole = Tokens.join([prefix.at(self.window.prefix_start), tokens])
@@ -59,7 +61,8 @@ class BlendSession(StreamSession):
         self.model.forward(whole, cells, fork, causal, torch.arange(0))
         fresh = fork._layers[1][0][0, :, len(prefix) :]
         held = self.kv.keys[1, :, len(prefix) : len(prefix) + fresh.shape[1]]
-        first_layer = self.meter.llm(len(tokens), size) // len(self.kv.keys)
+        others = len(tokens) - count - len(self.window.slots[-1].tokens)
+        first_layer = self.meter.llm(others, size) // len(self.kv.keys)
         self.spend(Work(spent=Flops(llm=first_layer)))
         deviation: np.ndarray = (fresh - held).square().sum(dim=(0, 2)).numpy()
         return deviation

@@ -36,7 +36,8 @@ def rows(footages: Sequence[Footage]) -> Rows:
     for each in footages[:STREAMS]:
         scene = _Scene(each.stream)
         for policy in POLICIES:
-            totals[policy] += _score(scene, each.grid, each.slots[policy])
+            rhythm = _rhythm(each.stream, policy)
+            totals[policy] += _score(scene, each.grid, each.slots[policy], rhythm)
     place = stream.setting.name, stream.conditions[0]
     return [_row(*place, policy, score.row()) for policy, score in totals.items()]
 
@@ -76,16 +77,26 @@ class _Scene:
         return np.ascontiguousarray(plane.transpose(2, 0, 1))
 
 
-def _score(scene: _Scene, grid: PatchGrid, slots: Sequence[Slot]) -> Score:
-    """Of one policy on one stream; whole slots that come by the rhythm are not judged."""
+def _rhythm(stream: Stream, policy: str) -> int:
+    setting = stream.setting
+    return setting.published_anchor if policy.startswith("published") else setting.anchor_every
+
+
+def _score(scene: _Scene, grid: PatchGrid, slots: Sequence[Slot], rhythm: int) -> Score:
+    """Of one policy on one stream; whole slots that come by the rhythm are not judged, those that
+    are whole because so much changed are.
+    """
     score, canvases = Score(), [Canvas(scene, grid) for _ in range(grid.spec.frames)]
+    since = rhythm - 1  # slots since the last anchor; the first is one
     for slot in slots:
         numbers = [scene.number(time) for time in slot.times]
         pairs = list(zip(canvases, numbers, strict=True))
-        if slot.kind is SlotKind.DELTA:
+        since += 1
+        if slot.kind is SlotKind.DELTA or since < rhythm:
             changed = np.logical_or.reduce([canvas.changed(number) for canvas, number in pairs])
             kept, found = int(slot.kept.sum()), int((changed & slot.kept).sum())
             score += Score(changed.size, kept, int(changed.sum()), found)
+        since = 0 if slot.kind is SlotKind.ANCHOR else since
         for canvas, number in pairs:
             canvas.ship(number, slot.kept)
     return score

@@ -1,7 +1,8 @@
 """Whole windows of chosen slots, each computed anew: EVS, low-rate and last-frames baselines.
 
 What is chosen is generous to them: a slot is encoded once and counted once, however many windows
-hold it, and where a whole number of slots must be taken it is the next one above our own cost.
+hold it, those before the first full window not at all; and where a whole number of slots must be
+taken it is the next one above our own cost.
 """
 
 from collections.abc import Sequence
@@ -40,6 +41,10 @@ class Fresh:
     def begin(self) -> None:
         """Another baseline: it must encode its slots itself."""
         self._counted.clear()
+
+    def grant(self, footage: Footage, indices: Sequence[int]) -> None:
+        """These slots of a stream were encoded before the account began."""
+        self._counted |= {(footage.stream.url, index) for index in indices}
 
     def forget(self) -> None:
         """Other streams."""

@@ -216,6 +216,7 @@ def _fresh(fresh: Fresh, footages: Sequence[Footage], choose: Choose, ours: Hear
     for each in footages:
         stream, questions = each.stream.url, list(each.questions)
         total = Account(dense=ours.accounts[stream].dense)
+        fresh.grant(each, range(each.stream.setting.window - 1))
         for window in each.windows:
             said, spent, cells = fresh.answer(each, choose(each, window.index), questions, PROBE)
             heard.take((stream, window.index), questions, [one.value for one in said])

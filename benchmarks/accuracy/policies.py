@@ -82,7 +82,9 @@ def random_slots(
     policy = RandomPolicy(grid, share, seed)
     empty = np.zeros(0, np.uint8)
     return [
-        slot if index in anchors else thinned(slot, policy.decide(empty, empty) > 0)
+        replace(slot, kind=SlotKind.ANCHOR)
+        if index in anchors
+        else thinned(slot, policy.decide(empty, empty) > 0)
         for index, slot in enumerate(whole)
     ]
 

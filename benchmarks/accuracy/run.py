@@ -162,9 +162,8 @@ def _rows(
     return rows
 
 
-def _uplink(spec: GridSpec, footages: Sequence[Footage], arm: Arm) -> int | None:
-    """Bytes per second and stream; None for baselines, which choose in the cloud."""
-    if arm.change not in footages[0].uplink:
-        return None
-    seconds = sum(len(each.slots[arm.change]) * spec.slot_seconds for each in footages)
-    return round(sum(each.uplink[arm.change] for each in footages) / seconds)
+def _uplink(spec: GridSpec, footages: Sequence[Footage], arm: Arm) -> int:
+    """Bytes per second and stream; baselines that choose in the cloud are sent everything."""
+    change = arm.change if arm.change in footages[0].uplink else "everything"
+    seconds = sum(len(each.slots[change]) * spec.slot_seconds for each in footages)
+    return round(sum(each.uplink[change] for each in footages) / seconds)
