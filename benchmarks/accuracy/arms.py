@@ -12,13 +12,18 @@ DEFAULT_CHANGE = "tracked"
 @dataclass(frozen=True, slots=True)
 class Arm:
     """A change policy under a KV policy. `config` is the engine's; None where something else runs
-    the windows (`kv` says what).
+    the windows (`kv` says what). A baseline that takes whole slots takes as many as ours could pay
+    for, or so many `slots`; a blend refreshes its published share, or what the operations of our
+    refresh policy `like` pay for, its search with `search_free` not counted.
     """
 
     change: str
     kv: str
     config: EngineConfig | None = None
     default: bool = False
+    slots: int | None = None
+    like: str | None = None
+    search_free: bool = False
 
 
 def engine_arm(change: str, setting: Setting, **settings: object) -> Arm:
@@ -62,8 +67,7 @@ def every_arm(setting: Setting) -> list[Arm]:
     arms += [engine_arm(change, setting, **PUBLISHED_KV) for change in _published(setting)]
     arms.append(engine_arm("everything", setting, **PUBLISHED_KV))
     arms.append(replace(reference(setting), change="everything-raw"))
-    arms += [Arm("tracked", "cacheblend"), *controls()]
-    return list(dict.fromkeys(arms))
+    return list(dict.fromkeys([*arms, *blends(), *controls(), *fixed(), *guesses()]))
 
 
 def stress_arms(setting: Setting) -> list[Arm]:
@@ -71,25 +75,53 @@ def stress_arms(setting: Setting) -> list[Arm]:
     arms = [engine_arm(change, setting) for change in ("tracked", "pixels", "random")]
     arms += [engine_arm("tracked", setting, **settings) for settings in UNDER_STRESS]
     arms += [engine_arm(change, setting, **PUBLISHED_KV) for change in _published(setting)]
-    return [*arms, Arm("tracked", "cacheblend"), *controls()]
+    return [*arms, blends()[0], *controls(), *guesses()]
 
 
 def few_arms(setting: Setting) -> list[Arm]:
     """Ours and the published system."""
     arms = [engine_arm("tracked", setting), engine_arm("everything", setting)]
     arms.append(engine_arm("tracked", setting, refresh="all", present=Present.CANVAS))
-    return [*arms, engine_arm("published-0.5", setting, **PUBLISHED_KV), *controls()]
+    arms.append(engine_arm("published-0.5", setting, **PUBLISHED_KV))
+    return [*arms, *controls(), *guesses()]
 
 
 def quick_arms(setting: Setting) -> list[Arm]:
     """One of each sort."""
     published = engine_arm("published-0.5", setting, **PUBLISHED_KV)
-    return [engine_arm("tracked", setting), published, *controls()[:2]]
+    ours = [engine_arm(change, setting) for change in ("tracked", "random")]
+    return [*ours, published, *controls()[:2], *guesses()]
+
+
+def text_arms(setting: Setting) -> list[Arm]:
+    """Those that are asked for words of their own."""
+    arms = [engine_arm("tracked", setting), engine_arm("random", setting)]
+    return [*arms, engine_arm("published-0.5", setting, **PUBLISHED_KV)]
 
 
 def controls() -> list[Arm]:
     """The simple baselines; how much they get is settled by what ours took."""
     return [Arm(change, "all") for change in ("evs", "last-frames", "low-rate")]
+
+
+def fixed() -> list[Arm]:
+    """Those that choose whole slots, with more of them than ours could pay for."""
+    names = [(change, count) for count in (2, 4) for change in ("last-frames", "low-rate")]
+    return [Arm(change, f"{count} slots", slots=count) for change, count in names]
+
+
+def guesses() -> list[Arm]:
+    """Answers without looking."""
+    return [Arm(change, "no model") for change in ("repeat", "constant")]
+
+
+def blends() -> list[Arm]:
+    """Tokens refreshed instead of slots: the published share, and what our refresh policies cost."""
+    return [
+        Arm("tracked", "cacheblend"),
+        Arm("tracked", "cacheblend at the cost of anchors", like="anchors"),
+        Arm("tracked", "top keys at the cost of drift:2", like="drift:2", search_free=True),
+    ]
 
 
 KV: tuple[dict[str, object], ...] = (

@@ -1,8 +1,8 @@
 """CacheBlend on video windows: of the tokens that are reused, those whose keys are farthest from
 what they would be now are computed again (Yao et al., EuroSys 2025; there for texts).
 
-The first layer is computed for every token, to find them: that is on its account. Built on the
-engine's naive twin, whose cache is contiguous.
+The first layer is computed for every token, to find them: that is on its account, unless the search
+is to be free. Built on the engine's naive twin, whose cache is contiguous.
 """
 
 import math
@@ -15,7 +15,8 @@ from codecsight.engine.flops import Flops, Work
 from codecsight.engine.naive.engine import NaiveEngine
 from codecsight.engine.naive.session import Slide, StreamSession
 from codecsight.engine.window import Entry
-from codecsight.models.base import CellFeatures
+from codecsight.engine.config import EngineConfig
+from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens
 
 SHARE = 0.15
@@ -25,6 +26,7 @@ SHARE = 0.15
 class BlendSession(StreamSession):
     """Refreshes tokens instead of slots."""
 
+    share, search_free = SHARE, False
     _slid = False
 
     def _make_room(self, entry: Entry) -> Slide:
@@ -39,7 +41,7 @@ class BlendSession(StreamSession):
         tokens = Tokens.join([slot.tokens.at(slot.start) for slot in slots])
         cells = CellFeatures.join([slot.features for slot in slots])
         old = len(tokens) - len(slots[-1].tokens)
-        count = math.ceil(SHARE * old)
+        count = math.ceil(self.share * old)
         again = np.sort(np.argsort(-self._deviation(tokens, cells, count)[:old])[:count])
         chosen = np.concatenate([again, np.arange(old, len(tokens))])
         visual = tokens.visual.numpy()
@@ -63,14 +65,39 @@ class BlendSession(StreamSession):
         held = self.kv.keys[1, :, len(prefix) : len(prefix) + fresh.shape[1]]
         others = len(tokens) - count - len(self.window.slots[-1].tokens)
         first_layer = self.meter.llm(others, size) // len(self.kv.keys)
-        self.spend(Work(spent=Flops(llm=first_layer)))
+        self.spend(Work(spent=Flops(llm=0 if self.search_free else first_layer)))
         deviation: np.ndarray = (fresh - held).square().sum(dim=(0, 2)).numpy()
         return deviation
 
 
 class BlendEngine(NaiveEngine):
-    """One stream and one slot at a time."""
+    """One stream and one slot at a time; `share` of the reused tokens is refreshed."""
+
+    def __init__(
+        self,
+        model: VisionLanguageModel,
+        config: EngineConfig,
+        share: float = SHARE,
+        search_free: bool = False,
+    ) -> None:
+        super().__init__(model, config)
+        self._share, self._search_free = share, search_free
 
     def open(self, stream: str, grid: PatchGrid) -> None:
         """Let a stream in."""
-        self._sessions[stream] = BlendSession(stream, self.model, grid, self.config, self._meter)
+        session = BlendSession(stream, self.model, grid, self.config, self._meter)
+        session.share, session.search_free = self._share, self._search_free
+        self._sessions[stream] = session
+
+
+def share_for(free: int, published: int, target: int, layers: int, search_free: bool) -> float:
+    """Which share of the reused tokens may be refreshed for `target` operations of a language model
+    of so many layers, which spends `free` when nothing is refreshed and `published` with SHARE.
+
+    With f for all of those tokens in one layer, a share s costs f (1 + s (layers - 1)): the search
+    sees all in the first layer, the others see s. Without the search it is f s layers.
+    """
+    one_layer = (published - free) / (1 + SHARE * (layers - 1))
+    affordable = (target - free) / one_layer
+    share = affordable / layers if search_free else (affordable - 1) / (layers - 1)
+    return min(max(share, 0.0), 1.0)

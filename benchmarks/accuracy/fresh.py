@@ -95,9 +95,9 @@ class Fresh:
 
 def chosen_slots(change: str, window: int, count: int, footage: Footage, end: int) -> Chosen:
     """The newest `count` slots up to `end`, or so many spread evenly over the window."""
-    step = 1 if change == "last-frames" else max(window // count, 1)
+    spread = count if change == "last-frames" else window
     kept = np.ones((footage.grid.rows, footage.grid.cols), np.bool_)
-    return [(end - step * back, kept) for back in range(count - 1, -1, -1)]
+    return [(end - back * spread // count, kept) for back in range(count - 1, -1, -1)]
 
 
 def evs_cells(window: int, share: float, footage: Footage, end: int) -> Chosen:

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 from benchmarks.accuracy.arms import Arm
 from benchmarks.accuracy.blend import BlendEngine
 from benchmarks.accuracy.filming import Footage
-from benchmarks.accuracy.fresh import Chosen, Fresh, chosen_slots, evs_cells
 from codecsight.answers.question import Question, QuestionKind
 from codecsight.change.slot import Slot
 from codecsight.engine import Engine, EngineConfig
@@ -24,7 +22,6 @@ Answers = dict[Question, str]
 Value = bool | int | str | dict[str, Any]
 Change = Callable[[Footage], Sequence[Slot]]
 NOTHING = Flops()
-Choose = Callable[[Footage, int], Chosen]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +77,8 @@ def spelled(value: Value) -> str:
 
 
 def hear(model: VisionLanguageModel, footages: Sequence[Footage], arm: Arm) -> Heard:
-    """An arm that runs in the engine, or in its twin that blends caches."""
-    if arm.config is None:
-        setting = footages[0].stream.setting
-        config = EngineConfig(setting.window, setting.stride, refresh="none")
-        return hear_blended(model, footages, config, lambda each: each.slots[arm.change])
+    """An arm that runs in the engine."""
+    assert arm.config is not None
     return hear_slots(model, footages, arm.config, lambda each: each.slots[arm.change])
 
 
@@ -171,12 +165,12 @@ def _cells(slot: Slot) -> tuple[int, int]:
 
 
 def hear_blended(
-    model: VisionLanguageModel, footages: Sequence[Footage], config: EngineConfig, change: Change
+    engine: BlendEngine, footages: Sequence[Footage], change: Change = lambda f: f.slots["tracked"]
 ) -> Heard:
     """The same under CacheBlend."""
-    heard = Heard()
+    heard, config = Heard(), engine.config
     for each in footages:
-        engine, stream, slots = BlendEngine(model, config), each.stream.url, change(each)
+        stream, slots = each.stream.url, change(each)
         engine.open(stream, each.grid)
         windows, exam, before = {window.index for window in each.windows}, Work(), Work()
         for index, slot in enumerate(slots):
@@ -190,44 +184,8 @@ def hear_blended(
                 heard.take((stream, index), each.questions, [said.value for said in answers])
                 exam += _minus(engine.work(stream), started)
         heard.accounts[stream] = account(_minus(_minus(engine.work(stream), before), exam), slots)
+        engine.close(stream)
     return heard
-
-
-def hear_fresh(fresh: Fresh, footages: Sequence[Footage], change: str, ours: Heard) -> Heard:
-    """A simple baseline, given at least as much as ours took: cells for EVS, operations for those
-    that choose slots.
-    """
-    window, budget = footages[0].stream.setting.window, ours.account(footages)
-    if change == "evs":
-        share = budget.tokens_ratio
-        return _fresh(fresh, footages, partial(evs_cells, window, share), ours)
-    heard = Heard()
-    for count in range(1, window + 1):
-        choose = partial(chosen_slots, change, window, count)
-        heard = _fresh(fresh, footages, choose, ours)
-        if heard.account(footages).flops_ratio >= budget.flops_ratio:
-            break
-    return heard
-
-
-def _fresh(fresh: Fresh, footages: Sequence[Footage], choose: Choose, ours: Heard) -> Heard:
-    heard = Heard()
-    fresh.begin()
-    for each in footages:
-        stream, questions = each.stream.url, list(each.questions)
-        total = Account(dense=ours.accounts[stream].dense)
-        fresh.grant(each, range(each.stream.setting.window - 1))
-        for window in each.windows:
-            said, spent, cells = fresh.answer(each, choose(each, window.index), questions, PROBE)
-            heard.take((stream, window.index), questions, [one.value for one in said])
-            total += Account(spent, NOTHING, cells, window_cells(each))
-        heard.accounts[stream] = total
-    return heard
-
-
-def window_cells(footage: Footage) -> int:
-    """Of a dense window."""
-    return footage.stream.setting.window * footage.grid.cells
 
 
 def _minus(work: Work, other: Work) -> Work:

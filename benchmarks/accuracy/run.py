@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -12,9 +13,11 @@ import torch
 from benchmarks.accuracy import arms as pairs
 from benchmarks.accuracy import cells
 from benchmarks.accuracy.arms import Arm
+from benchmarks.accuracy.baselines import guess, hear_fresh
+from benchmarks.accuracy.blend import SHARE, BlendEngine, share_for
 from benchmarks.accuracy.filming import Footage, footage
 from benchmarks.accuracy.fresh import Fresh
-from benchmarks.accuracy.hearing import Heard, hear, hear_fresh
+from benchmarks.accuracy.hearing import Heard, hear, hear_blended
 from benchmarks.accuracy.scores import ALL, macro, tallies
 from benchmarks.accuracy.streams import FULL, QUICK, RATE, Setting, Size, Stream, streams
 from benchmarks.record import origin
@@ -115,10 +118,29 @@ def _heard(
     arm: Arm,
     heard: dict[Arm, Heard],
 ) -> Heard:
-    if arm.change in ("evs", "last-frames", "low-rate"):
-        ours = next(said for each, said in heard.items() if each.default)
-        return hear_fresh(fresh, footages, arm.change, ours)
-    return hear(model, footages, arm)
+    if arm.config is not None:
+        return hear(model, footages, arm)
+    if arm.change in ("repeat", "constant"):
+        return guess(footages, arm.change, next(iter(heard.values())))
+    if arm.change == pairs.DEFAULT_CHANGE:
+        return _blended(model, footages, arm, heard)
+    ours = next(said for each, said in heard.items() if each.default)
+    return hear_fresh(fresh, footages, arm, ours)
+
+
+def _blended(
+    model: VisionLanguageModel, footages: Sequence[Footage], arm: Arm, heard: dict[Arm, Heard]
+) -> Heard:
+    """Tokens refreshed: the published share, or what a refresh policy of ours costs."""
+    setting, share = footages[0].stream.setting, SHARE
+    if arm.like is not None:
+        tracked = partial(pairs.engine_arm, pairs.DEFAULT_CHANGE, setting)
+        known = [tracked(refresh="none"), pairs.blends()[0], tracked(refresh=arm.like)]
+        spent = [heard[each].account(footages).spent.llm for each in known]
+        free, published, target = spent
+        share = share_for(free, published, target, model.kv.layers, arm.search_free)
+    config = EngineConfig(setting.window, setting.stride, refresh="none")
+    return hear_blended(BlendEngine(model, config, share, arm.search_free), footages)
 
 
 def _rows(
@@ -163,7 +185,11 @@ def _rows(
 
 
 def _uplink(spec: GridSpec, footages: Sequence[Footage], arm: Arm) -> int:
-    """Bytes per second and stream; baselines that choose in the cloud are sent everything."""
+    """Bytes per second and stream; baselines that choose in the cloud are sent everything, and who
+    guesses is sent nothing.
+    """
+    if arm in pairs.guesses():
+        return 0
     change = arm.change if arm.change in footages[0].uplink else "everything"
     seconds = sum(len(each.slots[change]) * spec.slot_seconds for each in footages)
     return round(sum(each.uplink[change] for each in footages) / seconds)

@@ -24,6 +24,11 @@ from benchmarks.accuracy.hearing import Heard
 from codecsight.answers.question import QuestionKind
 
 ALL = "all"
+MOTION = frozenset(
+    "left right moving walking running fall enter leave "
+    "enter-left leave-left enter-right leave-right".split()
+)
+"""Topics about what moves, comes and goes. All others are about what is there and how it stands."""
 ROUNDS = 1000
 
 # What is counted of every answer, as columns.
@@ -59,7 +64,9 @@ class Tally:
 
 
 def tallies(footages: Sequence[Footage], heard: Heard, dense: Heard) -> dict[str, Tally]:
-    """By topic, pooled (`all`), and pooled over windows of one content (`all:moving` ..)."""
+    """By topic, pooled (`all`), over windows of one content (`all:moving` ..), and over questions of
+    one sort (`all:about motion`, `all:about state`).
+    """
     found: dict[str, Counts] = {}
 
     def add(name: str, stream: int, counted: Counts) -> None:
@@ -75,7 +82,8 @@ def tallies(footages: Sequence[Footage], heard: Heard, dense: Heard) -> dict[str
                     heard.answers[key][question],
                     dense.answers[key][question],
                 )
-                for name in (topic, ALL, f"{ALL}:{window.content}"):
+                sort = "motion" if topic in MOTION else "state"
+                for name in (topic, ALL, f"{ALL}:{window.content}", f"{ALL}:about {sort}"):
                     add(name, number, counted)
     return {name: Tally(counts) for name, counts in found.items()}
 

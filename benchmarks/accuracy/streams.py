@@ -113,7 +113,7 @@ class Size:
     stress_seconds: int
 
 
-FULL = Size(published=12, full_length=4, native=12, stress=2, seconds=32, stress_seconds=26)
+FULL = Size(published=12, full_length=4, native=12, stress=3, seconds=32, stress_seconds=26)
 QUICK = Size(published=2, full_length=0, native=2, stress=0, seconds=14, stress_seconds=14)
 
 

@@ -1,0 +1,76 @@
+"""Simple baselines: whole windows of chosen slots, each computed anew, and answers without looking.
+
+Those that look are given at least as much as ours took: cells for EVS, operations for those that
+choose whole slots, unless the arm says how many slots.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from benchmarks.accuracy.arms import Arm
+from benchmarks.accuracy.filming import Footage
+from benchmarks.accuracy.fresh import Chosen, Fresh, chosen_slots, evs_cells
+from benchmarks.accuracy.hearing import NOTHING, PROBE, Account, Answers, Heard
+from codecsight.answers.question import Question
+
+Choose = Callable[[Footage, int], Chosen]
+
+
+def hear_fresh(fresh: Fresh, footages: Sequence[Footage], arm: Arm, ours: Heard) -> Heard:
+    """A baseline that computes its windows anew."""
+    window, budget = footages[0].stream.setting.window, ours.account(footages)
+    if arm.change == "evs":
+        return _fresh(fresh, footages, partial(evs_cells, window, budget.tokens_ratio), ours)
+    heard = Heard()
+    for count in [arm.slots] if arm.slots else range(1, window + 1):
+        choose = partial(chosen_slots, arm.change, window, count)
+        heard = _fresh(fresh, footages, choose, ours)
+        if heard.account(footages).flops_ratio >= budget.flops_ratio:
+            break
+    return heard
+
+
+def _fresh(fresh: Fresh, footages: Sequence[Footage], choose: Choose, ours: Heard) -> Heard:
+    heard = Heard()
+    fresh.begin()
+    for each in footages:
+        stream, questions = each.stream.url, list(each.questions)
+        total = Account(dense=ours.accounts[stream].dense)
+        fresh.grant(each, range(each.stream.setting.window - 1))
+        for window in each.windows:
+            said, spent, cells = fresh.answer(each, choose(each, window.index), questions, PROBE)
+            heard.take((stream, window.index), questions, [one.value for one in said])
+            total += Account(spent, NOTHING, cells, window_cells(each))
+        heard.accounts[stream] = total
+    return heard
+
+
+def window_cells(footage: Footage) -> int:
+    """Of a dense window."""
+    return footage.stream.setting.window * footage.grid.cells
+
+
+def guess(footages: Sequence[Footage], change: str, dense: Heard) -> Heard:
+    """What agreement is worth nothing: "constant" says what the dense model says most often, and
+    "repeat" what it said of the window before, told for free. No operations are on their account.
+    """
+    usual, heard = _most_frequent(dense), Heard()
+    for each in footages:
+        stream, before = each.stream.url, usual
+        for window in each.windows:
+            key = stream, window.index
+            heard.answers[key] = {question: before[question] for question in each.questions}
+            before = usual if change == "constant" else dense.answers[key]
+        cells = len(each.windows) * window_cells(each)
+        heard.accounts[stream] = Account(dense=dense.accounts[stream].dense, cells=cells)
+    return heard
+
+
+def _most_frequent(dense: Heard) -> Answers:
+    """By question, over all streams."""
+    counts: dict[Question, Counter[str]] = {}
+    for answers in dense.answers.values():
+        for question, said in answers.items():
+            counts.setdefault(question, Counter())[said] += 1
+    return {question: count.most_common(1)[0][0] for question, count in counts.items()}
