@@ -116,7 +116,7 @@ def guesses() -> list[Arm]:
 
 
 def blends() -> list[Arm]:
-    """Tokens refreshed instead of slots: the published share, and what our refresh policies cost."""
+    """Tokens refreshed instead of slots: the published share, and as many as ours pay for."""
     return [
         Arm("tracked", "cacheblend"),
         Arm("tracked", "cacheblend at the cost of anchors", like="anchors"),

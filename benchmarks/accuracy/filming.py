@@ -9,7 +9,7 @@ import numpy as np
 from actors.convert import to_request
 from benchmarks.accuracy.policies import random_slots, trackers
 from benchmarks.accuracy.streams import RATE, RECODED, Stream
-from codecsight.answers.question import Question, QuestionKind
+from codecsight.answers.question import Question
 from codecsight.change.grid import GridSpec, PatchGrid
 from codecsight.change.slot import Slot
 from codecsight.change.tracker import ChangeTracker
@@ -22,11 +22,12 @@ from codecsight.video.packet import Packet, StreamInfo
 from codecsight.video.picture import Resizer
 from codecsight.video.source import SourceOptions
 from codecsight.world import Scene, Truth, truth
-from codecsight.world.questions import ask_of
+from codecsight.world.questions import ask_of, question
 from codecsight.world.source import WorldSource
 from codecsight.world.truth import CLEAR
 
 Items = list[StreamInfo | Packet]
+DESCRIBE = question("describe")
 _SLOW, _MOVING = 0.005, 0.035  # picture widths per second, as in the world's questions
 
 
@@ -34,11 +35,13 @@ _SLOW, _MOVING = 0.005, 0.035  # picture widths per second, as in the world's qu
 class Window:
     """One that ends a stride: the `index` of its newest slot, `answers` that are true by question
     (those that can fairly be asked), and what there is to be seen: "moving", "standing", "empty".
+    `described` is the scene in a sentence, None where there is doubt.
     """
 
     index: int
     answers: dict[Question, str]
     content: str
+    described: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +125,11 @@ def _windows(stream: Stream, whole: list[Slot]) -> tuple[list[Window], dict[Ques
     for end in range(setting.window, len(whole) + 1, setting.stride):
         times = [t for slot in moments[end - setting.window : end] for t in slot]
         seen = [_truth(scene, t) for t in times]
-        fair = [each for each in ask_of(seen) if each.question.kind is not QuestionKind.TEXT]
-        questions.update({each.question: each.topic for each in fair})
-        answers = {each.question: each.answer for each in fair}
-        windows.append(Window(end - 1, answers, _content(seen)))
+        topics = {each.question: each.topic for each in ask_of(seen)}
+        answers = {each.question: each.answer for each in ask_of(seen)}
+        described = answers.pop(DESCRIBE, None)
+        questions.update({question: topics[question] for question in answers})
+        windows.append(Window(end - 1, answers, _content(seen), described))
     return windows, questions
 
 

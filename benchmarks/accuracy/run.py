@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from benchmarks.accuracy import arms as pairs
-from benchmarks.accuracy import cells
+from benchmarks.accuracy import cells, words
 from benchmarks.accuracy.arms import Arm
 from benchmarks.accuracy.baselines import guess, hear_fresh
 from benchmarks.accuracy.blend import SHARE, BlendEngine, share_for
@@ -19,7 +19,17 @@ from benchmarks.accuracy.filming import Footage, footage
 from benchmarks.accuracy.fresh import Fresh
 from benchmarks.accuracy.hearing import Heard, hear, hear_blended
 from benchmarks.accuracy.scores import ALL, macro, tallies
-from benchmarks.accuracy.streams import FULL, QUICK, RATE, Setting, Size, Stream, streams
+from benchmarks.accuracy.streams import (
+    FULL,
+    NATIVE,
+    PUBLISHED,
+    QUICK,
+    RATE,
+    Setting,
+    Size,
+    Stream,
+    streams,
+)
 from benchmarks.record import origin
 from codecsight.change.grid import GridSpec
 from codecsight.engine import EngineConfig
@@ -42,13 +52,16 @@ def measure(size: Size, quick: bool, say: Say = print) -> dict[str, Any]:
     """A run of any size."""
     torch.set_num_threads(1)
     started, model = time.process_time(), load_model(device="cpu")
-    watched, rows, cell_rows = streams(size), Rows(), Rows()
+    watched, rows, cell_rows, text = streams(size), Rows(), Rows(), Rows()
     spec = model.grid_spec(RATE, MAX_CELLS)
     for (setting, plain), group in groupby(watched, lambda each: (each.setting, each.plain)):
         for batch in _batches(list(group), plain):
-            found, told = _measure(model, spec, setting, batch, _arms(setting, plain, quick), say)
-            rows += found
-            cell_rows += told
+            footages = _filmed(spec, batch, say)
+            rows += _answers(model, spec, footages, _arms(setting, plain, quick), say)
+            say(f"{_name(batch)}: cells, words")
+            cell_rows += cells.rows(footages)
+            if setting in (PUBLISHED, NATIVE) and plain:
+                text += words.rows(model, footages)
     if not quick:
         say("vtest: cells")
         cell_rows += cells.real(spec)
@@ -60,7 +73,7 @@ def measure(size: Size, quick: bool, say: Say = print) -> dict[str, Any]:
         "streams": [{"url": each.url, "setting": each.setting.name} for each in watched],
         "cpu_minutes": round((time.process_time() - started) / 60, 1),
     }
-    return {"meta": meta, "rows": rows, "cells": cell_rows}
+    return {"meta": meta, "rows": rows, "cells": cell_rows, "text": text}
 
 
 def _batches(group: list[Stream], plain: bool) -> Iterator[list[Stream]]:
@@ -80,19 +93,28 @@ def _arms(setting: Setting, plain: bool, quick: bool) -> list[Arm]:
     return pairs.every_arm(setting) if plain else pairs.stress_arms(setting)
 
 
-def _measure(
-    model: VisionLanguageModel,
-    spec: GridSpec,
-    setting: Setting,
-    batch: list[Stream],
-    arms: Sequence[Arm],
-    say: Say,
-) -> tuple[Rows, Rows]:
-    name = f"{setting.name}, {batch[0].conditions[0]}"
+def _name(batch: Sequence[Stream]) -> str:
+    return f"{batch[0].setting.name}, {batch[0].conditions[0]}"
+
+
+def _filmed(spec: GridSpec, batch: Sequence[Stream], say: Say) -> list[Footage]:
     footages = []
     for number, stream in enumerate(batch, 1):
-        say(f"{name}: filming {number} of {len(batch)}")
+        say(f"{_name(batch)}: filming {number} of {len(batch)}")
         footages.append(footage(stream, spec))
+    return footages
+
+
+def _answers(
+    model: VisionLanguageModel,
+    spec: GridSpec,
+    footages: Sequence[Footage],
+    arms: Sequence[Arm],
+    say: Say,
+) -> Rows:
+    """The rows of these streams in all the conditions that they count for."""
+    batch = [each.stream for each in footages]
+    setting, name = batch[0].setting, _name(batch)
     dense_arm = pairs.reference(setting)
     say(f"{name}: dense")
     dense = hear(model, footages, dense_arm)
@@ -107,8 +129,7 @@ def _measure(
         chosen = [each for each in footages if condition in each.stream.conditions]
         for arm, said in heard.items():
             rows += _rows(spec, condition, chosen, arm, said, dense)
-    say(f"{name}: cells")
-    return rows, cells.rows(footages)
+    return rows
 
 
 def _heard(

@@ -24,11 +24,9 @@ from benchmarks.accuracy.hearing import Heard
 from codecsight.answers.question import QuestionKind
 
 ALL = "all"
-MOTION = frozenset(
-    "left right moving walking running fall enter leave "
-    "enter-left leave-left enter-right leave-right".split()
-)
-"""Topics about what moves, comes and goes. All others are about what is there and how it stands."""
+_GOING = {f"{way}{side}" for way in ("enter", "leave") for side in ("", "-left", "-right")}
+MOTION = frozenset({"left", "right", "moving", "walking", "running", "fall"} | _GOING)
+"""Topics about what moves, comes and goes; all others are about what is there."""
 ROUNDS = 1000
 
 # What is counted of every answer, as columns.
@@ -64,8 +62,8 @@ class Tally:
 
 
 def tallies(footages: Sequence[Footage], heard: Heard, dense: Heard) -> dict[str, Tally]:
-    """By topic, pooled (`all`), over windows of one content (`all:moving` ..), and over questions of
-    one sort (`all:about motion`, `all:about state`).
+    """By topic, pooled (`all`), over windows of one content (`all:moving` ..), and over questions
+    of one sort (`all:about motion`, `all:about state`).
     """
     found: dict[str, Counts] = {}
 
