@@ -1,15 +1,18 @@
 """The frontier as a picture: operations against agreement, a panel for each setting."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
-from benchmarks.accuracy.report import CONTROLS, SETTINGS
-from benchmarks.accuracy.rows import Result, pooled
+from benchmarks.accuracy.report import SETTINGS
+from benchmarks.accuracy.rows import Result, is_guess, pooled
+from benchmarks.accuracy.wording import named
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 470, 380, 62, 40, 14, 52
 TICKS = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 Row = dict[str, Any]
+CONTROLS = ("evs", "last-frames", "low-rate")
 GROUPS = {
     "ours": ("#1f77b4", "ours, other KV policies"),
     "default": ("#d62728", "ours, the default"),
@@ -47,18 +50,27 @@ def _panel(setting: str, rows: list[Row]) -> str:
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(_text(middle, HEIGHT - 16, "operations of the dense model's", "middle"))
     parts.append(_text(LEFT - 50, TOP - 8, "same answers", "start"))
-    parts += [_point(row, x(row["flops_ratio"]), y(row["agreement"])) for row in rows]
+    for row in rows:
+        height = y(row["agreement"])
+        parts.append(_level(row, height) if is_guess(row) else _point(row, x, height))
     return "".join(parts)
 
 
-def _point(row: Row, x: float, y: float) -> str:
-    group = _group(row)
+def _level(row: Row, y: float) -> str:
+    """What costs nothing has a height, and no place."""
+    line = f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#999" stroke-dasharray="5 4"/>'
+    return line + _text(WIDTH - RIGHT, y - 4, named(row["change"]), "end", "#555")
+
+
+def _point(row: Row, place: Callable[[float], float], y: float) -> str:
+    group, x = _group(row), place(row["flops_ratio"])
     colour, size = GROUPS[group][0], 7 if group == "default" else 4.5
     name = f"{row['change']}, {row['kv']}: {row['agreement']:.1%} at {row['flops_ratio']:.1%}"
     title = f"<title>{name}</title>"
     label = ""
     if group == "control" or row["change"] in ("random", "everything"):
-        label = _text(x + 7, y + 4, row["change"], "start", "#555")
+        slots = f", {row['kv']}" if row["kv"].endswith("slots") else ""
+        label = _text(x + 7, y + 4, row["change"] + slots, "start", "#555")
     mark = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size}" fill="{colour}" fill-opacity="0.75">'
     return f"{mark}{title}</circle>{label}"
 

@@ -18,22 +18,24 @@ from benchmarks.accuracy.rows import (
     row_of,
     stress,
 )
+from benchmarks.accuracy.wording import (
+    brief,
+    cell,
+    interval,
+    number,
+    pair,
+    percent,
+    points,
+    points_interval,
+    question_cells,
+    short,
+    target,
+)
 
 AGREEMENT, F1_LOST, F1_LOST_STRESS, FLOPS = 0.98, 0.01, 0.03, 0.07
 """The aims: at least, at most, at most in every stress row, at most in the published setting."""
 
 SETTINGS = ("published", "native")
-NAMES = {
-    "everything": "nothing pruned",
-    "everything-raw": "nothing pruned, pixels not coded",
-    "evs": "EVS, after the ViT",
-    "last-frames": "the last frames, whole",
-    "low-rate": "fewer frames, whole",
-    "random": "random cells",
-    "tracked-2": "tracked, whole every 2nd slot",
-    "tracked-8": "tracked, whole every 8th slot",
-}
-CONTROLS = ("evs", "last-frames", "low-rate")
 
 
 def parts(result: Result) -> dict[str, str]:
@@ -47,6 +49,7 @@ def parts(result: Result) -> dict[str, str]:
         "stress": stress_part(result),
         "questions": questions_part(result),
         "content": content_part(result),
+        "text": text_part(result),
         "limits": limits_part(result),
         "cells": cells_part(result),
     }
@@ -65,7 +68,7 @@ def run_part(result: Result) -> str:
         f"`python -m benchmarks.accuracy`, commit {meta['commit']}, model `{meta['model']}`, "
         f"{meta['cpu_minutes']} minutes of one core ({meta['machine']['processor']}): {counts}. "
         f"[Results](../benchmarks/results/accuracy.json). The shipped default is **"
-        f"{_pair(meta['default'])}**."
+        f"{pair(meta['default'])}**."
     )
 
 
@@ -74,24 +77,24 @@ def targets_part(result: Result) -> str:
     lines = ["| aim, for the shipped default | came out | |", "|---|---|---|"]
     for name in SETTINGS:
         row = default_of(result, name, "plain")
-        agreed = f"{_percent(row['agreement'])} {_range(row, 'agreement')}"
-        lost = f"{_points(row['f1_lost'])} {_points_range(row)}"
+        agreed = f"{percent(row['agreement'])} {interval(row, 'agreement')}"
+        lost = f"{points(row['f1_lost'])} {points_interval(row)}"
         lines += [
-            _target(f"{name}: agreement at least {AGREEMENT:.0%}", agreed,
+            target(f"{name}: agreement at least {AGREEMENT:.0%}", agreed,
                     row["agreement"] >= AGREEMENT),
-            _target(f"{name}: F1 within {100 * F1_LOST:.0f} point of dense", lost,
+            target(f"{name}: F1 within {100 * F1_LOST:.0f} point of dense", lost,
                     row["f1_lost"] <= F1_LOST),
         ]  # fmt: skip
     row = default_of(result, "published", "plain")
-    spared = f"{_percent(1 - row['flops_ratio'])} fewer"
+    spared = f"{percent(1 - row['flops_ratio'])} fewer"
     aim = f"published: at least {1 - FLOPS:.0%} fewer operations"
-    lines.append(_target(aim, spared, row["flops_ratio"] <= FLOPS))
+    lines.append(target(aim, spared, row["flops_ratio"] <= FLOPS))
     for row in stress(result):
         if row["f1_lost"] is None:  # nothing there to be found
             continue
         aim = f"{row['condition']}: F1 within {100 * F1_LOST_STRESS:.0f} points of dense"
-        lost = f"{_points(row['f1_lost'])} {_points_range(row)}"
-        lines.append(_target(aim, lost, row["f1_lost"] <= F1_LOST_STRESS))
+        lost = f"{points(row['f1_lost'])} {points_interval(row)}"
+        lines.append(target(aim, lost, row["f1_lost"] <= F1_LOST_STRESS))
     return "\n".join(lines)
 
 
@@ -106,7 +109,8 @@ def stress_part(result: Result) -> str:
             lambda row: is_of(row, "published-0.5-sampled", "anchors/last-slot"),
         ),
         ("random", lambda row: row["change"] == "random"),
-        ("last frames", lambda row: row["change"] == "last-frames"),
+        ("last frames", lambda row: is_of(row, "last-frames", "all")),
+        ("repeated", lambda row: row["change"] == "repeat"),
     ]
     lines = [
         f"| condition | F1, dense | {' | '.join(name for name, _ in others)} |",
@@ -115,8 +119,8 @@ def stress_part(result: Result) -> str:
     for default in stress(result):
         rows = pooled(result, "native", default["condition"])
         found = [next((row for row in rows if pick(row)), None) for _, pick in others]
-        cells = " | ".join(_brief(row) for row in found)
-        lines.append(f"| {default['condition']} | {_number(default['f1_dense'])} | {cells} |")
+        cells = " | ".join(brief(row) for row in found)
+        lines.append(f"| {default['condition']} | {number(default['f1_dense'])} | {cells} |")
     return "\n".join(lines)
 
 
@@ -132,29 +136,40 @@ def questions_part(result: Result) -> str:
         for name in SETTINGS
     }
     for topic in sorted({topic for each in rows.values() for topic in each if ":" not in topic}):
-        cells = [_question(each.get(topic)) for each in rows.values()]
+        cells = [question_cells(each.get(topic)) for each in rows.values()]
         lines.append(f"| {topic} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def content_part(result: Result) -> str:
-    """Moving, standing and empty windows."""
+    """Moving, standing and empty windows; questions about motion, and about what is there."""
     contents = ("moving", "standing", "slow", "empty")
+    kinds = (*contents, "about motion", "about state")
     lines = []
     for setting in SETTINGS:
         lines += [
-            f"| {setting} | {' | '.join(contents)} |",
-            "|---|" + "---|" * len(contents),
+            f"| {setting} | {' | '.join(contents)} | asked about motion | about what is there |",
+            "|---|" + "---|" * len(kinds),
         ]
         for arm in content_arms(result, setting):
-            found = [row_of(result, setting, arm, f"all:{content}") for content in contents]
+            found = [row_of(result, setting, arm, f"all:{kind}") for kind in kinds]
             cells = " | ".join(
-                "" if row is None else f"{_percent(row['agreement'])} ({row['answers']})"
+                "" if row is None else f"{percent(row['agreement'])} ({row['answers']})"
                 for row in found
             )
-            lines.append(f"| {_pair(arm)} | {cells} |")
+            lines.append(f"| {pair(arm)} | {cells} |")
         lines.append("")
     return "\n".join(lines).strip()
+
+
+def text_part(result: Result) -> str:
+    """Descriptions in the model's own words."""
+    lines = ["| | windows | same sentence | shared words | right words |", "|---|---|---|---|---|"]
+    for row in result["text"]:
+        name = f"**{pair(row)}**" if row["default"] else pair(row)
+        measured = " | ".join(percent(row[key]) for key in ("same", "shared", "right"))
+        lines.append(f"| {row['setting']}: {name} | {row['windows']} | {measured} |")
+    return "\n".join(lines)
 
 
 def limits_part(result: Result) -> str:
@@ -177,8 +192,8 @@ def limits_part(result: Result) -> str:
             row = next((r for r in pooled(result, setting, "plain") if is_of(r, change, kv)), None)
             if row:
                 lines.append(
-                    f"  - {name}: agreement {_percent(row['agreement'])} "
-                    f"{_range(row, 'agreement')}, operations {_percent(row['flops_ratio'])}."
+                    f"  - {name}: agreement {percent(row['agreement'])} "
+                    f"{interval(row, 'agreement')}, operations {percent(row['flops_ratio'])}."
                 )
     return "\n".join(lines)
 
@@ -194,9 +209,9 @@ def cells_part(result: Result) -> str:
         "|---|---|" + "---|" * len(policies),
     ]
     for place in places:
-        cells = [_cell(found.get((*place, policy))) for policy in policies]
+        cells = [cell(found.get((*place, policy))) for policy in policies]
         ours = found.get((*place, "tracked"))
-        changed = "" if ours is None else _percent(ours["changed_share"])
+        changed = "" if ours is None else percent(ours["changed_share"])
         lines.append(f"| {', '.join(place)} | {changed} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -213,11 +228,12 @@ def summary(result: Result) -> str:
     ]
     for setting in SETTINGS:
         for row in headline(result, setting):
-            name = "**CodecSight**" if row["default"] else _short(row)
+            name = "**CodecSight**" if row["default"] else short(row)
+            agreed = f"{percent(row['agreement'])} {interval(row, 'agreement')}"
             lines.append(
-                f"| {setting} | {name} | {_percent(row['agreement'])} {_range(row, 'agreement')} | "
-                f"{_number(row['f1'])} ({_number(row['f1_dense'])}) | "
-                f"{_percent(row['flops_ratio'])} | {_percent(row['tokens_ratio'])} |"
+                f"| {setting} | {name} | {agreed} | "
+                f"{number(row['f1'])} ({number(row['f1_dense'])}) | "
+                f"{percent(row['flops_ratio'])} | {percent(row['tokens_ratio'])} |"
             )
     return "\n".join(lines)
 
@@ -228,82 +244,21 @@ def _arms(result: Result, setting: str, chosen: Callable[[Row], bool]) -> str:
         return "Not measured in this run."
     best = frontier(rows)
     lines = [
-        f"| {setting} | agreement | F1 (dense {_number(rows[0]['f1_dense'])}) | flips to yes, no | "
+        f"| {setting} | agreement | F1 (dense {number(rows[0]['f1_dense'])}) | flips to yes, no | "
         "operations: ViT, LLM, both | tokens | uplink B/s |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in sorted(filter(chosen, rows), key=lambda row: -row["agreement"]):
-        name = f"**{_pair(row)}**" if row["default"] else _pair(row)
+        name = f"**{pair(row)}**" if row["default"] else pair(row)
         parts = (row[f"{part}flops_ratio"] for part in ("vit_", "llm_", ""))
         uplink = "" if row["uplink_bytes_per_s"] is None else f"{row['uplink_bytes_per_s']:,}"
         lines.append(
-            f"| {name}{' *' if row in best else ''} | {_percent(row['agreement'])} "
-            f"{_range(row, 'agreement')} | {_number(row['f1'])} | "
+            f"| {name}{' *' if row in best else ''} | {percent(row['agreement'])} "
+            f"{interval(row, 'agreement')} | {number(row['f1'])} | "
             f"{row['flips_to_yes']}, {row['flips_to_no']} | "
-            f"{', '.join(map(_percent, parts))} | {_percent(row['tokens_ratio'])} | {uplink} |"
+            f"{', '.join(map(percent, parts))} | {percent(row['tokens_ratio'])} | {uplink} |"
         )
     return "\n".join(lines)
-
-
-def _pair(row: Row) -> str:
-    name = _named(row["change"])
-    return name if row["change"] in CONTROLS else f"{name}, {row['kv']}"
-
-
-def _named(change: str) -> str:
-    return NAMES.get(change, change)
-
-
-def _short(row: Row) -> str:
-    if row["change"].startswith("published"):
-        return "the published rule and refresh"
-    return _named(row["change"])
-
-
-def _target(aim: str, came: str, met: bool) -> str:
-    return f"| {aim} | {came} | {'met' if met else '**missed**'} |"
-
-
-def _brief(row: Row | None) -> str:
-    if row is None:
-        return ""
-    shares = f"{_percent(row['agreement'])} at {_percent(row['flops_ratio'])}"
-    return shares if row["f1"] is None else f"{shares}, {_number(row['f1'])}"
-
-
-def _question(row: Row | None) -> str:
-    if row is None:
-        return " | | | "
-    flips = f"{row['flips_to_yes']}, {row['flips_to_no']}"
-    measured = _number(row["f1"]), _number(row["f1_dense"]), _percent(row["agreement"]), flips
-    return " | ".join(measured)
-
-
-def _cell(row: Row | None) -> str:
-    if row is None or row["stale_moved"] is None:
-        return ""
-    return f"{_percent(row['reused'])} / {_percent(row['stale_moved'])}"
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f}%"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
-def _points(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f} points lost"
-
-
-def _range(row: Row, key: str) -> str:
-    low, high = row[f"{key}_low"], row[f"{key}_high"]
-    return f"({100 * low:.1f} to {100 * high:.1f})"
-
-
-def _points_range(row: Row) -> str:
-    return f"({100 * row['f1_lost_low']:.1f} to {100 * row['f1_lost_high']:.1f})"
 
 
 def replaced(text: str, measured: dict[str, str]) -> str:

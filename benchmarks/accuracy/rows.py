@@ -8,17 +8,23 @@ Result = dict[str, Any]
 
 
 def frontier(rows: Sequence[Row]) -> list[Row]:
-    """Those that no other beats in both agreement and operations."""
+    """Those that look, and that no other of them beats in both agreement and operations."""
+    looking = [row for row in rows if not is_guess(row)]
     return [
         row
-        for row in rows
+        for row in looking
         if not any(
             other["agreement"] >= row["agreement"]
             and other["flops_ratio"] <= row["flops_ratio"]
             and (other["agreement"], other["flops_ratio"]) != (row["agreement"], row["flops_ratio"])
-            for other in rows
+            for other in looking
         )
     ]
+
+
+def is_guess(row: Row) -> bool:
+    """Whether it is an answer without looking."""
+    return bool(row["kv"] == "no model")
 
 
 def is_change(row: Row) -> bool:
@@ -73,15 +79,16 @@ def headline(result: Result, setting: str) -> list[Row]:
     wanted: list[Callable[[Row], bool]] = [
         lambda row: bool(row["default"]),
         lambda row: is_of(row, "published-0.5", "anchors/last-slot"),
-        lambda row: row["change"] == "last-frames",
+        lambda row: is_of(row, "last-frames", "all"),
         lambda row: row["change"] == "evs",
         lambda row: row["change"] == "random",
+        lambda row: row["change"] == "repeat",
     ]
     return [row for pick in wanted for row in rows if pick(row)]
 
 
 def content_arms(result: Result, setting: str) -> list[Row]:
-    """The ways to the present under our change policy, and the strongest simple baseline."""
+    """The ways to the present under our change policy, the published system, and baselines."""
     kinds = ("last-slot", "canvas", "retimed")
     rows = pooled(result, setting, "plain")
     ours = next(row for row in rows if row["default"])
@@ -90,7 +97,10 @@ def content_arms(result: Result, setting: str) -> list[Row]:
     return [
         row
         for row in rows
-        if (row["change"] == "tracked" and row["kv"] in same) or row["change"] == "last-frames"
+        if (row["change"] == "tracked" and row["kv"] in same)
+        or is_of(row, "published-0.5", "anchors/last-slot")
+        or is_of(row, "last-frames", "all")
+        or row["change"] in ("random", "repeat")
     ]
 
 
