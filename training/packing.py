@@ -7,7 +7,7 @@ learns exactly what it is asked in use: one question after the window.
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import numpy as np
@@ -46,12 +46,18 @@ class Batch:
     asked: tuple[Asked, ...]
     said: tuple[int, ...]
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same with its tensors on the device."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
+
     def mask(self) -> Tensor:
         """Who may look at whom, bool [windows, 1, length, length]."""
         owner = self.owner
         same = owner[:, :, None] == owner[:, None, :]
         shared = (owner == 0)[:, None, :]
-        earlier = torch.ones(owner.shape[1], owner.shape[1], dtype=torch.bool).tril()
+        earlier = torch.ones_like(same[0]).tril()
         return ((same | shared) & earlier)[:, None]
 
 
