@@ -9,6 +9,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,9 +49,12 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same with its tensors on the device."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
-        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
+        tensors: dict[str, Any] = {
+            each.name: value.to(device)
+            for each in fields(self)
+            if isinstance(value := getattr(self, each.name), Tensor)
+        }
+        return replace(self, **tensors)
 
     def mask(self) -> Tensor:
         """Who may look at whom, bool [windows, 1, length, length]."""
