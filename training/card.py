@@ -148,7 +148,7 @@ one seed, stopped and resumed on the way; the fourth stage was added when the fi
 measured. Families `yard`, `street`, `hall` and `night` were trained on; `plaza` and `garage` never:
 other layouts and textures, with the same sprites, and with light and noise like those of the
 others. In the run that made these weights the last two stages ended by the clock, by which the
-learning rate fell, too; since then the recipe counts windows, as many as it had seen, whatever the
+learning rate fell, too; since then the recipe counts windows, about as many, whatever the
 machine. So another run from the same seed learns from the same windows at the same rates, but need
 not give the same weights.
 
