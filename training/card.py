@@ -114,8 +114,8 @@ download and without a GPU. **It knows nothing but that world**: stylised people
 six colours, smoke, fires and lamps. On real footage its answers mean little; take a real Qwen3-VL
 for that.
 
-It is a standard checkpoint, which plain transformers loads (`AutoProcessor` does, too, where
-torchvision is installed):
+It is a standard checkpoint, which plain transformers loads (`AutoProcessor` wants torchvision
+besides; this does not):
 
 ```python
 {example}```
