@@ -1,11 +1,16 @@
 """Machine code for hot loops, wherever the package is installed."""
 
+import subprocess
+from pathlib import Path
+
+import numba
 import numpy as np
 import pytest
 from numba.core import caching
 from numpy.typing import NDArray
 
 from codecsight.compiled import compiled
+from tests.small_disk import small_disk
 
 
 def total(values: NDArray[np.float32]) -> float:
@@ -26,3 +31,38 @@ def test_where_nobody_may_write_it_is_compiled_all_the_same(
     """As in a read-only container: there is no place for numba's cache."""
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
     assert compiled(total)(np.ones(3, np.float32)) == 3.0
+
+
+def test_a_full_disk_costs_the_kept_code_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_disk(tmp_path / "disk", "16k") as disk:
+        monkeypatch.setattr(numba.config, "CACHE_DIR", str(disk))
+        machine = compiled(total)
+        with pytest.raises(OSError, match="No space"):
+            (disk / "rest").write_bytes(bytes(1 << 20))
+        assert machine(np.ones(3, np.float32)) == 3.0
+        (disk / "rest").unlink()
+        assert not list(disk.rglob("*.nbc"))
+
+
+def test_a_disk_that_becomes_read_only_costs_nothing_else_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_disk(tmp_path / "disk", "64k") as disk:
+        monkeypatch.setattr(numba.config, "CACHE_DIR", str(disk))
+        machine = compiled(total)
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        assert machine(np.ones(3, np.float32)) == 3.0
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+def test_what_a_power_cut_left_empty_is_compiled_and_kept_anew(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    compiled(total)(np.ones(3, np.float32))
+    (kept,) = tmp_path.rglob(f"*.{kind}")
+    kept.write_bytes(b"")
+    assert compiled(total)(np.ones(3, np.float32)) == 3.0
+    assert kept.stat().st_size > 0

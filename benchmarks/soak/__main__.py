@@ -1,4 +1,4 @@
-"""`python -m benchmarks.soak leak|memory|overload`: one long run, kept in `results/`."""
+"""`python -m benchmarks.soak leak|memory|overload|day`: one long run, kept in `results/`."""
 
 import argparse
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.density.films import Film, make_films
 from benchmarks.record import record
+from benchmarks.soak.day import day
 from benchmarks.soak.leak import leak
 from benchmarks.soak.memory import memory
 from benchmarks.soak.overload import overload
@@ -22,10 +23,14 @@ Run = tuple[EngineConfig, Callable[[], dict[str, Any]]]
 def main() -> None:
     """Read the command line, run, record."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
-    parser.add_argument("what", choices=("leak", "memory", "overload"))
+    parser.add_argument("what", choices=("leak", "memory", "overload", "day"))
     parser.add_argument("--steps", type=int, default=10_000, help="of the engine, for `leak`")
     parser.add_argument("--windows", type=int, default=10_000, help="moved, for `memory`")
+    parser.add_argument("--hours", type=float, default=24.0, help="watched, for `day`")
     given = parser.parse_args()
+    if given.what == "day":
+        print(record("soak-day", day(given.hours)))
+        return
     torch.set_num_threads(1)
     model, usual = load_model(device="cpu"), EngineConfig()
     crowded = replace(usual, kv_blocks=90, commit=0.12)  # KV changes hands all the time

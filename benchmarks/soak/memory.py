@@ -15,6 +15,7 @@ from codecsight.change.slot import Slot
 from codecsight.engine import Engine, EngineConfig
 from codecsight.models.base import VisionLanguageModel
 
+KEYS = ("rss_mib", "blocks_held", "tensors")
 QUESTIONS = tuple(map(Question.parse, ("Is there a person?", "How many people are there?")))
 
 
@@ -44,7 +45,7 @@ def memory(
         index += 1
         if moved >= windows * (len(samples) + 1) / times:
             samples.append({"windows": moved, **_measured(engine)})
-    return {"streams": streams, "windows": moved, **_growth(samples), "samples": samples}
+    return {"streams": streams, "windows": moved, **growth(samples, KEYS), "samples": samples}
 
 
 def _again(reel: list[Slot], index: int) -> Slot:
@@ -67,7 +68,7 @@ def _measured(engine: Engine) -> dict[str, Any]:
     }
 
 
-def _growth(samples: list[dict[str, Any]]) -> dict[str, Any]:
+def growth(samples: list[dict[str, Any]], keys: Sequence[str]) -> dict[str, Any]:
     """The first tenth is warm-up: caches fill, the allocator finds its size. Then the mean of the
     next quarter is held against that of the last.
     """
@@ -79,6 +80,6 @@ def _growth(samples: list[dict[str, Any]]) -> dict[str, Any]:
 
     return {
         f"{key}_{name}": round(mean(key, part), 2)
-        for key in ("rss_mib", "blocks_held", "tensors")
+        for key in keys
         for name, part in (("early", settled[:quarter]), ("late", settled[-quarter:]))
     }

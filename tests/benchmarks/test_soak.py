@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.density.films import Film, make_films
+from benchmarks.soak import day as days
 from benchmarks.soak.leak import leak
 from benchmarks.soak.memory import memory
 from benchmarks.soak.overload import HASTE, Camera, Fleet
@@ -114,3 +115,15 @@ def test_memory_is_sampled_from_beginning_to_end(model: Qwen3VL, films: list[Fil
     assert told["windows"] >= 40
     assert told["rss_mib_late"] < told["rss_mib_early"] * 1.2
     assert told["samples"][-1]["tensors"] > 0
+
+
+def test_a_day_is_every_frame_of_it_and_sampled_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(days, "SECONDS", 2.0)
+    told = days.day(20 / 3600, times=2)
+    assert told["frames"] == 20 * days.FPS
+    assert told["slots"] == 20
+    assert told["anomalies"] == {}
+    assert [sample["frames"] for sample in told["samples"]] == [50, 100]
+    assert all(sample["rss_mib"] > 0 for sample in told["samples"])

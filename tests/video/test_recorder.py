@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -27,6 +26,7 @@ from codecsight.video.encoder import CameraEncoder, EncoderProfile
 from codecsight.video.packet import Packet, StreamInfo
 from codecsight.video.recorder import KEYLESS_S, Recorder
 from codecsight.video.source import open_source
+from tests.small_disk import small_disk
 
 Items = list[StreamInfo | Packet]
 START = 1_795_424_400.0
@@ -253,22 +253,6 @@ def test_over_the_limit_the_oldest_segment_goes_first_and_is_counted(tmp_path: P
     assert recorder.stats.discarded == len(sizes) - len(kept)
     assert recorder.stats.discarded_bytes > 0
     assert kept[-1].end - START == pytest.approx(20, abs=1e-3)
-
-
-@contextmanager
-def small_disk(path: Path, size: str) -> Iterator[Path]:
-    path.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small tmpfs needs root")
-    try:
-        yield path
-    finally:
-        subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
 def test_a_full_disk_pauses_recording_and_loses_nothing_written(tmp_path: Path) -> None:
