@@ -117,7 +117,7 @@ class Decoder:
 
     def _signals(self, picture: av.VideoFrame, fed: _Fed | None) -> FrameSignals:
         kind = TYPES.get(int(picture.pict_type), "?")
-        past, future = self._references.distances(kind, fed.number if fed else self._fed)
+        reach = self._references.reach(kind, fed.number if fed else self._fed)
         size, valid = fed.size if fed else 0, self._damaged_at is None
         if kind not in ("P", "B") or self._info.codec not in MOTION_CODECS:
             return FrameSignals(kind, size, valid=valid)
@@ -127,7 +127,7 @@ class Decoder:
         # would lie about until garbage is collected, and each be given memory of its own.
         vectors = SideDataContainer(picture).get("MOTION_VECTORS")  # type: ignore[call-arg]
         words = None if vectors is None else np.frombuffer(memoryview(vectors), np.int32)
-        motion, intra = rasterise(words, picture.width, picture.height, past, future)
+        motion, intra = rasterise(words, picture.width, picture.height, reach)
         return FrameSignals(kind, size, motion=motion, intra=intra, valid=valid)
 
     def _timed(self, picture: av.VideoFrame, captured: float) -> float | None:

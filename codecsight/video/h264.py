@@ -1,6 +1,7 @@
 """The few facts in H.264's headers that FFmpeg doesn't pass on (ITU-T H.264, 7.3.2.1, 7.3.3).
 
-Enough to know whether a picture serves as a reference, and whether one before it was lost.
+Enough to know whether a picture serves as a reference, whether it is a field, and whether one
+before it was lost.
 """
 
 from collections.abc import Iterator
@@ -16,10 +17,13 @@ START_CODE = b"\x00\x00\x01"
 
 @dataclass(frozen=True, slots=True)
 class Numbering:
-    """How a sequence counts its pictures: `frame_num` is `bits` wide, and may have `gaps`."""
+    """How a sequence counts its pictures: `frame_num` is `bits` wide, and may have `gaps`. And
+    whether each picture is a whole frame; else some may be `fields`, every other line of one.
+    """
 
     bits: int
     gaps: bool
+    fields: bool
 
 
 class SliceHeader(NamedTuple):
@@ -28,6 +32,7 @@ class SliceHeader(NamedTuple):
     idr: bool
     reference: bool
     frame_num: int
+    field: bool
 
 
 class Headers:
@@ -90,9 +95,10 @@ class Headers:
         try:
             bits.skip(3)  # first_mb_in_slice, slice_type, pic_parameter_set_id
             number = bits.take(self._numbering.bits)
+            field = self._numbering.fields and bool(bits.take(1))
         except IndexError:
             return None
-        return SliceHeader(unit[0] & 31 == IDR, bool(unit[0] >> 5 & 3), number)
+        return SliceHeader(unit[0] & 31 == IDR, bool(unit[0] >> 5 & 3), number, field)
 
 
 class _Bits:
@@ -127,7 +133,7 @@ class _Bits:
 
 
 def _numbering(bits: _Bits) -> Numbering:
-    """Read a sequence parameter set as far as gaps_in_frame_num_value_allowed_flag."""
+    """Read a sequence parameter set as far as frame_mbs_only_flag."""
     profile = bits.take(8)
     bits.take(16)
     bits.ue()
@@ -144,7 +150,9 @@ def _numbering(bits: _Bits) -> Numbering:
         for _ in range(bits.ue()):
             bits.ue()
     bits.ue()
-    return Numbering(width, bool(bits.take(1)))
+    gaps = bool(bits.take(1))
+    bits.skip(2)  # width and height
+    return Numbering(width, gaps, not bits.take(1))
 
 
 def _skip_high_profile(bits: _Bits) -> None:

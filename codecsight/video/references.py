@@ -12,10 +12,23 @@ SHOWN = 8
 
 
 class _Fed(NamedTuple):
-    """A packet in the decoder: its time, and whether others refer to it (None: not known)."""
+    """A packet in the decoder: its time, whether others refer to it (None: not known), and whether
+    it holds a field.
+    """
 
     pts: int | None
     reference: bool | None
+    field: bool = False
+
+
+class Reach(NamedTuple):
+    """How far a picture's vectors reach: its references are so many frames away on either side, and
+    a line of its blocks is so many `lines` of the frame: two where each field is a picture.
+    """
+
+    past: float = 1.0
+    future: float = 1.0
+    lines: int = 1
 
 
 _UNKNOWN = _Fed(None, None)
@@ -52,7 +65,10 @@ class References:
     def feed(self, packet: Packet, number: int) -> bool:
         """Take note of packet `number`; True where a reference picture before it was lost."""
         header = self._headers.first_slice(packet.data) if self._headers else None
-        self._pending[number] = _Fed(packet.pts, None if header is None else header.reference)
+        if header is None:
+            self._pending[number] = _Fed(packet.pts, None)
+        else:
+            self._pending[number] = _Fed(packet.pts, header.reference, header.field)
         while len(self._pending) > PENDING:
             del self._pending[next(iter(self._pending))]
         if header is None:
@@ -73,15 +89,15 @@ class References:
             del self._pending[other]
         return missing
 
-    def distances(self, kind: FrameType, number: int) -> tuple[float, float]:
-        """(past, future) of the picture fed as `number`, which is shown next."""
+    def reach(self, kind: FrameType, number: int) -> Reach:
+        """That of the picture fed as `number`, which is shown next."""
         self._place += 1
         fed, before = self._pending.pop(number, _UNKNOWN), self._before(number)
         past = float(self._place - before.place) if before else 1.0
         future = self._future(fed.pts, number, before, past) if kind == "B" else 1.0
         if fed.reference if fed.reference is not None else kind in ("I", "P"):
             self._shown.append(_Shown(number, self._place, fed.pts))
-        return past, future
+        return Reach(past, future, 2 if fed.field else 1)
 
     def _before(self, number: int) -> _Shown | None:
         """The last one shown of those decoded earlier."""

@@ -8,6 +8,10 @@ FFmpeg says of a vector only that its reference is past or future, not which one
 to be the nearest reference picture on that side, which is how encoders with one reference work
 (cameras), and by far the most frequent choice of those with several.
 
+Where each field is a picture, vectors count its lines, of which the frame has twice as many. FFmpeg
+has doubled those of half macroblocks, and no others. Its blocks stand in the upper half of the 32
+lines that they cover for one field, in the lower half for the other.
+
 A block without any vector was coded without reference (checked against the decoder's own
 macroblock types: always). So a P or B picture without vectors is one whose every block is intra,
 and an I picture says nothing about motion at all.
@@ -17,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.compiled import compiled
+from codecsight.video.references import Reach
 
 BLOCK = 16
 MOTION_CODECS = frozenset(
@@ -31,28 +36,26 @@ motion_y; motion_scale; nothing."""
 Raster = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
-def rasterise(
-    vectors: NDArray[np.int32] | None, width: int, height: int, past: float, future: float
-) -> Raster:
+def rasterise(vectors: NDArray[np.int32] | None, width: int, height: int, reach: Reach) -> Raster:
     """The motion [rows, cols, 2] in pixels per frame, and the intra share [rows, cols].
 
-    `vectors` are FFmpeg's records, [n * WORDS] (None: there are none); `past` and `future` the
-    distances in frames to the references. Where blocks are smaller than a macroblock, or predicted
+    `vectors` are FFmpeg's records, [n * WORDS] (None: there are none); `reach` says what
+    they are to be measured by. Where blocks are smaller than a macroblock, or predicted
     from both sides, motion is the mean weighted by area.
     """
     rows, cols = -(-height // BLOCK), -(-width // BLOCK)
     if vectors is None:
         return np.zeros((rows, cols, 2), np.float32), np.ones((rows, cols), np.float32)
-    return _raster(vectors, rows, cols, -1.0 / past, 1.0 / future)
+    return _raster(vectors, rows, cols, -1.0 / reach.past, 1.0 / reach.future, reach.lines)
 
 
 @compiled
 def _raster(
-    words: NDArray[np.int32], rows: int, cols: int, past: float, future: float
+    words: NDArray[np.int32], rows: int, cols: int, past: float, future: float, lines: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Add all vectors up, and make means of the sums."""
     motion, intra = np.zeros((rows, cols, 2), np.float32), np.zeros((rows, cols), np.float32)
-    one, whole = np.float32(1), np.float32(1 / 256)
+    one, whole, tall = np.float32(1), np.float32(1 / 256), np.float32(lines)
     for n in range(0, words.size - WORDS + 1, WORDS):
         row = min(max(int(np.int16(words[n + 3] & 0xFFFF)) >> 4, 0), rows - 1)
         col = min(max(words[n + 2] >> 20, 0), cols - 1)
@@ -63,7 +66,8 @@ def _raster(
             way = past if words[n] < 0 else future
             step = area * way / max(words[n + 8] & 0xFFFF, 1)
             motion[row, col, 0] += across * step
-            motion[row, col, 1] += down * step
+            halves = words[n + 1] & 0xFF != (words[n + 1] >> 8 & 0xFF)
+            motion[row, col, 1] += down * step * (one if halves else tall)
     for row in range(rows):
         for col in range(cols):
             covered = intra[row, col]

@@ -65,6 +65,33 @@ def test_poses_compose_over_frames_and_go_on_through_i_frames() -> None:
     assert pose.still
 
 
+def test_a_motion_that_nobody_confirms_is_not_believed_for_long() -> None:
+    pose = Pose(320, 180, samples=2)
+    pose.observe(moved(2, 1, zoom=0.02), 640, 360)
+    night = moved(0, 0, noise=8.0)
+    for _ in range(40):
+        pose.observe(night, 640, 360)
+    pose.sampled()
+    before = pose.now
+    for _ in range(1000):
+        pose.observe(night, 640, 360)
+    assert pose.still
+    assert pose.now is before
+    assert largest_shift(before, 320, 180) < 100
+
+
+def test_begun_anew_the_poses_of_a_slot_stand_to_each_other_as_before() -> None:
+    pose = Pose(320, 180, samples=2)
+    for turn in (moved(2, 0, zoom=0.01), moved(0, 1)):
+        pose.observe(turn, 640, 360)
+        pose.sampled()
+    first, second = pose.poses()
+    pose.rebase()
+    begun, now = pose.poses()
+    assert now is pose.now is STILL
+    assert np.linalg.inv(begun) == pytest.approx(np.linalg.inv(first) @ second)
+
+
 def test_a_camera_is_steady_from_the_second_sample_that_finds_it_standing() -> None:
     pose = Pose(320, 180, samples=2)
     assert pose.steady

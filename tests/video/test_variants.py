@@ -1,5 +1,6 @@
 """H.264 as different cameras send it: entropy coders, slices, fields, references, packings."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from codecsight.video.decoder import Decoder
 from codecsight.video.frame import Frame
 from codecsight.video.packet import Packet, StreamInfo
 from codecsight.video.source import open_source
-from tests.video.scenes import decode, moving_square, write_video
+from tests.video import fields
+from tests.video.scenes import Picture, decode, moving_square, write_video
 
 START = (112, 80)
 STEP = (4, 0)
@@ -58,3 +60,47 @@ def test_motion_is_right_however_the_camera_codes_it(
     assert len(motion) >= 8
     assert np.median(motion, axis=0) == pytest.approx(STEP, abs=0.3)
     assert np.median(away) < 0.5
+
+
+def woven(step: tuple[int, int], start: tuple[int, int]) -> list[Picture]:
+    """Every other line of each picture is half a frame later, as an interlacing camera takes it."""
+    taken = moving_square(26, (step[0] // 2, step[1] // 2), start)
+    pairs = zip(taken[::2], taken[1::2], strict=True)
+    odd = np.arange(taken[0].shape[0])[:, None, None] % 2 == 1
+    return [np.where(odd, late, early)[:224] for early, late in pairs]
+
+
+@pytest.mark.parametrize("packing", ["apart", "together"])
+@pytest.mark.parametrize("step", [(4, 0), (0, 4), (4, -2)])
+def test_fields_that_are_pictures_of_their_own_make_one_frame_and_its_motion(
+    packing: str, step: tuple[int, int]
+) -> None:
+    info, packets = fields.film(woven(step, START), 25.0, gop=50)
+    if packing == "together":
+        pairs = zip(packets[::2], packets[1::2], strict=True)
+        packets = [replace(upper, data=upper.data + lower.data) for upper, lower in pairs]
+    decoder = Decoder(info)
+    frames = decode(decoder, packets)
+    assert not decoder.anomalies
+    assert [round(frame.time * 25) for frame in frames] == list(range(13))
+    first, *others = [frame.signals for frame in frames]
+    assert first.frame_type == "I"
+    for number, signals in enumerate(others, start=1):
+        assert signals.valid
+        assert signals.motion is not None
+        left, top = ((START[side] + step[side] * number) // 16 + 1 for side in range(2))
+        inside = signals.motion[top : top + 2, left : left + 2]
+        assert np.median(inside, axis=(0, 1)) == pytest.approx(step, abs=0.3)
+        assert np.abs(signals.motion[:, :4]).max() < 0.5
+
+
+@pytest.mark.parametrize("lost", [(4,), (5,), (4, 5)])
+def test_fields_that_were_lost_never_stop_the_stream(lost: tuple[int, ...]) -> None:
+    info, packets = fields.film(woven((4, 0), START), 25.0, gop=6)
+    decoder = Decoder(info)
+    frames = decode(decoder, [each for n, each in enumerate(packets) if n not in lost])
+    assert len(frames) >= 12
+    assert frames[-1].signals.valid
+    if len(lost) == 2:
+        assert decoder.anomalies["packets lost"] == 1
+        assert not all(frame.signals.valid for frame in frames)

@@ -90,7 +90,9 @@ class TrackedPolicy:
         shown = [planes(picture) for picture in pictures]
         if not self._references:
             self._references = self._begun(shown)
-        poses, looks = self._pose.poses(), self._looks(shown)
+        looks = self._looks(shown)
+        self._pose.rebase()
+        poses = self._pose.poses()
         for reference, new, pose, look in zip(self._references, shown, poses, looks, strict=True):
             reference.renew(new, pose, look)
         self._restart()
