@@ -10,7 +10,7 @@ from benchmarks.record import RESULTS, told
 
 
 def main() -> None:
-    """Some fifteen minutes of one core."""
+    """Some twenty minutes of one core."""
     result = run(quick=False, say=lambda what: print(what, file=sys.stderr, flush=True))
     (RESULTS / "accuracy.json").write_text(told(result), encoding="utf-8")
     tables.write()
