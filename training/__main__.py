@@ -2,19 +2,21 @@
 
 import argparse
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoTokenizer
 
+from benchmarks.record import origin
 from codecsight.models.calibration import write_calibration
 from codecsight.models.loading import load_model
 from codecsight.models.prompt import PromptLayout
 from codecsight.models.qwen3_vl import qwen_wording
 from training.calibrate import calibrate, with_section
 from training.card import card
-from training.export import export
+from training.export import WEIGHTS, export
 from training.footage import footage
 from training.network import Learner
 from training.report import measure, measure_speech
@@ -27,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", help="cpu or cuda; where there is one, the latter")
     commands = parser.add_subparsers(dest="command", required=True)
     training = commands.add_parser("train", help="train, or go on where the run stopped")
     training.add_argument("run", type=Path, help="folder that keeps the run's state")
@@ -43,7 +46,7 @@ def main() -> None:
     if given.command == "calibrate":
         _calibrate(given.checkpoint, given.results)
         return
-    trainer = _trainer(given.run, given.seed)
+    trainer = _trainer(given.run, given.seed, given.device)
     if given.command == "train":
         trainer.run()
     else:
@@ -56,9 +59,11 @@ def layout_of(tokenizer: Any, learner: Learner) -> PromptLayout:
     return PromptLayout(tokenizer, qwen_wording(tokenizer, learner.network.config))
 
 
-def _trainer(run: Path, seed: int) -> Trainer:
+def _trainer(run: Path, seed: int, device: str | None) -> Trainer:
+    """Its weights are drawn on the CPU, so that a seed means the same on every device."""
     tokenizer = build_tokenizer()
-    learner = Learner.fresh(tokenizer, seed)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    learner = Learner.fresh(tokenizer, seed).to(device)
     return Trainer(learner, layout_of(tokenizer, learner), run, seed)
 
 
@@ -68,6 +73,10 @@ def _export(trainer: Trainer, checkpoint: Path, results: Path, windows: int) -> 
     learner, tokenizer = Learner.load(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
     layout, progress = layout_of(tokenizer, learner), trainer.progress
     told = {
+        **origin(),
+        "seed": trainer.seed,
+        "torch": torch.__version__,
+        "weights_sha256": sha256((checkpoint / WEIGHTS).read_bytes()).hexdigest(),
         "training_seconds": round(progress.seconds),
         "curve": progress.curve,
         "scores": measure(learner, layout, windows),

@@ -1,10 +1,13 @@
 """The model card: what was measured, in words and tables."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from codecsight.world.questions import WORDINGS
 
+# Run as it stands by the tests.
+EXAMPLE = Path(__file__).with_name("example.py")
 # What of "yes" there must be for an F1 to mean anything.
 _FEW = 8
 _ENOUGH = 0.9
@@ -20,6 +23,7 @@ def card(told: dict[str, Any]) -> str:
         footage="\n".join(_footage(told["footage"])),
         windows=", ".join(f"{count} for `{name}`" for name, count in _windows(told["curve"])),
         minutes=round(told["training_seconds"] / 60),
+        example=EXAMPLE.read_text(encoding="utf-8"),
         wordings="\n".join(f"- {' · '.join(texts)}" for texts in WORDINGS.values()),
     )
 
@@ -110,7 +114,11 @@ download and without a GPU. **It knows nothing but that world**: stylised people
 six colours, smoke, fires and lamps. On real footage its answers mean little; take a real Qwen3-VL
 for that.
 
-It is a standard checkpoint: `Qwen3VLForConditionalGeneration.from_pretrained(FOLDER)`.
+It is a standard checkpoint, which plain transformers loads (`AutoProcessor` wants torchvision
+besides; this does not):
+
+```python
+{example}```
 
 ## How to ask
 
@@ -133,16 +141,16 @@ left, two cars, a bag, smoke"; "nothing" where there is nothing of these.
 another drew the windows (`training/results/default.json` has the curve). Four stages over endless
 random windows ({windows}): first the vision tower alone learns what each cell holds, then
 everything learns to answer on single slots, then on windows of 1 to 8 slots, and again on such,
-most of them short, with an eye to which way things move, until windows or time are spent. No
+most of them short, with an eye to which way things move. No
 pruning, no codec: the pictures were rendered at twice the size, averaged, half of them passed
 through JPEG. What is rare is drawn and asked for more often than it happens. One run from nothing,
 one seed, stopped and resumed on the way; the fourth stage was added when the first three had been
 measured. Families `yard`, `street`, `hall` and `night` were trained on; `plaza` and `garage` never:
 other layouts and textures, with the same sprites, and with light and noise like those of the
-others. The last two stages ended by the clock, by which the learning rate falls, too: another run
-from the same seed need not give the same weights. With torch's allocator the trainer's memory grows
-by some 200 MB a minute, for shapes change all the time; ended and started again it goes on from its
-last save, at most two minutes back.
+others. In the run that made these weights the last two stages ended by the clock, by which the
+learning rate fell, too; since then the recipe counts windows, about as many, whatever the
+machine. So another run from the same seed learns from the same windows at the same rates, but need
+not give the same weights.
 
 ## What it can do
 

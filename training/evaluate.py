@@ -93,7 +93,7 @@ def scores(
     packer, rng = Packer(layout, grid, asks=len(WORDINGS)), random.Random(0)
     for start in range(0, len(clips), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
-        batch = packer.pack(clips[some], rng, asked[some] if asked else None)
+        batch = packer.pack(clips[some], rng, asked[some] if asked else None).to(learner.device)
         logits, due = learner.answer_logits(*learner.see(batch), batch)
         said = list(batch.said)
         for item, rows, true in zip(

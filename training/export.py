@@ -9,6 +9,7 @@ import torch
 from training.network import Learner
 from training.recipe import CELL, FRAMES, GRIDS, MERGE, PATCH, RATE
 
+WEIGHTS = "model.safetensors"
 _WINDOW = 8
 
 

@@ -20,7 +20,9 @@ _SLOTS, _EXACT = "slots-side-by-side", "in-full-precision"
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float, **more: Any) -> Tensor:
-    """In float32 whatever surrounds it: on CPUs its backward pass is the quicker so by half."""
+    """On CPUs in float32 whatever surrounds it: its backward pass is the quicker so by half."""
+    if query.device.type != "cpu":
+        return nn.functional.scaled_dot_product_attention(query, key, value, scale=scale, **more)
     with torch.autocast("cpu", enabled=False):
         out = nn.functional.scaled_dot_product_attention(
             query.float(), key.float(), value.float(), scale=scale, **more
@@ -85,6 +87,11 @@ class Learner(nn.Module):
         network = Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
         return Learner(network)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights lie; batches must lie there, too."""
+        return self.dense_head.weight.device
+
     def see(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         """The ViT over all slots: cell embeddings and the deepstack's, each [cells, d]."""
         visual = self.network.model.visual
@@ -101,10 +108,10 @@ class Learner(nn.Module):
         seen = visual(
             patches,
             grid_thw=None,
-            position_ids=get_vision_position_ids(grid, MERGE).repeat(slots, 1),
-            interp_indices=indices.repeat(slots, 1),
-            interp_weights=weights.repeat(slots, 1),
-            cu_seqlens=torch.tensor([0, len(patches)], dtype=torch.int32),
+            position_ids=get_vision_position_ids(grid, MERGE).to(self.device).repeat(slots, 1),
+            interp_indices=indices.to(self.device).repeat(slots, 1),
+            interp_weights=weights.to(self.device).repeat(slots, 1),
+            cu_seqlens=torch.tensor([0, len(patches)], dtype=torch.int32, device=self.device),
             slot_length=len(indices),
         )
         return seen.pooler_output, list(seen.deepstack_features)
@@ -112,7 +119,7 @@ class Learner(nn.Module):
     def dense_loss(self, embeddings: Tensor, batch: Batch) -> Tensor:
         """Cross entropy of what every cell is said to hold; finds are rare, so they weigh more."""
         said = self.dense_head(embeddings.float())
-        weight = torch.full((CHANNELS,), 3.0)
+        weight = torch.full((CHANNELS,), 3.0, device=self.device)
         return nn.functional.binary_cross_entropy_with_logits(
             said, batch.dense.view(-1, CHANNELS), pos_weight=weight
         )

@@ -7,8 +7,9 @@ learns exactly what it is asked in use: one question after the window.
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,12 +47,21 @@ class Batch:
     asked: tuple[Asked, ...]
     said: tuple[int, ...]
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same with its tensors on the device."""
+        tensors: dict[str, Any] = {
+            each.name: value.to(device)
+            for each in fields(self)
+            if isinstance(value := getattr(self, each.name), Tensor)
+        }
+        return replace(self, **tensors)
+
     def mask(self) -> Tensor:
         """Who may look at whom, bool [windows, 1, length, length]."""
         owner = self.owner
         same = owner[:, :, None] == owner[:, None, :]
         shared = (owner == 0)[:, None, :]
-        earlier = torch.ones(owner.shape[1], owner.shape[1], dtype=torch.bool).tril()
+        earlier = torch.ones_like(same[0]).tril()
         return ((same | shared) & earlier)[:, None]
 
 

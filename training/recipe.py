@@ -1,6 +1,5 @@
 """Every number of the recipe: the model's shape, the windows it sees, the stages."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +15,6 @@ USUAL_START, LATEST_START, LATE_STARTS = 2000.0, 1e6, 0.15
 LENGTHS = {1: 0.15, 2: 0.2, 3: 0.12, 4: 0.15, 5: 0.09, 6: 0.09, 7: 0.08, 8: 0.12}
 # Two slots are all it takes to tell a direction; so where that is to be learnt, most have few.
 SHORTER = {1: 0.1, 2: 0.35, 3: 0.17, 4: 0.14, 5: 0.06, 6: 0.06, 7: 0.04, 8: 0.08}
-# The longest the last two stages may take, whatever the machine.
-CLIPS_SECONDS, TURNS_SECONDS = 4200.0, 3000.0
 # Training never sees a scene of the other seeds.
 TRAINING_SEEDS = range(1 << 24)
 HELD_OUT_SEEDS = range(1 << 24, 1 << 25)
@@ -55,10 +52,11 @@ RARE_COUNT = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """At most `samples` windows in batches of about `slots` slots, and `seconds` of training; the
-    learning rate falls with whichever is spent sooner. `vision_rate` scales the learning rate
-    of the vision tower (0: frozen but for what feeds the language model), `dense` weighs the loss
-    of the per-cell targets, `answers` that of the questions, each as likely as its `odds`.
+    """`samples` windows in batches of about `slots` slots, while the learning rate falls.
+    `vision_rate` scales that of the vision tower (0: frozen but for what feeds the language
+    model), `dense` weighs the loss of the per-cell targets, `answers` that of the questions, each
+    as likely as its `odds`. Windows are counted, not time: how fast a machine is must not decide
+    what it learns.
     """
 
     name: str
@@ -71,18 +69,17 @@ class Stage:
     lengths: dict[int, float]
     odds: Odds = RARE
     warmup: int = 60
-    seconds: float = math.inf
 
-    def share(self, samples: int, seconds: float) -> float:
-        """How much of it is done after so many windows and seconds, up to 1."""
-        return min(1.0, max(samples / self.samples, seconds / self.seconds))
+    def share(self, samples: int) -> float:
+        """How much of it is done after so many windows, up to 1."""
+        return min(1.0, samples / self.samples)
 
 
 STAGES = (
     Stage("cells", 24_000, 32, 2e-3, 1.0, 1.0, 0.0, {1: 1.0}),
     Stage("stills", 16_000, 32, 1.5e-3, 0.4, 0.3, 1.0, {1: 1.0}),
-    Stage("clips", 48_000, 56, 1e-3, 0.5, 0.3, 1.0, LENGTHS, seconds=CLIPS_SECONDS),
-    Stage("turns", 48_000, 56, 1e-3, 1.0, 0.5, 1.0, SHORTER, TURNS, seconds=TURNS_SECONDS),
+    Stage("clips", 43_000, 56, 1e-3, 0.5, 0.3, 1.0, LENGTHS),
+    Stage("turns", 30_000, 56, 1e-3, 1.0, 0.5, 1.0, SHORTER, TURNS),
 )
 
 

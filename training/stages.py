@@ -1,5 +1,6 @@
 """The training loop: one stage after another, resumable at any moment."""
 
+import ctypes
 import json
 import math
 import time
@@ -23,32 +24,26 @@ _SAVE_EVERY_S, _MEASURES, _MEASURED = 120.0, 6, 128
 
 @dataclass
 class Progress:
-    """How far training has come: windows and batches of the running stage, seconds spent on it and
-    on all, and what was measured on the way.
+    """How far training has come: windows and batches of the running stage, seconds spent on all
+    stages, and what was measured on the way.
     """
 
     stage: int = 0
     step: int = 0
     samples: int = 0
     seconds: float = 0.0
-    stage_seconds: float = 0.0
     curve: list[dict[str, Any]] = field(default_factory=list)
 
     def share(self, stage: Stage) -> float:
         """How much of the running stage is done."""
-        return stage.share(self.samples, self.stage_seconds)
-
-    def spend(self, seconds: float) -> None:
-        """Note time spent on training."""
-        self.seconds += seconds
-        self.stage_seconds += seconds
+        return stage.share(self.samples)
 
 
 class Trainer:
     """Brings a learner through the stages, keeping its state in `folder` as it goes."""
 
     def __init__(self, learner: Learner, layout: PromptLayout, folder: Path, seed: int) -> None:
-        self.learner, self._layout, self._folder, self._seed = learner, layout, folder, seed
+        self.learner, self._layout, self._folder, self.seed = learner, layout, folder, seed
         self.progress = Progress()
         self._losses: list[float] = []
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,17 +58,17 @@ class Trainer:
                 optimizer.load_state_dict(optimizer_state)
             self._stage(stage, optimizer)
             done = self.progress
-            done.stage, done.step, done.samples, done.stage_seconds = done.stage + 1, 0, 0, 0.0
+            done.stage, done.step, done.samples = done.stage + 1, 0, 0
             optimizer_state = None
             self._save(None)
 
     def _stage(self, stage: Stage, optimizer: torch.optim.Optimizer) -> None:
         began = saved = time.monotonic()
-        for batch in supply(self._layout, stage, self.progress.step, self._seed):
+        for batch in supply(self._layout, stage, self.progress.step, self.seed):
             measured = int(_MEASURES * self.progress.share(stage))
             self._losses.append(self._learn(batch, optimizer, stage))
             now = time.monotonic()
-            self.progress.spend(now - began)
+            self.progress.seconds += now - began
             began = now
             if int(_MEASURES * self.progress.share(stage)) > measured:
                 self._measure(stage)
@@ -87,8 +82,9 @@ class Trainer:
     def _learn(self, batch: Batch, optimizer: torch.optim.Optimizer, stage: Stage) -> float:
         for group in optimizer.param_groups:
             group["lr"] = group["base"] * _warmed(self.progress, stage)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = self._loss(batch, stage)
+        place = self.learner.device
+        with torch.autocast(place.type, dtype=torch.bfloat16):
+            loss = self._loss(batch.to(place), stage)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.learner.parameters(), 1.0)
@@ -99,7 +95,7 @@ class Trainer:
 
     def _loss(self, batch: Batch, stage: Stage) -> Tensor:
         embeddings, deepstack = self.learner.see(batch)
-        loss = torch.zeros(())
+        loss = torch.zeros((), device=self.learner.device)
         if stage.dense:
             loss = loss + stage.dense * self.learner.dense_loss(embeddings, batch)
         if stage.answers:
@@ -132,17 +128,26 @@ class Trainer:
         }
         torch.save(state, self._folder / "state.new")
         (self._folder / "state.new").replace(self._folder / "state.pt")
+        _trim()
 
     def resume(self) -> dict[str, Any] | None:
         """Take up the state kept in the folder, if any; gives the optimizer's."""
         path = self._folder / "state.pt"
         if not path.exists():
             return None
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, weights_only=True, map_location=self.learner.device)
         self.learner.load_state_dict(state["learner"])
         self.progress = Progress(**state["progress"])
         optimizer: dict[str, Any] | None = state["optimizer"]
         return optimizer
+
+
+def _trim() -> None:
+    """Hand freed memory back. Batches differ in shape, so freed blocks seldom fit again: left to
+    itself glibc grows by some 200 MB a minute.
+    """
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 def _optimizer(learner: Learner, stage: Stage) -> torch.optim.Optimizer:

@@ -1,7 +1,7 @@
 """A KV window per stream, many streams on one device: what is prefilled, kept, refreshed, asked."""
 
 from codecsight.engine.config import EngineConfig, Evict, Present
-from codecsight.engine.engine import Engine, EngineStatus, StreamStatus
+from codecsight.engine.engine import Engine
 from codecsight.engine.errors import (
     AdmissionRefused,
     DeviceBusy,
@@ -10,6 +10,7 @@ from codecsight.engine.errors import (
     SlotRefused,
 )
 from codecsight.engine.flops import Flops, Work
+from codecsight.engine.status import EngineStatus, StreamStatus
 from codecsight.engine.step import Result, Step
 
 __all__ = [

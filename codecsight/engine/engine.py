@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -21,43 +21,16 @@ from codecsight.engine.errors import AdmissionRefused, EngineError, NeedAnchor
 from codecsight.engine.flops import FlopMeter, Work
 from codecsight.engine.inquiry import Inquiry, lay_out
 from codecsight.engine.jobs import Job
+from codecsight.engine.passes import Chosen, encode, prefill
 from codecsight.engine.pool import BlockTable, KVPool
-from codecsight.engine.scheduler import Share, plan
+from codecsight.engine.scheduler import plan
 from codecsight.engine.session import StreamSession
+from codecsight.engine.status import EngineStatus, StreamStatus
 from codecsight.engine.step import Result, Step
 from codecsight.errors import CodecSightError
 from codecsight.models.base import VisionLanguageModel
 
 OnWords = Callable[[str, str, str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStatus:
-    """One stream: `slots` and `tokens` in its window, KV `blocks` reserved for it and `held` by it
-    right now, jobs `waiting`; `remembered` bytes of the ViT's keys and values beside the pool.
-    """
-
-    slots: int
-    tokens: int
-    blocks: int
-    held: int
-    remembered: int
-    waiting: int
-    needs_anchor: bool
-    work: Work
-
-
-@dataclass(frozen=True, slots=True)
-class EngineStatus:
-    """KV blocks reserved, left to be reserved, and held right now; the open streams, and the work
-    of all streams ever open.
-    """
-
-    blocks_used: int
-    blocks_free: int
-    blocks_held: int
-    streams: dict[str, StreamStatus]
-    work: Work
 
 
 class Engine:
@@ -206,8 +179,10 @@ class Engine:
         shares = plan(due, self.config.step_tokens, room)
         chosen = [(sessions[share.stream], share) for share in shares]
         try:
-            self._encode(chosen)
-            self._forward(self._with_room(chosen))
+            encode(self.model, chosen)
+            able = self._with_room(chosen)
+            for result in prefill(self.model, self._pool, self._scratch, able):
+                self._results.append(result)  # one by one: the next may fail
         except Exception as error:
             for session, _ in chosen:
                 self._drop(session, NeedAnchor(session.stream, f"a step failed: {error}"))
@@ -215,53 +190,11 @@ class Engine:
         finally:
             self._let_go()
 
-    def _encode(self, chosen: list[tuple[StreamSession, Share]]) -> None:
-        """One ViT call for the slots of all streams."""
-        todo = [
-            (session, look)
-            for session, share in chosen
-            if (look := session.unseen) is not None and (share.encode or not len(look.own))
-        ]
-        if not todo:
-            return
-        started = time.perf_counter()
-        slots, own = [look.slot for _, look in todo], [look.own for _, look in todo]
-        memories = [look.remembers for _, look in todo if look.remembers is not None]
-        features = self.model.encode_slots(slots, own, memories or None)
-        self.model.wait()
-        ms = (time.perf_counter() - started) * 1e3
-        cells = max(sum(slot.kept_count for slot in slots), 1)
-        for (session, look), found in zip(todo, features, strict=True):
-            session.encoded(found, ms * look.slot.kept_count / cells)
-
-    def _forward(self, chosen: list[tuple[StreamSession, Share]]) -> None:
-        """One pass of the language model for the slots and questions of all streams."""
-        started = time.perf_counter()
-        parts = [
-            (session, session.part(share.tokens, share.asks, self._scratch))
-            for session, share in chosen
-        ]
-        runs = [run for _, part in parts for run in part.runs]
-        if not runs:
-            return
-        copies = Copies.join([copy for _, part in parts for copy in part.copies])
-        logits = forward(self.model, self._pool, runs, copies)
-        self.model.wait()
-        ms = (time.perf_counter() - started) * 1e3 / sum(len(run.tokens) for run in runs)
-        for session, part in parts:
-            mine, logits = logits[: len(part.runs)], logits[len(part.runs) :]
-            tokens = sum(len(run.tokens) for run in part.runs)
-            result = session.done(part, mine, self._scratch, ms * tokens)
-            if result is not None:
-                self._results.append(result)
-
-    def _with_room(
-        self, chosen: list[tuple[StreamSession, Share]]
-    ) -> list[tuple[StreamSession, Share]]:
+    def _with_room(self, chosen: list[Chosen]) -> list[Chosen]:
         """Those for whom the pool has blocks. To make some, other streams lose their KV: first
         those that are not in this step, the quietest before the others, then its least urgent.
         """
-        able: list[tuple[StreamSession, Share]] = []
+        able: list[Chosen] = []
         promised = 0
         for session, share in chosen:
             if not session.jobs:  # it was made room of

@@ -1,11 +1,13 @@
 """The model card tells what the results file holds, and hides nothing of it."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 from codecsight.models.loading import DEFAULT_MODEL
 from codecsight.world.questions import WORDINGS
 from training.card import card
+from training.export import WEIGHTS
 
 RESULTS = Path(__file__).parents[2] / "training" / "results" / "default.json"
 
@@ -15,6 +17,12 @@ def test_the_shipped_card_is_made_from_the_committed_results() -> None:
     head, limits = made.split("## Limits")
     assert shipped.startswith(head)
     assert shipped.endswith(f"## Limits{limits}")
+
+
+def test_the_committed_results_are_those_of_the_shipped_weights() -> None:
+    told = json.loads(RESULTS.read_text())
+    weights = (DEFAULT_MODEL / WEIGHTS).read_bytes()
+    assert told["weights_sha256"] == sha256(weights).hexdigest()
 
 
 def test_every_topic_below_nine_in_ten_is_named_with_its_worst_column_worst_first() -> None:

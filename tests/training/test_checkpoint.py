@@ -1,7 +1,11 @@
 """The checkpoint that ships: standard, and knowing its world."""
 
+import subprocess
+import sys
 from functools import lru_cache
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
@@ -9,6 +13,7 @@ from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
 from codecsight.models.loading import DEFAULT_MODEL
 from codecsight.world import HELD_OUT, TRAINING
 from codecsight.world.questions import ask_of, question
+from training.card import EXAMPLE
 from training.clips import Clip
 from training.evaluate import Score, held_out
 from training.network import patchify
@@ -112,6 +117,21 @@ def test_it_describes_in_clauses_of_the_kinds_it_was_taught(
         clauses = text.removesuffix("<|im_end|>").split(", ")
         assert "other" not in {about(clause) for clause in clauses}, text
         assert len(clauses) <= 5
+
+
+def test_the_example_of_its_card_runs_by_itself_and_is_answered(
+    network: Qwen3VLForConditionalGeneration, tokenizer: AutoTokenizer, tmp_path: Path
+) -> None:
+    assert EXAMPLE.read_text() in (DEFAULT_MODEL / "README.md").read_text()
+    (tmp_path / "ask.py").write_text(EXAMPLE.read_text())
+    clip = unseen(TRAINING)[0]
+    np.save(tmp_path / "pictures.npy", clip.frames)
+    given = [str(DEFAULT_MODEL), "pictures.npy", question("person").text]
+    run = subprocess.run(
+        [sys.executable, "-I", "ask.py", *given], cwd=tmp_path, capture_output=True, text=True
+    )
+    told = run.stdout.split()
+    assert told == [said(network, tokenizer, clip, "person").removesuffix("<|im_end|>")], run.stderr
 
 
 def test_its_folder_is_small_and_whole() -> None:

@@ -1,0 +1,34 @@
+"""Where the engine stands."""
+
+from dataclasses import dataclass
+
+from codecsight.engine.flops import Work
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """One stream: `slots` and `tokens` in its window, KV `blocks` reserved for it and `held` by it
+    right now, jobs `waiting`; `remembered` bytes of the ViT's keys and values beside the pool.
+    """
+
+    slots: int
+    tokens: int
+    blocks: int
+    held: int
+    remembered: int
+    waiting: int
+    needs_anchor: bool
+    work: Work
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """KV blocks reserved, left to be reserved, and held right now; the open streams, and the work
+    of all streams ever open.
+    """
+
+    blocks_used: int
+    blocks_free: int
+    blocks_held: int
+    streams: dict[str, StreamStatus]
+    work: Work

@@ -1,0 +1,54 @@
+"""Training on a device: the same recipe, with every tensor where it is needed."""
+
+import random
+
+import pytest
+import torch
+
+from tests.gpu.elsewhere import DEVICE, Elsewhere
+from training.__main__ import layout_of
+from training.clips import draw
+from training.network import Learner
+from training.packing import Batch, Packer
+from training.tokenizer import build_tokenizer
+
+GRID = (5, 9)
+
+
+@pytest.fixture(scope="module")
+def learner() -> Learner:
+    return Learner.fresh(build_tokenizer(), seed=3).eval()
+
+
+@pytest.fixture(scope="module")
+def batch(learner: Learner) -> Batch:
+    layout = layout_of(build_tokenizer(), learner)
+    return Packer(layout, GRID, asks=3).pack(draw(random.Random(5), 2, 3, GRID), random.Random(1))
+
+
+def losses(learner: Learner, batch: Batch) -> list[float]:
+    """Of cells and of answers."""
+    embeddings, deepstack = learner.see(batch)
+    logits, true = learner.answer_logits(embeddings, deepstack, batch)
+    answers = torch.nn.functional.cross_entropy(logits, true)
+    return [loss.item() for loss in (learner.dense_loss(embeddings, batch), answers)]
+
+
+def test_every_tensor_of_a_training_batch_is_where_it_is_needed(batch: Batch) -> None:
+    learner = Learner.fresh(build_tokenizer(), seed=3).eval()
+    with torch.inference_mode():
+        here = losses(learner, batch)
+        with Elsewhere() as away:
+            away.place(vars(learner.network).values())
+            away.place([*learner.parameters(), *learner.buffers()])
+            there = losses(learner, batch.to(DEVICE))
+    assert there == pytest.approx(here, rel=1e-4)
+
+
+@pytest.mark.gpu
+def test_a_batch_costs_the_same_loss_on_a_gpu(cuda: str, learner: Learner, batch: Batch) -> None:
+    here = losses(learner, batch)
+    with torch.autocast(cuda, dtype=torch.bfloat16):
+        there = losses(learner.to(cuda), batch.to(torch.device(cuda)))
+    learner.to("cpu")
+    assert there == pytest.approx(here, rel=0.03)
