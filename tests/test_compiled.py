@@ -1,6 +1,7 @@
 """Machine code for hot loops, wherever the package is installed."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numba
@@ -33,27 +34,27 @@ def test_where_nobody_may_write_it_is_compiled_all_the_same(
     assert compiled(total)(np.ones(3, np.float32)) == 3.0
 
 
-def test_a_full_disk_costs_the_kept_code_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with small_disk(tmp_path / "disk", "16k") as disk:
-        monkeypatch.setattr(numba.config, "CACHE_DIR", str(disk))
-        machine = compiled(total)
-        with pytest.raises(OSError, match="No space"):
-            (disk / "rest").write_bytes(bytes(1 << 20))
-        assert machine(np.ones(3, np.float32)) == 3.0
-        (disk / "rest").unlink()
-        assert not list(disk.rglob("*.nbc"))
-
-
-def test_a_disk_that_becomes_read_only_costs_nothing_else_either(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A small one, on which compiled code is kept."""
     with small_disk(tmp_path / "disk", "64k") as disk:
         monkeypatch.setattr(numba.config, "CACHE_DIR", str(disk))
-        machine = compiled(total)
-        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-        assert machine(np.ones(3, np.float32)) == 3.0
+        yield disk
+
+
+def test_a_full_disk_costs_the_kept_code_and_nothing_else(disk: Path) -> None:
+    machine = compiled(total)
+    with pytest.raises(OSError, match="No space"):
+        (disk / "rest").write_bytes(bytes(1 << 20))
+    assert machine(np.ones(3, np.float32)) == 3.0
+    (disk / "rest").unlink()
+    assert not list(disk.rglob("*.nbc"))
+
+
+def test_a_disk_that_becomes_read_only_costs_nothing_else_either(disk: Path) -> None:
+    machine = compiled(total)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    assert machine(np.ones(3, np.float32)) == 3.0
 
 
 @pytest.mark.parametrize("kind", ["nbi", "nbc"])
