@@ -61,12 +61,18 @@ def slope(plane: Plane) -> Plane:
     """How much each pixel may change when the picture moves by one."""
     height, width = plane.shape
     steep = np.empty((height, width), np.float32)
+    half, last = np.float32(0.5), width - 1
     for y in range(height):
-        above, below = max(y - 1, 0), min(y + 1, height - 1)
+        here, into = plane[y], steep[y]
+        above, below = plane[max(y - 1, 0)], plane[min(y + 1, height - 1)]
         for x in range(width):
-            across = plane[y, min(x + 1, width - 1)] - plane[y, max(x - 1, 0)]
-            down = plane[below, x] - plane[above, x]
-            steep[y, x] = (abs(across) + abs(down)) * np.float32(0.5)
+            into[x] = abs(below[x] - above[x])
+        before, after, inner = here[: max(last - 1, 0)], here[2:], into[1:]
+        for x in range(before.size):
+            inner[x] = (abs(after[x] - before[x]) + inner[x]) * half
+        into[0] = (abs(here[min(1, last)] - here[0]) + into[0]) * half
+        if last > 0:
+            into[last] = (abs(here[last] - here[last - 1]) + into[last]) * half
     return steep
 
 

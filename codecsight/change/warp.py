@@ -190,10 +190,10 @@ def _slid(picture: Planes, known: Plane, across: float, down: float, out: Planes
     for y in range(height):
         for n in range(out.shape[0]):
             _blend(picture[n], y + top - 1, left - 1, t, blended)
-            into = out[n, y]
+            into, covered = out[n, y], cover[y]
             _along(blended, s, into)
             for x in range(width):
-                into[x] = into[x] if cover[y, x] > 0 else np.float32(0)
+                into[x] = into[x] if covered[x] > 0 else np.float32(0)
     return cover
 
 
@@ -202,8 +202,10 @@ def _along(blended: NDArray[np.float32], s: np.float32, into: NDArray[np.float32
     """What lies `s` beyond the second of every four columns of a row [w + 3], into [w]."""
     one = np.float32(1)
     a, b, c, d = _outer(s), _inner(s), _inner(one - s), _outer(one - s)
-    for x in range(into.size):
-        into[x] = a * blended[x] + b * blended[x + 1] + c * blended[x + 2] + d * blended[x + 3]
+    width = into.size
+    p, q, u, v = blended[:width], blended[1:], blended[2:], blended[3:]
+    for x in range(width):
+        into[x] = a * p[x] + b * q[x] + c * u[x] + d * v[x]
 
 
 @compiled
@@ -215,9 +217,11 @@ def _blend(plane: Plane, top: int, left: int, t: np.float32, blended: NDArray[np
     a, b, c, d = _outer(t), _inner(t), _inner(one - t), _outer(one - t)
     first = min(max(-left, 0), blended.size)
     last = max(min(right + 1 - left, blended.size), first)
-    for x in range(first, last):
-        at = x + left
-        blended[x] = a * p[at] + b * q[at] + c * u[at] + d * v[at]
+    # In slices, since an index with an offset is not known to be positive, and then not vectorised.
+    there, inner = slice(first + left, last + left), blended[first:last]
+    p_in, q_in, u_in, v_in = p[there], q[there], u[there], v[there]
+    for x in range(inner.size):
+        inner[x] = a * p_in[x] + b * q_in[x] + c * u_in[x] + d * v_in[x]
     for x in range(first):
         blended[x] = a * p[0] + b * q[0] + c * u[0] + d * v[0]
     for x in range(last, blended.size):
@@ -236,12 +240,13 @@ def _slid_cover(
         row = y + top
         inside = 0 <= row < known.shape[0] - 1
         if inside:
-            above, below = known[row], known[row + 1]
-            for x in range(first, last):
-                at = x + left
-                over = (one - s) * above[at] + s * above[at + 1]
-                under = (one - s) * below[at] + s * below[at + 1]
-                cover[y, x] = (one - t) * over + t * under
+            here, there = slice(first + left, last + left), slice(first + left + 1, last + left + 1)
+            a, b = known[row, here], known[row, there]
+            c, d = known[row + 1, here], known[row + 1, there]
+            into = cover[y, first:last]
+            for x in range(into.size):
+                over, under = (one - s) * a[x] + s * b[x], (one - s) * c[x] + s * d[x]
+                into[x] = (one - t) * over + t * under
         for x in range(first if inside else width):
             cover[y, x] = _covered(known, x + left + float(s), row + float(t))
         for x in range(last if inside else width, width):

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from codecsight.compiled import compiled
+
 
 def cut(pictures: NDArray[np.uint8], kept: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The kept cells of `pictures` [frames, h, w, 3], as [kept, frames, 3, cell, cell] in
@@ -13,7 +15,27 @@ def cut(pictures: NDArray[np.uint8], kept: NDArray[np.bool_]) -> NDArray[np.uint
 
 def paste(pictures: NDArray[np.uint8], kept: NDArray[np.bool_], patches: NDArray[np.uint8]) -> None:
     """Write `patches` [kept, frames, 3, cell, cell] into their places in `pictures`, in place."""
-    _cells(pictures, kept.shape)[kept] = patches.transpose(0, 1, 3, 4, 2)
+    _paste(pictures, kept, patches)
+
+
+@compiled
+def _paste(
+    pictures: NDArray[np.uint8], kept: NDArray[np.bool_], patches: NDArray[np.uint8]
+) -> None:
+    rows, cols = kept.shape
+    high, wide = pictures.shape[1] // rows, pictures.shape[2] // cols
+    number = 0
+    for row in range(rows):
+        for col in range(cols):
+            if not kept[row, col]:
+                continue
+            for frame in range(pictures.shape[0]):
+                for y in range(high):
+                    into = pictures[frame, row * high + y, col * wide : (col + 1) * wide]
+                    for x in range(wide):
+                        for colour in range(3):
+                            into[x, colour] = patches[number, frame, colour, y, x]
+            number += 1
 
 
 def _cells(pictures: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
