@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.change.sampler import FrameSampler
-from codecsight.video.decoder import Decoder
+from codecsight.video.decoder import decoded
 from codecsight.video.frame import Frame
-from codecsight.video.packet import Packet, StreamInfo
 from codecsight.video.picture import Resizer
 from codecsight.video.source import SourceOptions, open_source
 from codecsight.world import truth
@@ -24,7 +23,7 @@ def filmed(family: str, seed: int, seconds: int, slots: int, grid: tuple[int, in
     settings = urlencode({"seed": seed, "seconds": seconds})
     camera = WorldCamera.parse(f"world://{family}?{settings}")
     items = WorldSource(camera, SourceOptions()).items()
-    scene, samples = camera.scene, list(_sampled(_decoded(items), grid))
+    scene, samples = camera.scene, list(_sampled(decoded(items), grid))
     clips = []
     for first in range(0, len(samples) - slots * FRAMES + 1, slots * FRAMES):
         part = samples[first : first + slots * FRAMES]
@@ -49,16 +48,7 @@ def recorded(
     path: Path, slots: int, grid: tuple[int, int]
 ) -> list[tuple[tuple[float, ...], NDArray[np.uint8]]]:
     """Consecutive windows of any recording: times, and frames uint8 [slots * 2, h, w, 3]."""
-    samples = list(_sampled(_decoded(open_source(str(path)).items()), grid))
+    samples = list(_sampled(decoded(open_source(str(path)).items()), grid))
     size = slots * FRAMES
     parts = [samples[i : i + size] for i in range(0, len(samples) - size + 1, size)]
     return [(tuple(time for time, _ in part), np.stack([p for _, p in part])) for part in parts]
-
-
-def _decoded(items: Iterator[StreamInfo | Packet]) -> Iterator[Frame]:
-    info = next(items)
-    assert isinstance(info, StreamInfo)  # noqa: S101 - a source begins with it
-    decoder = Decoder(info)
-    for item in items:
-        if not isinstance(item, StreamInfo):
-            yield from decoder.decode(item)
