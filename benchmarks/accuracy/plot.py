@@ -1,78 +1,177 @@
 """The frontier as a picture: operations against agreement, a panel for each setting."""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
+from benchmarks.accuracy.labels import Box, Label, leader, placed
 from benchmarks.accuracy.report import SETTINGS
-from benchmarks.accuracy.rows import Result, is_guess, pooled
+from benchmarks.accuracy.rows import Result, Row, frontier, is_guess, is_of, pooled
 from benchmarks.accuracy.wording import named
 
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 470, 380, 62, 40, 14, 52
+WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 560, 470, 56, 64, 18, 52
+CHEAPEST, DEAREST, LOWEST = 0.035, 1.12, 0.85
+"""Where axes begin and end; who agrees less often than the last is told of below them."""
+AIM = 0.98
 TICKS = (0.05, 0.1, 0.2, 0.5, 1.0)
 
-Row = dict[str, Any]
-CONTROLS = ("evs", "last-frames", "low-rate")
 GROUPS = {
-    "ours": ("#1f77b4", "ours, other KV policies"),
     "default": ("#d62728", "ours, the default"),
+    "ours": ("#1f77b4", "ours, other KV policies"),
     "change": ("#9467bd", "other change policies"),
     "published": ("#2ca02c", "the published rule"),
     "control": ("#7f7f7f", "simple baselines"),
 }
+CONTROLS = ("evs", "last-frames", "low-rate", "random")
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One setting's rows, and where they are drawn."""
+
+    setting: str
+    rows: Sequence[Row]
+
+    def at(self, row: Row) -> tuple[float, float]:
+        """The place of a row that looks."""
+        return _x(row["flops_ratio"]), _y(row["agreement"])
+
+    @property
+    def looking(self) -> list[Row]:
+        """All rows that have a place; the default last, so that it is on top."""
+        rows = [row for row in self.rows if not is_guess(row)]
+        return sorted(rows, key=lambda row: bool(row["default"]))
+
+    @property
+    def best(self) -> list[tuple[float, float]]:
+        """The frontier, from its cheapest on."""
+        rows = sorted(frontier(self.rows), key=lambda row: row["flops_ratio"])
+        return [self.at(row) for row in rows]
+
+    @property
+    def taken(self) -> list[Box]:
+        """Where no name should be: on marks and lines."""
+        marks = [(x - 4.5, y - 4.5, x + 4.5, y + 4.5) for x, y in map(self.at, self.looking)]
+        across = [
+            (LEFT, _y(row["agreement"]) - 1, WIDTH - RIGHT, _y(row["agreement"]) + 18)
+            for row in self.rows
+            if is_guess(row)
+        ]
+        aim = (LEFT, _y(AIM) - 1, WIDTH - RIGHT, _y(AIM) + 1)
+        return [*marks, *across, aim, *_pieces(self.best)]
 
 
 def svg(result: Result) -> str:
     """The whole picture."""
-    panels = [
-        f'<g transform="translate({number * WIDTH},0)">{_panel(setting, rows)}</g>'
-        for number, setting in enumerate(SETTINGS)
-        if (rows := pooled(result, setting, "plain"))
+    panels = [Panel(name, rows) for name in SETTINGS if (rows := pooled(result, name, "plain"))]
+    drawn = [
+        f'<g transform="translate({number * WIDTH},0)">{"".join(_parts(panel))}</g>'
+        for number, panel in enumerate(panels)
     ]
-    size = f'width="{WIDTH * len(panels)}" height="{HEIGHT + 24}"'
+    size = f'width="{WIDTH * len(panels)}" height="{HEIGHT + 28}"'
     style = 'font-family="sans-serif" font-size="12"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>'
-    return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *panels, _legend(),
-                      "</svg>", ""])  # fmt: skip
+    paper = '<rect width="100%" height="100%" fill="white"/>'
+    return "\n".join([head, paper, *drawn, _legend(), "</svg>", ""])
 
 
-def _panel(setting: str, rows: list[Row]) -> str:
-    lowest = math.floor(20 * min(row["agreement"] for row in rows)) / 20
-    x, y = _x, _scale_y(lowest)
-    parts = [f'<text x="{LEFT}" y="24" font-weight="bold">{setting} setting</text>']
+def _parts(panel: Panel) -> Iterable[str]:
+    yield _text(LEFT, 22, f"{panel.setting} setting", size=15)
+    yield _text(LEFT, 42, "same answers as the dense model, by operations (of the dense model's)")
+    yield from _axes()
+    yield _line(LEFT, _y(AIM), WIDTH - RIGHT, _y(AIM), "#d62728", "2 3")
+    yield from _guesses([row for row in panel.rows if is_guess(row)])
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in panel.best)
+    yield f'<polyline points="{path}" fill="none" stroke="#bbb" stroke-width="1.5"/>'
+    names = list(_names(panel))
+    yield from (line for line, _ in names)
+    yield from (_mark(row, *panel.at(row)) for row in panel.looking)
+    yield from (text for _, text in names)
+
+
+def _axes() -> Iterable[str]:
     for tick in TICKS:
-        parts.append(_line(x(tick), TOP, x(tick), HEIGHT - BOTTOM))
-        parts.append(_text(x(tick), HEIGHT - BOTTOM + 16, f"{tick:.0%}", "middle"))
-    for step in range(round((1 - lowest) * 20) + 1):
-        value = lowest + step / 20
-        parts.append(_line(LEFT, y(value), WIDTH - RIGHT, y(value)))
-        parts.append(_text(LEFT - 6, y(value) + 4, f"{value:.0%}", "end"))
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(_text(middle, HEIGHT - 16, "operations of the dense model's", "middle"))
-    parts.append(_text(LEFT - 50, TOP - 8, "same answers", "start"))
+        yield _line(_x(tick), TOP, _x(tick), HEIGHT - BOTTOM)
+        yield _text(_x(tick), HEIGHT - BOTTOM + 16, f"{tick:.0%}", "middle")
+    for value in range(round(100 * LOWEST), 101, 5):
+        yield _line(LEFT, _y(value / 100), WIDTH - RIGHT, _y(value / 100))
+        yield _text(LEFT - 6, _y(value / 100) + 4, f"{value}%", "end")
+
+
+def _guesses(rows: Sequence[Row]) -> Iterable[str]:
+    """What costs nothing has a height, and no place; or not even that."""
+    below = []
     for row in rows:
-        height = y(row["agreement"])
-        parts.append(_level(row, height) if is_guess(row) else _point(row, x, height))
-    return "".join(parts)
+        if row["agreement"] < LOWEST:
+            below.append(f"{named(row['change'])}: {row['agreement']:.0%}")
+            continue
+        y = _y(row["agreement"])
+        yield _line(LEFT, y, WIDTH - RIGHT, y, "#999", "5 4")
+        yield _text(WIDTH - RIGHT, y + 14, named(row["change"]), "end", "#555")
+    if below:
+        yield _text(LEFT, HEIGHT - 14, f"off the scale: {'; '.join(below)}", colour="#555")
 
 
-def _level(row: Row, y: float) -> str:
-    """What costs nothing has a height, and no place."""
-    line = f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#999" stroke-dasharray="5 4"/>'
-    return line + _text(WIDTH - RIGHT, y - 4, named(row["change"]), "end", "#555")
-
-
-def _point(row: Row, place: Callable[[float], float], y: float) -> str:
-    group, x = _group(row), place(row["flops_ratio"])
-    colour, size = GROUPS[group][0], 7 if group == "default" else 4.5
+def _mark(row: Row, x: float, y: float) -> str:
+    group = _group(row)
+    size = 7 if group == "default" else 4.5
     name = f"{row['change']}, {row['kv']}: {row['agreement']:.1%} at {row['flops_ratio']:.1%}"
-    title = f"<title>{name}</title>"
-    label = ""
-    if group == "control" or row["change"] in ("random", "everything"):
-        slots = f", {row['kv']}" if row["kv"].endswith("slots") else ""
-        label = _text(x + 7, y + 4, row["change"] + slots, "start", "#555")
-    mark = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size}" fill="{colour}" fill-opacity="0.75">'
-    return f"{mark}{title}</circle>{label}"
+    mark = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size}" fill="{GROUPS[group][0]}"'
+    return f'{mark} fill-opacity="0.8"><title>{name}</title></circle>'
+
+
+def _names(panel: Panel) -> Iterable[tuple[str, str]]:
+    """What is written beside marks, the default's first, each with the line that leads to it."""
+    told: dict[tuple[float, float], list[str]] = {}
+    for row in reversed(panel.looking):
+        if name := _name(row):
+            told.setdefault(panel.at(row), []).append(name)
+    labels = [Label(*at, " = ".join(names)) for at, names in told.items()]
+    bounds = LEFT, TOP - 4, WIDTH - 2, HEIGHT - BOTTOM
+    for label, place in zip(labels, placed(labels, panel.taken, bounds), strict=True):
+        line = leader(label, place)
+        drawn = _line(*line[0], *line[1], "#aaa") if line else ""
+        yield drawn, _text(*place, label.text, colour="#333", size=11)
+
+
+def _pieces(path: Sequence[tuple[float, float]]) -> Iterable[Box]:
+    """Small boxes along a path."""
+    for (x, y), (to_x, to_y) in pairwise(path):
+        for share in (n / 20 for n in range(20)):
+            at_x, at_y = x + share * (to_x - x), y + share * (to_y - y)
+            yield at_x - 1, at_y - 1, at_x + 1, at_y + 1
+
+
+def _name(row: Row) -> str | None:
+    """What is written beside a row's mark, if anything."""
+    if row["default"]:
+        return "the default"
+    if row["change"] in ALONE:
+        slots = f", {row['kv']}" if str(row["kv"]).endswith("slots") else ""
+        return ALONE[row["change"]] + slots
+    return next((name for (change, kv), name in PAIRS.items() if is_of(row, change, kv)), None)
+
+
+ALONE = {
+    "evs": "EVS",
+    "last-frames": "last frames",
+    "low-rate": "fewer frames",
+    "random": "random cells",
+    "tracked-2": "anchor every 2nd",
+    "tracked-8": "every 8th",
+}
+PAIRS = {
+    ("everything", "all/"): "dense",
+    ("everything", "anchors/"): "nothing pruned, anchors refreshed",
+    ("everything", "none/retimed"): "nothing pruned, reuse alone",
+    ("published-0.5", "anchors/"): "the published system, 0.5",
+    ("published-0.25", "anchors/"): "the published system, 0.25",
+    ("tracked", "all/canvas"): "pruning alone",
+    ("tracked", "none/last-slot"): "without a live canvas",
+    ("tracked", "none/retimed/ring 0"): "ring 0",
+}
+"""Change policies that stand for themselves, and pairs that do."""
 
 
 def _group(row: Row) -> str:
@@ -87,30 +186,38 @@ def _group(row: Row) -> str:
 
 def _legend() -> str:
     parts = []
-    for number, (colour, name) in enumerate(GROUPS.values()):
-        x = LEFT + number * 175
-        parts.append(f'<circle cx="{x}" cy="{HEIGHT + 8}" r="5" fill="{colour}"/>')
-        parts.append(_text(x + 9, HEIGHT + 12, name, "start"))
+    entries = [(colour, name) for colour, name in GROUPS.values()]
+    for number, (colour, name) in enumerate(entries):
+        x = LEFT + number * 170
+        parts.append(f'<circle cx="{x}" cy="{HEIGHT + 10}" r="5" fill="{colour}"/>')
+        parts.append(_text(x + 9, HEIGHT + 14, name))
+    x = LEFT + len(entries) * 170
+    parts.append(_line(x, HEIGHT + 10, x + 22, HEIGHT + 10, "#bbb"))
+    parts.append(_text(x + 28, HEIGHT + 14, "frontier"))
+    parts.append(_line(x + 92, HEIGHT + 10, x + 114, HEIGHT + 10, "#d62728", "2 3"))
+    parts.append(_text(x + 120, HEIGHT + 14, "aim"))
     return "".join(parts)
 
 
 def _x(ratio: float) -> float:
-    share = math.log(max(ratio, 0.03) / 0.03) / math.log(1.1 / 0.03)
+    share = math.log(max(ratio, CHEAPEST) / CHEAPEST) / math.log(DEAREST / CHEAPEST)
     return LEFT + share * (WIDTH - LEFT - RIGHT)
 
 
-def _scale_y(lowest: float) -> Any:
-    def y(value: float) -> float:
-        share = (value - lowest) / max(1 - lowest, 0.01)
-        return HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP)
-
-    return y
+def _y(agreement: float) -> float:
+    share = (max(agreement, LOWEST) - LOWEST) / (1 - LOWEST)
+    return HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP)
 
 
-def _line(x: float, y: float, to_x: float, to_y: float) -> str:
-    return f'<path d="M{x:.1f} {y:.1f}L{to_x:.1f} {to_y:.1f}" stroke="#ddd"/>'
+def _line(
+    x: float, y: float, to_x: float, to_y: float, colour: str = "#e4e4e4", dash: str = ""
+) -> str:
+    dashed = f' stroke-dasharray="{dash}"' if dash else ""
+    return f'<path d="M{x:.1f} {y:.1f}L{to_x:.1f} {to_y:.1f}" stroke="{colour}"{dashed}/>'
 
 
-def _text(x: float, y: float, text: str, anchor: str, colour: str = "#222") -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}"'
+def _text(
+    x: float, y: float, text: str, anchor: str = "start", colour: str = "#222", size: int = 12
+) -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}" font-size="{size}"'
     return f"<text {place}>{text}</text>"
