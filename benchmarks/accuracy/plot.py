@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from benchmarks.accuracy.labels import Box, Label, leader, placed
-from benchmarks.accuracy.report import SETTINGS
-from benchmarks.accuracy.rows import Result, Row, frontier, is_guess, is_of, pooled
+from benchmarks.accuracy.rows import SETTINGS, Result, Row, frontier, is_guess, is_of, pooled
 from benchmarks.accuracy.wording import named
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 560, 470, 56, 64, 18, 52

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from benchmarks.accuracy.rows import (
+    SETTINGS,
     Result,
     Row,
     content_arms,
@@ -12,12 +13,12 @@ from benchmarks.accuracy.rows import (
     is_change,
     is_kv,
     is_of,
-    is_pooled,
     of_default,
     pooled,
     row_of,
     stress,
 )
+from benchmarks.accuracy.verdict import limits_part, result_part, targets_part
 from benchmarks.accuracy.wording import (
     brief,
     cell,
@@ -25,23 +26,17 @@ from benchmarks.accuracy.wording import (
     number,
     pair,
     percent,
-    points,
-    points_interval,
     question_cells,
     short,
-    target,
 )
-
-AGREEMENT, F1_LOST, F1_LOST_STRESS, FLOPS = 0.98, 0.01, 0.03, 0.07
-"""The aims: at least, at most, at most in every stress row, at most in the published setting."""
-
-SETTINGS = ("published", "native")
 
 
 def parts(result: Result) -> dict[str, str]:
     """The measured parts of docs/accuracy.md, by the name in their markers."""
     return {
         "run": run_part(result),
+        "result": result_part(result),
+        "frontier": "\n\n".join(_frontier(result, name) for name in SETTINGS),
         "targets": targets_part(result),
         "change": "\n\n".join(_arms(result, name, is_change) for name in SETTINGS),
         "kv": "\n\n".join(_arms(result, name, is_kv) for name in SETTINGS),
@@ -70,32 +65,6 @@ def run_part(result: Result) -> str:
         f"[Results](../benchmarks/results/accuracy.json). The shipped default is **"
         f"{pair(meta['default'])}**."
     )
-
-
-def targets_part(result: Result) -> str:
-    """What was aimed at, what came out."""
-    lines = ["| aim, for the shipped default | came out | |", "|---|---|---|"]
-    for name in SETTINGS:
-        row = default_of(result, name, "plain")
-        agreed = f"{percent(row['agreement'])} {interval(row, 'agreement')}"
-        lost = f"{points(row['f1_lost'])} {points_interval(row)}"
-        lines += [
-            target(f"{name}: agreement at least {AGREEMENT:.0%}", agreed,
-                    row["agreement"] >= AGREEMENT),
-            target(f"{name}: F1 within {100 * F1_LOST:.0f} point of dense", lost,
-                    row["f1_lost"] <= F1_LOST),
-        ]  # fmt: skip
-    row = default_of(result, "published", "plain")
-    spared = f"{percent(1 - row['flops_ratio'])} fewer"
-    aim = f"published: at least {1 - FLOPS:.0%} fewer operations"
-    lines.append(target(aim, spared, row["flops_ratio"] <= FLOPS))
-    for row in stress(result):
-        if row["f1_lost"] is None:  # nothing there to be found
-            continue
-        aim = f"{row['condition']}: F1 within {100 * F1_LOST_STRESS:.0f} points of dense"
-        lost = f"{points(row['f1_lost'])} {points_interval(row)}"
-        lines.append(target(aim, lost, row["f1_lost"] <= F1_LOST_STRESS))
-    return "\n".join(lines)
 
 
 def stress_part(result: Result) -> str:
@@ -172,32 +141,6 @@ def text_part(result: Result) -> str:
     return "\n".join(lines)
 
 
-def limits_part(result: Result) -> str:
-    """Which questions the disagreement is about, and what of it pruning and reuse do alone."""
-    lines = []
-    for setting in SETTINGS:
-        rows = [r for r in of_default(result, setting, "plain") if not is_pooled(r)]
-        lost = {row["question"]: row["answers"] * (1 - row["agreement"]) for row in rows}
-        total = sum(lost.values())
-        if not total:
-            continue
-        worst = sorted(lost, key=lambda topic: -lost[topic])[:5]
-        named = ", ".join(f"`{topic}` {lost[topic] / total:.0%}" for topic in worst if lost[topic])
-        lines.append(f"- **{setting}**: of the answers that differ, {named}.")
-        pairs = [
-            ("pruning alone (all computed anew)", "tracked", "all/canvas"),
-            ("reuse alone (nothing pruned)", "everything", result["meta"]["default"]["kv"]),
-        ]
-        for name, change, kv in pairs:
-            row = next((r for r in pooled(result, setting, "plain") if is_of(r, change, kv)), None)
-            if row:
-                lines.append(
-                    f"  - {name}: agreement {percent(row['agreement'])} "
-                    f"{interval(row, 'agreement')}, operations {percent(row['flops_ratio'])}."
-                )
-    return "\n".join(lines)
-
-
 def cells_part(result: Result) -> str:
     """Reused and stale-moved cells."""
     rows = result["cells"]
@@ -235,6 +178,18 @@ def summary(result: Result) -> str:
                 f"{number(row['f1'])} ({number(row['f1_dense'])}) | "
                 f"{percent(row['flops_ratio'])} | {percent(row['tokens_ratio'])} |"
             )
+    return "\n".join(lines)
+
+
+def _frontier(result: Result, setting: str) -> str:
+    """Those that nobody beats, and ours."""
+    rows = pooled(result, setting, "plain")
+    best = [row for row in rows if row in frontier(rows) or row["default"]]
+    lines = [f"| {setting} | agreement | F1 | operations | tokens |", "|---|---|---|---|---|"]
+    for row in sorted(best, key=lambda row: row["flops_ratio"]):
+        name = f"**{pair(row)}**" if row["default"] else pair(row)
+        shares = f"{percent(row['flops_ratio'])} | {percent(row['tokens_ratio'])}"
+        lines.append(f"| {name} | {percent(row['agreement'])} | {number(row['f1'])} | {shares} |")
     return "\n".join(lines)
 
 

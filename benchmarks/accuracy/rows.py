@@ -5,6 +5,7 @@ from typing import Any
 
 Row = dict[str, Any]
 Result = dict[str, Any]
+SETTINGS = ("published", "native")
 
 
 def frontier(rows: Sequence[Row]) -> list[Row]:
