@@ -10,6 +10,7 @@ import torch
 from transformers import AutoTokenizer
 
 from benchmarks.record import origin
+from codecsight.models.calibration import FILE as CALIBRATION
 from codecsight.models.calibration import write_calibration
 from codecsight.models.loading import load_model
 from codecsight.models.prompt import PromptLayout
@@ -35,9 +36,11 @@ def main() -> None:
     training.add_argument("run", type=Path, help="folder that keeps the run's state")
     exporting = commands.add_parser("export", help="write a run's checkpoint and measure it")
     exporting.add_argument("run", type=Path)
-    exporting.add_argument("checkpoint", type=Path)
-    exporting.add_argument("results", type=Path)
-    exporting.add_argument("--windows", type=int, default=400)
+    measuring = commands.add_parser("measure", help="measure a checkpoint, and write its card anew")
+    for each in (exporting, measuring):
+        each.add_argument("checkpoint", type=Path)
+        each.add_argument("results", type=Path)
+        each.add_argument("--windows", type=int, default=200)
     calibrating = commands.add_parser("calibrate", help="fit how sure a checkpoint may be")
     calibrating.add_argument("checkpoint", type=Path)
     calibrating.add_argument("results", type=Path)
@@ -45,6 +48,9 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     if given.command == "calibrate":
         _calibrate(given.checkpoint, given.results)
+        return
+    if given.command == "measure":
+        _measure(given.checkpoint, given.results, given.windows)
         return
     trainer = _trainer(given.run, given.seed, given.device)
     if given.command == "train":
@@ -70,22 +76,34 @@ def _trainer(run: Path, seed: int, device: str | None) -> Trainer:
 def _export(trainer: Trainer, checkpoint: Path, results: Path, windows: int) -> None:
     """Write the folder, then measure what was written, not what was in memory."""
     export(trainer.learner, build_tokenizer(), checkpoint)
-    learner, tokenizer = Learner.load(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
-    layout, progress = layout_of(tokenizer, learner), trainer.progress
     told = {
         **origin(),
         "seed": trainer.seed,
         "torch": torch.__version__,
         "weights_sha256": sha256((checkpoint / WEIGHTS).read_bytes()).hexdigest(),
-        "training_seconds": round(progress.seconds),
-        "curve": progress.curve,
+        "training_seconds": round(trainer.progress.seconds),
+        "curve": trainer.progress.curve,
+    }
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text(json.dumps(told, indent=1) + "\n")
+    _measure(checkpoint, results, windows)
+
+
+def _measure(checkpoint: Path, results: Path, windows: int) -> None:
+    """What a checkpoint can do goes to the `results` of its training and to its card."""
+    learner, tokenizer = Learner.load(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
+    layout = layout_of(tokenizer, learner)
+    told = {
+        **json.loads(results.read_text()),
         "scores": measure(learner, layout, windows),
         "descriptions": measure_speech(load_model(checkpoint), windows // 4),
         "footage": footage(learner, layout),
     }
-    results.parent.mkdir(parents=True, exist_ok=True)
     results.write_text(json.dumps(told, indent=1) + "\n")
-    (checkpoint / "README.md").write_text(card(told))
+    readme, sure = card(told), results.with_name(CALIBRATION)
+    if (checkpoint / CALIBRATION).exists() and sure.exists():
+        readme = with_section(readme, json.loads(sure.read_text()))
+    (checkpoint / "README.md").write_text(readme)
 
 
 def _calibrate(checkpoint: Path, results: Path) -> None:

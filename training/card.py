@@ -147,20 +147,22 @@ through JPEG. What is rare is drawn and asked for more often than it happens. On
 one seed, stopped and resumed on the way; the fourth stage was added when the first three had been
 measured. Families `yard`, `street`, `hall` and `night` were trained on; `plaza` and `garage` never:
 other layouts and textures, with the same sprites, and with light and noise like those of the
-others. In the run that made these weights the last two stages ended by the clock, by which the
-learning rate fell, too; since then the recipe counts windows, about as many, whatever the
-machine. So another run from the same seed learns from the same windows at the same rates, but need
-not give the same weights.
+others. The world's condition `unfamiliar` draws people, cars and bags in shapes, light and noise
+that training had nothing of, too. In the run that made these weights the last two stages ended by
+the clock, by which the learning rate fell, too; since then the recipe counts windows, about as
+many, whatever the machine. So another run from the same seed learns from the same windows at the
+same rates, but need not give the same weights.
 
 ## What it can do
 
 On windows never seen: F1 of "yes", or accuracy (in brackets that of the commonest answer); "-"
 where too few can be asked. "New seeds" are other scenes of the trained families, "new families" are
-of places it never saw, "through H.264" was filmed at 640x480, encoded, decoded and scaled down, as
-the product does. How many questions stand behind each number is in the results file, next to plain
-accuracies. Windows are drawn from eventful moments of eventful scenes, except the filmed ones;
-questions where people could disagree (somebody half hidden) are not asked. Descriptions count as
-right word for word here.
+of places it never saw, "and styles" of things drawn otherwise, too, "through H.264" was filmed at
+640x480, encoded, decoded and scaled down, as the product does. How many questions stand behind each
+number is in the results file, next to plain accuracies; `python -m training measure CHECKPOINT
+RESULTS` measures all of it again. Windows are drawn from eventful moments of eventful scenes,
+except the filmed ones; questions where people could disagree (somebody half hidden) are not asked.
+Descriptions count as right word for word here.
 
 {table}
 

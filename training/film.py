@@ -18,9 +18,19 @@ from training.clips import Clip
 from training.recipe import CELL, FRAMES, RATE
 
 
-def filmed(family: str, seed: int, seconds: int, slots: int, grid: tuple[int, int]) -> list[Clip]:
-    """Consecutive windows of `slots` slots from `seconds` of a 640x480 H.264 camera."""
-    settings = urlencode({"seed": seed, "seconds": seconds})
+def filmed(
+    family: str,
+    seed: int,
+    seconds: int,
+    slots: int,
+    grid: tuple[int, int],
+    condition: str | None = None,
+) -> list[Clip]:
+    """Consecutive windows of `slots` slots from `seconds` of a 640x480 H.264 camera; a `condition`
+    of the world replaces the place's own life.
+    """
+    given = {"condition": condition} if condition else {}
+    settings = urlencode({"seed": seed, "seconds": seconds, **given})
     camera = WorldCamera.parse(f"world://{family}?{settings}")
     items = WorldSource(camera, SourceOptions()).items()
     scene, samples = camera.scene, list(_sampled(decoded(items), grid))

@@ -38,6 +38,7 @@ def measure(learner: Learner, layout: PromptLayout, count: int) -> Results:
     note("new families, 8 slots", held_out(count, 8, USUAL, HELD_OUT))
     note("new seeds, 4 slots, through H.264", _filmed(TRAINING))
     note("new families, 4 slots, through H.264", _filmed(HELD_OUT))
+    note("new families and styles, 4 slots, through H.264", _filmed(HELD_OUT, "unfamiliar"))
     return told
 
 
@@ -60,11 +61,11 @@ def _stands(clip: Clip) -> bool:
     return bool(set.intersection(*still))
 
 
-def _filmed(families: Sequence[str]) -> list[Clip]:
+def _filmed(families: Sequence[str], condition: str | None = None) -> list[Clip]:
     first = HELD_OUT_SEEDS.start
     return [
         clip
         for family in families
         for seed in range(first, first + _CAMERAS)
-        for clip in filmed(family, seed, _FILMED_SECONDS, 4, USUAL)
+        for clip in filmed(family, seed, _FILMED_SECONDS, 4, USUAL, condition)
     ]

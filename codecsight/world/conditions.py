@@ -1,8 +1,9 @@
 """Conditions that are hard on whoever looks for change, each with exact truth.
 
 A condition is a scene laid out from a family and a seed like any other, but with its own people on
-their own ways (for two minutes), its own light, noise, view and effects. Its ground is as rough as
-real ground is: over flat paint an encoder finds nothing to hold on to, and codes noise anew.
+their own ways (for two minutes), or with the place's own life drawn otherwise, and with its own
+light, noise, view and effects. Its ground is as rough as real ground is: over flat paint an encoder
+finds nothing to hold on to, and codes noise anew.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from codecsight.world.backdrop import Grain
 from codecsight.world.effects import Lamp, Smoke
 from codecsight.world.families import family as family_of
 from codecsight.world.scene import Light, Scene
+from codecsight.world.shapes import Style
 from codecsight.world.view import Aim, View
 
 UNTIL = 120.0
@@ -139,6 +141,23 @@ def _state(scene: Scene, rng: np.random.Generator) -> Scene:
     return replace(scene, effects=effects)
 
 
+def _unfamiliar(scene: Scene, rng: np.random.Generator) -> Scene:
+    """The place's own life, drawn as no training draws it: people, vans and cases in another
+    style, rough ground, a low sun from one side that clouds pass over, a noisier sensor. Tests look
+    at it in families that training has nothing of.
+    """
+    own = Scene.random(scene.seed, scene.family, scene.aspect)
+    return replace(
+        own,
+        backdrop=scene.backdrop,
+        style=Style.OTHER,
+        light=Light(0.9, drift=0.12, period=9.0, slope=float(rng.choice([-0.5, 0.5]))),
+        noise=8.0,
+        grainy=True,
+        incidents=0.8,
+    )
+
+
 def _people(scene: Scene, rng: np.random.Generator, count: int) -> tuple[Actor, ...]:
     floor = family_of(scene.family).floor
     return tuple(
@@ -199,4 +218,5 @@ CONDITIONS: dict[str, Callable[[Scene, np.random.Generator], Scene]] = {
     "drift": _drift,
     "visitor": _visitor,
     "state": _state,
+    "unfamiliar": _unfamiliar,
 }

@@ -43,7 +43,7 @@ class Renderer:
         picture = self._place(t)
         for actor in self.scene.present(t):
             box = actor.box(t, self.scene.aspect)
-            drawn = sprite(actor, box, t, *self._size)
+            drawn = sprite(actor, self.scene.style, box, t, *self._size)
             rows, cols, labels = drawn.within(*self._size)
             shown = labels >= 0
             colours = drawn.palette[labels] * self._light[cols]

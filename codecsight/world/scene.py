@@ -10,6 +10,7 @@ from codecsight.world.backdrop import Layer
 from codecsight.world.effects import Effect
 from codecsight.world.families import family as family_of
 from codecsight.world.incidents import Incidents, fixture, incidents
+from codecsight.world.shapes import Style
 from codecsight.world.view import STILL, View
 from codecsight.world.visitors import BLOCK, LOOK_BACK, visitors
 
@@ -44,7 +45,7 @@ class Scene:
     changes though nobody moves. A sensor that is `grainy` draws its noise
     anew for every frame; else one field of noise is moved about, which is quicker and looks the
     same, but is sometimes found by an encoder's search for motion. `rain` is the number of drops
-    that streak through each frame, close to the lens.
+    that streak through each frame, close to the lens. All actors are drawn in one `style`.
     """
 
     family: str
@@ -60,6 +61,7 @@ class Scene:
     grainy: bool = False
     incidents: float = 0.0
     rain: int = 0
+    style: Style = Style.USUAL
 
     @staticmethod
     def random(

@@ -110,7 +110,10 @@ def truth(scene: Scene, t: float) -> Truth:
     actors = scene.present(t)
     window = scene.view.window(t)
     boxes = [_shown(actor.box(t, scene.aspect), window) for actor in actors]
-    sprites = [sprite(*pair, t, width, height) for pair in zip(actors, boxes, strict=True)]
+    sprites = [
+        sprite(actor, scene.style, box, t, width, height)
+        for actor, box in zip(actors, boxes, strict=True)
+    ]
     shares = _visible(sprites, width, height)
     rows = zip(actors, boxes, shares, strict=True)
     seen = tuple(_seen(*row, t, window.size) for row in rows)

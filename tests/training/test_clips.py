@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from codecsight.world import COLOURS, HELD_OUT, Box, Kind, Seen, Truth
+from benchmarks.accuracy.streams import FULL, streams
+from codecsight.world import COLOURS, HELD_OUT, TRAINING, Box, Kind, Scene, Seen, Truth
 from codecsight.world.effects import EffectKind
 from codecsight.world.questions import ask_of
+from codecsight.world.shapes import Style
 from codecsight.world.truth import Sign
 from training.__main__ import layout_of
 from training.batches import Batches
+from training.calibrate import CHECK_SEEDS, FIT_SEEDS
 from training.clips import draw
 from training.evaluate import held_out
 from training.film import filmed
@@ -40,8 +43,19 @@ def test_a_clip_has_two_pictures_a_second_of_the_grids_size(
 
 
 def test_what_is_held_out_is_never_trained_on() -> None:
+    assert not set(TRAINING) & set(HELD_OUT)
     assert TRAINING_SEEDS.stop <= HELD_OUT_SEEDS.start
-    assert {clip.family for clip in held_out(8, 1, (6, 8), HELD_OUT)} <= set(HELD_OUT)
+    trained = draw(random.Random(2), 24, 1, (6, 8))
+    assert {clip.family for clip in trained} == set(TRAINING)
+    assert {clip.family for clip in held_out(8, 1, (6, 8), HELD_OUT)} == set(HELD_OUT)
+    styles = {Scene.random(seed, family).style for seed in range(9) for family in TRAINING}
+    assert styles == {Style.USUAL}
+
+
+def test_the_bench_of_answers_asks_of_scenes_that_neither_training_nor_calibration_saw() -> None:
+    seeds = {stream.seed for stream in streams(FULL)}
+    assert all(seed in HELD_OUT_SEEDS for seed in seeds)
+    assert not seeds & {*FIT_SEEDS, *CHECK_SEEDS}
 
 
 def test_a_stage_resumed_in_the_middle_goes_on_with_the_same_batches() -> None:

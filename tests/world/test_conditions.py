@@ -9,6 +9,7 @@ from codecsight.errors import CodecSightError
 from codecsight.world import Renderer, Scene, truth
 from codecsight.world.conditions import CONDITIONS, condition
 from codecsight.world.scene import Light
+from codecsight.world.shapes import Style
 from codecsight.world.view import Aim, View
 
 
@@ -70,6 +71,18 @@ def test_visitors_are_gone_whenever_others_look() -> None:
     scene = condition("visitor", 4)
     assert not any(scene.present(n / 2) for n in range(60))
     assert any(scene.present(n / 20) for n in range(60))
+
+
+def test_an_unfamiliar_scene_lives_like_any_other_and_looks_unlike() -> None:
+    scene, own = condition("unfamiliar", 4, "plaza"), Scene.random(4, "plaza")
+    usual, moments = replace(scene, style=Style.USUAL), [n * 5.0 for n in range(12)]
+    assert [s.present(10.0) for s in (scene, usual)] == [own.present(10.0)] * 2
+    for t in (t for t in moments if own.present(t)):
+        boxes = [[(seen.identity, seen.box) for seen in truth(s, t).actors] for s in (scene, usual)]
+        assert boxes[0] == boxes[1]
+        there = any(seen.visible > 0 for seen in truth(scene, t).actors)
+        pictures = [Renderer(s, 320, 240).clean(t) for s in (scene, usual)]
+        assert np.array_equal(*pictures) != there
 
 
 def test_other_scenes_have_nothing_of_it() -> None:

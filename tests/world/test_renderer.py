@@ -5,6 +5,7 @@ import pytest
 
 from codecsight.world import FAMILIES, Actor, Kind, Renderer, Scene, Waypoint, truth
 from codecsight.world.scene import Light
+from codecsight.world.shapes import Style
 
 
 def crossing(kind: Kind, identity: int = 1, colour: str = "red", height: float = 0.3) -> Actor:
@@ -18,14 +19,15 @@ def stage(*actors: Actor, **changes: object) -> Scene:
     return replace(Scene.random(1, "street"), actors=actors, traffic=0.0, **changes)
 
 
+@pytest.mark.parametrize("style", list(Style))
 @pytest.mark.parametrize("kind", list(Kind))
 @pytest.mark.parametrize("size", [(128, 96), (144, 80), (640, 480)])
 def test_what_an_actor_changes_lies_in_its_box_and_fills_it(
-    kind: Kind, size: tuple[int, int]
+    style: Style, kind: Kind, size: tuple[int, int]
 ) -> None:
     width, height = size
     aspect = width / height
-    full = Renderer(stage(crossing(kind), aspect=aspect), width, height)
+    full = Renderer(stage(crossing(kind), aspect=aspect, style=style), width, height)
     empty = Renderer(stage(aspect=aspect), width, height)
     for t in (1.5, 3.0, 5.2, 7.9):
         changed = (full.clean(t) != empty.clean(t)).any(axis=2)
