@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from benchmarks.accuracy.policies import RHYTHMS
+from benchmarks.accuracy.policies import OFTENER, RHYTHMS
 from benchmarks.accuracy.streams import Setting
 from codecsight.engine import EngineConfig, Evict, Present
 
@@ -72,7 +72,8 @@ def every_arm(setting: Setting) -> list[Arm]:
 
 def stress_arms(setting: Setting) -> list[Arm]:
     """What is measured in every condition."""
-    arms = [engine_arm(change, setting) for change in ("tracked", "pixels", "random")]
+    changes = ("tracked", OFTENER, "pixels", "random", "everything")
+    arms = [engine_arm(change, setting) for change in changes]
     arms += [engine_arm("tracked", setting, **settings) for settings in UNDER_STRESS]
     arms += [engine_arm(change, setting, **PUBLISHED_KV) for change in _published(setting)]
     return [*arms, blends()[0], *controls(), *guesses()]

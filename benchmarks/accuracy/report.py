@@ -72,6 +72,8 @@ def stress_part(result: Result) -> str:
     others: list[tuple[str, Callable[[Row], bool]]] = [
         ("ours", lambda row: bool(row["default"])),
         ("ours, all computed anew", lambda row: is_of(row, "tracked", "all/canvas")),
+        ("ours, whole every 2nd slot", lambda row: row["change"] == "tracked-2"),
+        ("nothing pruned", lambda row: is_of(row, "everything", "none/retimed")),
         ("published, union", lambda row: is_of(row, "published-0.5", "anchors/last-slot")),
         (
             "published, sampled",

@@ -70,6 +70,7 @@ def measure(size: Size, quick: bool, say: Say = print) -> dict[str, Any]:
         "quick": quick,
         "model": model.name,
         "default": {"change": pairs.DEFAULT_CHANGE, "kv": pairs.kv_name(EngineConfig())},
+        "bootstrap_seed": SEED,
         "streams": [{"url": each.url, "setting": each.setting.name} for each in watched],
         "cpu_minutes": round((time.process_time() - started) / 60, 1),
     }
