@@ -18,6 +18,7 @@ from codecsight.engine.config import EngineConfig, Evict, Present
 from codecsight.engine.engine import Engine
 from codecsight.engine.errors import AdmissionRefused, DeviceBusy, EngineError, SlotRefused
 from codecsight.engine.flops import Flops
+from codecsight.engine.inquiry import Hear, deaf
 from codecsight.engine.load import HORIZON_S, Load
 from codecsight.engine.step import Result
 from codecsight.engine.trial import seconds_per_slot
@@ -84,8 +85,6 @@ class GpuWorker:
         self._answered = 0
         self._waiting: dict[int, asyncio.Future[Result]] = {}
         self._stepping: asyncio.Task[None] | None = None
-        self._listening: dict[tuple[str, str], list[Hearing]] = {}
-        self._engine.on_words = self._heard
 
     def _first_load(self, most: float) -> Load:
         """Nothing was seen yet: what a stream will cost is tried out, on a wide picture."""
@@ -142,36 +141,27 @@ class GpuWorker:
         self._count(slot, result, owned)
         return None
 
-    async def ask(self, stream: str, question: Question) -> Answer | str:
+    async def ask(self, stream: str, question: Question, hear: Hear = deaf) -> Answer | str:
         """The answer to a question about what a stream shows now, or why there is none."""
         try:
-            return (await self._result(self._engine.inquire(stream, [question]))).answers[0]
+            return (await self._result(self._engine.inquire(stream, [question], hear))).answers[0]
         except CodecSightError as error:
             return str(error)
 
     async def ask_aloud(
         self, stream: str, question: Question
     ) -> AsyncIterator[Words | Answer | str]:
-        """The same, with each new word of a spoken answer before it. Who asks the same of the same
-        stream meanwhile hears the same words.
-        """
+        """The same, with each new word of a spoken answer before it."""
         said: Hearing = asyncio.Queue()
-        listening = self._listening.setdefault((stream, question.text), [])
-        listening.append(said)
-        answering = asyncio.create_task(self.ask(stream, question))
-        answering.add_done_callback(said.put_nowait)
-        try:
-            while isinstance(now := await said.get(), Words):
-                yield now
-            yield now.result()
-        finally:
-            listening.remove(said)
-            if not listening:
-                del self._listening[stream, question.text]
 
-    def _heard(self, stream: str, question: str, so_far: str) -> None:
-        for said in self._listening.get((stream, question), ()):
+        def hear(_: str, so_far: str) -> None:
             said.put_nowait(Words(so_far))
+
+        answering = asyncio.create_task(self.ask(stream, question, hear))
+        answering.add_done_callback(said.put_nowait)
+        while isinstance(now := await said.get(), Words):
+            yield now
+        yield now.result()
 
     def close(self, stream: str) -> None:
         """Let a stream go."""

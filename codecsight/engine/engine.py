@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
@@ -19,7 +19,7 @@ from codecsight.engine.attention import Copies, Run, View, forward
 from codecsight.engine.config import EngineConfig
 from codecsight.engine.errors import AdmissionRefused, EngineError, NeedAnchor
 from codecsight.engine.flops import FlopMeter, Work
-from codecsight.engine.inquiry import Inquiry, lay_out
+from codecsight.engine.inquiry import Hear, Inquiry, deaf, lay_out
 from codecsight.engine.jobs import Job
 from codecsight.engine.passes import Chosen, encode, prefill
 from codecsight.engine.pool import BlockTable, KVPool
@@ -30,21 +30,17 @@ from codecsight.engine.step import Result, Step
 from codecsight.errors import CodecSightError
 from codecsight.models.base import VisionLanguageModel
 
-OnWords = Callable[[str, str, str], None]
-
 
 class Engine:
     """Serves one call at a time; the caller gives it a thread of its own.
 
     Slots and questions of many streams are submitted and worked off together by `step`. `push` and
-    `ask` do the same for one stream and wait for it. `on_words` is told of each new word of a
-    spoken answer: the stream, the question, and the answer so far.
+    `ask` do the same for one stream and wait for it.
     """
 
     def __init__(self, model: VisionLanguageModel, config: EngineConfig | None = None) -> None:
         self.model = model
         self.config = config or EngineConfig()
-        self.on_words: OnWords = lambda *_: None
         self._meter = FlopMeter(model)
         self._sessions: dict[str, StreamSession] = {}
         self._leaving: list[StreamSession] = []
@@ -102,21 +98,23 @@ class Engine:
         SlotRefused, with nothing changed, for a slot that does not fit the stream or comes too
         soon, QuestionError for a question this model can't be asked.
         """
-        session, inquiry = self._session(stream), self._inquiry(stream, due)
+        session, inquiry = self._session(stream), self._inquiry(due)
         tokens = session.check(slot)
         slot = replace(slot, kept=slot.kept.copy(), patches=slot.patches.copy())
         return self._add(session, slot=slot, tokens=tokens, inquiry=inquiry)
 
-    def inquire(self, stream: str, questions: Sequence[Question]) -> int:
-        """Ask about what a stream shows once all that waits before is done; as `submit`."""
+    def inquire(self, stream: str, questions: Sequence[Question], hear: Hear = deaf) -> int:
+        """Ask about what a stream shows once all that waits before is done; as `submit`. Nobody
+        but `hear` is told the words of what is said, as they come.
+        """
         session = self._session(stream)
         if session.needs_anchor:
             raise EngineError(f"stream {stream!r} has shown nothing yet")
-        return self._add(session, inquiry=self._inquiry(stream, questions))
+        return self._add(session, inquiry=self._inquiry(questions, hear))
 
     def check_questions(self, questions: Sequence[Question]) -> None:
         """Raises QuestionError or EngineError for a question that this model can't be asked."""
-        self._inquiry("", questions)
+        self._inquiry(questions)
 
     @property
     def busy(self) -> bool:
@@ -145,9 +143,11 @@ class Engine:
         """Ask about what a stream shows now; leaves no trace in its window."""
         return self.ask_all(stream, [question])[0]
 
-    def ask_all(self, stream: str, questions: Sequence[Question]) -> list[Answer]:
+    def ask_all(
+        self, stream: str, questions: Sequence[Question], hear: Hear = deaf
+    ) -> list[Answer]:
         """Ask several questions at once: those with options share one forward pass."""
-        return list(self._wait(self.inquire(stream, questions)).answers)
+        return list(self._wait(self.inquire(stream, questions, hear)).answers)
 
     def status(self) -> EngineStatus:
         """Where the engine stands."""
@@ -255,20 +255,16 @@ class Engine:
         with torch.inference_mode():
             forward(self.model, self._pool, [run], Copies.join([]))
 
-    def _inquiry(self, stream: str, questions: Sequence[Question]) -> Inquiry | None:
+    def _inquiry(self, questions: Sequence[Question], hear: Hear = deaf) -> Inquiry | None:
         if not questions:
             return None
         typed = tuple(each for each in questions if not each.spoken)
         most, words = self.config.max_question_tokens, self.config.max_answer_tokens
-        heard = partial(self._heard, stream)
-        inquiry = Inquiry(questions, self._lay_out(typed), self.model, words, heard)
+        inquiry = Inquiry(questions, self._lay_out(typed), self.model, words, hear)
         longest = max(len(ask.tree) for ask in inquiry.asks)
         if longest > most:
             raise EngineError(f"a question of {longest} tokens; {most} are allowed")
         return inquiry
-
-    def _heard(self, stream: str, question: Question, so_far: str) -> None:
-        self.on_words(stream, question.text, so_far)
 
     def _add(self, session: StreamSession, **what: Any) -> int:
         self._tickets += 1

@@ -227,6 +227,27 @@ def test_who_asks_aloud_hears_the_words_and_then_the_answer(folder: Path) -> Non
     assert isinstance(typed, Answer)
 
 
+def test_two_who_ask_the_same_aloud_each_hear_their_own_answer(folder: Path) -> None:
+    worker = _worker(folder)
+    _push(worker, _chunk(_open(worker).spec, 0))
+    question = Question.parse("What is there?")
+
+    async def hear(after: int) -> list[Words | Answer | str]:
+        for _ in range(after):
+            await asyncio.sleep(0)
+        return [said async for said in worker.ask_aloud(STREAM, question)]
+
+    async def both() -> tuple[list[Words | Answer | str], ...]:
+        return tuple(await asyncio.gather(hear(0), hear(6)))
+
+    alone = asyncio.run(hear(0))
+    *words, _ = alone
+    assert len({said.so_far for said in words if isinstance(said, Words)}) == len(words) > 1
+    for *heard, answer in asyncio.run(both()):
+        assert heard == words
+        assert isinstance(answer, Answer)
+
+
 def test_who_asks_aloud_where_nothing_was_shown_is_told_why(folder: Path) -> None:
     worker = _worker(folder)
     _open(worker)
