@@ -11,9 +11,10 @@ from actors.metrics import WorkerMetrics
 from codecsight.answers.answer import Answer, Words
 from codecsight.answers.question import Question
 from codecsight.answers.standing import StandingQuestions
-from codecsight.change.grid import PatchGrid
+from codecsight.change.grid import GridSpec, PatchGrid
 from codecsight.change.slot import Slot, SlotKind
-from codecsight.config.cloud import CloudConfig
+from codecsight.config.cloud import CloudConfig, EngineSection
+from codecsight.engine.budget import within
 from codecsight.engine.config import EngineConfig, Evict, Present
 from codecsight.engine.engine import Engine
 from codecsight.engine.errors import AdmissionRefused, DeviceBusy, EngineError, SlotRefused
@@ -23,6 +24,7 @@ from codecsight.engine.load import HORIZON_S, Load
 from codecsight.engine.step import Result
 from codecsight.engine.trial import seconds_per_slot
 from codecsight.errors import CodecSightError
+from codecsight.models.base import VisionLanguageModel
 from codecsight.models.loading import load_model
 from codecsight.patches.chunk import unpack
 from codecsight.patches.codec import PatchError
@@ -60,21 +62,10 @@ class GpuWorker:
     """
 
     def __init__(self, name: str, config: CloudConfig) -> None:
-        section = config.engine
+        section, model = config.engine, load_model(config.model)
         self._name = name
-        self._engine = Engine(
-            load_model(config.model),
-            EngineConfig(
-                window=section.window,
-                stride=section.stride,
-                evict=Evict(section.evict),
-                refresh=section.refresh,
-                present=Present(section.present),
-                ring=section.ring,
-                kv_blocks=section.kv_blocks,
-            ),
-        )
-        self._spec = self._engine.model.grid_spec(config.rate, config.max_cells)
+        self._spec = model.grid_spec(config.rate, config.max_cells)
+        self._engine = Engine(model, _engine_config(section, model, self._spec))
         self._questions = config.standing
         self._engine.check_questions(self._questions)
         self._standing = StandingQuestions()
@@ -186,6 +177,7 @@ class GpuWorker:
         """The worker's numbers since it began."""
         status = self._engine.status()
         self._metrics.kv_used.set(status.blocks_used)
+        self._metrics.memory_used.set(status.bytes_used)
         return WorkerStatus(
             name=self._name,
             streams=len(status.streams),
@@ -272,6 +264,24 @@ class GpuWorker:
             owned.answers = {answer.question: answer for answer in answers}
             self._answered += len(answers)
             self._metrics.answers.inc(len(answers))
+
+
+def _engine_config(
+    section: EngineSection, model: VisionLanguageModel, spec: GridSpec
+) -> EngineConfig:
+    """What the file says; memory in bytes is shared out as wide pictures need it."""
+    config = EngineConfig(
+        window=section.window,
+        stride=section.stride,
+        evict=Evict(section.evict),
+        refresh=section.refresh,
+        present=Present(section.present),
+        ring=section.ring,
+        kv_blocks=section.kv_blocks,
+    )
+    if section.memory_mib is None:
+        return config
+    return within(section.memory_mib * 2**20, model, config, spec.fit(1920, 1080))
 
 
 def _count(flops: Flops) -> FlopCount:

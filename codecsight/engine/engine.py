@@ -1,6 +1,5 @@
 """Many streams on one model: who is let in, whose turn it is, what it all costs."""
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,10 +13,11 @@ from codecsight.answers.answer import Answer
 from codecsight.answers.question import Question
 from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Slot
-from codecsight.engine.admission import blocks, check_grid, stream_tokens
+from codecsight.engine.admission import blocks, check_grid
 from codecsight.engine.attention import Copies, Run, View, forward
+from codecsight.engine.budget import Budget
 from codecsight.engine.config import EngineConfig
-from codecsight.engine.errors import AdmissionRefused, EngineError, NeedAnchor
+from codecsight.engine.errors import EngineError, NeedAnchor
 from codecsight.engine.flops import FlopMeter, Work
 from codecsight.engine.inquiry import Hear, Inquiry, deaf, lay_out
 from codecsight.engine.jobs import Job
@@ -49,8 +49,9 @@ class Engine:
         self._tickets = 0
         most = self.config.max_question_tokens
         self._lay_out = lru_cache(maxsize=256)(partial(lay_out, model=model, most=most))
-        prefix, self._room = len(model.layout.prefix), self._question_room()
-        self._pool = KVPool(model.kv, self.config.kv_blocks + blocks(prefix) + blocks(self._room))
+        self._budget = Budget(model, self.config)
+        prefix, self._room = len(model.layout.prefix), self._budget.question_rows
+        self._pool = KVPool(model.kv, self._budget.pool_blocks)
         self._scratch = BlockTable(self._pool)
         self._prefix_rows = BlockTable(self._pool).take(prefix)
         self._prefix_blocks = blocks(prefix)
@@ -59,15 +60,13 @@ class Engine:
     # Who is here
 
     def open(self, stream: str, grid: PatchGrid) -> None:
-        """Let a stream in, and reserve what its window may hold. Raises AdmissionRefused
-        when the budget is spent, EngineError for a stream that is open or another model's grid.
+        """Let a stream in, and set aside what may be kept of it. Raises AdmissionRefused when the
+        budget is spent, EngineError for a stream that is open or another model's grid.
         """
         if stream in self._sessions:
             raise EngineError(f"stream {stream!r} is open already; close it first")
         check_grid(self.model, grid)
-        needed, free = self._blocks(grid), self.config.kv_blocks - self._blocks_used
-        if needed > free:
-            raise AdmissionRefused(stream, needed, free)
+        self._budget.admit(stream, grid, (session.grid for session in self._everyone))
         self._sessions[stream] = StreamSession(
             stream, self.model, grid, self.config, self._meter, self._pool, self._prefix_rows
         )
@@ -155,8 +154,9 @@ class Engine:
             name: StreamStatus(
                 slots=len(session.window.entries),
                 tokens=len(session.rows),
-                blocks=self._blocks(session.grid),
+                blocks=self._budget.blocks(session.grid),
                 held=session.table.blocks,
+                beside=session.beside,
                 remembered=session.remembered,
                 waiting=len(session.jobs),
                 needs_anchor=session.needs_anchor,
@@ -164,9 +164,17 @@ class Engine:
             )
             for name, session in self._sessions.items()
         }
-        used, held = self._blocks_used, sum(session.table.blocks for session in self._everyone)
-        work = sum((session.work for session in self._everyone), self._closed)
-        return EngineStatus(used, self.config.kv_blocks - used, held, streams, work)
+        everyone = self._everyone
+        used, bytes_used = self._budget.used(session.grid for session in everyone)
+        return EngineStatus(
+            blocks_used=used,
+            blocks_free=self.config.kv_blocks - used,
+            blocks_held=sum(session.table.blocks for session in everyone),
+            bytes_used=bytes_used,
+            bytes_beside=sum(session.beside for session in everyone),
+            streams=streams,
+            work=sum((session.work for session in everyone), self._closed),
+        )
 
     # A step
 
@@ -230,23 +238,10 @@ class Engine:
         """Blocks that windows may take; what questions may need is not among them."""
         return self._pool.free - (blocks(self._room) - self._scratch.blocks)
 
-    @property
-    def _blocks_used(self) -> int:
-        return sum(self._blocks(session.grid) for session in self._everyone)
-
     def _session(self, stream: str) -> StreamSession:
         if stream not in self._sessions:
             raise EngineError(f"stream {stream!r} is not open here")
         return self._sessions[stream]
-
-    def _blocks(self, grid: PatchGrid) -> int:
-        """What admission reserves for a stream."""
-        return math.ceil(blocks(stream_tokens(self.model, grid, self.config)) * self.config.commit)
-
-    def _question_room(self) -> int:
-        """Rows kept for questions: for a step full of them, and for the longest."""
-        config = self.config
-        return config.step_tokens + config.max_question_tokens + config.max_answer_tokens
 
     def _prefill_prefix(self) -> None:
         """What all streams' sequences begin with, once for all, at position 0."""
