@@ -11,17 +11,20 @@ from actors.metrics import WorkerMetrics
 from codecsight.answers.answer import Answer, Words
 from codecsight.answers.question import Question
 from codecsight.answers.standing import StandingQuestions
-from codecsight.change.grid import PatchGrid
+from codecsight.change.grid import GridSpec, PatchGrid
 from codecsight.change.slot import Slot, SlotKind
-from codecsight.config.cloud import CloudConfig
+from codecsight.config.cloud import CloudConfig, EngineSection
+from codecsight.engine.budget import within
 from codecsight.engine.config import EngineConfig, Evict, Present
 from codecsight.engine.engine import Engine
 from codecsight.engine.errors import AdmissionRefused, DeviceBusy, EngineError, SlotRefused
 from codecsight.engine.flops import Flops
+from codecsight.engine.inquiry import Hear, deaf
 from codecsight.engine.load import HORIZON_S, Load
 from codecsight.engine.step import Result
 from codecsight.engine.trial import seconds_per_slot
 from codecsight.errors import CodecSightError
+from codecsight.models.base import VisionLanguageModel
 from codecsight.models.loading import load_model
 from codecsight.patches.chunk import unpack
 from codecsight.patches.codec import PatchError
@@ -59,21 +62,10 @@ class GpuWorker:
     """
 
     def __init__(self, name: str, config: CloudConfig) -> None:
-        section = config.engine
+        section, model = config.engine, load_model(config.model)
         self._name = name
-        self._engine = Engine(
-            load_model(config.model),
-            EngineConfig(
-                window=section.window,
-                stride=section.stride,
-                evict=Evict(section.evict),
-                refresh=section.refresh,
-                present=Present(section.present),
-                ring=section.ring,
-                kv_blocks=section.kv_blocks,
-            ),
-        )
-        self._spec = self._engine.model.grid_spec(config.rate, config.max_cells)
+        self._spec = model.grid_spec(config.rate, config.max_cells)
+        self._engine = Engine(model, _engine_config(section, model, self._spec))
         self._questions = config.standing
         self._engine.check_questions(self._questions)
         self._standing = StandingQuestions()
@@ -84,8 +76,6 @@ class GpuWorker:
         self._answered = 0
         self._waiting: dict[int, asyncio.Future[Result]] = {}
         self._stepping: asyncio.Task[None] | None = None
-        self._listening: dict[tuple[str, str], list[Hearing]] = {}
-        self._engine.on_words = self._heard
 
     def _first_load(self, most: float) -> Load:
         """Nothing was seen yet: what a stream will cost is tried out, on a wide picture."""
@@ -142,36 +132,27 @@ class GpuWorker:
         self._count(slot, result, owned)
         return None
 
-    async def ask(self, stream: str, question: Question) -> Answer | str:
+    async def ask(self, stream: str, question: Question, hear: Hear = deaf) -> Answer | str:
         """The answer to a question about what a stream shows now, or why there is none."""
         try:
-            return (await self._result(self._engine.inquire(stream, [question]))).answers[0]
+            return (await self._result(self._engine.inquire(stream, [question], hear))).answers[0]
         except CodecSightError as error:
             return str(error)
 
     async def ask_aloud(
         self, stream: str, question: Question
     ) -> AsyncIterator[Words | Answer | str]:
-        """The same, with each new word of a spoken answer before it. Who asks the same of the same
-        stream meanwhile hears the same words.
-        """
+        """The same, with each new word of a spoken answer before it."""
         said: Hearing = asyncio.Queue()
-        listening = self._listening.setdefault((stream, question.text), [])
-        listening.append(said)
-        answering = asyncio.create_task(self.ask(stream, question))
-        answering.add_done_callback(said.put_nowait)
-        try:
-            while isinstance(now := await said.get(), Words):
-                yield now
-            yield now.result()
-        finally:
-            listening.remove(said)
-            if not listening:
-                del self._listening[stream, question.text]
 
-    def _heard(self, stream: str, question: str, so_far: str) -> None:
-        for said in self._listening.get((stream, question), ()):
+        def hear(_: str, so_far: str) -> None:
             said.put_nowait(Words(so_far))
+
+        answering = asyncio.create_task(self.ask(stream, question, hear))
+        answering.add_done_callback(said.put_nowait)
+        while isinstance(now := await said.get(), Words):
+            yield now
+        yield now.result()
 
     def close(self, stream: str) -> None:
         """Let a stream go."""
@@ -196,6 +177,7 @@ class GpuWorker:
         """The worker's numbers since it began."""
         status = self._engine.status()
         self._metrics.kv_used.set(status.blocks_used)
+        self._metrics.memory_used.set(status.bytes_used)
         return WorkerStatus(
             name=self._name,
             streams=len(status.streams),
@@ -282,6 +264,24 @@ class GpuWorker:
             owned.answers = {answer.question: answer for answer in answers}
             self._answered += len(answers)
             self._metrics.answers.inc(len(answers))
+
+
+def _engine_config(
+    section: EngineSection, model: VisionLanguageModel, spec: GridSpec
+) -> EngineConfig:
+    """What the file says; memory in bytes is shared out as wide pictures need it."""
+    config = EngineConfig(
+        window=section.window,
+        stride=section.stride,
+        evict=Evict(section.evict),
+        refresh=section.refresh,
+        present=Present(section.present),
+        ring=section.ring,
+        kv_blocks=section.kv_blocks,
+    )
+    if section.memory_mib is None:
+        return config
+    return within(section.memory_mib * 2**20, model, config, spec.fit(1920, 1080))
 
 
 def _count(flops: Flops) -> FlopCount:

@@ -31,6 +31,12 @@ class WorkerMetrics:
             "codecsight_kv_blocks_used", "KV blocks held by streams", tag_keys=WORKER_TAGS
         )
         self.kv_used.set_default_tags(tags)
+        self.memory_used = Gauge(
+            "codecsight_memory_bytes_used",
+            "Bytes set aside for streams: the KV pool, and what is kept beside it",
+            tag_keys=WORKER_TAGS,
+        )
+        self.memory_used.set_default_tags(tags)
         self.tokens = _counter("codecsight_tokens_prefilled", "Tokens prefilled", tags)
         self.answers = _counter("codecsight_answers", "Answers given", tags)
         self.stage_ms = Histogram(

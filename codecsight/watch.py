@@ -68,7 +68,6 @@ class Watch:
         self._standing = StandingQuestions()
         self._items: queue.Queue[_Item] = queue.Queue(_QUEUE_SLOTS)
         self._closed = threading.Event()
-        engine.on_words = self._heard
 
     def add(self, stream: str, source: Source) -> None:
         """Watch `source` under the name `stream`."""
@@ -118,15 +117,10 @@ class Watch:
             self._engine.open(stream, PatchGrid(self._options.spec, *slot.kept.shape))
             watched.shape = slot.kept.shape
         step = self._engine.push(stream, slot)
-        for answer in self._standing.answer(self._engine, step):
+        for answer in self._standing.answer(self._engine, step, watched.saying.__setitem__):
             watched.last[answer.question] = answer
             watched.saying.pop(answer.question, None)
             yield answer
-
-    def _heard(self, stream: str, question: str, so_far: str) -> None:
-        for watched in self.watched:
-            if watched.stream == stream:
-                watched.saying[question] = so_far
 
     def _read(self, watched: Watched) -> None:
         try:

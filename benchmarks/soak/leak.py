@@ -31,6 +31,7 @@ def leak(
         "largest_difference_from_alone": crowd.difference,
         "blocks_held_at_the_end": status.blocks_held + crowd.engine._scratch.blocks,
         "blocks_free_at_the_end": crowd.engine._pool.free,
+        "bytes_beside_the_pool_at_the_end": status.bytes_beside,
         "blocks_of_the_pool": crowd.engine._pool.count - crowd.engine._prefix_blocks,
     }
 

@@ -15,7 +15,7 @@ from codecsight.change.slot import Slot
 from codecsight.engine import Engine, EngineConfig
 from codecsight.models.base import VisionLanguageModel
 
-KEYS = ("rss_mib", "blocks_held", "tensors")
+KEYS = ("rss_mib", "blocks_held", "mib_beside", "tensors")
 QUESTIONS = tuple(map(Question.parse, ("Is there a person?", "How many people are there?")))
 
 
@@ -63,6 +63,7 @@ def _measured(engine: Engine) -> dict[str, Any]:
     return {
         "rss_mib": round(psutil.Process().memory_info().rss / 2**20, 2),
         "blocks_held": status.blocks_held,
+        "mib_beside": round(status.bytes_beside / 2**20, 2),
         "tokens": sum(stream.tokens for stream in status.streams.values()),
         "tensors": sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects()),
     }

@@ -1,6 +1,6 @@
 """Questions that are asked again each time a stream's window has moved."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from codecsight.answers.answer import Answer
@@ -24,8 +24,10 @@ class Step(Protocol):
 class Engine(Protocol):
     """Where questions are asked."""
 
-    def ask_all(self, stream: str, questions: Sequence[Question]) -> list[Answer]:
-        """Ask several questions of one stream."""
+    def ask_all(
+        self, stream: str, questions: Sequence[Question], hear: Callable[[str, str], None]
+    ) -> list[Answer]:
+        """Ask several questions of one stream; `hear` is told the words of what is spoken."""
         ...
 
 
@@ -45,7 +47,9 @@ class StandingQuestions:
         """What is asked of a stream."""
         return self._questions.get(stream, ())
 
-    def answer(self, engine: Engine, step: Step) -> list[Answer]:
-        """Ask what is due after `step`: everything when the window has moved, else nothing."""
+    def answer(self, engine: Engine, step: Step, hear: Callable[[str, str], None]) -> list[Answer]:
+        """Ask what is due after `step`: everything when the window has moved, else nothing. `hear`
+        is told of each new word of a spoken answer: the question, and the answer so far.
+        """
         questions = self.of(step.stream)
-        return engine.ask_all(step.stream, questions) if step.moved and questions else []
+        return engine.ask_all(step.stream, questions, hear) if step.moved and questions else []

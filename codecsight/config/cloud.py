@@ -36,9 +36,11 @@ class QuestionConfig(Strict):
 
 
 class EngineSection(Strict):
-    """The window: `window` and `stride` in slots, memory in KV blocks of 16 tokens. No stream is
-    let in that would keep the device at work for more than the share `max_load` of the time. `ring`
-    is for models whose ViT can't remember (all but Qwen3-VL).
+    """The window: `window` and `stride` in slots; memory in KV blocks of 16 tokens, or, with
+    `memory_mib`, in MiB of all that a worker keeps for its streams (the weights and what a step
+    needs while it runs come on top). No stream is let in that would keep the device at work for
+    more than the share `max_load` of the time. `ring` is for models whose ViT can't remember (all
+    but Qwen3-VL).
     """
 
     window: int = Field(default=8, ge=1, le=512)
@@ -48,12 +50,19 @@ class EngineSection(Strict):
     present: Literal["canvas", "retimed", "last-slot"] = "retimed"
     ring: int = Field(default=1, ge=0, le=16)
     kv_blocks: int = Field(default=4096, ge=1)
+    memory_mib: int | None = Field(default=None, ge=1)
     max_load: float = Field(default=0.9, gt=0)
 
     @model_validator(mode="after")
     def _stride_within_window(self) -> Self:
         if self.stride > self.window:
             raise ValueError("'stride' can't be longer than 'window'")
+        return self
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if self.memory_mib is not None and "kv_blocks" in self.model_fields_set:
+            raise ValueError("give 'memory_mib' or 'kv_blocks'; the one follows from the other")
         return self
 
 

@@ -27,6 +27,11 @@ class Canvas:
         return self.features.pick(np.flatnonzero(kept))
 
     @property
+    def nbytes(self) -> int:
+        """What it takes."""
+        return 0 if self._features is None else self._features.nbytes
+
+    @property
     def features(self) -> CellFeatures:
         """Every cell, row by row."""
         if self._features is None:

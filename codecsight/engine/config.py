@@ -41,10 +41,12 @@ class EngineConfig:
     what it said (0: it looks again). Where that is not wanted, or a family's ViT can't, it sees
     `ring` cells around the kept ones too, as last shipped (0: the kept cells alone). See `Sight`.
 
-    `kv_blocks` is the budget for all streams together. Admission reserves the share `commit` of
-    what a stream may ever hold; below 1, blocks can run out, and then the stream that has been
-    quiet the longest loses its KV. `step_tokens` bounds the work of one step, `max_waiting` the
-    slots that may wait per stream.
+    `kv_blocks` is the budget for all streams together, `memory` that in bytes of all that is kept
+    for them: the pool, and what is beside it (None: as much as the streams need that the pool lets
+    in). `within` finds the blocks that fit into so many bytes. Of the blocks that a stream may ever
+    hold, admission reserves the share `commit`; below 1, blocks can run out, and then the stream
+    that has been quiet the longest loses its KV. `step_tokens` bounds the work of one step,
+    `max_waiting` the slots that may wait per stream.
 
     Positions grow until `rebase_at` (or four windows' worth, where that is more); then the window
     is computed anew from 0, since float32 rotary angles lose about position * 6e-8 radians: at
@@ -60,6 +62,7 @@ class EngineConfig:
     ring: int = 1
     still: float = 8.0
     kv_blocks: int = 4096
+    memory: int | None = None
     commit: float = 1.0
     step_tokens: int = 1024
     max_waiting: int = 4

@@ -1,8 +1,7 @@
 """Many streams on one model: who is let in, whose turn it is, what it all costs."""
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
@@ -14,12 +13,13 @@ from codecsight.answers.answer import Answer
 from codecsight.answers.question import Question
 from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Slot
-from codecsight.engine.admission import blocks, check_grid, stream_tokens
+from codecsight.engine.admission import blocks, check_grid
 from codecsight.engine.attention import Copies, Run, View, forward
+from codecsight.engine.budget import Budget
 from codecsight.engine.config import EngineConfig
-from codecsight.engine.errors import AdmissionRefused, EngineError, NeedAnchor
+from codecsight.engine.errors import EngineError, NeedAnchor
 from codecsight.engine.flops import FlopMeter, Work
-from codecsight.engine.inquiry import Inquiry, lay_out
+from codecsight.engine.inquiry import Hear, Inquiry, deaf, lay_out
 from codecsight.engine.jobs import Job
 from codecsight.engine.passes import Chosen, encode, prefill
 from codecsight.engine.pool import BlockTable, KVPool
@@ -30,21 +30,17 @@ from codecsight.engine.step import Result, Step
 from codecsight.errors import CodecSightError
 from codecsight.models.base import VisionLanguageModel
 
-OnWords = Callable[[str, str, str], None]
-
 
 class Engine:
     """Serves one call at a time; the caller gives it a thread of its own.
 
     Slots and questions of many streams are submitted and worked off together by `step`. `push` and
-    `ask` do the same for one stream and wait for it. `on_words` is told of each new word of a
-    spoken answer: the stream, the question, and the answer so far.
+    `ask` do the same for one stream and wait for it.
     """
 
     def __init__(self, model: VisionLanguageModel, config: EngineConfig | None = None) -> None:
         self.model = model
         self.config = config or EngineConfig()
-        self.on_words: OnWords = lambda *_: None
         self._meter = FlopMeter(model)
         self._sessions: dict[str, StreamSession] = {}
         self._leaving: list[StreamSession] = []
@@ -53,8 +49,9 @@ class Engine:
         self._tickets = 0
         most = self.config.max_question_tokens
         self._lay_out = lru_cache(maxsize=256)(partial(lay_out, model=model, most=most))
-        prefix, self._room = len(model.layout.prefix), self._question_room()
-        self._pool = KVPool(model.kv, self.config.kv_blocks + blocks(prefix) + blocks(self._room))
+        self._budget = Budget(model, self.config)
+        prefix, self._room = len(model.layout.prefix), self._budget.question_rows
+        self._pool = KVPool(model.kv, self._budget.pool_blocks)
         self._scratch = BlockTable(self._pool)
         self._prefix_rows = BlockTable(self._pool).take(prefix)
         self._prefix_blocks = blocks(prefix)
@@ -63,15 +60,13 @@ class Engine:
     # Who is here
 
     def open(self, stream: str, grid: PatchGrid) -> None:
-        """Let a stream in, and reserve what its window may hold. Raises AdmissionRefused
-        when the budget is spent, EngineError for a stream that is open or another model's grid.
+        """Let a stream in, and set aside what may be kept of it. Raises AdmissionRefused when the
+        budget is spent, EngineError for a stream that is open or another model's grid.
         """
         if stream in self._sessions:
             raise EngineError(f"stream {stream!r} is open already; close it first")
         check_grid(self.model, grid)
-        needed, free = self._blocks(grid), self.config.kv_blocks - self._blocks_used
-        if needed > free:
-            raise AdmissionRefused(stream, needed, free)
+        self._budget.admit(stream, grid, (session.grid for session in self._everyone))
         self._sessions[stream] = StreamSession(
             stream, self.model, grid, self.config, self._meter, self._pool, self._prefix_rows
         )
@@ -102,21 +97,23 @@ class Engine:
         SlotRefused, with nothing changed, for a slot that does not fit the stream or comes too
         soon, QuestionError for a question this model can't be asked.
         """
-        session, inquiry = self._session(stream), self._inquiry(stream, due)
+        session, inquiry = self._session(stream), self._inquiry(due)
         tokens = session.check(slot)
         slot = replace(slot, kept=slot.kept.copy(), patches=slot.patches.copy())
         return self._add(session, slot=slot, tokens=tokens, inquiry=inquiry)
 
-    def inquire(self, stream: str, questions: Sequence[Question]) -> int:
-        """Ask about what a stream shows once all that waits before is done; as `submit`."""
+    def inquire(self, stream: str, questions: Sequence[Question], hear: Hear = deaf) -> int:
+        """Ask about what a stream shows once all that waits before is done; as `submit`. Nobody
+        but `hear` is told the words of what is said, as they come.
+        """
         session = self._session(stream)
         if session.needs_anchor:
             raise EngineError(f"stream {stream!r} has shown nothing yet")
-        return self._add(session, inquiry=self._inquiry(stream, questions))
+        return self._add(session, inquiry=self._inquiry(questions, hear))
 
     def check_questions(self, questions: Sequence[Question]) -> None:
         """Raises QuestionError or EngineError for a question that this model can't be asked."""
-        self._inquiry("", questions)
+        self._inquiry(questions)
 
     @property
     def busy(self) -> bool:
@@ -145,9 +142,11 @@ class Engine:
         """Ask about what a stream shows now; leaves no trace in its window."""
         return self.ask_all(stream, [question])[0]
 
-    def ask_all(self, stream: str, questions: Sequence[Question]) -> list[Answer]:
+    def ask_all(
+        self, stream: str, questions: Sequence[Question], hear: Hear = deaf
+    ) -> list[Answer]:
         """Ask several questions at once: those with options share one forward pass."""
-        return list(self._wait(self.inquire(stream, questions)).answers)
+        return list(self._wait(self.inquire(stream, questions, hear)).answers)
 
     def status(self) -> EngineStatus:
         """Where the engine stands."""
@@ -155,8 +154,9 @@ class Engine:
             name: StreamStatus(
                 slots=len(session.window.entries),
                 tokens=len(session.rows),
-                blocks=self._blocks(session.grid),
+                blocks=self._budget.blocks(session.grid),
                 held=session.table.blocks,
+                beside=session.beside,
                 remembered=session.remembered,
                 waiting=len(session.jobs),
                 needs_anchor=session.needs_anchor,
@@ -164,9 +164,17 @@ class Engine:
             )
             for name, session in self._sessions.items()
         }
-        used, held = self._blocks_used, sum(session.table.blocks for session in self._everyone)
-        work = sum((session.work for session in self._everyone), self._closed)
-        return EngineStatus(used, self.config.kv_blocks - used, held, streams, work)
+        everyone = self._everyone
+        used, bytes_used = self._budget.used(session.grid for session in everyone)
+        return EngineStatus(
+            blocks_used=used,
+            blocks_free=self.config.kv_blocks - used,
+            blocks_held=sum(session.table.blocks for session in everyone),
+            bytes_used=bytes_used,
+            bytes_beside=sum(session.beside for session in everyone),
+            streams=streams,
+            work=sum((session.work for session in everyone), self._closed),
+        )
 
     # A step
 
@@ -230,23 +238,10 @@ class Engine:
         """Blocks that windows may take; what questions may need is not among them."""
         return self._pool.free - (blocks(self._room) - self._scratch.blocks)
 
-    @property
-    def _blocks_used(self) -> int:
-        return sum(self._blocks(session.grid) for session in self._everyone)
-
     def _session(self, stream: str) -> StreamSession:
         if stream not in self._sessions:
             raise EngineError(f"stream {stream!r} is not open here")
         return self._sessions[stream]
-
-    def _blocks(self, grid: PatchGrid) -> int:
-        """What admission reserves for a stream."""
-        return math.ceil(blocks(stream_tokens(self.model, grid, self.config)) * self.config.commit)
-
-    def _question_room(self) -> int:
-        """Rows kept for questions: for a step full of them, and for the longest."""
-        config = self.config
-        return config.step_tokens + config.max_question_tokens + config.max_answer_tokens
 
     def _prefill_prefix(self) -> None:
         """What all streams' sequences begin with, once for all, at position 0."""
@@ -255,20 +250,16 @@ class Engine:
         with torch.inference_mode():
             forward(self.model, self._pool, [run], Copies.join([]))
 
-    def _inquiry(self, stream: str, questions: Sequence[Question]) -> Inquiry | None:
+    def _inquiry(self, questions: Sequence[Question], hear: Hear = deaf) -> Inquiry | None:
         if not questions:
             return None
         typed = tuple(each for each in questions if not each.spoken)
         most, words = self.config.max_question_tokens, self.config.max_answer_tokens
-        heard = partial(self._heard, stream)
-        inquiry = Inquiry(questions, self._lay_out(typed), self.model, words, heard)
+        inquiry = Inquiry(questions, self._lay_out(typed), self.model, words, hear)
         longest = max(len(ask.tree) for ask in inquiry.asks)
         if longest > most:
             raise EngineError(f"a question of {longest} tokens; {most} are allowed")
         return inquiry
-
-    def _heard(self, stream: str, question: Question, so_far: str) -> None:
-        self.on_words(stream, question.text, so_far)
 
     def _add(self, session: StreamSession, **what: Any) -> int:
         self._tickets += 1

@@ -12,12 +12,14 @@ class SlotRefused(EngineError):  # noqa: N818 - it is no fault, but an answer
 
 
 class AdmissionRefused(EngineError):  # noqa: N818
-    """No room for one more stream: it would need `needed` KV blocks where `free` are left."""
+    """No room for one more stream: it would need `needed` of `what` where `free` are left; the
+    option `more` says how much there is.
+    """
 
-    def __init__(self, stream: str, needed: int, free: int) -> None:
+    def __init__(self, stream: str, needed: int, free: int, what: str, more: str) -> None:
         super().__init__(
-            f"stream {stream!r} needs {needed} KV blocks and {free} are free; close a stream, "
-            "shorten the window, ask for fewer cells, or raise kv_blocks"
+            f"stream {stream!r} needs {needed} {what} and {free} are free; close a stream, "
+            f"shorten the window, ask for fewer cells, or raise {more}"
         )
         self.needed, self.free = needed, free
 

@@ -7,13 +7,20 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
-from codecsight.answers.decoding import Heard, decoding
+from codecsight.answers.decoding import decoding
 from codecsight.answers.question import Question
 from codecsight.answers.scoring import Ballot, Scored, ballot_of, score
 from codecsight.answers.tree import TokenTree
 from codecsight.engine.errors import EngineError
 from codecsight.engine.pool import Rows
 from codecsight.models.base import VisionLanguageModel
+
+Hear = Callable[[str, str], None]
+"""Is told of each new word of a spoken answer: the question, and the answer so far."""
+
+
+def deaf(_question: str, _so_far: str) -> None:
+    """Where nobody listens."""
 
 
 class Ask(Protocol):
@@ -57,8 +64,9 @@ class SpokenAsk:
         model: VisionLanguageModel,
         most: int,
         put: Callable[[list[Scored]], None],
-        heard: Heard,
+        hear: Hear,
     ) -> None:
+        heard = partial(hear, question.text)
         self._words, self._put = decoding(question, model, most, heard), put
         self._lay(next(self._words))
         self.size = len(self.tree) + most
@@ -80,7 +88,7 @@ class SpokenAsk:
 
 
 class Inquiry:
-    """The questions of one stream that are due together; `asks` are still to be put. `heard` is
+    """The questions of one stream that are due together; `asks` are still to be put. `hear` is
     told of each new word of those that are spoken: the question, and the answer so far.
     """
 
@@ -90,7 +98,7 @@ class Inquiry:
         ballots: Sequence[Ballot],
         model: VisionLanguageModel,
         most_words: int,
-        heard: Callable[[Question, str], None],
+        hear: Hear,
     ) -> None:
         self.questions = questions
         self.found: dict[int, Scored] = {}
@@ -100,7 +108,7 @@ class Inquiry:
             indices, typed = typed[: len(ballot.questions)], typed[len(ballot.questions) :]
             self.asks.append(TypedAsk(ballot, self._putter(indices)))
         self.asks += [
-            SpokenAsk(question, model, most_words, self._putter([index]), partial(heard, question))
+            SpokenAsk(question, model, most_words, self._putter([index]), hear)
             for index, question in enumerate(questions)
             if question.spoken
         ]

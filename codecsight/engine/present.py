@@ -26,6 +26,10 @@ class Standpoint:
     runs: tuple[Run, ...] = ()
     copies: tuple[Copies, ...] = ()
 
+    def done(self) -> "Standpoint":
+        """The same once that pass is under way: what went into it need not be kept."""
+        return Standpoint(self.view, self.rows)
+
 
 def standpoint(session: "StreamSession") -> Standpoint:
     """The window as it is, or with what stands still brought to its newest slot."""

@@ -91,6 +91,13 @@ class StreamSession:
         return 0 if self._memory is None else self._memory.nbytes
 
     @property
+    def beside(self) -> int:
+        """Bytes that are kept beside the pool right now (see `budget`)."""
+        said = self.canvas.nbytes + sum(entry.features.nbytes for entry in self.window.slots)
+        waiting = sum(job.slot.patches.nbytes for job in self.jobs if job.slot is not None)
+        return self.remembered + said + self.sight.nbytes + waiting
+
+    @property
     def needs_anchor(self) -> bool:
         """Whether nothing has come yet that a delta could build on."""
         return self._last is None
@@ -207,9 +214,10 @@ class StreamSession:
                 part.copies.append(self._move_prefix())
         if asks and job.inquiry is not None:
             if self._standpoint is None:
-                self._standpoint = standpoint(self)
-                part.runs += self._standpoint.runs
-                part.copies += self._standpoint.copies
+                fresh = standpoint(self)
+                part.runs += fresh.runs
+                part.copies += fresh.copies
+                self._standpoint = fresh.done()
             part.asks = job.inquiry.asks[:asks]
             part.runs += [self._question(ask, scratch) for ask in part.asks]
         return part

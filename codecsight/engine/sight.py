@@ -53,6 +53,11 @@ class Sight:
         self._ring, self._still, self._memory = ring, still, memory
         self._pixels: NDArray[np.uint8] | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """What the pixels take."""
+        return 0 if self._pixels is None else self._pixels.nbytes
+
     def look(self, slot: Slot) -> Look:
         """What to look at of the stream's next slot; it is remembered."""
         fresh = self._fresh(slot)

@@ -27,6 +27,17 @@ class CellFeatures:
     def __len__(self) -> int:
         return len(self.embeddings)
 
+    @property
+    def cell_bytes(self) -> int:
+        """What each cell takes."""
+        width, size = self.embeddings.shape[-1], self.embeddings.element_size()
+        return (1 + len(self.deepstack)) * width * size
+
+    @property
+    def nbytes(self) -> int:
+        """What all take."""
+        return len(self) * self.cell_bytes
+
     def pick(self, which: NDArray[Any]) -> "CellFeatures":
         """Only these cells (a mask or indices)."""
         index = torch.from_numpy(which).to(self.embeddings.device)

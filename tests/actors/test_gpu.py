@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _worker(
     folder: Path,
-    kv_blocks: int = 4096,
+    memory: dict[str, int] | None = None,
     questions: Sequence[str] = QUESTIONS,
     max_load: float = 0.9,
 ) -> GpuWorker:
@@ -42,7 +42,7 @@ def _worker(
         "sites": ["yard"],
         "model": str(folder),
         "max_cells": 12,
-        "engine": {"window": 4, "stride": 2, "kv_blocks": kv_blocks, "max_load": max_load},
+        "engine": {"window": 4, "stride": 2, "max_load": max_load, **(memory or {})},
         "questions": list(questions),
     }
     return GpuWorker("gpu:here:0", CloudConfig.model_validate(config))
@@ -227,6 +227,27 @@ def test_who_asks_aloud_hears_the_words_and_then_the_answer(folder: Path) -> Non
     assert isinstance(typed, Answer)
 
 
+def test_two_who_ask_the_same_aloud_each_hear_their_own_answer(folder: Path) -> None:
+    worker = _worker(folder)
+    _push(worker, _chunk(_open(worker).spec, 0))
+    question = Question.parse("What is there?")
+
+    async def hear(after: int) -> list[Words | Answer | str]:
+        for _ in range(after):
+            await asyncio.sleep(0)
+        return [said async for said in worker.ask_aloud(STREAM, question)]
+
+    async def both() -> tuple[list[Words | Answer | str], ...]:
+        return tuple(await asyncio.gather(hear(0), hear(6)))
+
+    alone = asyncio.run(hear(0))
+    *words, _ = alone
+    assert len({said.so_far for said in words if isinstance(said, Words)}) == len(words) > 1
+    for *heard, answer in asyncio.run(both()):
+        assert heard == words
+        assert isinstance(answer, Answer)
+
+
 def test_who_asks_aloud_where_nothing_was_shown_is_told_why(folder: Path) -> None:
     worker = _worker(folder)
     _open(worker)
@@ -267,11 +288,14 @@ def test_a_standing_question_that_cannot_be_asked_ends_the_worker_at_once(folder
         _worker(folder, questions=["Is it " + "very " * 900 + "dark?"])
 
 
-def test_a_stream_that_does_not_fit_is_refused_with_numbers_and_others_stay(folder: Path) -> None:
-    worker = _worker(folder, kv_blocks=20)
-    opened = [worker.open(_hello(f"yard.c{n}"), 1) for n in range(4)]
+@pytest.mark.parametrize("memory", [{"kv_blocks": 20}, {"memory_mib": 4}], ids=str)
+def test_a_stream_that_does_not_fit_is_refused_with_numbers_and_others_stay(
+    folder: Path, memory: dict[str, int]
+) -> None:
+    worker = _worker(folder, memory)
+    opened = [worker.open(_hello(f"yard.c{n}"), 1) for n in range(12)]
     refused = [reply for reply in opened if isinstance(reply, Reject)]
-    assert refused
+    assert len(refused) < 12
     assert refused[0].reason is RejectReason.NO_CAPACITY
     assert refused[0].retry_after_s > 0
     worker.close("yard.c0")

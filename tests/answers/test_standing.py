@@ -7,6 +7,7 @@ from codecsight.answers.standing import StandingQuestions
 from codecsight.change.grid import PatchGrid
 from codecsight.change.slot import Slot, SlotKind
 from codecsight.engine import Engine, EngineConfig
+from codecsight.engine.inquiry import deaf
 from codecsight.models.qwen3_vl import Qwen3VL
 
 PERSON = Question("Is there a person?", QuestionKind.YES_NO)
@@ -23,7 +24,7 @@ def test_standing_questions_are_asked_when_the_window_moves(model: Qwen3VL) -> N
     heard = []
     for second in range(5):
         step = engine.push("gate", dataclasses.replace(slot, times=(second, second + 0.5)))
-        heard.append([answer.question for answer in standing.answer(engine, step)])
+        heard.append([answer.question for answer in standing.answer(engine, step, deaf)])
     assert heard == [[], [PERSON.text, CARS.text], [], [PERSON.text, CARS.text], []]
 
 

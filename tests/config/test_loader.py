@@ -168,3 +168,12 @@ def test_the_stride_must_fit_the_window(tmp_path: Path) -> None:
     path.write_text("sites: [yard]\nengine: {window: 2, stride: 3}\n")
     with pytest.raises(ConfigError, match="'stride' can't be longer"):
         load_config(path, CloudConfig)
+
+
+def test_memory_is_given_in_blocks_or_in_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.yaml"
+    path.write_text("sites: [yard]\nengine: {memory_mib: 512}\n")
+    assert load_config(path, CloudConfig).engine.memory_mib == 512
+    path.write_text("sites: [yard]\nengine: {memory_mib: 512, kv_blocks: 64}\n")
+    with pytest.raises(ConfigError, match="give 'memory_mib' or 'kv_blocks'"):
+        load_config(path, CloudConfig)

@@ -1,0 +1,126 @@
+"""All that is kept of streams is set aside first, in blocks and in bytes."""
+
+import gc
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from codecsight.answers.question import Question, QuestionKind
+from codecsight.change.grid import PatchGrid
+from codecsight.change.slot import Slot
+from codecsight.engine import AdmissionRefused, Engine, EngineConfig, EngineError, Evict, Present
+from codecsight.engine.budget import Budget, block_bytes, within
+from codecsight.models.qwen3_vl import Qwen3VL
+
+MakeSlot = Callable[..., Slot]
+PERSON = Question("Is there a person?", QuestionKind.YES_NO)
+
+
+def budget_for(model: Qwen3VL, grid: PatchGrid, streams: int, config: EngineConfig) -> int:
+    """Bytes for exactly so many streams."""
+    empty = Budget(model, config)
+    fixed = empty.pool_bytes - config.kv_blocks * block_bytes(model)
+    return fixed + streams * (empty.blocks(grid) * block_bytes(model) + empty.beside(grid))
+
+
+def test_a_budget_in_bytes_for_three_streams_lets_three_in(model: Qwen3VL, grid: PatchGrid) -> None:
+    config = EngineConfig(window=3, stride=1)
+    memory = budget_for(model, grid, 3, config)
+    engine = Engine(model, within(memory, model, config, grid))
+    for stream in "abc":
+        engine.open(stream, grid)
+    assert engine.status().bytes_used == memory
+    with pytest.raises(AdmissionRefused, match="raise memory"):
+        engine.open("d", grid)
+    engine.close("b")
+    engine.open("d", grid)
+    two = Engine(model, within(memory - 1, model, config, grid))
+    for stream in "ab":
+        two.open(stream, grid)
+    with pytest.raises(AdmissionRefused):
+        two.open("c", grid)
+
+
+def test_what_is_kept_beside_the_pool_bounds_the_streams_too(
+    model: Qwen3VL, grid: PatchGrid
+) -> None:
+    config = EngineConfig(window=3, stride=1, kv_blocks=1000)
+    budget = Budget(model, config)
+    each = budget.beside(grid)
+    engine = Engine(
+        model,
+        EngineConfig(window=3, stride=1, kv_blocks=1000, memory=budget.pool_bytes + 2 * each + 7),
+    )
+    for stream in "ab":
+        engine.open(stream, grid)
+    with pytest.raises(AdmissionRefused, match=f"{each} bytes beside the KV pool and 7 are free"):
+        engine.open("c", grid)
+
+
+@pytest.mark.parametrize("evict", list(Evict))
+def test_a_full_stream_keeps_what_was_set_aside_and_not_a_byte_more(
+    model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot, evict: Evict
+) -> None:
+    config = EngineConfig(window=3, stride=1, max_waiting=2, evict=evict, present=Present.RETIMED)
+    engine, budget = Engine(model, config), Budget(model, config)
+    engine.open("a", grid)
+    outlived = grid.cells * model.no_cells().cell_bytes if evict is Evict.SUPERSEDED else 0
+    for second in range(12):
+        keep = 1.0 if second < 4 else None
+        engine.push("a", slot_at(second, keep=keep))
+        engine.ask("a", PERSON)
+        assert engine.status().bytes_beside <= budget.beside(grid)
+        if second == 3:  # every cell of every slot
+            for later in (3.6, 3.7):
+                slot = slot_at(3, keep=1.0)
+                engine.submit("a", replace(slot, times=(later, later + 0.05)))
+            assert engine.status().bytes_beside == budget.beside(grid) - outlived
+            while engine.busy:
+                engine.step()
+
+
+def test_the_bytes_told_are_those_of_the_tensors_there_are(
+    model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
+    """Streams share passes here, and no view keeps a pass alive."""
+    engine = Engine(model, EngineConfig(window=3, stride=1))
+
+    def live(streams: str, seconds: int) -> int:
+        for stream in streams:
+            engine.open(stream, grid)
+        for second in range(seconds):
+            for number, stream in enumerate(streams):
+                engine.submit(stream, slot_at(second, seed=number), [PERSON])
+            while engine.busy:
+                engine.step()
+        gc.collect()
+        things = [thing for thing in gc.get_objects() if type(thing) is torch.Tensor]
+        stores = [one.untyped_storage() for one in things if one.dtype == model.kv.dtype]
+        return sum({store.data_ptr(): store.nbytes() for store in stores}.values())
+
+    live("warm", 7)
+    for stream in "warm":
+        engine.close(stream)
+    nobody = live("", 0)
+    told = live("abcde", 7) - nobody
+    status = engine.status()
+    pixels = sum(engine._sessions[stream].sight.nbytes for stream in "abcde")
+    assert pixels > 0
+    assert told == status.bytes_beside - pixels
+    assert status.bytes_beside < status.bytes_used - engine._budget.pool_bytes
+
+
+def test_the_pool_is_as_large_as_was_reckoned(model: Qwen3VL) -> None:
+    engine = Engine(model, EngineConfig(kv_blocks=50))
+    assert engine._pool.keys.nbytes + engine._pool.values.nbytes == engine._budget.pool_bytes
+    assert engine._pool.block_bytes == block_bytes(model)
+    assert engine.status().bytes_used == engine._budget.pool_bytes
+
+
+def test_a_budget_too_small_for_anything_says_so(model: Qwen3VL, grid: PatchGrid) -> None:
+    with pytest.raises(EngineError, match=r"stream of 3 x 4 cells keeps \d+ bytes .* raise memory"):
+        within(1000, model, EngineConfig(), grid)
+    with pytest.raises(EngineError, match="lower kv_blocks or raise memory"):
+        Engine(model, EngineConfig(memory=1000))
