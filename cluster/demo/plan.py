@@ -16,7 +16,7 @@ QUESTIONS = (
     "How many people are there?",
     "Is there a car?",
 )
-# Seeds that no training saw; `plaza` and `garage` are of families that none did.
+# `plaza` and `garage` are of families that no training saw.
 WORLD_CAMERAS = {
     "yard": "world://yard?seed=901&fps=10&width=640&height=480&gop=30",
     "street": "world://street?seed=902&fps=15&width=640&height=480&gop=60&b_frames=2",
