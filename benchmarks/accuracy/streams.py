@@ -100,6 +100,8 @@ STRESS: dict[str, Kind] = {
     "unfamiliar": {"fps": 12},
 }
 """The world's conditions, and the cameras that look at them."""
+STRESS_PLACES = {"unfamiliar": HELD_OUT}
+"""Where a condition is looked at, if not in all families: what is there is new as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +139,8 @@ def streams(size: Size) -> list[Stream]:
     for index, (name, kind) in enumerate(STRESS.items()):
         settings = (*kind.items(), ("condition", name))
         for number in range(size.stress):
-            places = HELD_OUT if name == "unfamiliar" else FAMILIES
-            where = *_place(300 + 10 * index + number, places), size.stress_seconds
+            place = _place(300 + 10 * index + number, STRESS_PLACES.get(name, FAMILIES))
+            where = *place, size.stress_seconds
             found.append(Stream(NATIVE, (name,), *where, settings, between=name == "visitor"))
     return found
 
