@@ -18,7 +18,7 @@ from codecsight.change.camera_motion import Matrix, largest_shift
 from codecsight.change.planes import Plane, Planes
 from codecsight.change.registration import register
 from codecsight.change.tone import Tone
-from codecsight.change.warp import lay, rolled, translation, warp
+from codecsight.change.warp import lay, roll, translation, warp
 
 _SAME = 0.08  # pixels by which poses differ for no reason but noise
 _STRETCH = 0.4  # pixels by which a zoom or roll may distort before the reference is redrawn
@@ -97,8 +97,8 @@ class Reference:
         x, y = np.rint(motion @ centre - centre)[:2].astype(int)
         rest = translation(-x, -y) @ motion
         if largest_shift(rest, width, height) < 0.5 + _STRETCH:
-            self._picture = rolled(self._picture, x, y)
-            self._known = rolled(self._known[None], x, y)[0]
+            roll(self._picture, x, y)
+            roll(self._known[None], x, y)
             return rest
         self._redraw(motion)
         return np.eye(3)

@@ -8,7 +8,7 @@ from codecsight.change.camera_motion import STILL
 from codecsight.change.planes import Picture, Planes, planes
 from codecsight.change.reference import Reference
 from codecsight.change.tone import Tone
-from codecsight.change.warp import rolled, translation
+from codecsight.change.warp import translation
 
 WIDE, HIGH, MARGIN = 160, 96, 16
 
@@ -78,9 +78,3 @@ def test_light_that_changed_is_worked_into_what_was_not_shipped_anew() -> None:
     kept[:2, :2] = True
     reference.ship(dim, kept, STILL, reference.seen(dim, STILL), Tone(0.8))
     assert np.abs(reference.seen(dim, STILL).picture - dim).max() <= 1
-
-
-@pytest.mark.parametrize(("x", "y"), [(3, -2), (0, 0), (-200, 5)])
-def test_rolling_brings_in_nothing(x: int, y: int) -> None:
-    ones = np.ones((1, HIGH, WIDE), np.float32)
-    assert rolled(ones, x, y).sum() == max(0, WIDE - abs(x)) * max(0, HIGH - abs(y))

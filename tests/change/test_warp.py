@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from codecsight.change import bicubic
 from codecsight.change import warp as rooms
-from codecsight.change.warp import lay, translation, warp
+from codecsight.change.warp import lay, roll, translation, warp
 
 RNG = np.random.default_rng(4)
 PICTURE = RNG.uniform(0, 255, (3, 60, 80)).astype(np.float32)
@@ -37,8 +38,17 @@ def test_laid_cells_stand_where_the_motion_says_and_nothing_else_is_touched(turn
         covered = rooms._inside(across, 48) * rooms._inside(down, 40)
         cell = min(max(int(down), 0), 39) // 8, min(max(int(across), 0), 47) // 8
         if kept[cell] and covered > 0 and (covered >= 0.5 or covered > KNOWN[y, x]):
-            rooms._sample(new, across - 0.5, down - 0.5, twin, y, x)
+            bicubic.sample(new, across - 0.5, down - 0.5, twin[:, y, x])
             twin_known[y, x] = max(KNOWN[y, x], covered)
     assert (twin != PICTURE).any()
     np.testing.assert_allclose(picture, twin, atol=1e-3)
     np.testing.assert_allclose(known, twin_known, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [(3, -2), (-5, 4), (0, 0), (0, 59), (79, 0), (-200, 5), (2, -80), (80, 60)]
+)
+def test_rolling_moves_whole_pixels_and_brings_in_nothing(x: int, y: int) -> None:
+    rolled, around = PICTURE.copy(), np.pad(PICTURE, ((0, 0), (300, 300), (300, 300)))
+    roll(rolled, x, y)
+    assert np.array_equal(rolled, around[:, 300 + y : 360 + y, 300 + x : 380 + x])
