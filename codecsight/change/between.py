@@ -94,19 +94,12 @@ class Between:
 
     def _over(self, frame: Frame, apart: Points) -> Passing | None:
         """What is over, away from all that differs between the two samples: `apart` of them."""
-        other = _grown(self._hits(apart > self._limit) >= _FEWEST)
+        cells = self._grid.rows, self._grid.cols
+        other = _grown(_hits(apart > self._limit, *cells) >= _FEWEST)
         quiet = apart < self._limit / 2
-        if self._hits(self._best & quiet)[~other].sum() < _FEWEST:
+        if _hits(self._best & quiet, *cells)[~other].sum() < _FEWEST:
             return None
-        return Passing(frame, self._hits(_grown(self._ever & quiet)) > 0)
-
-    def _hits(self, points: NDArray[np.bool_]) -> NDArray[np.intp]:
-        """How many of the points are set in each cell: [rows, cols]."""
-        rows, cols = self._grid.rows, self._grid.cols
-        height, width = points.shape
-        y, x = np.nonzero(points)
-        cell = y * rows // height * cols + x * cols // width
-        return np.bincount(cell, minlength=rows * cols).reshape(rows, cols)
+        return Passing(frame, _hits(_grown(self._ever & quiet), *cells) > 0)
 
     def confirms(
         self, held: NDArray[np.uint8], before: NDArray[np.uint8], now: NDArray[np.uint8]
@@ -120,13 +113,28 @@ class Between:
         return bool((came & went & ~_grown(other)).any())
 
 
+@compiled
 def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The mask and all neighbours of it."""
-    around = np.pad(mask, 1)
     high, wide = mask.shape
-    parts = [around[y : y + high, x : x + wide] for y in range(3) for x in range(3)]
-    grown: NDArray[np.bool_] = np.logical_or.reduce(parts)
+    grown = np.zeros((high, wide), np.bool_)
+    for row in range(high):
+        for col in range(wide):
+            if mask[row, col]:
+                grown[max(row - 1, 0) : row + 2, max(col - 1, 0) : col + 2] = True
     return grown
+
+
+@compiled
+def _hits(points: NDArray[np.bool_], rows: int, cols: int) -> NDArray[np.int32]:
+    """How many of the points are set in each cell: [rows, cols]."""
+    high, wide = points.shape
+    hits = np.zeros((rows, cols), np.int32)
+    for row in range(high):
+        for col in range(wide):
+            if points[row, col]:
+                hits[row * rows // high, col * cols // wide] += 1
+    return hits
 
 
 @compiled

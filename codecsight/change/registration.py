@@ -19,6 +19,7 @@ _POINTS = 4000  # about so many are plenty for six unknowns,
 _SPARSER = 2  # and every other row and column of them for the light
 _FAR = 3.0  # pixels: a step as large as this has lost its way
 _DONE = 0.02
+_LEAST = 2.0  # grey levels by which good points may differ
 _STIFF = 0.5  # pixels at the border that zoom and roll must make to be believed
 _DRIFT = 5.0  # pixels of it that the codec's account makes up in a second
 _SHIFT, _AFFINE = [2, 5], [0, 1, 2, 3, 4, 5]
@@ -73,12 +74,10 @@ def _step(
     some `terms` may differ from 0.
     """
     thin = max(1, round((new.size / _POINTS) ** 0.5))
-    before, after = _pairs(new, old, known, motion, _SPARSER * thin)
-    if not before.size:
+    error = _error(new, old, known, motion, light, _SPARSER * thin)
+    if error < 0:
         return None
-    gain, offset = light
-    scale = max(2.0, 1.5 * float(np.median(np.abs(after - gain * before - offset))))
-    sums = _equations(new, old, known, motion, gain, offset, scale, thin)
+    sums = _equations(new, old, known, motion, *light, max(_LEAST, 1.5 * error), thin)
     found = np.zeros(6)
     try:
         found[terms] = np.linalg.solve(sums[np.ix_(terms, terms)], sums[terms, 6])
@@ -137,6 +136,17 @@ def _pairs(
                 before[count], after[count] = seen, new[y, x]
                 count += 1
     return before[:count], after[:count]
+
+
+@compiled
+def _error(new: Plane, old: Plane, known: Plane, motion: Matrix, light: Light, thin: int) -> float:
+    """The median error in brightness of some points; less than 0 where none is known."""
+    before, after = _pairs(new, old, known, motion, thin)
+    if not before.size:
+        return -1.0
+    for n in range(before.size):
+        before[n] = abs(after[n] - light[0] * before[n] - light[1])
+    return float(np.median(before))
 
 
 @compiled

@@ -32,6 +32,8 @@ def roll(planes: Planes, x: int, y: int) -> None:
     """Do the same for whole pixels, in place: of what stays in the picture nothing is lost, and
     what comes into it is zero.
     """
+    if x == 0 and y == 0:
+        return
     height, width = planes.shape[1:]
     first, last = min(max(-x, 0), width), max(width - max(x, 0), 0)
     line = np.empty(width, np.float32)

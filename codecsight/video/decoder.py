@@ -21,7 +21,6 @@ from codecsight.video.signals import MOTION_CODECS, rasterise
 TYPES: dict[int, FrameType] = {1: "I", 2: "P", 3: "B", 4: "P", 5: "I", 6: "P", 7: "B"}
 DECODERS = {"av1": "libdav1d"}
 TICK_S = 0.001
-_MOST_TOGETHER = 4  # pictures: each waits in memory
 
 
 class _Fed(NamedTuple):
@@ -35,22 +34,12 @@ class _Fed(NamedTuple):
     captured: float
 
 
-class _Decoded(NamedTuple):
-    """A packet, and the pictures that it completed; None where it could not be decoded."""
-
-    packet: Packet
-    fed: _Fed
-    pictures: list[av.VideoFrame] | None
-
-
 class Decoder:
     """Decodes one connection's packets; damage is counted in `anomalies`, never raised.
 
     From an error or a loss until the next key frame, signals are marked invalid. Motion is read of
     frames that are as far apart as may be, but at most as many seconds as `every_s` says after each
-    frame; and as long as that, frames may be held back. For decoding a large picture drives all
-    else out of the processor's caches: what is done for three frames in a row costs less than three
-    times what it costs after one. Raises CodecSightError only where the codec itself is unknown.
+    frame. Raises CodecSightError only where the codec itself is unknown.
     """
 
     def __init__(self, info: StreamInfo, every_s: Callable[[], float] = lambda: 0.0) -> None:
@@ -60,9 +49,7 @@ class Decoder:
         self._every_s = every_s
         self._read_at, self._reading = 0.0, True
         self._references = References(info)
-        self._given = self._fed = 0
-        self._held: list[_Decoded] = []
-        self._together = 1
+        self._fed = 0
         self._damaged_at: int | None = None
         self._time: float | None = None
         self._captured = 0.0
@@ -73,43 +60,27 @@ class Decoder:
         return self._context.profile
 
     def decode(self, packet: Packet) -> list[Frame]:
-        """The frames that this packet completes, and those held back before, in display order:
-        none, one or more.
-        """
+        """The frames that this packet completes, in display order: none, one or more."""
         if not packet.data:
             self.anomalies["packets without data"] += 1
             return []
-        self._given += 1
-        fed = _Fed(self._given, len(packet.data), packet.keyframe, packet.captured)
-        self._held.append(_Decoded(packet, fed, self._pictures(_av_packet(packet, fed))))
-        return self._released() if len(self._held) >= self._together else []
+        self._fed += 1
+        fed = _Fed(self._fed, len(packet.data), packet.keyframe, packet.captured)
+        lost = self._references.feed(packet, fed.number)
+        if lost or packet.corrupt:
+            self._damage("packets lost", self._fed)
+        return self._frames(_av_packet(packet, fed))
 
     def flush(self) -> list[Frame]:
         """The frames still held back at the end of the stream."""
-        frames = self._released() + self._frames(self._pictures(None))
+        frames = self._frames(None)
         self._context.flush_buffers()
         return frames
 
-    def _pictures(self, packet: "av.Packet[Stream] | None") -> list[av.VideoFrame] | None:
+    def _frames(self, packet: "av.Packet[Stream] | None") -> list[Frame]:
         try:
-            return self._context.decode(packet)
+            pictures = self._context.decode(packet)
         except FFmpegError:
-            return None
-
-    def _released(self) -> list[Frame]:
-        """The frames of all packets that were held, each as if nothing had come after it."""
-        held, self._held = self._held, []
-        frames: list[Frame] = []
-        for packet, fed, pictures in held:
-            self._fed = fed.number
-            lost = self._references.feed(packet, fed.number)
-            if lost or packet.corrupt:
-                self._damage("packets lost", fed.number)
-            frames += self._frames(pictures)
-        return frames
-
-    def _frames(self, pictures: list[av.VideoFrame] | None) -> list[Frame]:
-        if pictures is None:
             self._damage("decode errors", self._fed)
             return []
         return [frame for picture in pictures if (frame := self._frame(picture)) is not None]
@@ -137,15 +108,12 @@ class Decoder:
 
     def _plan(self, signals: FrameSignals, time: float, step: float) -> None:
         """Whether motion shall be read of the frame that comes next, perhaps a `step` later: where
-        the one after it would be too late. And how many packets to decode before their frames are
-        looked at.
+        the one after it would be too late.
         """
         if signals.motion is not None or time < self._read_at:
             self._read_at = time
         every_s = self._every_s()
         self._reading = not every_s or time + 2 * step - self._read_at > every_s + TICK_S
-        within = int((every_s + TICK_S) / step) if step > 0 else 1
-        self._together = min(max(within, 1), _MOST_TOGETHER)
 
     def _signals(self, picture: av.VideoFrame, fed: _Fed | None) -> FrameSignals:
         kind = TYPES.get(int(picture.pict_type), "?")

@@ -116,29 +116,6 @@ def test_how_often_may_change_at_any_frame() -> None:
     assert not any(frame.signals.read for frame in then[1:])
 
 
-@pytest.mark.parametrize("often", [0.08, 0.12, 1e9])
-def test_frames_wait_for_each_other_no_longer_than_motion_may_and_are_few(often: float) -> None:
-    info, packets = encode(SCENE, gop=50)
-    decoder = Decoder(info, lambda: often)
-    released = [len(decoder.decode(packet)) for packet in packets]
-    together = {0.08: 2, 0.12: 3, 1e9: 4}[often]
-    assert released[:1] == [1]  # how far frames are apart is not known yet
-    assert set(released[4:]) == {0, together}
-    assert sum(released) + len(decoder.flush()) == len(packets)
-
-
-def test_what_is_lost_after_a_frame_that_waits_does_not_harm_it() -> None:
-    info, packets = encode(SCENE, gop=20)
-    hurt = [*packets[:13], replace(packets[13], data=b"\0\0\1\x65garbage"), *packets[14:]]
-    for harm in (packets[:13] + packets[14:], hurt):
-        once, together = Decoder(info), Decoder(info, lambda: 0.12)
-        expected, found = decode(once, harm), decode(together, harm)
-        valid = [(frame.time, frame.signals.valid) for frame in expected]
-        assert [(frame.time, frame.signals.valid) for frame in found] == valid
-        assert not all(whether for _, whether in valid)
-        assert together.anomalies == once.anomalies
-
-
 def test_packets_without_data_are_counted_and_passed_over() -> None:
     info, packets = encode(SCENE)
     decoder = Decoder(info)
