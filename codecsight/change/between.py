@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import av
 import numpy as np
+from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 
 from codecsight.change.grid import PatchGrid
@@ -181,7 +182,8 @@ def _points(frame: Frame) -> Points | None:
     picture = frame.picture
     if not _in_bytes(picture.format.name):
         return None
-    plane, step = picture.planes[0], max(1, picture.width // _POINTS)
+    # Not `picture.planes`, which makes all of them.
+    plane, step = VideoPlane(picture, 0), max(1, picture.width // _POINTS)
     luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return luma[step // 2 : picture.height : step, step // 2 : picture.width : step]
 

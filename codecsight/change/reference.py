@@ -36,17 +36,17 @@ class Seen:
 
 
 class Reference:
-    """One shipped picture [3, h, w], remembered with `margin` pixels around it, in the `pose` of
-    the camera that it stands in (see Pose).
+    """One shipped picture [3, h, w] in the `pose` of the camera that it stands in (see Pose),
+    remembered with `margin` pixels around it from the camera's first move on: rows without a
+    margin lie one after the other, which makes comparing them twice as fast.
     """
 
     def __init__(self, shipped: Planes, pose: Matrix, margin: int) -> None:
         height, width = shipped.shape[1:]
-        self._size, self._margin = (width, height), margin
+        self._size, self._margin, self._widest = (width, height), 0, margin
         self._pose = pose
-        around = (margin, margin)
-        self._picture = np.pad(shipped, ((0, 0), around, around), mode="edge")
-        self._known = np.pad(np.ones((height, width), np.float32), margin)
+        self._picture = shipped.copy()
+        self._known = np.ones((height, width), np.float32)
 
     def seen(self, new: Planes, pose: Matrix) -> Seen:
         """The reference as a camera at `pose`, where it took `new`, would have seen it. What the
@@ -57,6 +57,7 @@ class Reference:
         motion = np.asarray(np.linalg.solve(self._pose, pose), np.float64)
         if largest_shift(motion, *self._size) < _SAME:
             return Seen(self._view())
+        self._widen()
         motion = register(new[0], self._picture[0], self._known, self._to_whole(motion))
         picture = np.empty((1, *new.shape[1:]), np.float32)
         known = warp(self._picture, self._known, motion, picture)
@@ -82,13 +83,23 @@ class Reference:
         if seen.motion is not None:
             self._redraw(seen.motion)
         self._view()[:] = new
-        inner = slice(self._margin, -self._margin)
-        self._known[inner, inner] = 1
+        self._known[self._inner()] = 1
         self._pose = pose
 
     def _view(self) -> Planes:
-        inner = slice(self._margin, -self._margin)
-        return self._picture[:, inner, inner]
+        return self._picture[:, *self._inner()]
+
+    def _inner(self) -> tuple[slice, slice]:
+        (width, height), margin = self._size, self._margin
+        return slice(margin, margin + height), slice(margin, margin + width)
+
+    def _widen(self) -> None:
+        more = self._widest - self._margin
+        if more:
+            around = (more, more)
+            self._picture = np.pad(self._picture, ((0, 0), around, around), mode="edge")
+            self._known = np.pad(self._known, more)
+            self._margin = self._widest
 
     def _follow(self, motion: Matrix) -> Matrix:
         """Move the reference to where the camera looks; returns what is left of the motion."""

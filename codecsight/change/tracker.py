@@ -88,9 +88,10 @@ class ChangeTracker:
 
     def feed(self, frame: Frame) -> Slot | None:
         """Take in one decoded frame; returns the slot it completes, if any."""
-        self._check_size(frame)
+        size = frame.width, frame.height
+        self._check_size(size)
         self._check_whole(frame)
-        self._policy.observe(frame.signals, frame.width, frame.height)
+        self._policy.observe(frame.signals, *size)
         if not self._sampler.wants(frame.time):
             if self._policy.looks_between:
                 self._between.look(frame)
@@ -122,8 +123,7 @@ class ChangeTracker:
     def _taken(self, frame: Frame) -> _Sample:
         return _Sample(self._resizer.rgb(frame), frame.time, frame.captured)
 
-    def _check_size(self, frame: Frame) -> None:
-        size = (frame.width, frame.height)
+    def _check_size(self, size: tuple[int, int]) -> None:
         if self._size is not None and size != self._size:
             self._pending = self._pending or "resized"
         self._size = size
