@@ -8,9 +8,11 @@ import av
 import numpy as np
 from av.codec.context import Flags2
 from av.error import FFmpegError
+from av.sidedata.motionvectors import MotionVectors
 from av.sidedata.sidedata import SideDataContainer
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
+from numpy.typing import NDArray
 
 from codecsight.errors import CodecSightError
 from codecsight.video.frame import Frame, FrameSignals, FrameType
@@ -123,11 +125,7 @@ class Decoder:
             return FrameSignals(kind, size, valid=valid)
         if not self._reading:
             return FrameSignals(kind, size, valid=valid, read=False)
-        # Not `picture.side_data`, which the picture refers to and which refers to it: pictures
-        # would lie about until garbage is collected, and each be given memory of its own.
-        vectors = SideDataContainer(picture).get("MOTION_VECTORS")  # type: ignore[call-arg]
-        words = None if vectors is None else np.frombuffer(memoryview(vectors), np.int32)
-        motion, intra = rasterise(words, picture.width, picture.height, reach)
+        motion, intra = rasterise(_vectors(picture), picture.width, picture.height, reach)
         return FrameSignals(kind, size, motion=motion, intra=intra, valid=valid)
 
     def _timed(self, picture: av.VideoFrame, captured: float) -> float | None:
@@ -178,6 +176,16 @@ def _open(info: StreamInfo) -> VideoCodecContext:
     context.flags2 |= Flags2.export_mvs
     context.copy_opaque = True
     return context
+
+
+def _vectors(picture: av.VideoFrame) -> NDArray[np.int32] | None:
+    """FFmpeg's records of motion (see rasterise), if the picture has any."""
+    # Not `picture.side_data`, which the picture refers to and which refers to it: pictures would
+    # lie about until garbage is collected, and each be given memory of its own.
+    for each in SideDataContainer(picture):  # type: ignore[call-arg]
+        if isinstance(each, MotionVectors):
+            return np.frombuffer(memoryview(each), np.int32)
+    return None
 
 
 def _av_packet(packet: Packet, fed: _Fed) -> "av.Packet[Stream]":
