@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from codecsight.change.grid import PatchGrid
 from codecsight.change.pixels import Sensitivity, compare
-from codecsight.change.planes import planes
+from codecsight.change.planes import Shown
 from codecsight.compiled import compiled
 from codecsight.video.frame import Frame
 
@@ -108,9 +108,10 @@ class Between:
         """Whether `held` shows something that is neither in the sample before nor in the one at
         hand, away from all that changed between those; all [h, w, 3] at model input size.
         """
-        passing, first, last = planes(held), planes(before), planes(now)
-        pairs = ((passing, first), (passing, last), (last, first))
-        came, went, other = (compare(new, old, self._grid).changed(_SURE) for new, old in pairs)
+        pairs = ((held, before), (held, now), (now, before))
+        came, went, other = (
+            compare(Shown(new), old, self._grid).changed(_SURE) for new, old in pairs
+        )
         return bool((came & went & ~_grown(other)).any())
 
 

@@ -1,48 +1,69 @@
 """How much two pictures differ, pixel by pixel. Each picture is walked over once, three rows at a
-time: memory is what a comparison waits for.
+time, and split into planes on the way: memory is what a comparison waits for.
 """
+
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.planes import Mask, Plane, Planes
+from codecsight.change.planes import (
+    Mask,
+    Picture,
+    Plane,
+    Planes,
+    is_picture,
+    rows_of,
+    split_row,
+)
 from codecsight.change.tone import BRIGHT, Tone
 from codecsight.compiled import compiled
 
 THIN = 4  # every so many rows and columns are plenty for a median
 _NINTH = np.float32(1 / 9)
 _BLACK, _WHITE, _BURNT = np.float32(0), np.float32(255), np.float32(BRIGHT)
+_NO_ROWS, _NO_PLANES = np.empty((0, 0), np.uint8), np.empty((0, 0, 0), np.float32)
 
 
-def differences(new: Planes, old: Planes, tone: Tone, colour: float) -> tuple[Planes, float]:
+def differences(
+    new: Picture, old: Picture | Planes, tone: Tone, colour: float
+) -> tuple[Planes, float]:
     """[2, h, w]: by how much `new` is brighter than `old` would be under that `tone`, and `colour`
     times the larger difference of colour, as it is; both smoothed over 3x3 pixels, borders
     repeated. And the median of the latter.
     """
-    levels = np.empty((2, *new.shape[1:]), np.float32)
+    levels = np.empty((2, *new.shape[:2]), np.float32)
+    rows, whole = (rows_of(old), _NO_PLANES) if is_picture(old) else (_NO_ROWS, cast(Planes, old))
     gain, offset = np.float32(tone.gain), np.float32(tone.offset)
-    middle = _differences(new, old, gain, offset, tone.same, np.float32(colour), levels)
-    return levels, middle
+    under = gain, offset, tone.same, np.float32(colour)
+    return levels, _differences(rows_of(new), rows, whole, *under, levels)
 
 
 @compiled
 def _differences(
-    new: Planes,
-    old: Planes,
+    new: NDArray[np.uint8],
+    old: NDArray[np.uint8],
+    split: Planes,
     gain: np.float32,
     offset: np.float32,
     same: bool,
     colour: np.float32,
     levels: Planes,
 ) -> float:
-    height, width = new.shape[1:]
+    """From the rows of the `new` picture, and those of the `old` one or, where that is `split`
+    already, its planes.
+    """
+    height, width = levels.shape[1:]
     points = np.empty(thinned(height, width), np.float32)
     rows = np.empty((3, 3, width), np.float32)  # the last three, in turn
     summed = np.empty((3, width + 2), np.float32)
-    _row(new, old, 0, gain, offset, same, rows[0])
+    now, was = np.empty((2, 3, width), np.float32)
+    _load(new, old, split, 0, now, was)
+    _row(now, was, gain, offset, same, rows[0])
     rows[2] = rows[0]
     for y in range(height):
-        _row(new, old, min(y + 1, height - 1), gain, offset, same, rows[(y + 1) % 3])
+        _load(new, old, split, min(y + 1, height - 1), now, was)
+        _row(now, was, gain, offset, same, rows[(y + 1) % 3])
         for plane in range(3):
             _down(
                 rows[(y + 2) % 3, plane],
@@ -68,22 +89,38 @@ def thinned(height: int, width: int) -> tuple[int, int]:
 
 
 @compiled
-def _row(
-    new: Planes,
-    old: Planes,
+def _load(
+    new: NDArray[np.uint8],
+    old: NDArray[np.uint8],
+    split: Planes,
     y: int,
+    now: NDArray[np.float32],
+    was: NDArray[np.float32],
+) -> None:
+    """One row's planes, [3, w], as they are `now` and as they were."""
+    split_row(new[y], now[0], now[1], now[2])
+    if split.size:
+        was[:] = split[:, y]
+    else:
+        split_row(old[y], was[0], was[1], was[2])
+
+
+@compiled
+def _row(
+    new: NDArray[np.float32],
+    old: NDArray[np.float32],
     gain: np.float32,
     offset: np.float32,
     same: bool,
     differ: NDArray[np.float32],
 ) -> None:
     """One row's differences, [planes, w]."""
-    now, was, into = new[0, y], old[0, y], differ[0]
+    now, was, into = new[0], old[0], differ[0]
     for x in range(now.size):
         into[x] = now[x] - (was[x] if same else under(was[x], now[x], gain, offset))
     factor = np.float32(1) if same else gain
     for plane in range(1, 3):
-        now, was, into = new[plane, y], old[plane, y], differ[plane]
+        now, was, into = new[plane], old[plane], differ[plane]
         for x in range(now.size):
             into[x] = now[x] - factor * was[x]
 

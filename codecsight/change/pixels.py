@@ -9,7 +9,18 @@ from numpy.typing import NDArray
 
 from codecsight.change.grid import PatchGrid
 from codecsight.change.levels import THIN, brighter, differences, less, lit
-from codecsight.change.planes import Mask, Plane, Planes, means, medians, shares, slope, smoothed
+from codecsight.change.planes import (
+    Mask,
+    Picture,
+    Plane,
+    Planes,
+    Shown,
+    means,
+    medians,
+    shares,
+    slope,
+    smoothed,
+)
 from codecsight.change.tone import Tone, tone
 from codecsight.compiled import compiled
 
@@ -63,7 +74,9 @@ def changed(differences: Iterable[Difference], sensitivity: Sensitivity) -> Mask
     return together
 
 
-def compare(new: Planes, old: Planes, grid: PatchGrid, known: Plane | None = None) -> Difference:
+def compare(
+    new: Shown, old: Picture | Planes, grid: PatchGrid, known: Plane | None = None
+) -> Difference:
     """Compare a sampled frame with the frame last shipped for the same cells, both at model input
     size.
 
@@ -73,27 +86,27 @@ def compare(new: Planes, old: Planes, grid: PatchGrid, known: Plane | None = Non
     resampled for a camera that moved, and how much of each pixel (up to 1) is known; then
     brightness alone is compared.
     """
-    exposure = tone(old[0], new[0])
+    exposure = tone(old, new.picture)
     if known is None:
-        levels, apart = differences(new, old, exposure, _COLOUR)
+        levels, apart = differences(new.picture, old, exposure, _COLOUR)
         bright = lit(levels[0], *_light(levels[0], grid))
         unseen = np.zeros((grid.rows, grid.cols), np.bool_)
         return Difference(levels, np.array([bright, apart]), unseen, exposure)
     whole = known > _WHOLE
-    levels = _known_levels(new, old, exposure, grid, whole)
+    levels = _known_levels(new.planes[0], old[0], exposure, grid, whole)
     some = levels[0, ::THIN, ::THIN][whole[::THIN, ::THIN]]
     median = float(np.median(some)) if some.size else 0.0
     unseen = means(known, grid.rows, grid.cols) < 1 - _NEW
     return Difference(levels, np.array([median]), unseen, exposure)
 
 
-def _known_levels(new: Planes, old: Planes, exposure: Tone, grid: PatchGrid, whole: Mask) -> Planes:
+def _known_levels(new: Plane, old: Plane, exposure: Tone, grid: PatchGrid, whole: Mask) -> Planes:
     """[1, h, w]: differences in brightness, where all is known, less what half a pixel makes."""
-    levels = np.empty((1, *new.shape[1:]), np.float32)
+    levels = np.empty((1, *new.shape), np.float32)
     gain, offset = np.float32(exposure.gain), np.float32(exposure.offset)
-    levels[0] = smoothed(brighter(new[0], old[0], gain, offset, exposure.same, whole))
+    levels[0] = smoothed(brighter(new, old, gain, offset, exposure.same, whole))
     lit(levels[0], *_light(levels[0], grid))
-    less(levels[0], smoothed(slope(old[0])), np.float32(_SLACK), whole)
+    less(levels[0], smoothed(slope(old)), np.float32(_SLACK), whole)
     return levels
 
 

@@ -1,5 +1,9 @@
 """Pictures as what is compared: brightness, and two differences of colour from it."""
 
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeGuard
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,25 +21,66 @@ alone.
 """
 
 
+@dataclass(eq=False)
+class Shown:
+    """A picture that was sampled, and its planes for whoever can't do without: they take twelve
+    times the memory, and memory is what finding change waits for.
+    """
+
+    picture: Picture
+
+    @cached_property
+    def planes(self) -> Planes:
+        """Its planes."""
+        return planes(self.picture)
+
+
 def planes(picture: Picture) -> Planes:
     """The planes of a picture."""
     height, width = picture.shape[:2]
     split = np.empty((3, height, width), np.float32)
-    _split(np.ascontiguousarray(picture), split)
+    _split(rows_of(picture), split)
     return split
 
 
+def is_picture(shown: Picture | Planes) -> TypeGuard[Picture]:
+    """Whether it is RGB, not planes."""
+    return shown.dtype == np.uint8
+
+
+def rows_of(picture: Picture) -> NDArray[np.uint8]:
+    """A picture's rows, [h, 3 * w]."""
+    return np.ascontiguousarray(picture).reshape(picture.shape[0], -1)
+
+
 @compiled
-def _split(picture: Picture, split: Planes) -> None:
-    height, width = split.shape[1:]
-    flat = picture.reshape(height, 3 * width)
-    for y in range(height):
-        row, brightness, reds, blues = flat[y], split[0, y], split[1, y], split[2, y]
-        for x in range(width):
-            red, green = np.float32(row[3 * x]), np.float32(row[3 * x + 1])
-            blue = np.float32(row[3 * x + 2])
-            bright = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
-            brightness[x], reds[x], blues[x] = bright, red - bright, blue - bright
+def _split(picture: NDArray[np.uint8], split: Planes) -> None:
+    for y in range(split.shape[1]):
+        split_row(picture[y], split[0, y], split[1, y], split[2, y])
+
+
+@compiled
+def split_row(
+    row: NDArray[np.uint8],
+    brightness: NDArray[np.float32],
+    reds: NDArray[np.float32],
+    blues: NDArray[np.float32],
+) -> None:
+    """The planes [w] of one row [3 * w] of a picture."""
+    for x in range(brightness.size):
+        bright = _bright(row, x)
+        brightness[x] = bright
+        reds[x], blues[x] = np.float32(row[3 * x]) - bright, np.float32(row[3 * x + 2]) - bright
+
+
+@compiled
+def _bright(row: NDArray[np.uint8], x: int) -> np.float32:
+    red, green, blue = row[3 * x], row[3 * x + 1], row[3 * x + 2]
+    return (
+        np.float32(0.299) * np.float32(red)
+        + np.float32(0.587) * np.float32(green)
+        + np.float32(0.114) * np.float32(blue)
+    )
 
 
 @compiled
@@ -110,6 +155,28 @@ def means(plane: Plane, rows: int, cols: int) -> Plane:
         for col in range(cols):
             found[row, col] = summed[col * wide : (col + 1) * wide].sum()
     return found / np.float32(high * wide)
+
+
+def bright_means(shown: Picture | Planes, rows: int, cols: int) -> Plane:
+    """[rows, cols]: each cell's mean brightness."""
+    if is_picture(shown):
+        return _bright_means(rows_of(shown), rows, cols)
+    return means(shown[0], rows, cols)
+
+
+@compiled
+def _bright_means(picture: NDArray[np.uint8], rows: int, cols: int) -> Plane:
+    """The same of a picture's rows: a band as high as a cell is split at a time."""
+    high = picture.shape[0] // rows
+    band = np.empty((high, picture.shape[1] // 3), np.float32)
+    found = np.empty((rows, cols), np.float32)
+    for row in range(rows):
+        for y in range(high):
+            line, into = picture[row * high + y], band[y]
+            for x in range(into.size):
+                into[x] = _bright(line, x)
+        found[row] = means(band, 1, cols)[0]
+    return found
 
 
 @compiled

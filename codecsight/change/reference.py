@@ -7,15 +7,18 @@ what is shipped anew is resampled once into that pose, and nothing is ever resam
 again, which would blur it away. Only whole pixels are moved, to follow the camera. Beyond the
 picture's border a margin is remembered, for a camera that sways comes back. A change of exposure
 is worked in at once, or cells shipped at different times would stand in different light.
+
+As long as neither camera nor light changes, what was shipped is kept as the bytes that it is.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.change.camera_motion import Matrix, largest_shift
-from codecsight.change.planes import Plane, Planes
+from codecsight.change.planes import Picture, Plane, Planes, Shown, planes
 from codecsight.change.registration import register
 from codecsight.change.tone import Tone
 from codecsight.change.warp import lay, roll, translation, warp
@@ -26,65 +29,76 @@ _STRETCH = 0.4  # pixels by which a zoom or roll may distort before the referenc
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A reference as the camera sees it now. Where the camera moved: its brightness alone, how much
-    of each pixel is known (up to 1), and the motion from the present picture to the reference.
+    """A reference as the camera sees it now: RGB, or planes where the light changed. Where the
+    camera moved: its brightness alone, how much of each pixel is known (up to 1), and the motion
+    from the present picture to the reference.
     """
 
-    picture: Planes
+    picture: Picture | Planes
     known: Plane | None = None
     motion: Matrix | None = None
 
 
 class Reference:
-    """One shipped picture [3, h, w] in the `pose` of the camera that it stands in (see Pose),
-    remembered with `margin` pixels around it from the camera's first move on: rows without a
-    margin lie one after the other, which makes comparing them twice as fast.
+    """One `shipped` picture in the `pose` of the camera that it stands in (see Pose), remembered
+    with `margin` pixels around it from the camera's first move on.
     """
 
-    def __init__(self, shipped: Planes, pose: Matrix, margin: int) -> None:
-        height, width = shipped.shape[1:]
-        self._size, self._margin, self._widest = (width, height), 0, margin
+    def __init__(self, shipped: Picture, pose: Matrix, margin: int) -> None:
+        self._size = shipped.shape[1], shipped.shape[0]
         self._pose = pose
-        self._picture = shipped.copy()
-        self._known = np.ones((height, width), np.float32)
+        self._margin, self._widest = 0, margin
+        self._exact: Picture | None = shipped.copy()
+        self._picture: Planes  # once there is nothing exact
+        self._known: Plane
 
-    def seen(self, new: Planes, pose: Matrix) -> Seen:
+    def seen(self, new: Shown, pose: Matrix) -> Seen:
         """The reference as a camera at `pose`, where it took `new`, would have seen it. What the
         codec says of the camera's motion is made exact by the pixels.
         """
-        if pose is self._pose:
-            return Seen(self._view())
-        motion = np.asarray(np.linalg.solve(self._pose, pose), np.float64)
-        if largest_shift(motion, *self._size) < _SAME:
-            return Seen(self._view())
+        motion = pose
+        if pose is not self._pose:
+            motion = np.asarray(np.linalg.solve(self._pose, pose), np.float64)
+        if pose is self._pose or largest_shift(motion, *self._size) < _SAME:
+            return Seen(self._view() if self._exact is None else self._exact)
         self._widen()
-        motion = register(new[0], self._picture[0], self._known, self._to_whole(motion))
-        picture = np.empty((1, *new.shape[1:]), np.float32)
+        motion = register(new.planes[0], self._picture[0], self._known, self._to_whole(motion))
+        picture = np.empty((1, *new.planes.shape[1:]), np.float32)
         known = warp(self._picture, self._known, motion, picture)
         return Seen(picture, known, self._from_whole(motion))
 
     def ship(
-        self, new: Planes, kept: NDArray[np.bool_], pose: Matrix, seen: Seen, tone: Tone
+        self, new: Shown, kept: NDArray[np.bool_], pose: Matrix, seen: Seen, tone: Tone
     ) -> None:
         """Take in the `kept` cells [rows, cols] of `new`, and the `tone` by which all others
         changed; `seen` is what was given for it.
         """
         if not tone.same:
+            self._split()
             self._picture = tone.of(self._picture)
         if seen.motion is None:
-            _put(new, kept, self._view())
+            self._put(new, kept)
             return
         rest = self._follow(seen.motion)
-        lay(new, kept, self._to_whole(rest), self._picture, self._known)
+        lay(new.planes, kept, self._to_whole(rest), self._picture, self._known)
         self._pose = pose @ np.linalg.inv(rest)
 
-    def renew(self, new: Planes, pose: Matrix, seen: Seen) -> None:
+    def renew(self, new: Shown, pose: Matrix, seen: Seen) -> None:
         """Take in the whole of `new`, and stand where it stands; what lies beyond stays."""
         if seen.motion is not None:
             self._redraw(seen.motion)
-        self._view()[:] = new
-        self._known[self._inner()] = 1
+        if self._margin:
+            self._view()[:] = new.planes
+            self._known[self._inner()] = 1
+        else:
+            self._exact = new.picture.copy()
         self._pose = pose
+
+    def _put(self, new: Shown, kept: NDArray[np.bool_]) -> None:
+        if self._exact is None:
+            _put(new.planes.transpose(1, 2, 0), kept, self._view().transpose(1, 2, 0))
+        else:
+            _put(new.picture, kept, self._exact)
 
     def _view(self) -> Planes:
         return self._picture[:, *self._inner()]
@@ -93,7 +107,15 @@ class Reference:
         (width, height), margin = self._size, self._margin
         return slice(margin, margin + height), slice(margin, margin + width)
 
+    def _split(self) -> None:
+        """From here on what is shown is computed, not shipped."""
+        if self._exact is not None:
+            self._picture = planes(self._exact)
+            self._known = np.ones(self._picture.shape[1:], np.float32)
+            self._exact = None
+
     def _widen(self) -> None:
+        self._split()
         more = self._widest - self._margin
         if more:
             around = (more, more)
@@ -127,10 +149,10 @@ class Reference:
         return translation(-self._margin, -self._margin) @ motion
 
 
-def _put(new: Planes, kept: NDArray[np.bool_], picture: Planes) -> None:
-    """Copy the kept cells [rows, cols] of `new` into `picture`."""
+def _put(new: NDArray[Any], kept: NDArray[np.bool_], picture: NDArray[Any]) -> None:
+    """Copy the kept cells [rows, cols] of `new` into `picture`, both [h, w, n]."""
     rows, cols = kept.shape
-    high, wide = new.shape[1] // rows, new.shape[2] // cols
+    high, wide = new.shape[0] // rows, new.shape[1] // cols
     for row, col in np.argwhere(kept):
-        cell = np.s_[:, row * high : (row + 1) * high, col * wide : (col + 1) * wide]
+        cell = np.s_[row * high : (row + 1) * high, col * wide : (col + 1) * wide]
         picture[cell] = new[cell]

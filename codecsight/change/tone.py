@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codecsight.change.planes import Plane, Planes, means
+from codecsight.change.planes import Picture, Plane, Planes, bright_means, is_picture
 from codecsight.compiled import compiled
 
 _BLOCK = 8  # pixels a side whose mean is looked at: noise in points would pass for less contrast
@@ -38,12 +38,12 @@ class Tone:
         return picture[1:] if self.same else picture[1:] * np.float32(self.gain)
 
 
-def tone(old: Plane, new: Plane) -> Tone:
-    """How the exposure changed from `old` to `new`, both [h, w]: gain and offset, by
-    iteratively reweighted least squares with Cauchy weights.
+def tone(old: Picture | Planes, new: Picture | Planes) -> Tone:
+    """How the exposure changed from `old` to `new`: gain and offset, by iteratively reweighted
+    least squares with Cauchy weights.
     """
-    shape = old.shape[0] // _BLOCK, old.shape[1] // _BLOCK
-    x, y = (means(plane, *shape).ravel() for plane in (old, new))
+    height, width = new.shape[:2] if is_picture(new) else new.shape[1:]
+    x, y = (bright_means(each, height // _BLOCK, width // _BLOCK).ravel() for each in (old, new))
     return fit(x, y)
 
 

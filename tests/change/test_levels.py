@@ -12,8 +12,8 @@ RNG = np.random.default_rng(3)
 SHAPE = (46, 70)
 
 
-def picture() -> NDArray[np.float32]:
-    return planes(RNG.integers(0, 256, (*SHAPE, 3), dtype=np.uint8))
+def picture() -> NDArray[np.uint8]:
+    return RNG.integers(0, 256, (*SHAPE, 3), dtype=np.uint8)
 
 
 def exposed(tone: Tone, old: NDArray[np.float32], new: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -26,13 +26,17 @@ def exposed(tone: Tone, old: NDArray[np.float32], new: NDArray[np.float32]) -> N
 
 @pytest.mark.parametrize("tone", [Tone(), Tone(1.2, -9.0), Tone(0.7, 30.0)], ids=str)
 def test_differences_are_smoothed_under_the_tone_and_of_the_larger_colour(tone: Tone) -> None:
-    new, old = picture(), picture()
-    levels, middle = differences(new, old, tone, 0.45)
+    shown, shipped = picture(), picture()
+    new, old = planes(shown), planes(shipped)
+    levels, middle = differences(shown, shipped, tone, 0.45)
     bright = smoothed(new[0] - exposed(tone, old[0], new[0]))
     colours = [smoothed(a - b) for a, b in zip(new[1:], tone.of_colours(old), strict=True)]
     apart = np.float32(0.45) * np.abs(colours).max(axis=0)
     np.testing.assert_allclose(levels, [bright, apart], atol=1e-3)
     assert middle == pytest.approx(np.median(apart[::THIN, ::THIN]), abs=1e-3)
+    split, its_middle = differences(shown, old, tone, 0.45)
+    assert np.array_equal(split, levels)
+    assert its_middle == middle
 
 
 def test_light_is_taken_off_and_what_is_left_has_no_sign() -> None:
@@ -47,7 +51,7 @@ def test_light_is_taken_off_and_what_is_left_has_no_sign() -> None:
 
 @pytest.mark.parametrize("tone", [Tone(), Tone(1.2, -9.0)], ids=str)
 def test_what_is_not_known_as_a_whole_is_no_brighter_and_no_less(tone: Tone) -> None:
-    (new, *_), (old, *_), whole = picture(), picture(), RNG.random(SHAPE) < 0.5
+    (new, *_), (old, *_), whole = planes(picture()), planes(picture()), RNG.random(SHAPE) < 0.5
     gain, offset = np.float32(tone.gain), np.float32(tone.offset)
     found = brighter(new, old, gain, offset, tone.same, whole)
     np.testing.assert_allclose(found, (new - exposed(tone, old, new)) * whole, atol=1e-3)

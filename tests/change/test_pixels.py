@@ -5,13 +5,13 @@ import pytest
 
 from codecsight.change.pixels import Difference, compare
 from codecsight.change.pixels import changed as changed_in
-from codecsight.change.planes import planes
+from codecsight.change.planes import Shown
 from codecsight.change.policies.pixels import ALONE
 from tests.change.studio import Image, Studio
 
 
 def changed(studio: Studio, new: Image, shipped: Image) -> set[tuple[int, int]]:
-    mask = compare(planes(new), planes(shipped), studio.grid).changed(ALONE)
+    mask = compare(Shown(new), shipped, studio.grid).changed(ALONE)
     return {(int(r), int(c)) for r, c in np.argwhere(mask)}
 
 
@@ -66,7 +66,5 @@ def test_what_left_between_the_two_shipped_frames_is_shipped_again(studio: Studi
     passing = studio.slot(studio.with_cell(2, 3), studio.backdrop)
     rest = studio.slot(studio.backdrop)
     pairs = zip(rest, passing, strict=True)
-    differences: list[Difference] = [
-        compare(planes(new), planes(old), studio.grid) for new, old in pairs
-    ]
+    differences: list[Difference] = [compare(Shown(new), old, studio.grid) for new, old in pairs]
     assert changed_in(differences, ALONE)[2, 3]

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from codecsight.change.grid import PatchGrid
 from codecsight.change.pixels import Sensitivity, changed, compare
-from codecsight.change.planes import planes
+from codecsight.change.planes import Shown
 from codecsight.change.policies.policy import Reasons
 from codecsight.change.slot import Reason
 from codecsight.video.frame import FrameSignals
@@ -34,7 +34,7 @@ class PixelPolicy:
     def decide(self, pictures: NDArray[np.uint8], shipped: NDArray[np.uint8]) -> Reasons:
         """Every cell whose pixels changed."""
         pairs = zip(pictures, shipped, strict=True)
-        differences = [compare(planes(new), planes(old), self._grid) for new, old in pairs]
+        differences = [compare(Shown(new), old, self._grid) for new, old in pairs]
         return changed(differences, self._sensitivity) * np.uint8(Reason.PIXELS)
 
     def anchored(self, pictures: NDArray[np.uint8]) -> None:

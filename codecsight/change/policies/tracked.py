@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from codecsight.change.evidence import CellEvidence, CodecEvidence
 from codecsight.change.grid import PatchGrid
 from codecsight.change.pixels import Difference, Sensitivity, changed, compare
-from codecsight.change.planes import Planes, planes
+from codecsight.change.planes import Shown
 from codecsight.change.policies.pixels import ALONE
 from codecsight.change.policies.policy import Reasons
 from codecsight.change.pose import Pose
@@ -71,8 +71,8 @@ class TrackedPolicy:
     def decide(self, pictures: Pictures, shipped: Pictures) -> Reasons:
         """Clear changes, proposed ones that are confirmed, and a few by rotation."""
         if not self._references:
-            self._references = self._begun([planes(picture) for picture in shipped])
-        shown = [planes(picture) for picture in pictures]
+            self._references = self._begun(shipped)
+        shown = [Shown(picture) for picture in pictures]
         looks = self._looks(shown)
         differences = [
             compare(new, look.picture, self._grid, look.known)
@@ -87,9 +87,9 @@ class TrackedPolicy:
     def anchored(self, pictures: Pictures) -> None:
         """Everything was shipped: the next slot starts without proposals."""
         self._evidence.clear()
-        shown = [planes(picture) for picture in pictures]
+        shown = [Shown(picture) for picture in pictures]
         if not self._references:
-            self._references = self._begun(shown)
+            self._references = self._begun(pictures)
         looks = self._looks(shown)
         self._pose.rebase()
         poses = self._pose.poses()
@@ -97,11 +97,11 @@ class TrackedPolicy:
             reference.renew(new, pose, look)
         self._restart()
 
-    def _begun(self, shipped: list[Planes]) -> list[Reference]:
+    def _begun(self, shipped: Pictures) -> list[Reference]:
         pairs = zip(shipped, self._pose.poses(), strict=True)
         return [Reference(picture, pose, self._grid.spec.cell) for picture, pose in pairs]
 
-    def _looks(self, shown: list[Planes]) -> list[Seen]:
+    def _looks(self, shown: list[Shown]) -> list[Seen]:
         each = zip(self._references, shown, self._pose.poses(), strict=True)
         return [reference.seen(new, pose) for reference, new, pose in each]
 
@@ -139,7 +139,7 @@ class TrackedPolicy:
         self._age.flat[due] = 0
 
     def _ship(
-        self, shown: list[Planes], kept: NDArray[np.bool_], looks: list[Seen], tones: list[Tone]
+        self, shown: list[Shown], kept: NDArray[np.bool_], looks: list[Seen], tones: list[Tone]
     ) -> None:
         """Keep the references up with what goes out now."""
         each = zip(self._references, shown, self._pose.poses(), looks, tones, strict=True)
