@@ -57,7 +57,8 @@ def _differences(
     points = np.empty(thinned(height, width), np.float32)
     rows = np.empty((3, 3, width), np.float32)  # the last three, in turn
     summed = np.empty((3, width + 2), np.float32)
-    now, was = np.empty((2, 3, width), np.float32)
+    # Not one array unpacked: that would not vectorise.
+    now, was = np.empty((3, width), np.float32), np.empty((3, width), np.float32)
     _load(new, old, split, 0, now, was)
     _row(now, was, gain, offset, same, rows[0])
     rows[2] = rows[0]
@@ -100,7 +101,8 @@ def _load(
     """One row's planes, [3, w], as they are `now` and as they were."""
     split_row(new[y], now[0], now[1], now[2])
     if split.size:
-        was[:] = split[:, y]
+        for plane in range(3):
+            was[plane] = split[plane, y]
     else:
         split_row(old[y], was[0], was[1], was[2])
 

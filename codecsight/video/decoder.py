@@ -51,6 +51,7 @@ class Decoder:
         self._every_s = every_s
         self._read_at, self._reading = 0.0, True
         self._references = References(info)
+        self._tells_motion = info.codec in MOTION_CODECS
         self._fed = 0
         self._damaged_at: int | None = None
         self._time: float | None = None
@@ -119,12 +120,12 @@ class Decoder:
 
     def _signals(self, picture: av.VideoFrame, fed: _Fed | None) -> FrameSignals:
         kind = TYPES.get(int(picture.pict_type), "?")
-        reach = self._references.reach(kind, fed.number if fed else self._fed)
-        size, valid = fed.size if fed else 0, self._damaged_at is None
-        if kind not in ("P", "B") or self._info.codec not in MOTION_CODECS:
-            return FrameSignals(kind, size, valid=valid)
-        if not self._reading:
-            return FrameSignals(kind, size, valid=valid, read=False)
+        number, size = (fed.number, fed.size) if fed else (self._fed, 0)
+        valid, moving = self._damaged_at is None, kind in ("P", "B") and self._tells_motion
+        if not (moving and self._reading):
+            self._references.show(kind, number)
+            return FrameSignals(kind, size, valid=valid, read=not moving)
+        reach = self._references.reach(kind, number)
         motion, intra = rasterise(_vectors(picture), picture.width, picture.height, reach)
         return FrameSignals(kind, size, motion=motion, intra=intra, valid=valid)
 

@@ -91,13 +91,18 @@ class References:
 
     def reach(self, kind: FrameType, number: int) -> Reach:
         """That of the picture fed as `number`, which is shown next."""
-        self._place += 1
-        fed, before = self._pending.pop(number, _UNKNOWN), self._before(number)
+        fed, before = self._pending.get(number, _UNKNOWN), self._before(number)
+        self.show(kind, number)
         past = float(self._place - before.place) if before else 1.0
         future = self._future(fed.pts, number, before, past) if kind == "B" else 1.0
+        return Reach(past, future, 2 if fed.field else 1)
+
+    def show(self, kind: FrameType, number: int) -> None:
+        """Take note of the same picture, where nobody asks for its reach."""
+        self._place += 1
+        fed = self._pending.pop(number, _UNKNOWN)
         if fed.reference if fed.reference is not None else kind in ("I", "P"):
             self._shown.append(_Shown(number, self._place, fed.pts))
-        return Reach(past, future, 2 if fed.field else 1)
 
     def _before(self, number: int) -> _Shown | None:
         """The last one shown of those decoded earlier."""
