@@ -56,10 +56,8 @@ class Reference:
         """The reference as a camera at `pose`, where it took `new`, would have seen it. What the
         codec says of the camera's motion is made exact by the pixels.
         """
-        motion = pose
-        if pose is not self._pose:
-            motion = np.asarray(np.linalg.solve(self._pose, pose), np.float64)
-        if pose is self._pose or largest_shift(motion, *self._size) < _SAME:
+        motion = self._motion(pose)
+        if motion is None:
             return Seen(self._view() if self._exact is None else self._exact)
         self._widen()
         motion = register(new.planes[0], self._picture[0], self._known, self._to_whole(motion))
@@ -94,11 +92,18 @@ class Reference:
             self._exact = new.picture.copy()
         self._pose = pose
 
+    def _motion(self, pose: Matrix) -> Matrix | None:
+        """From a picture taken at `pose` to the reference; None where it is none to speak of."""
+        if pose is self._pose:
+            return None
+        motion = np.asarray(np.linalg.solve(self._pose, pose), np.float64)
+        return None if largest_shift(motion, *self._size) < _SAME else motion
+
     def _put(self, new: Shown, kept: NDArray[np.bool_]) -> None:
         if self._exact is None:
-            _put(new.planes.transpose(1, 2, 0), kept, self._view().transpose(1, 2, 0))
+            _copy_cells(new.planes.transpose(1, 2, 0), kept, self._view().transpose(1, 2, 0))
         else:
-            _put(new.picture, kept, self._exact)
+            _copy_cells(new.picture, kept, self._exact)
 
     def _view(self) -> Planes:
         return self._picture[:, *self._inner()]
@@ -149,7 +154,7 @@ class Reference:
         return translation(-self._margin, -self._margin) @ motion
 
 
-def _put(new: NDArray[Any], kept: NDArray[np.bool_], picture: NDArray[Any]) -> None:
+def _copy_cells(new: NDArray[Any], kept: NDArray[np.bool_], picture: NDArray[Any]) -> None:
     """Copy the kept cells [rows, cols] of `new` into `picture`, both [h, w, n]."""
     rows, cols = kept.shape
     high, wide = new.shape[0] // rows, new.shape[1] // cols
