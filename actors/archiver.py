@@ -9,7 +9,7 @@ import structlog
 from codecsight.archive.open import open_store
 from codecsight.archive.uploader import Uploader, UploadStats
 from codecsight.config.common import ArchiveConfig
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
 
 log = structlog.get_logger()
 

@@ -9,18 +9,18 @@ import structlog
 from ray.exceptions import RayError
 
 from actors.metrics import CameraMetrics
-from actors.uplink_client import Offered
+from actors.rpc.uplink_client import Offered
 from codecsight.camera import Camera
-from codecsight.change.grid import GridSpec
 from codecsight.change.sampler import Activity
-from codecsight.change.slot import Slot
 from codecsight.config.site import CameraConfig, stream_name
+from codecsight.core.grid import GridSpec
+from codecsight.core.packet import StreamInfo
+from codecsight.core.slot import Slot
 from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
 from codecsight.uplink.messages import CameraStats
-from codecsight.video.feed import FeedClient
-from codecsight.video.feed_wire import CaptureStatus, FeedError
-from codecsight.video.packet import StreamInfo
+from codecsight.video.capture.feed import FeedClient
+from codecsight.video.capture.feed_wire import CaptureStatus, FeedError
 
 log = structlog.get_logger()
 

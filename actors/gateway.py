@@ -9,25 +9,18 @@ import ray
 import structlog
 from ray.exceptions import RayActorError, RayError
 
-from actors.gateway_server import GatewayServer
-from actors.transport import tls_files
+from actors.rpc.gateway_server import GatewayServer
+from actors.rpc.transport import tls_files
 from codecsight import __version__
-from codecsight.answers.answer import Answer, Words
-from codecsight.answers.question import Question
 from codecsight.config.cloud import CloudConfig
-from codecsight.errors import CodecSightError
-from codecsight.uplink.cloud import Opening, Refused
+from codecsight.core.answer import Answer, Words
+from codecsight.core.chunk import Chunk
+from codecsight.core.errors import CodecSightError
+from codecsight.core.question import Question
+from codecsight.uplink.cloud_link import Opening, Refused
 from codecsight.uplink.fleet import CloudStatus, StreamStatus, StreamWindow, WorkerStatus
 from codecsight.uplink.leases import Lease, LeaseError
-from codecsight.uplink.messages import (
-    CameraStats,
-    Chunk,
-    Dropped,
-    Heartbeat,
-    Hello,
-    Reject,
-    RejectReason,
-)
+from codecsight.uplink.messages import CameraStats, Dropped, Heartbeat, Hello, Reject, RejectReason
 
 log = structlog.get_logger()
 

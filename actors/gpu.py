@@ -8,30 +8,31 @@ from dataclasses import dataclass, field
 import structlog
 
 from actors.metrics import WorkerMetrics
-from codecsight.answers.answer import Answer, Words
-from codecsight.answers.question import Question
 from codecsight.answers.standing import StandingQuestions
-from codecsight.change.grid import GridSpec, PatchGrid
-from codecsight.change.slot import Slot, SlotKind
 from codecsight.config.cloud import CloudConfig, EngineSection
-from codecsight.engine.budget import within
+from codecsight.core.answer import Answer, Words
+from codecsight.core.chunk import Chunk
+from codecsight.core.errors import CodecSightError
+from codecsight.core.grid import GridSpec, PatchGrid
+from codecsight.core.question import Question
+from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine.config import EngineConfig, Evict, Present
 from codecsight.engine.engine import Engine
 from codecsight.engine.errors import AdmissionRefused, DeviceBusy, EngineError, SlotRefused
-from codecsight.engine.flops import Flops
-from codecsight.engine.inquiry import Hear, deaf
-from codecsight.engine.load import HORIZON_S, Load
-from codecsight.engine.step import Result
-from codecsight.engine.trial import seconds_per_slot
-from codecsight.errors import CodecSightError
+from codecsight.engine.request import Hear, deaf
+from codecsight.engine.resources.flops import Flops
+from codecsight.engine.resources.memory import within
+from codecsight.engine.resources.profile_run import seconds_per_slot
+from codecsight.engine.resources.utilization import HORIZON_S, Load
+from codecsight.engine.results import Result
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.loading import load_model
 from codecsight.patches.chunk import unpack
 from codecsight.patches.codec import PatchError
-from codecsight.uplink.cloud import Opening
+from codecsight.uplink.cloud_link import Opening
 from codecsight.uplink.fleet import FlopCount, StreamWindow, WorkerStatus
-from codecsight.uplink.messages import Chunk, Hello, Reject, RejectReason
-from codecsight.uplink.pace import Pace
+from codecsight.uplink.messages import Hello, Reject, RejectReason
+from codecsight.uplink.token_bucket import Pace
 
 log = structlog.get_logger()
 

@@ -1,10 +1,11 @@
 """`uplink:SITE`: all of a site's streams on one outbound gRPC connection."""
 
-from actors.transport import tls_files
-from actors.uplink_client import Offered, UplinkClient
-from codecsight.change.grid import GridSpec
+from actors.rpc.transport import tls_files
+from actors.rpc.uplink_client import Offered, UplinkClient
 from codecsight.config.site import SiteConfig
-from codecsight.uplink.messages import CameraStats, Chunk
+from codecsight.core.chunk import Chunk
+from codecsight.core.grid import GridSpec
+from codecsight.uplink.messages import CameraStats
 
 
 class UplinkActor:

@@ -19,8 +19,8 @@ import torch
 from benchmarks.record import RESULTS, record
 from codecsight.engine.attention import Copies, FlexAttention, LoopAttention, Run, View
 from codecsight.engine.pool import KVPool
+from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.prompt import Tokens
-from codecsight.models.qwen3_vl import Qwen3VL
 from codecsight.models.tiny import byte_tokenizer, random_network
 
 ROOT = Path(__file__).parents[1]

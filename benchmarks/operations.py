@@ -16,10 +16,10 @@ from benchmarks.accuracy.filming import Footage, footage
 from benchmarks.accuracy.hearing import PROBE
 from benchmarks.accuracy.streams import FULL, PUBLISHED, RATE, streams
 from benchmarks.record import record
-from codecsight.change.slot import Slot, SlotKind
+from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine import Engine, EngineConfig
-from codecsight.engine.flops import FlopMeter
-from codecsight.engine.step import Step
+from codecsight.engine.resources.flops import FlopMeter
+from codecsight.engine.results import Step
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.loading import load_model
 

@@ -10,12 +10,12 @@ import torch
 from benchmarks.record import record
 from cluster.demo.plan import QUESTIONS
 from cluster.demo.truth import check
-from codecsight.answers.question import Question
+from codecsight.core.question import Question
 from codecsight.engine.config import EngineConfig
 from codecsight.engine.engine import Engine
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.loading import load_model
-from codecsight.video.source import open_source
+from codecsight.video.capture.source import open_source
 from codecsight.watch import Watch, WatchOptions
 
 FAMILIES = ("yard", "street", "plaza", "garage")

@@ -13,8 +13,8 @@ from benchmarks.density.films import Film, make_film
 from benchmarks.record import record
 from cluster.demo.plan import QUESTIONS
 from cluster.demo.truth import check
-from codecsight.answers.answer import Answer
-from codecsight.answers.question import Question
+from codecsight.core.answer import Answer
+from codecsight.core.question import Question
 from codecsight.engine import Engine, EngineConfig, Evict, Present
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.loading import load_model

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 GSTREAMER = Path(__file__).with_name("rtsp_gstreamer.py")

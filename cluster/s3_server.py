@@ -12,8 +12,8 @@ from typing import Self
 from cluster.processes import ProcessGroup
 from codecsight.archive.errors import ArchiveError
 from codecsight.archive.open import open_store
-from codecsight.archive.s3_store import S3Keys
 from codecsight.archive.store import ObjectStore
+from codecsight.core.credentials import S3Keys
 
 START_S = 60.0
 STOP_S = 15.0

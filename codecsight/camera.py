@@ -3,14 +3,14 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from codecsight.change.grid import GridSpec
 from codecsight.change.policies import make_policy
 from codecsight.change.sampler import Activity
-from codecsight.change.slot import Slot
 from codecsight.change.tracker import ChangeTracker
-from codecsight.video.decoder import Decoder
-from codecsight.video.frame import Frame
-from codecsight.video.packet import Packet, StreamInfo
+from codecsight.core.frame import Frame
+from codecsight.core.grid import GridSpec
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.core.slot import Slot
+from codecsight.video.codec.decoder import Decoder
 
 
 @dataclass(slots=True)

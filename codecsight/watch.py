@@ -5,17 +5,16 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from codecsight.answers.answer import Answer
-from codecsight.answers.question import Question
 from codecsight.answers.standing import StandingQuestions
 from codecsight.camera import Camera
-from codecsight.change import ANCHOR_EVERY
-from codecsight.change.grid import GridSpec, PatchGrid
 from codecsight.change.sampler import Activity
-from codecsight.change.slot import Slot
+from codecsight.core.answer import Answer
+from codecsight.core.errors import CodecSightError
+from codecsight.core.grid import GridSpec, PatchGrid
+from codecsight.core.question import Question
+from codecsight.core.slot import ANCHOR_EVERY, Slot
 from codecsight.engine.engine import Engine
-from codecsight.errors import CodecSightError
-from codecsight.video.source import Source
+from codecsight.video.capture.source import Source
 
 _QUEUE_SLOTS = 4
 _GLANCE_S = 0.2  # how soon `close` is noticed

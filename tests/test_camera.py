@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from codecsight.camera import Camera
-from codecsight.change.grid import GridSpec
-from codecsight.change.slot import Slot, SlotKind
-from codecsight.errors import CodecSightError
-from codecsight.video.packet import Packet, StreamInfo
+from codecsight.core.errors import CodecSightError
+from codecsight.core.grid import GridSpec
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.core.slot import Slot, SlotKind
 from tests.video.scenes import encode, moving_square, texture
 
 SPEC = GridSpec(cell=16, frames=2, rate=5.0, max_cells=48)

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from codecsight.answers.question import Question
+from codecsight.core.errors import CodecSightError
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.core.question import Question
 from codecsight.engine.engine import Engine
-from codecsight.errors import CodecSightError
 from codecsight.models.tiny import random_model
-from codecsight.video.packet import Packet, StreamInfo
-from codecsight.video.source import Source, SourceOptions, SourceStatus, open_source
+from codecsight.video.capture.source import Source, SourceOptions, SourceStatus, open_source
 from codecsight.watch import Watch, WatchOptions
 from tests.golden.families import SmolVLM2
 from tests.video.scenes import encode, texture

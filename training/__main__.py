@@ -12,9 +12,9 @@ from transformers import AutoTokenizer
 from benchmarks.record import origin
 from codecsight.models.calibration import FILE as CALIBRATION
 from codecsight.models.calibration import write_calibration
+from codecsight.models.families.qwen3_vl import qwen_wording
 from codecsight.models.loading import load_model
 from codecsight.models.prompt import PromptLayout
-from codecsight.models.qwen3_vl import qwen_wording
 from training.calibrate import calibrate, with_section
 from training.card import card
 from training.export import WEIGHTS, export

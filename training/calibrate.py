@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.camera import Camera
-from codecsight.change import ANCHOR_EVERY
+from codecsight.core.slot import ANCHOR_EVERY
 from codecsight.engine import Engine, EngineConfig
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.calibration import Calibration
-from codecsight.video.source import SourceOptions
+from codecsight.video.capture.source import SourceOptions
 from codecsight.world import HELD_OUT, TRAINING
 from codecsight.world.questions import ask
 from codecsight.world.source import WorldCamera, WorldSource

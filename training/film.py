@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.change.sampler import FrameSampler
-from codecsight.video.decoder import decoded
-from codecsight.video.frame import Frame
-from codecsight.video.picture import Resizer
-from codecsight.video.source import SourceOptions, open_source
+from codecsight.core.frame import Frame
+from codecsight.video.capture.source import SourceOptions, open_source
+from codecsight.video.codec.decoder import decoded
+from codecsight.video.codec.resizer import Resizer
 from codecsight.world import truth
 from codecsight.world.source import WorldCamera, WorldSource
 from training.clips import Clip

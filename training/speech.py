@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Reason, Slot, SlotKind
+from codecsight.core.grid import PatchGrid
+from codecsight.core.slot import Reason, Slot, SlotKind
 from codecsight.engine import EngineConfig
 from codecsight.engine.naive.engine import NaiveEngine
 from codecsight.models.base import VisionLanguageModel

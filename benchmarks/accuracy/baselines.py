@@ -12,7 +12,7 @@ from benchmarks.accuracy.arms import Arm
 from benchmarks.accuracy.filming import Footage
 from benchmarks.accuracy.fresh import Chosen, Fresh, chosen_slots, evs_cells
 from benchmarks.accuracy.hearing import NOTHING, PROBE, Account, Answers, Heard
-from codecsight.answers.question import Question
+from codecsight.core.question import Question
 
 Choose = Callable[[Footage, int], Chosen]
 

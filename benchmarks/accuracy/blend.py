@@ -10,11 +10,11 @@ import math
 import numpy as np
 import torch
 
-from codecsight.change.grid import PatchGrid
+from codecsight.core.grid import PatchGrid
 from codecsight.engine.config import EngineConfig
-from codecsight.engine.flops import Flops, Work
 from codecsight.engine.naive.engine import NaiveEngine
 from codecsight.engine.naive.session import Slide, StreamSession
+from codecsight.engine.resources.flops import Flops, Work
 from codecsight.engine.window import Entry
 from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens

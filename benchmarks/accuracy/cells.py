@@ -18,8 +18,8 @@ from benchmarks.edge import real as people
 from benchmarks.edge.accuracy import Score
 from benchmarks.edge.run import CLIPS
 from benchmarks.edge.truth import Canvas
-from codecsight.change.grid import GridSpec, PatchGrid
-from codecsight.change.slot import Slot, SlotKind
+from codecsight.core.grid import GridSpec, PatchGrid
+from codecsight.core.slot import Slot, SlotKind
 from codecsight.world import Renderer
 from codecsight.world.view import Window
 

@@ -6,21 +6,21 @@ from functools import lru_cache
 
 import numpy as np
 
-from actors.convert import to_request
+from actors.rpc.convert import to_request
 from benchmarks.accuracy.policies import random_slots, trackers
 from benchmarks.accuracy.streams import RATE, RECODED, Stream
-from codecsight.answers.question import Question
-from codecsight.change.grid import GridSpec, PatchGrid
-from codecsight.change.slot import Slot
 from codecsight.change.tracker import ChangeTracker
+from codecsight.core.frame import Frame
+from codecsight.core.grid import GridSpec, PatchGrid
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.core.question import Question
+from codecsight.core.slot import Slot
 from codecsight.patches.chunk import pack, unpack
 from codecsight.patches.codec import PatchCodec
-from codecsight.video.decoder import decoded
-from codecsight.video.encoder import CameraEncoder, EncoderProfile
-from codecsight.video.frame import Frame
-from codecsight.video.packet import Packet, StreamInfo
-from codecsight.video.picture import Resizer
-from codecsight.video.source import SourceOptions
+from codecsight.video.capture.source import SourceOptions
+from codecsight.video.codec.decoder import decoded
+from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
+from codecsight.video.codec.resizer import Resizer
 from codecsight.world import Scene, Truth, truth
 from codecsight.world.questions import ask_of, question
 from codecsight.world.source import WorldSource

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.filming import Footage
-from codecsight.answers.question import Question
 from codecsight.answers.scoring import Scored, ballot_of, score
-from codecsight.change.slot import Slot
+from codecsight.core.question import Question
+from codecsight.core.slot import Slot
 from codecsight.engine.attention import FOREVER, Copies, Run, View, forward
-from codecsight.engine.flops import FlopMeter, Flops
 from codecsight.engine.pool import BlockTable, KVPool
+from codecsight.engine.resources.flops import FlopMeter, Flops
 from codecsight.engine.window import slot_time
 from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens

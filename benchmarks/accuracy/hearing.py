@@ -7,10 +7,10 @@ from typing import Any
 from benchmarks.accuracy.arms import Arm
 from benchmarks.accuracy.blend import BlendEngine
 from benchmarks.accuracy.filming import Footage
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.change.slot import Slot
+from codecsight.core.question import Question, QuestionKind
+from codecsight.core.slot import Slot
 from codecsight.engine import Engine, EngineConfig
-from codecsight.engine.flops import Flops, Work
+from codecsight.engine.resources.flops import Flops, Work
 from codecsight.models.base import VisionLanguageModel
 
 PROBE = Question("Is there a person?", QuestionKind.YES_NO)

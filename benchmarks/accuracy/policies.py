@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.streams import Setting
-from codecsight.change.grid import PatchGrid
 from codecsight.change.policies import (
     ChangePolicy,
     EverythingPolicy,
@@ -16,9 +15,10 @@ from codecsight.change.policies import (
     RandomPolicy,
     TrackedPolicy,
 )
-from codecsight.change.slot import Reason, Slot, SlotKind
 from codecsight.change.tracker import ChangeTracker
-from codecsight.video.frame import FrameSignals
+from codecsight.core.frame import FrameSignals
+from codecsight.core.grid import PatchGrid
+from codecsight.core.slot import Reason, Slot, SlotKind
 
 Mask = NDArray[np.bool_]
 Make = Callable[[PatchGrid], ChangePolicy]

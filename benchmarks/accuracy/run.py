@@ -31,7 +31,7 @@ from benchmarks.accuracy.streams import (
     streams,
 )
 from benchmarks.record import origin
-from codecsight.change.grid import GridSpec
+from codecsight.core.grid import GridSpec
 from codecsight.engine import EngineConfig
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.loading import load_model

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy.filming import Footage
 from benchmarks.accuracy.hearing import Heard
-from codecsight.answers.question import QuestionKind
+from codecsight.core.question import QuestionKind
 
 ALL = "all"
 _GOING = {f"{way}{side}" for way in ("enter", "leave") for side in ("", "-left", "-right")}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from codecsight.change import ANCHOR_EVERY
+from codecsight.core.slot import ANCHOR_EVERY
 from codecsight.world import HELD_OUT
 from codecsight.world.source import WorldCamera
 

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from codecsight.camera import Camera
-from codecsight.change import ANCHOR_EVERY
-from codecsight.change.grid import GridSpec, PatchGrid
-from codecsight.change.slot import Slot
-from codecsight.video.source import SourceOptions
+from codecsight.core.grid import GridSpec, PatchGrid
+from codecsight.core.slot import ANCHOR_EVERY, Slot
+from codecsight.video.capture.source import SourceOptions
 from codecsight.world import FAMILIES
 from codecsight.world.source import open_world
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from benchmarks.density.systems import QUESTION, Said, WindowByWindow, window_of
-from codecsight.change.slot import Slot
-from codecsight.engine.flops import counted
+from codecsight.core.slot import Slot
+from codecsight.engine.resources.flops import counted
 from codecsight.engine.window import slot_time
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.models.families.qwen3_vl import Qwen3VL
 
 Shape = tuple[int, int]
 """Tokens and patches of a window."""

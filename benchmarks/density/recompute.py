@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from benchmarks.density.systems import QUESTION, Said, WindowByWindow, window_of
 from codecsight.answers.scoring import ballot_of, score
-from codecsight.change.slot import Slot
-from codecsight.engine.admission import blocks
+from codecsight.core.slot import Slot
 from codecsight.engine.attention import FOREVER, Copies, Run, View, forward
-from codecsight.engine.flops import FlopMeter
 from codecsight.engine.pool import BlockTable, KVPool
+from codecsight.engine.resources.flops import FlopMeter
+from codecsight.engine.resources.validation import blocks
 from codecsight.engine.window import slot_time
 from codecsight.models.base import CellFeatures
+from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.prompt import Tokens
-from codecsight.models.qwen3_vl import Qwen3VL
 
 
 class Recompute(WindowByWindow):

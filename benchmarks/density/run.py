@@ -28,8 +28,8 @@ from benchmarks.density.stages import edge_stages, engine_stages
 from benchmarks.density.systems import STRIDE, WINDOW
 from benchmarks.record import origin
 from codecsight.engine import EngineConfig, Present
+from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.loading import load_model
-from codecsight.models.qwen3_vl import Qwen3VL
 
 EVS_PRUNED = 0.7
 AGAIN = 2

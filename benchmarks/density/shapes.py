@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
+from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.loading import load_model
-from codecsight.models.qwen3_vl import Qwen3VL
 
 SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "qwen3-vl-2b": (

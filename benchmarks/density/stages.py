@@ -7,17 +7,17 @@ from benchmarks.density.clock import Clock
 from benchmarks.density.films import Film
 from benchmarks.density.packed import Packed
 from benchmarks.density.systems import WINDOW
-from codecsight.change import ANCHOR_EVERY
-from codecsight.change.grid import GridSpec
 from codecsight.change.policies import make_policy
 from codecsight.change.tracker import ChangeTracker
+from codecsight.core.grid import GridSpec
+from codecsight.core.packet import StreamInfo
+from codecsight.core.slot import ANCHOR_EVERY
 from codecsight.engine import EngineConfig
 from codecsight.models.base import VisionLanguageModel
 from codecsight.patches.chunk import pack, unpack
 from codecsight.patches.codec import PatchCodec
-from codecsight.video.decoder import Decoder
-from codecsight.video.packet import StreamInfo
-from codecsight.video.source import SourceOptions
+from codecsight.video.capture.source import SourceOptions
+from codecsight.video.codec.decoder import Decoder
 from codecsight.world.source import open_world
 
 

@@ -5,9 +5,9 @@ from collections import deque
 from typing import Protocol
 
 from benchmarks.density.films import Film
-from codecsight.answers.answer import Value
-from codecsight.answers.question import Question
-from codecsight.change.slot import Slot
+from codecsight.core.answer import Value
+from codecsight.core.question import Question
+from codecsight.core.slot import Slot
 
 WINDOW, STRIDE = 8, 2
 QUESTION = Question.parse("How many people are there?")

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from benchmarks.edge.films import Film
 from benchmarks.edge.truth import Canvas
-from codecsight.change.grid import GridSpec, PatchGrid
 from codecsight.change.policies import (
     ChangePolicy,
     EverythingPolicy,
@@ -17,11 +16,12 @@ from codecsight.change.policies import (
     RandomPolicy,
     TrackedPolicy,
 )
-from codecsight.change.slot import Slot, SlotKind
 from codecsight.change.tracker import ChangeTracker
-from codecsight.video.decoder import decoded
-from codecsight.video.frame import Frame
-from codecsight.video.packet import Packet, StreamInfo
+from codecsight.core.frame import Frame
+from codecsight.core.grid import GridSpec, PatchGrid
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.core.slot import Slot, SlotKind
+from codecsight.video.codec.decoder import decoded
 
 ANCHOR_EVERY = 8
 """Slots from anchor to anchor: the published rule's 16 frames at 2 per second, for everybody."""

@@ -17,20 +17,19 @@ from PIL import Image
 
 from benchmarks.edge.accuracy import SPECS
 from benchmarks.edge.films import Condition, Film
-from codecsight.change import ANCHOR_EVERY
-from codecsight.change.grid import PatchGrid
 from codecsight.change.policies import TrackedPolicy
 from codecsight.change.sampler import FrameSampler
-from codecsight.change.slot import Slot
 from codecsight.change.tracker import ChangeTracker
+from codecsight.core.grid import PatchGrid
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.core.slot import ANCHOR_EVERY, Slot
 from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
 from codecsight.patches.cut import cut
-from codecsight.video.decoder import Decoder
-from codecsight.video.encoder import CameraEncoder, EncoderProfile
-from codecsight.video.packet import Packet, StreamInfo
-from codecsight.video.picture import Resizer
-from codecsight.video.template import add_stream
+from codecsight.video.capture.template import add_stream
+from codecsight.video.codec.decoder import Decoder
+from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
+from codecsight.video.codec.resizer import Resizer
 
 SPEC = SPECS[0]
 ROUNDS = 5

@@ -6,8 +6,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.video.encoder import CameraEncoder, EncoderProfile
-from codecsight.video.packet import Packet, StreamInfo
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from codecsight.world import Renderer
 from codecsight.world.conditions import condition
 from codecsight.world.view import Window

@@ -15,16 +15,15 @@ from PIL import Image
 
 from benchmarks.edge.accuracy import SPECS
 from benchmarks.edge.films import CONDITIONS, FIRST_TEST_SEED, TEST_FAMILIES, Film
-from codecsight.change import ANCHOR_EVERY
 from codecsight.change.policies import TrackedPolicy
-from codecsight.change.slot import Slot
 from codecsight.change.tracker import ChangeTracker
+from codecsight.core.slot import ANCHOR_EVERY, Slot
 from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
 from codecsight.patches.cut import cut
-from codecsight.video.decoder import decoded
-from codecsight.video.encoder import CameraEncoder, EncoderProfile
-from codecsight.video.picture import Resizer
+from codecsight.video.codec.decoder import decoded
+from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
+from codecsight.video.codec.resizer import Resizer
 
 SPEC = SPECS[0]
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)

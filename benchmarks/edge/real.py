@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.edge.accuracy import ANCHOR_EVERY, POLICIES, SPECS, Score
-from codecsight.change.grid import GridSpec, PatchGrid
 from codecsight.change.policies import ChangePolicy, RandomPolicy
-from codecsight.change.slot import Reason, Slot, SlotKind
 from codecsight.change.tracker import ChangeTracker
-from codecsight.video.decoder import decoded
-from codecsight.video.source import open_source
+from codecsight.core.grid import GridSpec, PatchGrid
+from codecsight.core.slot import Reason, Slot, SlotKind
+from codecsight.video.capture.source import open_source
+from codecsight.video.codec.decoder import decoded
 
 VTEST, VTEST_FPS = "vtest_h264_10fps_gop50.mp4", 10
 ONE_BY_ONE = "one_by_one.mp4"

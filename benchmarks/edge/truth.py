@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.grid import PatchGrid
+from codecsight.core.grid import PatchGrid
 from codecsight.world.view import Window
 
 VISIBLE = 12.0

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from codecsight.answers.question import Question
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Reason, Slot, SlotKind
+from codecsight.core.grid import PatchGrid
+from codecsight.core.question import Question
+from codecsight.core.slot import Reason, Slot, SlotKind
 from codecsight.engine import Engine, EngineConfig
 from codecsight.models.base import VisionLanguageModel
 from codecsight.world import Kind, Renderer, Scene

@@ -10,11 +10,11 @@ import psutil
 from benchmarks.edge.accuracy import SPECS
 from benchmarks.edge.films import Condition, Film
 from benchmarks.soak.memory import growth
-from codecsight.change import ANCHOR_EVERY
 from codecsight.change.policies import TrackedPolicy
 from codecsight.change.tracker import ChangeTracker
-from codecsight.video.decoder import Decoder
-from codecsight.video.packet import Packet, StreamInfo
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.core.slot import ANCHOR_EVERY
+from codecsight.video.codec.decoder import Decoder
 
 SCENES = ("calm", "visitor", "ptz", "night")
 FPS, SECONDS, SIZE = 5.0, 30.0, (320, 180)

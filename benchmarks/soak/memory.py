@@ -10,8 +10,8 @@ import psutil
 import torch
 
 from benchmarks.density.films import Film
-from codecsight.answers.question import Question
-from codecsight.change.slot import Slot
+from codecsight.core.question import Question
+from codecsight.core.slot import Slot
 from codecsight.engine import Engine, EngineConfig
 from codecsight.models.base import VisionLanguageModel
 

@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.density.films import Film, make_films
-from codecsight.answers.question import Question
-from codecsight.change import ANCHOR_EVERY
-from codecsight.change.slot import SlotKind
+from codecsight.core.question import Question
+from codecsight.core.slot import ANCHOR_EVERY, SlotKind
 from codecsight.engine import DeviceBusy, Engine, EngineConfig, SlotRefused
-from codecsight.engine.load import HORIZON_S, Load
-from codecsight.engine.trial import seconds_per_slot
+from codecsight.engine.resources.profile_run import seconds_per_slot
+from codecsight.engine.resources.utilization import HORIZON_S, Load
 from codecsight.models.base import VisionLanguageModel
-from codecsight.uplink.pace import Pace
+from codecsight.uplink.token_bucket import Pace
 
 QUESTION = Question.parse("How many people are there?")
 BLOCKS_PER_STREAM = 64

@@ -9,10 +9,10 @@ import structlog
 
 from cluster.demo.plan import GATE, free_port
 from cluster.rtsp import RtspServer
-from codecsight.errors import CodecSightError
-from codecsight.video.packet import StreamInfo
-from codecsight.video.segment_file import SegmentFile
-from codecsight.video.source import open_source
+from codecsight.core.errors import CodecSightError
+from codecsight.core.packet import StreamInfo
+from codecsight.video.capture.segment_file import SegmentFile
+from codecsight.video.capture.source import open_source
 
 log = structlog.get_logger()
 

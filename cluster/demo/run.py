@@ -13,8 +13,8 @@ from typing import Any
 
 from rich.console import Console
 
-from actors.control_client import ControlClient, ControlError
-from actors.transport import tls_files
+from actors.rpc.control_client import ControlClient, ControlError
+from actors.rpc.transport import tls_files
 from cluster.demo.gate import gate
 from cluster.demo.plan import WORLD_STREAMS, ArchivePlan, Plan, make_plan
 from cluster.demo.show import Show, display, show_summary
@@ -25,8 +25,8 @@ from cluster.processes import MARKER, ProcessGroup, end_marked, wait_unmarked
 from cluster.s3_server import S3Server
 from codecsight.archive.index import Index
 from codecsight.archive.open import open_store
-from codecsight.archive.s3_store import S3Keys
-from codecsight.errors import CodecSightError
+from codecsight.core.credentials import S3Keys
+from codecsight.core.errors import CodecSightError
 
 START_S = 120.0
 STOP_S = 60.0

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cluster.demo.plan import QUESTIONS
 from cluster.demo.summary import Tally
-from codecsight.answers.answer import Answer
+from codecsight.core.answer import Answer
 from codecsight.uplink.fleet import StreamStatus
 
 Show = Callable[[str, Tally], None]

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from cluster.demo.truth import Score
-from codecsight.answers.answer import Answer
+from codecsight.core.answer import Answer
 from codecsight.uplink.fleet import FlopCount, StreamStatus, WorkerStatus
 from codecsight.uplink.messages import CameraStats
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from codecsight.answers.answer import Answer, Value
+from codecsight.core.answer import Answer, Value
 from codecsight.world.questions import WORDINGS, ask
 from codecsight.world.source import WorldCamera
 

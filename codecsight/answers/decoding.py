@@ -4,9 +4,9 @@ from collections.abc import Callable, Generator, Sequence
 
 from torch import Tensor
 
-from codecsight.answers.question import Question, QuestionKind
 from codecsight.answers.scoring import Scored
 from codecsight.answers.structured import Shape, value_of
+from codecsight.core.question import Question, QuestionKind
 from codecsight.models.base import VisionLanguageModel
 
 Decoding = Generator[Sequence[int], Tensor, Scored]

@@ -8,10 +8,10 @@ from itertools import permutations
 import torch
 from torch import Tensor
 
-from codecsight.answers.answer import Value
-from codecsight.answers.errors import QuestionError
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.answers.tree import TokenTree
+from codecsight.answers.token_tree import TokenTree
+from codecsight.core.answer import Value
+from codecsight.core.errors import QuestionError
+from codecsight.core.question import Question, QuestionKind
 from codecsight.models.base import VisionLanguageModel
 
 Spelling = tuple[int, ...]

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from codecsight.answers.answer import Answer
-from codecsight.answers.question import Question
+from codecsight.core.answer import Answer
+from codecsight.core.question import Question
 
 
 class Step(Protocol):

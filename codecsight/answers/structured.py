@@ -12,8 +12,8 @@ from llguidance import LLMatcher, LLTokenizer
 from llguidance.hf import from_tokenizer
 from torch import Tensor
 
-from codecsight.answers.errors import QuestionError
-from codecsight.answers.question import Question
+from codecsight.core.errors import QuestionError
+from codecsight.core.question import Question
 from codecsight.models.base import VisionLanguageModel
 
 

@@ -1,6 +1,6 @@
 """What can go wrong with the spool and the archive, told to a person."""
 
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
 
 
 class ArchiveError(CodecSightError):

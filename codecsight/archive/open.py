@@ -5,8 +5,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from codecsight.archive.directory_store import DirectoryStore
 from codecsight.archive.errors import ArchiveError
-from codecsight.archive.s3_store import S3Keys, S3Store
+from codecsight.archive.s3_store import S3Store
 from codecsight.archive.store import ObjectStore
+from codecsight.core.credentials import S3Keys
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _OPTIONS = {"endpoint", "region"}

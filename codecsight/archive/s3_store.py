@@ -5,7 +5,6 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import urllib3
@@ -22,6 +21,7 @@ from codecsight.archive.store import (
     check_content,
     check_key,
 )
+from codecsight.core.credentials import S3Keys
 
 CONNECT_S = 5.0
 READ_S = 30.0
@@ -29,14 +29,6 @@ PART_BYTES = 16 << 20
 
 _REFUSED = {"SignatureDoesNotMatch", "InvalidAccessKeyId", "AccessDenied", "RequestTimeTooSkewed"}
 _MISSING = {"NoSuchKey", "NoSuchObject", "ResourceNotFound"}
-
-
-@dataclass(frozen=True, slots=True)
-class S3Keys:
-    """What a bucket is opened with; never shown."""
-
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
 
 
 class S3Store(ObjectStore):

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.between import Between
-from codecsight.change.grid import PatchGrid
 from codecsight.change.policies.policy import ChangePolicy, Reasons
 from codecsight.change.sampler import Activity, FrameSampler
-from codecsight.change.slot import Reason, Slot, SlotKind
+from codecsight.change.transients import Between
+from codecsight.core.frame import Frame
+from codecsight.core.grid import PatchGrid
+from codecsight.core.slot import Reason, Slot, SlotKind
 from codecsight.patches.cut import cut, paste
-from codecsight.video.frame import Frame
-from codecsight.video.picture import Resizer
+from codecsight.video.codec.resizer import Resizer
 
 
 @dataclass(slots=True)

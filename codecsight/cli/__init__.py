@@ -14,7 +14,7 @@ def main() -> None:
 def _run() -> None:
     from codecsight.cli.app import app
     from codecsight.cli.console import fail
-    from codecsight.errors import CodecSightError
+    from codecsight.core.errors import CodecSightError
 
     try:
         app()

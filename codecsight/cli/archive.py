@@ -9,7 +9,7 @@ import typer
 
 from codecsight.cli.console import err, out, print_json
 from codecsight.cli.options import AsJson
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
 
 if TYPE_CHECKING:
     from codecsight.config.common import ArchiveConfig
@@ -37,7 +37,7 @@ def clip(
     """
     from codecsight.archive.clip import cut_clip, told
     from codecsight.archive.open import open_store
-    from codecsight.archive.when import parse_when
+    from codecsight.archive.time_expression import parse_when
 
     settings = _archive(config, archive)
     now = time.time()

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from codecsight.cli.console import err
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
 
 bench = typer.Typer(help="Measure again what is claimed.", no_args_is_help=True)
 

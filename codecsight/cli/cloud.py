@@ -9,13 +9,13 @@ from rich.text import Text
 
 from codecsight.cli.console import out, print_json
 from codecsight.cli.options import AsJson, CloudAddress, ConfigFile
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from codecsight.answers.answer import Answer, Words
-    from codecsight.answers.question import Question
+    from codecsight.core.answer import Answer, Words
+    from codecsight.core.question import Question
 
 
 def cloud(config: ConfigFile) -> None:
@@ -24,7 +24,7 @@ def cloud(config: ConfigFile) -> None:
     Ends on SIGTERM or Ctrl-C. The Ray dashboard's address is printed at the start; its actor list
     reads as the fleet.
     """
-    from cluster.cloud import run_cloud
+    from cluster.cloud_runtime import run_cloud
     from cluster.stopping import stop_on_signals
     from codecsight.config import CloudConfig, load_config
 
@@ -46,7 +46,7 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Ask a question about what a stream shows now. It leaves no trace in the stream's window."""
-    from actors.control_client import ControlClient, tls_files
+    from actors.rpc.control_client import ControlClient, tls_files
     from codecsight.cli.watch import as_row
 
     asked = read_question(question, schema)
@@ -64,7 +64,7 @@ def ask(
 
 def _heard(saying: "Iterator[Words | Answer]") -> "Answer":
     """The answer, at the end; until then its words are shown."""
-    from codecsight.answers.answer import Words
+    from codecsight.core.answer import Words
 
     with Live(console=out, transient=True) as live:
         for said in saying:
@@ -78,7 +78,7 @@ def read_question(text: str, schema: Path | None) -> "Question":
     """The question as it was meant, to be answered in the shape of the schema file if there is one.
     Raises CodecSightError.
     """
-    from codecsight.answers.question import Question, QuestionKind
+    from codecsight.core.question import Question, QuestionKind
 
     if schema is None:
         return Question.parse(text)

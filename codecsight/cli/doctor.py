@@ -13,7 +13,7 @@ from codecsight.cli.options import AsJson, Policy, Transport
 
 if TYPE_CHECKING:
     from codecsight.change.tracker import ChangeTracker
-    from codecsight.video.frame import Frame
+    from codecsight.core.frame import Frame
     from codecsight.video.report import Report
 
 
@@ -28,8 +28,8 @@ def doctor(
     B-frames, which signals the codec gives, losses, CPU per frame, and the share of cells that
     would be shipped. Advice comes with it.
     """
+    from codecsight.video.capture.source import SourceOptions
     from codecsight.video.probe import probe
-    from codecsight.video.source import SourceOptions
 
     tracking = _Tracking(policy)
     options = SourceOptions(transport=transport)
@@ -67,7 +67,7 @@ class _Tracking:
     """
 
     def __init__(self, policy: str) -> None:
-        from codecsight.video.noise import NoiseMeter
+        from codecsight.video.codec.noise import NoiseMeter
 
         self._policy = policy
         self._tracker: ChangeTracker | None = None
@@ -77,7 +77,7 @@ class _Tracking:
         self._per_frame: list[float] = []
 
     def take(self, frame: "Frame") -> None:
-        from codecsight.change.camera_motion import STILL, camera_motion
+        from codecsight.change.measurement.camera_motion import STILL, camera_motion
 
         self._noise.take(frame)
         motion = camera_motion(frame.signals)
@@ -86,10 +86,10 @@ class _Tracking:
         self._track(frame)
 
     def _track(self, frame: "Frame") -> None:
-        from codecsight.change import ANCHOR_EVERY
-        from codecsight.change.grid import GridSpec
         from codecsight.change.policies import make_policy
         from codecsight.change.tracker import ChangeTracker
+        from codecsight.core.grid import GridSpec
+        from codecsight.core.slot import ANCHOR_EVERY
 
         if self._tracker is None:
             spec = GridSpec(cell=16, frames=2, rate=2.0, max_cells=48)  # the default model's

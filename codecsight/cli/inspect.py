@@ -8,11 +8,11 @@ import typer
 
 from codecsight.cli.console import err, out
 from codecsight.cli.options import Policy, Transport
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
 
 if TYPE_CHECKING:
-    from codecsight.change.drawing import Picture
-    from codecsight.video.source import Source
+    from codecsight.change.overlay import Picture
+    from codecsight.video.capture.source import Source
 
 STILLS = 6
 
@@ -33,8 +33,8 @@ def inspect(
     motion taken off), kept cells by reason (green motion, yellow intra, blue pixels, purple
     refresh, grey anchor), and how the camera moved.
     """
-    from codecsight.change.drawing import sheet as on_sheet
-    from codecsight.video.source import SourceOptions, open_source
+    from codecsight.change.overlay import sheet as on_sheet
+    from codecsight.video.capture.source import SourceOptions, open_source
 
     opened = open_source(source, SourceOptions(transport=transport))
     stills: dict[int, Picture] = {}
@@ -57,12 +57,12 @@ def _drawn(
     source: "Source", seconds: float, cells: int, policy: str, stills: "dict[int, Picture]"
 ) -> "Iterator[tuple[float, Picture]]":
     """The pictures with their times from 0; some of them, evenly spread, go to `stills`."""
-    from codecsight.change import ANCHOR_EVERY
-    from codecsight.change.drawing import drawn
-    from codecsight.change.grid import GridSpec
+    from codecsight.change.overlay import drawn
     from codecsight.change.policies import make_policy
     from codecsight.change.tracker import ChangeTracker
-    from codecsight.video.decoder import decoded
+    from codecsight.core.grid import GridSpec
+    from codecsight.core.slot import ANCHOR_EVERY
+    from codecsight.video.codec.decoder import decoded
 
     tracker: ChangeTracker | None = None
     spec, slot, begin = GridSpec(cell=32, frames=2, rate=2.0, max_cells=cells), None, 0.0

@@ -18,7 +18,7 @@ def site(config: ConfigFile, as_json: AsJson = False) -> None:
     cloud. Ends on SIGTERM or Ctrl-C: segments are finished and uploaded first. With --json the
     state of all cameras is printed as one object on a line every two seconds.
     """
-    from cluster.site import run_site
+    from cluster.site_runtime import run_site
     from cluster.stopping import stop_on_signals
     from codecsight.config import SiteConfig, load_config
 

@@ -14,7 +14,6 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from codecsight.change import ANCHOR_EVERY
 from codecsight.cli.console import err, fail, print_json
 from codecsight.cli.options import (
     AnchorEvery,
@@ -27,12 +26,13 @@ from codecsight.cli.options import (
     Transport,
     Window,
 )
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
+from codecsight.core.slot import ANCHOR_EVERY
 
 if TYPE_CHECKING:
-    from codecsight.answers.answer import Answer
     from codecsight.change.sampler import Activity
-    from codecsight.video.source import SourceState
+    from codecsight.core.answer import Answer
+    from codecsight.video.capture.source import SourceState
     from codecsight.watch import Watch
 
 log = structlog.get_logger()
@@ -73,8 +73,8 @@ def watch(
     Examples: `codecsight watch yard.mp4 --question "Is there a person?" --json` or
     `codecsight watch rtsp://10.0.0.7/main -q "What colour is the car? | red, blue, white"`.
     """
-    from codecsight.answers.question import Question
-    from codecsight.video.source import SourceOptions, open_source
+    from codecsight.core.question import Question
+    from codecsight.video.capture.source import SourceOptions, open_source
 
     options = SourceOptions(transport=transport, paced=paced)
     opened = [open_source(url, options) for url in sources]

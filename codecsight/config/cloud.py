@@ -5,9 +5,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from codecsight.answers.question import Question, QuestionKind
 from codecsight.config.common import Address, Name, PositiveSeconds, Strict, Tls, is_loopback
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
+from codecsight.core.question import Question, QuestionKind
 
 
 class QuestionConfig(Strict):

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
 
 Config = TypeVar("Config", bound=BaseModel)
 

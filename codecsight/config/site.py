@@ -6,7 +6,6 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from codecsight.change import ANCHOR_EVERY
 from codecsight.config.common import (
     Address,
     ArchiveConfig,
@@ -17,6 +16,7 @@ from codecsight.config.common import (
     Tls,
     is_loopback,
 )
+from codecsight.core.slot import ANCHOR_EVERY
 
 
 class Sampling(Strict):

@@ -9,9 +9,9 @@ from codecsight.engine.errors import (
     NeedAnchor,
     SlotRefused,
 )
-from codecsight.engine.flops import Flops, Work
+from codecsight.engine.resources.flops import Flops, Work
+from codecsight.engine.results import Result, Step
 from codecsight.engine.status import EngineStatus, StreamStatus
-from codecsight.engine.step import Result, Step
 
 __all__ = [
     "AdmissionRefused",

@@ -9,25 +9,25 @@ from typing import Any
 import numpy as np
 import torch
 
-from codecsight.answers.answer import Answer
-from codecsight.answers.question import Question
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot
-from codecsight.engine.admission import blocks, check_grid
+from codecsight.core.answer import Answer
+from codecsight.core.errors import CodecSightError
+from codecsight.core.grid import PatchGrid
+from codecsight.core.question import Question
+from codecsight.core.slot import Slot
 from codecsight.engine.attention import Copies, Run, View, forward
-from codecsight.engine.budget import Budget
 from codecsight.engine.config import EngineConfig
 from codecsight.engine.errors import EngineError, NeedAnchor
-from codecsight.engine.flops import FlopMeter, Work
-from codecsight.engine.inquiry import Hear, Inquiry, deaf, lay_out
-from codecsight.engine.jobs import Job
-from codecsight.engine.passes import Chosen, encode, prefill
+from codecsight.engine.job import Job
+from codecsight.engine.model_runner import Chosen, encode, prefill
 from codecsight.engine.pool import BlockTable, KVPool
+from codecsight.engine.request import Hear, Inquiry, deaf, lay_out
+from codecsight.engine.resources.flops import FlopMeter, Work
+from codecsight.engine.resources.memory import Budget
+from codecsight.engine.resources.validation import blocks, check_grid
+from codecsight.engine.results import Result, Step
 from codecsight.engine.scheduler import plan
 from codecsight.engine.session import StreamSession
 from codecsight.engine.status import EngineStatus, StreamStatus
-from codecsight.engine.step import Result, Step
-from codecsight.errors import CodecSightError
 from codecsight.models.base import VisionLanguageModel
 
 

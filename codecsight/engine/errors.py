@@ -1,6 +1,6 @@
 """What the engine refuses, and why."""
 
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
 
 
 class EngineError(CodecSightError):

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from codecsight.engine.admission import BLOCK_TOKENS, blocks
 from codecsight.engine.errors import EngineError
+from codecsight.engine.resources.validation import BLOCK_TOKENS, blocks
 from codecsight.models.base import KVShape
 
 Rows = NDArray[np.int64]

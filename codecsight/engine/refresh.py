@@ -7,7 +7,7 @@ since the window keeps what the ViT said.
 
 from collections.abc import Callable, Sequence
 
-from codecsight.change.slot import SlotKind
+from codecsight.core.slot import SlotKind
 from codecsight.engine.errors import EngineError
 from codecsight.engine.window import Entry
 

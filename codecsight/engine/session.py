@@ -10,23 +10,23 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from codecsight.answers.answer import Answer
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot
-from codecsight.engine.admission import check_slot, slot_tokens, window_extent
+from codecsight.core.answer import Answer
+from codecsight.core.grid import PatchGrid
+from codecsight.core.slot import Slot
 from codecsight.engine.attention import Copies, Run, View
 from codecsight.engine.canvas import Canvas
 from codecsight.engine.config import EngineConfig, Evict, Present
+from codecsight.engine.encoder_input import Look, Sight
 from codecsight.engine.errors import SlotRefused
-from codecsight.engine.flops import FlopMeter, Flops, Work
-from codecsight.engine.inquiry import Ask
-from codecsight.engine.jobs import Job, Part, Prefill
+from codecsight.engine.job import Job, Part, Prefill
 from codecsight.engine.pool import BlockTable, KVPool, Rows
-from codecsight.engine.present import Standpoint, standpoint, standpoint_tokens
+from codecsight.engine.query_context import Standpoint, standpoint, standpoint_tokens
 from codecsight.engine.refresh import refresh_policy
+from codecsight.engine.request import Ask
+from codecsight.engine.resources.flops import FlopMeter, Flops, Work
+from codecsight.engine.resources.validation import check_slot, slot_tokens, window_extent
+from codecsight.engine.results import Result, Step
 from codecsight.engine.scheduler import Due, Waiting
-from codecsight.engine.sight import Look, Sight
-from codecsight.engine.step import Result, Step
 from codecsight.engine.window import Entry, Window, slot_time
 from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens

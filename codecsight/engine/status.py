@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from codecsight.engine.flops import Work
+from codecsight.engine.resources.flops import Work
 
 
 @dataclass(frozen=True, slots=True)

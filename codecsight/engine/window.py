@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.slot import SlotKind
+from codecsight.core.slot import SlotKind
 from codecsight.models.base import CellFeatures
 from codecsight.models.prompt import Tokens
 

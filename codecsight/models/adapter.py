@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from codecsight.change.grid import GridSpec
-from codecsight.change.slot import Slot
+from codecsight.core.grid import GridSpec
+from codecsight.core.slot import Slot
 from codecsight.models.base import Attend, CellFeatures, CellMemory, KVShape, Rotation
 from codecsight.models.calibration import Calibration
 from codecsight.models.errors import ModelError

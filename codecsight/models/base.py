@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codecsight.change.grid import GridSpec
-from codecsight.change.slot import Slot
+from codecsight.core.grid import GridSpec
+from codecsight.core.slot import Slot
 from codecsight.models.calibration import Calibration
 from codecsight.models.prompt import PromptLayout, Tokens
 

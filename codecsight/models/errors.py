@@ -1,6 +1,6 @@
 """What can be wrong with a model."""
 
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
 
 
 class ModelError(CodecSightError):

@@ -13,12 +13,12 @@ from codecsight.models.adapter import Adapter, PixelScale
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.calibration import read_calibration
 from codecsight.models.errors import ModelError
+from codecsight.models.families.internvl import InternVL
+from codecsight.models.families.llava_onevision import LlavaOnevision
+from codecsight.models.families.qwen2_5_vl import Qwen25VL
+from codecsight.models.families.qwen3_vl import Qwen3VL, Qwen3VLMoe
+from codecsight.models.families.smolvlm import SmolVLM
 from codecsight.models.folder import DEFAULT_MODEL, find_folder
-from codecsight.models.internvl import InternVL
-from codecsight.models.llava_onevision import LlavaOnevision
-from codecsight.models.qwen2_5_vl import Qwen25VL
-from codecsight.models.qwen3_vl import Qwen3VL, Qwen3VLMoe
-from codecsight.models.smolvlm import SmolVLM
 
 FAMILIES: dict[str, type[Adapter]] = {
     adapter.family: adapter

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.grid import GridSpec
-from codecsight.change.slot import Reason, Slot, SlotKind
+from codecsight.core.chunk import Chunk
+from codecsight.core.grid import GridSpec
+from codecsight.core.slot import Reason, Slot, SlotKind
 from codecsight.patches.codec import PatchCodec, PatchError
-from codecsight.uplink.messages import Chunk
 
 
 def pack(slot: Slot, spec: GridSpec, stream: str, codec: PatchCodec) -> Chunk:

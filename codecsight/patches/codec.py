@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
 
 CodecKind = Literal["jpeg", "lossless"]
 

@@ -3,8 +3,9 @@
 from bisect import bisect_left
 from dataclasses import replace
 
-from codecsight.change.slot import SlotKind
-from codecsight.uplink.messages import Chunk, Dropped
+from codecsight.core.chunk import Chunk
+from codecsight.core.slot import SlotKind
+from codecsight.uplink.messages import Dropped
 
 
 class Backlog:

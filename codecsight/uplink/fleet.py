@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from codecsight.answers.answer import Answer
+from codecsight.core.answer import Answer
 from codecsight.uplink.messages import CameraStats
 
 

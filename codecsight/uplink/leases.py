@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
 
 
 class LeaseError(CodecSightError):

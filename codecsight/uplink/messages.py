@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
-from codecsight.change.grid import GridSpec
-from codecsight.change.slot import SlotKind
+from codecsight.core.chunk import Chunk
+from codecsight.core.grid import GridSpec
 
 PROTOCOL = 1
 """The version both ends must speak; it changes when an old peer would misunderstand a new one."""
@@ -47,32 +47,6 @@ class Welcome:
     credits: int
     heartbeat_s: float
     spec: GridSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A Slot on the wire. `bitmap` is the kept mask, row-major, eight cells a byte, most
-    significant bit first; `mosaic` the kept cells as one picture coded by `codec`.
-    """
-
-    stream: str
-    epoch: int
-    seq: int
-    fingerprint: str
-    kind: SlotKind
-    rows: int
-    cols: int
-    bitmap: bytes
-    reasons: bytes
-    codec: str
-    mosaic: bytes
-    times: tuple[float, ...]
-    captured: float
-
-    @property
-    def size(self) -> int:
-        """Bytes this chunk is charged against the credits."""
-        return len(self.mosaic) + len(self.bitmap) + len(self.reasons) + 64
 
 
 @dataclass(frozen=True, slots=True)

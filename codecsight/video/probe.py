@@ -6,11 +6,17 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from codecsight.video.decoder import Decoder
-from codecsight.video.frame import Frame
-from codecsight.video.packet import Packet, StreamInfo
+from codecsight.core.frame import Frame
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.capture.source import (
+    Source,
+    SourceError,
+    SourceOptions,
+    open_source,
+    redacted,
+)
+from codecsight.video.codec.decoder import Decoder
 from codecsight.video.report import Report, advise
-from codecsight.video.source import Source, SourceError, SourceOptions, open_source, redacted
 
 CONNECT_S = 15.0
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
 from codecsight.world.actor import COLOURS, Actor, Kind, Waypoint
 from codecsight.world.backdrop import Grain
 from codecsight.world.effects import Lamp, Smoke

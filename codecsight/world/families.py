@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
 from codecsight.world.backdrop import Gradient, Grain, Layer, Paint, Patch, Tiles
 
 Layout = Callable[[np.random.Generator], tuple[Layer, ...]]

@@ -8,7 +8,7 @@ hidden, a motion just begun) nothing is asked. The rules that say so are in `rul
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from codecsight.answers.question import Question, QuestionKind
+from codecsight.core.question import Question, QuestionKind
 from codecsight.world.actor import COLOURS
 from codecsight.world.rules import RULES
 from codecsight.world.scene import Scene

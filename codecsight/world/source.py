@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from codecsight.errors import CodecSightError
-from codecsight.video.encoder import ENCODERS, CameraEncoder, EncoderProfile
-from codecsight.video.pace import Pacer, Stop
-from codecsight.video.packet import Packet, StreamInfo
-from codecsight.video.source import SourceError, SourceOptions, SourceState, SourceStatus
+from codecsight.core.errors import CodecSightError
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.capture.pace import Pacer, Stop
+from codecsight.video.capture.source import SourceError, SourceOptions, SourceState, SourceStatus
+from codecsight.video.codec.encoder import ENCODERS, CameraEncoder, EncoderProfile
 from codecsight.world.conditions import CONDITIONS, condition
 from codecsight.world.families import family
 from codecsight.world.renderer import Renderer

@@ -6,17 +6,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from actors.gateway_server import GatewayServer
-from actors.transport import TlsKeys
-from actors.uplink_client import StreamLink, Timing, UplinkClient
-from codecsight.answers.answer import Answer, Words
-from codecsight.answers.question import Question
-from codecsight.change.slot import Slot
+from actors.rpc.gateway_server import GatewayServer
+from actors.rpc.transport import TlsKeys
+from actors.rpc.uplink_client import StreamLink, Timing, UplinkClient
+from codecsight.core.answer import Answer, Words
+from codecsight.core.chunk import Chunk
+from codecsight.core.question import Question
+from codecsight.core.slot import Slot
 from codecsight.patches.chunk import unpack
-from codecsight.uplink.cloud import Opening, Refused
+from codecsight.uplink.cloud_link import Opening, Refused
 from codecsight.uplink.fleet import CloudStatus, FlopCount, StreamStatus, WorkerStatus
 from codecsight.uplink.leases import Directory
-from codecsight.uplink.messages import Chunk, Dropped, Heartbeat, Hello, RejectReason
+from codecsight.uplink.messages import Dropped, Heartbeat, Hello, RejectReason
 from tests.uplink.chunks import SPEC
 
 FLOPS = FlopCount(vit=4e12, llm=5e12)

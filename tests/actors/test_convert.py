@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.convert import (
+from actors.rpc.convert import (
     MAX_TEXT,
     WireError,
     from_request,
@@ -16,16 +16,16 @@ from actors.convert import (
     to_request,
     to_response,
 )
-from actors.convert_control import from_answer, from_question, to_answer, to_question
+from actors.rpc.convert_control import from_answer, from_question, to_answer, to_question
 from actors.wire import control_pb2, uplink_pb2
-from codecsight.answers.answer import Answer, Value
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.change.grid import GridSpec
-from codecsight.errors import CodecSightError
+from codecsight.core.answer import Answer, Value
+from codecsight.core.chunk import Chunk
+from codecsight.core.errors import CodecSightError
+from codecsight.core.grid import GridSpec
+from codecsight.core.question import Question, QuestionKind
 from codecsight.uplink.messages import (
     Ack,
     CameraStats,
-    Chunk,
     Dropped,
     Heartbeat,
     Hello,

@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 
 from actors.gpu import GpuWorker
-from codecsight.answers.answer import Answer, Words
-from codecsight.answers.question import Question
-from codecsight.change.grid import GridSpec
-from codecsight.change.slot import Slot, SlotKind
 from codecsight.config.cloud import CloudConfig
+from codecsight.core.answer import Answer, Words
+from codecsight.core.chunk import Chunk
+from codecsight.core.grid import GridSpec
+from codecsight.core.question import Question
+from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine.errors import EngineError
 from codecsight.models.tiny import save_random_model
 from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
-from codecsight.uplink.cloud import Opening
-from codecsight.uplink.messages import PROTOCOL, Chunk, Hello, Reject, RejectReason
-from codecsight.uplink.pace import Pace
+from codecsight.uplink.cloud_link import Opening
+from codecsight.uplink.messages import PROTOCOL, Hello, Reject, RejectReason
+from codecsight.uplink.token_bucket import Pace
 
 STREAM = "yard.gate"
 QUESTIONS = ("Is there a person?", "How many people are there?")

@@ -11,9 +11,9 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from actors import uplink_service
-from actors.convert import from_response, to_request
-from actors.transport import MAX_MESSAGE
+from actors.rpc import uplink_service
+from actors.rpc.convert import from_response, to_request
+from actors.rpc.transport import MAX_MESSAGE
 from actors.wire import uplink_pb2 as wire
 from actors.wire.uplink_pb2_grpc import UplinkServiceStub
 from codecsight.uplink.messages import (

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from actors.control_client import ControlClient, ControlError, tls_files
-from actors.transport import TlsKeys
-from actors.uplink_client import LinkState
+from actors.rpc.control_client import ControlClient, ControlError, tls_files
+from actors.rpc.transport import TlsKeys
+from actors.rpc.uplink_client import LinkState
 from cluster.certificates import Authority, KeyPair
-from codecsight.answers.question import Question
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
+from codecsight.core.question import Question
 from tests.actors.memory_host import MemoryHost, of_stream, serving, site, until, welcomed
 from tests.uplink.chunks import STREAM, anchor
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from actors.control_client import ControlClient
-from actors.uplink_client import LinkState
-from codecsight.answers.answer import Answer
-from codecsight.answers.question import Question
-from codecsight.change.slot import SlotKind
+from actors.rpc.control_client import ControlClient
+from actors.rpc.uplink_client import LinkState
+from codecsight.core.answer import Answer
+from codecsight.core.question import Question
+from codecsight.core.slot import SlotKind
 from codecsight.uplink.fleet import StreamStatus
 from codecsight.uplink.messages import CameraStats, Dropped, Heartbeat
 from tests.actors.memory_host import MemoryHost, of_stream, serving, site, until, welcomed

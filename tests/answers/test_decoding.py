@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from codecsight.answers.decoding import decode
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.core.question import Question, QuestionKind
+from codecsight.models.families.qwen3_vl import Qwen3VL
 
 SEEN = Question("What is there?", QuestionKind.TEXT)
 

@@ -1,7 +1,7 @@
 import pytest
 
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
+from codecsight.core.question import Question, QuestionKind
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
-from codecsight.answers.errors import QuestionError
-from codecsight.answers.question import Question, QuestionKind
 from codecsight.answers.scoring import ballot_of, score, spell_options
+from codecsight.core.errors import QuestionError
+from codecsight.core.question import Question, QuestionKind
 from codecsight.models.calibration import Calibration
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.models.families.qwen3_vl import Qwen3VL
 
 PERSON = Question("Is there a person?", QuestionKind.YES_NO)
 SIDE = Question("Where?", QuestionKind.CHOICE, ("left", "right"))

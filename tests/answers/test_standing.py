@@ -2,13 +2,13 @@ import dataclasses
 
 import numpy as np
 
-from codecsight.answers.question import Question, QuestionKind
 from codecsight.answers.standing import StandingQuestions
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot, SlotKind
+from codecsight.core.grid import PatchGrid
+from codecsight.core.question import Question, QuestionKind
+from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine import Engine, EngineConfig
-from codecsight.engine.inquiry import deaf
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.engine.request import deaf
+from codecsight.models.families.qwen3_vl import Qwen3VL
 
 PERSON = Question("Is there a person?", QuestionKind.YES_NO)
 CARS = Question("How many cars?", QuestionKind.COUNT)

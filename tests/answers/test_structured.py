@@ -8,10 +8,9 @@ import torch
 from pydantic import BaseModel
 
 from codecsight.answers.decoding import decode, decoding
-from codecsight.answers.errors import QuestionError
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.errors import CodecSightError
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.core.errors import CodecSightError, QuestionError
+from codecsight.core.question import Question, QuestionKind
+from codecsight.models.families.qwen3_vl import Qwen3VL
 
 SCENE = {
     "type": "object",

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from codecsight.answers.tree import TokenTree
+from codecsight.answers.token_tree import TokenTree
 
 
 def test_branches_see_their_ancestors_and_not_each_other() -> None:

@@ -10,8 +10,8 @@ from cluster.s3_server import S3Server
 from codecsight.archive.directory_store import DirectoryStore
 from codecsight.archive.open import open_store
 from codecsight.archive.store import ObjectStore
-from codecsight.video.encoder import CameraEncoder, EncoderProfile
-from codecsight.video.recorder import Recorder
+from codecsight.video.capture.recorder import Recorder
+from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 
 START = 1_795_424_400.0
 """2026-11-23 09:00:00 UTC."""

@@ -198,7 +198,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from codecsight.archive.open import open_store
-from codecsight.archive.s3_store import S3Keys
+from codecsight.core.credentials import S3Keys
 from codecsight.archive.uploader import Uploader
 spool, url, access, secret = sys.argv[1:]
 uploader = Uploader(Path(spool), open_store(url, S3Keys(access, secret)))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from codecsight.archive.errors import ArchiveError
-from codecsight.archive.when import parse_when
+from codecsight.archive.time_expression import parse_when
 
 NOW = 1_795_424_400.0
 

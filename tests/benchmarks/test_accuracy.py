@@ -28,13 +28,13 @@ from benchmarks.accuracy.rows import is_guess
 from benchmarks.accuracy.scores import ALL, Tally, tallies
 from benchmarks.accuracy.streams import Setting, Stream
 from codecsight.answers.scoring import ballot_of
-from codecsight.change.slot import Slot
 from codecsight.cli.app import app
+from codecsight.core.slot import Slot
 from codecsight.engine import EngineConfig, Present
 from codecsight.engine import session as sessions
 from codecsight.engine.attention import View
-from codecsight.engine.flops import FlopMeter, counted
-from codecsight.engine.present import Standpoint
+from codecsight.engine.query_context import Standpoint
+from codecsight.engine.resources.flops import FlopMeter, counted
 from codecsight.engine.session import StreamSession
 from codecsight.engine.window import slot_time
 from codecsight.models.base import VisionLanguageModel

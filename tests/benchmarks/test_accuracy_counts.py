@@ -14,8 +14,8 @@ from benchmarks.accuracy.hearing import Account, Heard
 from benchmarks.accuracy.scores import MOTION, Tally, tallies
 from benchmarks.accuracy.streams import FULL, Setting, Stream, streams
 from benchmarks.accuracy.words import shared
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.change.grid import GridSpec
+from codecsight.core.grid import GridSpec
+from codecsight.core.question import Question, QuestionKind
 from codecsight.world.questions import WORDINGS
 
 STREAM = Stream(Setting("native", 4, 1, 8), ("plain",), "street", 1, 4, ())

@@ -14,7 +14,7 @@ from benchmarks.density.stages import edge_stages, engine_stages
 from benchmarks.density.systems import QUESTION, WINDOW, due, window_of
 from codecsight.engine import EngineConfig, Present
 from codecsight.engine.naive.engine import NaiveEngine
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.tiny import random_model
 
 CLOCK = clock_of("cpu")

@@ -11,11 +11,11 @@ from benchmarks.soak.leak import leak
 from benchmarks.soak.memory import memory
 from benchmarks.soak.overload import HASTE, Camera, Fleet
 from codecsight.engine import Engine, EngineConfig
-from codecsight.engine.load import Load
+from codecsight.engine.resources.utilization import Load
+from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.loading import load_model
-from codecsight.models.qwen3_vl import Qwen3VL
 from codecsight.models.tiny import random_model
-from codecsight.uplink.pace import Pace
+from codecsight.uplink.token_bucket import Pace
 
 TOKEN_S = 0.004
 """What a token or a cell costs on the device of these tests: about five streams fit."""

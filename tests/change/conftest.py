@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from codecsight.change.grid import GridSpec, PatchGrid
+from codecsight.core.grid import GridSpec, PatchGrid
 from tests.change.studio import CELL, Studio
 
 

@@ -6,8 +6,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.grid import PatchGrid
-from codecsight.video.frame import Frame, FrameSignals
+from codecsight.core.frame import Frame, FrameSignals
+from codecsight.core.grid import PatchGrid
 
 CELL = 16
 Image = NDArray[np.uint8]

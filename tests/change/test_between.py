@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from codecsight.change.policies import make_policy
-from codecsight.change.slot import Slot
 from codecsight.change.tracker import ChangeTracker
+from codecsight.core.slot import Slot
 from tests.change.studio import Image, Studio
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from codecsight.change.bicubic import cover, covers, points, sample, samples
+from codecsight.change.measurement.resampling import cover, covers, points, sample, samples
 
 RNG = np.random.default_rng(8)
 PICTURE = RNG.uniform(0, 255, (3, 50, 90)).astype(np.float32)

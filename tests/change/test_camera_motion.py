@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 
-from codecsight.change.camera_motion import STILL, camera_motion, largest_shift, scaled, shift
-from codecsight.change.pose import Pose
-from codecsight.video.frame import FrameSignals
+from codecsight.change.measurement.camera_motion import (
+    STILL,
+    camera_motion,
+    largest_shift,
+    scaled,
+    shift,
+)
+from codecsight.change.measurement.camera_transform import Pose
+from codecsight.core.frame import FrameSignals
 
 ROWS, COLS = 23, 40  # 640 x 360
 

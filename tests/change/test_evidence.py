@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from codecsight.change.evidence import CodecEvidence
-from codecsight.video.frame import FrameSignals
+from codecsight.change.measurement.evidence import CodecEvidence
+from codecsight.core.frame import FrameSignals
 from tests.change.studio import Studio
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecsight.change.grid import GridSpec
+from codecsight.core.grid import GridSpec
 
 
 def spec(max_cells: int = 48) -> GridSpec:

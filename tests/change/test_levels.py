@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from codecsight.change.levels import THIN, brighter, differences, less, lit
-from codecsight.change.planes import planes, smoothed
-from codecsight.change.tone import BRIGHT, Tone
+from codecsight.change.measurement.exposure import BRIGHT, Tone
+from codecsight.change.measurement.pixel_difference import THIN, brighter, differences, less, lit
+from codecsight.change.measurement.yuv_planes import planes, smoothed
 
 RNG = np.random.default_rng(3)
 SHAPE = (46, 70)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from codecsight.change.pixels import Difference, compare
-from codecsight.change.pixels import changed as changed_in
-from codecsight.change.planes import Shown
+from codecsight.change.measurement.cell_difference import Difference, compare
+from codecsight.change.measurement.cell_difference import changed as changed_in
+from codecsight.change.measurement.yuv_planes import Shown
 from codecsight.change.policies.pixels import ALONE
 from tests.change.studio import Image, Studio
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from codecsight.change.planes import slope
+from codecsight.change.measurement.yuv_planes import slope
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (2, 2), (7, 3), (6, 20)])

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from codecsight.change.policies import POLICIES, RandomPolicy, Reasons, make_policy
-from codecsight.change.slot import Reason
-from codecsight.errors import CodecSightError
-from codecsight.video.frame import FrameSignals
+from codecsight.core.errors import CodecSightError
+from codecsight.core.frame import FrameSignals
+from codecsight.core.slot import Reason
 from tests.change.studio import Image, Studio
 
 HEVC = FrameSignals("P", 900)

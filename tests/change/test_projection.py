@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecsight.change.grid import GridSpec, PatchGrid
-from codecsight.change.projection import projection
+from codecsight.change.measurement.projection import projection
+from codecsight.core.grid import GridSpec, PatchGrid
 
 
 def patch_grid(rows: int, cols: int) -> PatchGrid:

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codecsight.change.grid import GridSpec
 from codecsight.change.policies import ChangePolicy, RandomPolicy, make_policy
 from codecsight.change.tracker import ChangeTracker
-from codecsight.video.decoder import decoded
-from codecsight.video.picture import Resizer
-from codecsight.video.source import open_source
+from codecsight.core.grid import GridSpec
+from codecsight.video.capture.source import open_source
+from codecsight.video.codec.decoder import decoded
+from codecsight.video.codec.resizer import Resizer
 
 CLIP = "vtest_h264_10fps_gop50.mp4"  # 768 x 576
 GRID = GridSpec(cell=32, frames=2, rate=2.0, max_cells=144).fit(768, 576)

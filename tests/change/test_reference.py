@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from codecsight.change.camera_motion import STILL
-from codecsight.change.planes import Picture, Shown, is_picture
-from codecsight.change.reference import Reference
-from codecsight.change.tone import Tone
-from codecsight.change.warp import translation
+from codecsight.change.measurement.camera_motion import STILL
+from codecsight.change.measurement.exposure import Tone
+from codecsight.change.measurement.reference import Reference
+from codecsight.change.measurement.warp import translation
+from codecsight.change.measurement.yuv_planes import Picture, Shown, is_picture
 
 WIDE, HIGH, MARGIN = 160, 96, 16
 

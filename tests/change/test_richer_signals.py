@@ -10,14 +10,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.grid import GridSpec
+from codecsight.change.measurement.projection import projection
 from codecsight.change.policies import TrackedPolicy
 from codecsight.change.policies.policy import Reasons
-from codecsight.change.projection import projection
-from codecsight.change.slot import Reason, Slot, SlotKind
 from codecsight.change.tracker import ChangeTracker
-from codecsight.video.decoder import Decoder
-from codecsight.video.frame import Frame, FrameSignals
+from codecsight.core.frame import Frame, FrameSignals
+from codecsight.core.grid import GridSpec
+from codecsight.core.slot import Reason, Slot, SlotKind
+from codecsight.video.codec.decoder import Decoder
 from tests.video.scenes import decode, encode, moving_square
 
 GRID = GridSpec(cell=16, frames=2, rate=5.0, max_cells=48).fit(320, 240)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from codecsight.change.planes import planes
-from codecsight.change.tone import Tone, tone
+from codecsight.change.measurement.exposure import Tone, tone
+from codecsight.change.measurement.yuv_planes import planes
 
 RNG = np.random.default_rng(3)
 SCENE = RNG.uniform(20, 200, (180, 320)).astype(np.float32)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from codecsight.change.policies import make_policy
-from codecsight.change.slot import Reason, Slot, SlotKind
 from codecsight.change.tracker import ChangeTracker
+from codecsight.core.slot import Reason, Slot, SlotKind
 from tests.change.studio import Image, Studio
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from codecsight.change import bicubic
-from codecsight.change import warp as rooms
-from codecsight.change.warp import lay, roll, translation, warp
+from codecsight.change.measurement import resampling
+from codecsight.change.measurement import warp as warping
+from codecsight.change.measurement.warp import lay, roll, translation, warp
 
 RNG = np.random.default_rng(4)
 PICTURE = RNG.uniform(0, 255, (3, 60, 80)).astype(np.float32)
@@ -18,7 +18,7 @@ KNOWN = np.pad(np.ones((40, 56), np.float32), ((8, 12), (10, 14)))
 def test_sliding_agrees_with_warping(x: float, y: float) -> None:
     slid, warped = np.empty((2, 2, 44, 60), np.float32)
     cover = warp(PICTURE, KNOWN, translation(x, y), slid)
-    twin = rooms._warp(PICTURE, KNOWN, translation(x, y), warped)
+    twin = warping._warp(PICTURE, KNOWN, translation(x, y), warped)
     np.testing.assert_allclose(cover, twin, atol=1e-4)
     np.testing.assert_allclose(slid, warped, atol=1e-2)
 
@@ -35,10 +35,10 @@ def test_laid_cells_stand_where_the_motion_says_and_nothing_else_is_touched(turn
     back = np.linalg.inv(motion)
     for y, x in np.ndindex(known.shape):
         across, down = (back @ (x + 0.5, y + 0.5, 1))[:2]
-        covered = rooms._inside(across, 48) * rooms._inside(down, 40)
+        covered = warping._inside(across, 48) * warping._inside(down, 40)
         cell = min(max(int(down), 0), 39) // 8, min(max(int(across), 0), 47) // 8
         if kept[cell] and covered > 0 and (covered >= 0.5 or covered > KNOWN[y, x]):
-            bicubic.sample(new, across - 0.5, down - 0.5, twin[:, y, x])
+            resampling.sample(new, across - 0.5, down - 0.5, twin[:, y, x])
             twin_known[y, x] = max(KNOWN[y, x], covered)
     assert (twin != PICTURE).any()
     np.testing.assert_allclose(picture, twin, atol=1e-3)

@@ -10,9 +10,9 @@ from subprocess import PIPE
 
 import pytest
 
-from actors.control_client import ControlClient, ControlError
-from codecsight.answers.answer import Answer, Words
-from codecsight.answers.question import Question
+from actors.rpc.control_client import ControlClient, ControlError
+from codecsight.core.answer import Answer, Words
+from codecsight.core.question import Question
 from tests.actors.memory_host import MemoryHost, serving, site, welcomed
 from tests.uplink.chunks import STREAM
 

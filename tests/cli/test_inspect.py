@@ -9,7 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from codecsight.cli.app import app
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
 
 CAMERA = "world://street?condition=pan&seed=2&width=160&height=96&seconds=5"
 

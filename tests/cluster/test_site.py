@@ -96,7 +96,7 @@ def _all_is_well(report: dict[str, Any]) -> bool:
 def test_recording_goes_on_when_ray_dies_and_when_nobody_reads_the_reports(site: Site) -> None:
     site.wait(lambda report: _states(report).get("good") == "live")
     recording = site.children("--stream yard.good")[0].pid
-    site.children("cluster.analysis")[0].kill()
+    site.children("cluster.site_worker")[0].kill()
     site.wait(_all_is_well)
     assert [process.pid for process in site.children("--stream yard.good")] == [recording]
     assert site.process.stdout is not None

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from codecsight.answers.question import Question, QuestionKind
 from codecsight.config import CloudConfig, ConfigError, SiteConfig, load_config
+from codecsight.core.question import Question, QuestionKind
 
 SITE = """\
 site: yard

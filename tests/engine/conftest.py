@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot, SlotKind
+from codecsight.core.grid import PatchGrid
+from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine import Engine, EngineConfig
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.tiny import random_model
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from codecsight.answers.tree import TokenTree
+from codecsight.answers.token_tree import TokenTree
 from codecsight.engine.attention import Copies, FlexAttention, LoopAttention, Run, View
 from codecsight.engine.pool import KVPool
+from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.prompt import Tokens
-from codecsight.models.qwen3_vl import Qwen3VL
 
 KERNELS = [LoopAttention, FlexAttention]
 

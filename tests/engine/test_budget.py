@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot
+from codecsight.core.grid import PatchGrid
+from codecsight.core.question import Question, QuestionKind
+from codecsight.core.slot import Slot
 from codecsight.engine import AdmissionRefused, Engine, EngineConfig, EngineError, Evict, Present
-from codecsight.engine.budget import Budget, block_bytes, within
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.engine.resources.memory import Budget, block_bytes, within
+from codecsight.models.families.qwen3_vl import Qwen3VL
 
 MakeSlot = Callable[..., Slot]
 PERSON = Question("Is there a person?", QuestionKind.YES_NO)

@@ -4,12 +4,12 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from codecsight.answers.question import Question, QuestionKind
 from codecsight.answers.scoring import ballot_of
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot
+from codecsight.core.grid import PatchGrid
+from codecsight.core.question import Question, QuestionKind
+from codecsight.core.slot import Slot
 from codecsight.engine import AdmissionRefused, Engine, EngineError, SlotRefused
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.models.families.qwen3_vl import Qwen3VL
 
 MakeEngine = Callable[..., Engine]
 MakeSlot = Callable[..., Slot]

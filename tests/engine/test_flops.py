@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot
-from codecsight.engine import Engine, Flops, Present, flops
+from codecsight.core.grid import PatchGrid
+from codecsight.core.question import Question, QuestionKind
+from codecsight.core.slot import Slot
+from codecsight.engine import Engine, Flops, Present
 from codecsight.engine.attention import Copies, Run, View, forward
-from codecsight.engine.flops import FlopMeter, counted
 from codecsight.engine.pool import KVPool
+from codecsight.engine.resources import flops
+from codecsight.engine.resources.flops import FlopMeter, counted
 from codecsight.models.base import CellFeatures
+from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.prompt import Tokens
-from codecsight.models.qwen3_vl import Qwen3VL
 from codecsight.models.tiny import random_model
 
 MakeEngine = Callable[..., Engine]

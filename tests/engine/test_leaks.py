@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot
+from codecsight.core.grid import PatchGrid
+from codecsight.core.question import Question, QuestionKind
+from codecsight.core.slot import Slot
 from codecsight.engine import Engine, EngineConfig, NeedAnchor, Present, SlotRefused
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.models.families.qwen3_vl import Qwen3VL
 
 MakeSlot = Callable[..., Slot]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from codecsight.engine import DeviceBusy
-from codecsight.engine.load import HORIZON_S, Load
+from codecsight.engine.resources.utilization import HORIZON_S, Load
 
 
 def busy(load: Load, share: float, until: float, every: float = 0.1) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot
+from codecsight.core.grid import PatchGrid
+from codecsight.core.question import Question, QuestionKind
+from codecsight.core.slot import Slot
 from codecsight.engine import AdmissionRefused, Engine, EngineError, NeedAnchor, SlotRefused
-from codecsight.engine.step import Result
+from codecsight.engine.results import Result
 
 MakeEngine = Callable[..., Engine]
 MakeSlot = Callable[..., Slot]

@@ -4,9 +4,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot, SlotKind
+from codecsight.core.grid import PatchGrid
+from codecsight.core.question import Question, QuestionKind
+from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine import Engine, EngineConfig, EngineError, SlotRefused
 
 MakeEngine = Callable[..., Engine]

@@ -7,11 +7,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot, SlotKind
+from codecsight.core.grid import PatchGrid
+from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine import Engine, EngineConfig
-from codecsight.engine.sight import Sight, differing, dilated
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.engine.encoder_input import Sight, differing, dilated
+from codecsight.models.families.qwen3_vl import Qwen3VL
 
 ROWS, COLS, FRAMES, CELL = 4, 5, 2, 8
 

@@ -1,10 +1,10 @@
 """What a stream will cost is tried out before one is there."""
 
-from codecsight.answers.question import Question
-from codecsight.change.grid import PatchGrid
+from codecsight.core.grid import PatchGrid
+from codecsight.core.question import Question
 from codecsight.engine import EngineConfig
-from codecsight.engine.trial import STREAMS, seconds_per_slot
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.engine.resources.profile_run import STREAMS, seconds_per_slot
+from codecsight.models.families.qwen3_vl import Qwen3VL
 
 QUESTION = Question.parse("How many cars?")
 

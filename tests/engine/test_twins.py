@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codecsight.answers.answer import Answer
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot
+from codecsight.core.answer import Answer
+from codecsight.core.grid import PatchGrid
+from codecsight.core.question import Question, QuestionKind
+from codecsight.core.slot import Slot
 from codecsight.engine import Engine, EngineConfig, Evict, Present
 from codecsight.engine.naive.engine import NaiveEngine
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.models.families.qwen3_vl import Qwen3VL
 
 MakeSlot = Callable[..., Slot]
 

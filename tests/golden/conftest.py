@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from codecsight.change.grid import PatchGrid
+from codecsight.core.grid import PatchGrid
+from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.folder import DEFAULT_MODEL
 from codecsight.models.loading import load_model
-from codecsight.models.qwen3_vl import Qwen3VL
 from codecsight.models.tiny import random_model
 from tests.golden.twin import Look, NaiveTwin
 

@@ -26,13 +26,13 @@ from transformers.models.smolvlm.processing_smolvlm import (
 )
 from transformers.vision_utils import get_vision_window_index
 
-from codecsight.change.grid import PatchGrid
+from codecsight.core.grid import PatchGrid
 from codecsight.models.adapter import Adapter
-from codecsight.models.internvl import InternVL
-from codecsight.models.llava_onevision import LlavaOnevision
-from codecsight.models.qwen2_5_vl import Qwen25VL
-from codecsight.models.qwen3_vl import Qwen3VLMoe
-from codecsight.models.smolvlm import SmolVLM
+from codecsight.models.families.internvl import InternVL
+from codecsight.models.families.llava_onevision import LlavaOnevision
+from codecsight.models.families.qwen2_5_vl import Qwen25VL
+from codecsight.models.families.qwen3_vl import Qwen3VLMoe
+from codecsight.models.families.smolvlm import SmolVLM
 from codecsight.models.tiny import CHAT_TEMPLATE, SPECIAL_TOKENS, byte_tokenizer
 from tests.golden.twin import Look, NaiveTwin, hidden_keys, newest
 

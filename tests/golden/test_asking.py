@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from codecsight.answers.question import Question, QuestionKind
+from codecsight.core.question import Question, QuestionKind
 from codecsight.engine import Engine, EngineConfig, Present
 
 YES_NO = Question("Is there a person?", QuestionKind.YES_NO)

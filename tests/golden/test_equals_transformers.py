@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.change.grid import PatchGrid
+from codecsight.core.grid import PatchGrid
+from codecsight.core.question import Question, QuestionKind
 from codecsight.engine import Engine, EngineConfig, Present
 from codecsight.engine.naive.engine import NaiveEngine
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.models.families.qwen3_vl import Qwen3VL
 
 AnyEngine = Engine | NaiveEngine
 Ask = Callable[[AnyEngine], torch.Tensor]

@@ -9,14 +9,14 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from codecsight.answers.question import Question, QuestionKind
+from codecsight.core.question import Question, QuestionKind
 from codecsight.engine import Engine, EngineConfig, Present
-from codecsight.engine.flops import FlopMeter, counted
 from codecsight.engine.naive.cache import Fork
 from codecsight.engine.naive.engine import NaiveEngine
+from codecsight.engine.resources.flops import FlopMeter, counted
+from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.loading import FAMILIES, load_model
 from codecsight.models.prompt import Tokens
-from codecsight.models.qwen3_vl import Qwen3VL
 from tests.golden.conftest import Spy
 from tests.golden.families import REFERENCES, Reference
 from tests.golden.twin import Look

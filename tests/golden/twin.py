@@ -15,8 +15,8 @@ from torch import Tensor
 from transformers import AttentionInterface
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
 
-from codecsight.change.slot import Reason, Slot, SlotKind
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.core.slot import Reason, Slot, SlotKind
+from codecsight.models.families.qwen3_vl import Qwen3VL
 
 
 @dataclass(frozen=True)

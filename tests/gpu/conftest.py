@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot
+from codecsight.core.grid import PatchGrid
+from codecsight.core.slot import Slot
 from codecsight.models.tiny import random_model
 from tests.engine.conftest import made_up
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot
+from codecsight.core.grid import PatchGrid
+from codecsight.core.question import Question, QuestionKind
+from codecsight.core.slot import Slot
 from codecsight.engine import Engine, EngineConfig, attention
 from codecsight.engine.naive.engine import NaiveEngine
+from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.folder import DEFAULT_MODEL
 from codecsight.models.loading import load_model
-from codecsight.models.qwen3_vl import Qwen3VL
 from codecsight.models.tiny import byte_tokenizer, random_network
 from tests.engine.test_twins import POLICIES, config_of
 

@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn.attention import flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
-from codecsight.answers.question import Question, QuestionKind
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot
+from codecsight.core.grid import PatchGrid
+from codecsight.core.question import Question, QuestionKind
+from codecsight.core.slot import Slot
 from codecsight.engine import Engine, EngineConfig, Evict, Present, attention
 from codecsight.engine import engine as engines
-from codecsight.engine.flops import FlopMeter
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.engine.resources.flops import FlopMeter
+from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.tiny import byte_tokenizer, random_model, random_network
 from tests.gpu.elsewhere import DEVICE, Elsewhere, Misplaced
 

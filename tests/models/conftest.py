@@ -1,6 +1,6 @@
 import pytest
 
-from codecsight.models.qwen3_vl import Qwen3VL
+from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.tiny import random_model
 
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from codecsight.change.slot import Slot, SlotKind
+from codecsight.core.slot import Slot, SlotKind
 from codecsight.models.errors import ModelError
+from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.folder import DEFAULT_MODEL
 from codecsight.models.loading import load_model, pixel_scale
-from codecsight.models.qwen3_vl import Qwen3VL
 
 
 @pytest.fixture(scope="session")

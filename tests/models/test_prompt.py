@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from codecsight.models.errors import ModelError
+from codecsight.models.families.qwen3_vl import Qwen3VL, qwen_wording
 from codecsight.models.prompt import PromptLayout, Tokens, split_chat_template
-from codecsight.models.qwen3_vl import Qwen3VL, qwen_wording
 from codecsight.models.tiny import byte_tokenizer, random_network
 
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from codecsight.change.slot import Slot, SlotKind
+from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine.attention import Copies, Run, View, forward
 from codecsight.engine.naive.cache import Fork
 from codecsight.engine.pool import KVPool
 from codecsight.models.errors import ModelError
+from codecsight.models.families.qwen3_vl import Qwen3VL, cached_packs
 from codecsight.models.prompt import Tokens
-from codecsight.models.qwen3_vl import Qwen3VL, cached_packs
 from codecsight.models.tiny import byte_tokenizer, random_model, random_network
 
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codecsight.change.grid import GridSpec
-from codecsight.change.slot import Slot, SlotKind
+from codecsight.core.chunk import Chunk
+from codecsight.core.grid import GridSpec
+from codecsight.core.slot import Slot, SlotKind
 from codecsight.patches.chunk import pack, unpack
 from codecsight.patches.codec import PatchCodec, PatchError
-from codecsight.uplink.messages import Chunk
 
 SPEC = GridSpec(cell=16, frames=2, rate=2.0, max_cells=48)
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from codecsight.change.grid import GridSpec
-from codecsight.change.slot import Reason, Slot, SlotKind
+from codecsight.core.chunk import Chunk
+from codecsight.core.grid import GridSpec
+from codecsight.core.slot import Reason, Slot, SlotKind
 from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
-from codecsight.uplink.messages import Chunk
 
 SPEC = GridSpec(cell=16, frames=2, rate=2.0, max_cells=16)
 STREAM = "north.gate"

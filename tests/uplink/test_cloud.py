@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from codecsight.uplink.cloud import CloudUplink, Opening, Refused
+from codecsight.core.chunk import Chunk
+from codecsight.uplink.cloud_link import CloudUplink, Opening, Refused
 from codecsight.uplink.messages import (
     PROTOCOL,
     Ack,
-    Chunk,
     Dropped,
     EdgeMessage,
     Heartbeat,

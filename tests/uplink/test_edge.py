@@ -4,17 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from codecsight.change.slot import SlotKind
-from codecsight.uplink.edge import EdgeUplink
-from codecsight.uplink.messages import (
-    Ack,
-    Chunk,
-    Dropped,
-    NeedAnchor,
-    Reject,
-    RejectReason,
-    Welcome,
-)
+from codecsight.core.chunk import Chunk
+from codecsight.core.slot import SlotKind
+from codecsight.uplink.edge_link import EdgeUplink
+from codecsight.uplink.messages import Ack, Dropped, NeedAnchor, Reject, RejectReason, Welcome
 from tests.uplink.chunks import ANCHOR, DELTA, SPEC, STREAM, anchor, delta
 
 WELCOME = Welcome(

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 
-from codecsight.change.slot import SlotKind
-from codecsight.uplink.inbox import Inbox
+from codecsight.core.slot import SlotKind
+from codecsight.uplink.receive_queue import Inbox
 from tests.uplink.chunks import anchor, delta
 
 ANCHOR, DELTA = SlotKind.ANCHOR, SlotKind.DELTA

@@ -11,10 +11,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from codecsight.change.slot import SlotKind
-from codecsight.uplink.cloud import CloudUplink, Opening
-from codecsight.uplink.edge import EdgeUplink
-from codecsight.uplink.messages import Chunk, CloudMessage, Dropped, EdgeMessage
+from codecsight.core.chunk import Chunk
+from codecsight.core.slot import SlotKind
+from codecsight.uplink.cloud_link import CloudUplink, Opening
+from codecsight.uplink.edge_link import EdgeUplink
+from codecsight.uplink.messages import CloudMessage, Dropped, EdgeMessage
 from tests.uplink.chunks import ANCHOR, DELTA, SPEC, STREAM, anchor, delta
 
 CAPACITY = 3 * ANCHOR.size + 2 * DELTA.size

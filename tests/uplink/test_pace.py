@@ -1,6 +1,6 @@
 import pytest
 
-from codecsight.uplink.pace import Pace
+from codecsight.uplink.token_bucket import Pace
 
 
 def through(pace: Pace, chunks: int, every: float) -> list[float]:

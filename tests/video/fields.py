@@ -9,8 +9,8 @@ fields and frames (8.5.6), so that motion is right, and detail is not.
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from codecsight.video.encoder import CameraEncoder, EncoderProfile
-from codecsight.video.packet import Packet, StreamInfo
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from tests.video.scenes import Picture
 
 SLICE, IDR, SPS = 1, 5, 7

@@ -9,10 +9,10 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.video.decoder import Decoder
-from codecsight.video.encoder import CameraEncoder, EncoderProfile
-from codecsight.video.frame import Frame
-from codecsight.video.packet import Packet, StreamInfo
+from codecsight.core.frame import Frame
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.codec.decoder import Decoder
+from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 
 WIDTH, HEIGHT, RATE = 320, 240, 25.0
 SIDE = 64

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from codecsight.video.clock import StreamClock
+from codecsight.video.capture.clock import StreamClock
 
 TICK = Fraction(1, 1000)
 MPEG = Fraction(1, 90_000)

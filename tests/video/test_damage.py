@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codecsight.video.decoder import Decoder
-from codecsight.video.h264 import Headers
-from codecsight.video.packet import StreamInfo
-from codecsight.video.source import SourceError, open_source
+from codecsight.core.packet import StreamInfo
+from codecsight.video.capture.source import SourceError, open_source
+from codecsight.video.codec.bitstream import Headers
+from codecsight.video.codec.decoder import Decoder
 from tests.video.scenes import decode, encode, moving_square, write_video
 
 SCENE = moving_square(25, (4, 0), (8, 80))

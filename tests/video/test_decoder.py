@@ -9,11 +9,11 @@ import av
 import numpy as np
 import pytest
 
-from codecsight.errors import CodecSightError
-from codecsight.video.decoder import Decoder, decoded
-from codecsight.video.packet import Packet, StreamInfo
-from codecsight.video.segment_file import SegmentFile
-from codecsight.video.source import open_source
+from codecsight.core.errors import CodecSightError
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.capture.segment_file import SegmentFile
+from codecsight.video.capture.source import open_source
+from codecsight.video.codec.decoder import Decoder, decoded
 from tests.video.scenes import START, decode, encode, moving_square, texture
 
 SCENE = moving_square(30, (4, 0), (8, 80))

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from codecsight.errors import CodecSightError
-from codecsight.video.decoder import Decoder
-from codecsight.video.encoder import CameraEncoder, EncoderProfile
-from codecsight.video.picture import Resizer
+from codecsight.core.errors import CodecSightError
+from codecsight.video.codec.decoder import Decoder
+from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
+from codecsight.video.codec.resizer import Resizer
 from tests.video.scenes import HEIGHT, START, WIDTH, decode, encode, moving_square
 
 SCENE = moving_square(20, (4, 0), (8, 80))

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from codecsight.video.feed import FeedClient, FeedServer
-from codecsight.video.feed_wire import (
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.capture.feed import FeedClient, FeedServer
+from codecsight.video.capture.feed_wire import (
     HEAD,
     MAX_BODY,
     CaptureStatus,
@@ -24,7 +25,6 @@ from codecsight.video.feed_wire import (
     decode,
     encode,
 )
-from codecsight.video.packet import Packet, StreamInfo
 
 INFO = StreamInfo("h264", b"\x01\x02\xff", 640, 360, 10.0, Fraction(1, 90_000))
 

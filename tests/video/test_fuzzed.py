@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from codecsight.camera import Camera
-from codecsight.change.grid import GridSpec
-from codecsight.change.slot import SlotKind
-from codecsight.video.encoder import CameraEncoder, EncoderProfile
-from codecsight.video.packet import Packet, StreamInfo
+from codecsight.core.grid import GridSpec
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.core.slot import SlotKind
+from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from tests.video.scenes import moving_square
 
 SPEC = GridSpec(cell=16, frames=2, rate=2.0, max_cells=48)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from codecsight.video.decoder import Decoder
-from codecsight.video.packet import Packet, StreamInfo
-from codecsight.video.source import Source, SourceOptions, SourceState, open_source
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.capture.source import Source, SourceOptions, SourceState, open_source
+from codecsight.video.codec.decoder import Decoder
 from tests.video.scenes import moving_square, write_video
 
 SCENE = moving_square(25, (4, 0), (8, 80))

@@ -4,8 +4,8 @@ import av
 import numpy as np
 import pytest
 
-from codecsight.video.frame import Frame, FrameSignals
-from codecsight.video.noise import NoiseMeter
+from codecsight.core.frame import Frame, FrameSignals
+from codecsight.video.codec.noise import NoiseMeter
 
 
 def frame(sigma: float, number: int, person: bool = False) -> Frame:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from codecsight.video.decoder import Decoder
-from codecsight.video.picture import Resizer
+from codecsight.video.codec.decoder import Decoder
+from codecsight.video.codec.resizer import Resizer
 from tests.video.scenes import Picture, decode, encode
 
 

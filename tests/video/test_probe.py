@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from codecsight.video import probe as probing
+from codecsight.video.capture.source import SourceError, SourceOptions
 from codecsight.video.probe import probe
-from codecsight.video.source import SourceError, SourceOptions
 from tests.video.scenes import moving_square, texture, write_video
 
 SCENE = moving_square(50, (4, 0), (8, 80))

@@ -22,10 +22,10 @@ from av.video.codeccontext import VideoCodecContext
 from codecsight.archive.errors import ArchiveError
 from codecsight.archive.segment import Segment
 from codecsight.archive.spool import finished_segments, remove
-from codecsight.video.encoder import CameraEncoder, EncoderProfile
-from codecsight.video.packet import Packet, StreamInfo
-from codecsight.video.recorder import KEYLESS_S, Recorder
-from codecsight.video.source import open_source
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.capture.recorder import KEYLESS_S, Recorder
+from codecsight.video.capture.source import open_source
+from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from tests.small_disk import small_disk
 
 Items = list[StreamInfo | Packet]
@@ -300,8 +300,8 @@ def test_a_file_size_quota_is_met_like_a_full_disk(tmp_path: Path) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from codecsight.video.recorder import Recorder
-from codecsight.video.source import SourceOptions, open_source
+from codecsight.video.capture.recorder import Recorder
+from codecsight.video.capture.source import SourceOptions, open_source
 recorder = Recorder(Path(sys.argv[1]), "cam1", 60.0)
 for count, item in enumerate(open_source(sys.argv[2]).items()):
     recorder.write(item)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from cluster.rtsp import RtspServer, available
-from codecsight.errors import CodecSightError
-from codecsight.video.decoder import Decoder
-from codecsight.video.frame import Frame
-from codecsight.video.packet import Packet, StreamInfo
-from codecsight.video.source import Source, SourceOptions, SourceState, open_source
+from codecsight.core.errors import CodecSightError
+from codecsight.core.frame import Frame
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.capture.source import Source, SourceOptions, SourceState, open_source
+from codecsight.video.codec.decoder import Decoder
 from tests.video.scenes import moving_square, write_video
 
 pytestmark = [

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from codecsight.video.decoder import Decoder
-from codecsight.video.frame import Frame
-from codecsight.video.packet import Packet, StreamInfo
-from codecsight.video.signals import BLOCK
-from codecsight.video.source import open_source
+from codecsight.core.frame import Frame
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.capture.source import open_source
+from codecsight.video.codec.decoder import Decoder
+from codecsight.video.codec.signals import BLOCK
 from tests.video.scenes import (
     RATE,
     SIDE,

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codecsight.video.decoder import Decoder
-from codecsight.video.frame import Frame
-from codecsight.video.packet import Packet, StreamInfo
-from codecsight.video.source import open_source
+from codecsight.core.frame import Frame
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.capture.source import open_source
+from codecsight.video.codec.decoder import Decoder
 from tests.video import fields
 from tests.video.scenes import Picture, decode, moving_square, write_video
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
 from codecsight.world import Renderer, Scene, truth
 from codecsight.world.conditions import CONDITIONS, condition
 from codecsight.world.scene import Light

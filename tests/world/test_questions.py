@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from codecsight.answers.question import Question
+from codecsight.core.question import Question
 from codecsight.world import TRAINING, Actor, Kind, Scene, Waypoint
 from codecsight.world.effects import Effect, Fire, Lamp, Smoke
 from codecsight.world.questions import WORDINGS, ask, question

@@ -5,8 +5,8 @@ import av
 import numpy as np
 import pytest
 
-from codecsight.video.packet import Packet, StreamInfo
-from codecsight.video.source import SourceError, SourceOptions, SourceState, open_source
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.capture.source import SourceError, SourceOptions, SourceState, open_source
 from codecsight.world import Renderer
 from codecsight.world.source import WorldCamera, WorldSource
 

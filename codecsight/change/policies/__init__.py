@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from codecsight.change.grid import PatchGrid
-from codecsight.change.policies.controls import EverythingPolicy, RandomPolicy
+from codecsight.change.policies.baselines import EverythingPolicy, RandomPolicy
 from codecsight.change.policies.pixels import PixelPolicy
 from codecsight.change.policies.policy import ChangePolicy, Reasons
 from codecsight.change.policies.published import PublishedPolicy
 from codecsight.change.policies.tracked import TrackedPolicy
-from codecsight.errors import CodecSightError
+from codecsight.core.errors import CodecSightError
+from codecsight.core.grid import PatchGrid
 
 POLICIES: dict[str, Callable[[PatchGrid], ChangePolicy]] = {
     "tracked": TrackedPolicy,

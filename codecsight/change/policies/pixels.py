@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.grid import PatchGrid
-from codecsight.change.pixels import Sensitivity, changed, compare
-from codecsight.change.planes import Shown
+from codecsight.change.measurement.cell_difference import Sensitivity, changed, compare
+from codecsight.change.measurement.yuv_planes import Shown
 from codecsight.change.policies.policy import Reasons
-from codecsight.change.slot import Reason
-from codecsight.video.frame import FrameSignals
+from codecsight.core.frame import FrameSignals
+from codecsight.core.grid import PatchGrid
+from codecsight.core.slot import Reason
 
 ALONE = Sensitivity(floor=5.0, noise=6.0, share=0.02)
 """Thresholds that held recall at .93 or more over noise, exposure ramps, shake and pan."""

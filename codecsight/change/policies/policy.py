@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.video.frame import FrameSignals
+from codecsight.core.frame import FrameSignals
 
 Reasons = NDArray[np.uint8]
 """[rows, cols]: 0 where a cell is left out, else the `Reason` for which it is kept."""

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.evidence import CodecEvidence
-from codecsight.change.grid import PatchGrid
+from codecsight.change.measurement.evidence import CodecEvidence
 from codecsight.change.policies.policy import Reasons
-from codecsight.change.slot import Reason
-from codecsight.video.frame import FrameSignals
+from codecsight.core.frame import FrameSignals
+from codecsight.core.grid import PatchGrid
+from codecsight.core.slot import Reason
 
 
 class PublishedPolicy:

@@ -3,17 +3,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.evidence import CellEvidence, CodecEvidence
-from codecsight.change.grid import PatchGrid
-from codecsight.change.pixels import Difference, Sensitivity, changed, compare
-from codecsight.change.planes import Shown
+from codecsight.change.measurement.camera_transform import Pose
+from codecsight.change.measurement.cell_difference import Difference, Sensitivity, changed, compare
+from codecsight.change.measurement.evidence import CellEvidence, CodecEvidence
+from codecsight.change.measurement.exposure import Tone
+from codecsight.change.measurement.reference import Reference, Seen
+from codecsight.change.measurement.yuv_planes import Shown
 from codecsight.change.policies.pixels import ALONE
 from codecsight.change.policies.policy import Reasons
-from codecsight.change.pose import Pose
-from codecsight.change.reference import Reference, Seen
-from codecsight.change.slot import Reason
-from codecsight.change.tone import Tone
-from codecsight.video.frame import FrameSignals
+from codecsight.core.frame import FrameSignals
+from codecsight.core.grid import PatchGrid
+from codecsight.core.slot import Reason
 
 CONFIRM = Sensitivity(floor=4.5, noise=5.5, share=0.015)
 """What pixels must show where the codec already speaks of motion, or where there was some."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from codecsight.answers.answer import Answer
-from codecsight.answers.question import Question
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot
+from codecsight.core.answer import Answer
+from codecsight.core.grid import PatchGrid
+from codecsight.core.question import Question
+from codecsight.core.slot import Slot
 from codecsight.engine.config import EngineConfig
-from codecsight.engine.flops import FlopMeter, Work
 from codecsight.engine.naive.session import StreamSession
-from codecsight.engine.step import Step
+from codecsight.engine.resources.flops import FlopMeter, Work
+from codecsight.engine.results import Step
 from codecsight.models.base import VisionLanguageModel
 
 

@@ -10,20 +10,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from codecsight.answers.answer import Answer
-from codecsight.answers.question import Question
-from codecsight.change.grid import PatchGrid
-from codecsight.change.slot import Slot
-from codecsight.engine.admission import check_slot, slot_tokens, stream_tokens, window_extent
+from codecsight.core.answer import Answer
+from codecsight.core.grid import PatchGrid
+from codecsight.core.question import Question
+from codecsight.core.slot import Slot
 from codecsight.engine.canvas import Canvas
 from codecsight.engine.config import EngineConfig, Evict
+from codecsight.engine.encoder_input import Look, Sight
 from codecsight.engine.errors import EngineError, SlotRefused
-from codecsight.engine.flops import FlopMeter, Flops, Work
 from codecsight.engine.naive.cache import Prefill, WindowKV
-from codecsight.engine.naive.present import PresentFork
+from codecsight.engine.naive.query_context import PresentFork
 from codecsight.engine.refresh import refresh_policy
-from codecsight.engine.sight import Look, Sight
-from codecsight.engine.step import Step
+from codecsight.engine.resources.flops import FlopMeter, Flops, Work
+from codecsight.engine.resources.validation import (
+    check_slot,
+    slot_tokens,
+    stream_tokens,
+    window_extent,
+)
+from codecsight.engine.results import Step
 from codecsight.engine.window import Entry, Window, slot_time
 from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens

@@ -5,8 +5,8 @@ from pathlib import Path
 from cluster.demo.gate import film
 from cluster.demo.plan import GATE, ArchivePlan, make_plan
 from codecsight.config import CloudConfig, SiteConfig, load_config
-from codecsight.video.packet import Packet, StreamInfo
-from codecsight.video.source import open_source
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.capture.source import open_source
 
 
 def test_both_files_are_valid_and_meet(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from cluster.demo.show import display, fleet_table, show_summary
 from cluster.demo.summary import Archived, Tally, summarise
-from codecsight.answers.answer import Answer
+from codecsight.core.answer import Answer
 from codecsight.uplink.fleet import StreamStatus
 from codecsight.uplink.messages import CameraStats
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cluster.demo.summary import Archived, Tally, summarise
-from codecsight.answers.answer import Answer
+from codecsight.core.answer import Answer
 from codecsight.uplink.fleet import FlopCount, StreamStatus, WorkerStatus
 from codecsight.uplink.messages import CameraStats
 

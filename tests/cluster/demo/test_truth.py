@@ -2,7 +2,7 @@
 
 from cluster.demo.plan import WORLD_STREAMS
 from cluster.demo.truth import check
-from codecsight.answers.answer import Answer
+from codecsight.core.answer import Answer
 from codecsight.world.questions import ask
 from codecsight.world.source import WorldCamera
 

@@ -1,0 +1,1 @@
+"""gRPC on both ends: services, clients, conversion between messages and dataclasses, TLS."""

@@ -1,0 +1,87 @@
+"""Control over gRPC: questions, and what there is to see."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NoReturn
+
+import grpc
+
+from actors.rpc.convert_control import from_question, to_answer, to_status, to_stream
+from actors.rpc.host import StreamHost
+from actors.rpc.peers import Peers
+from actors.rpc.transport import Context
+from actors.wire import control_pb2 as wire
+from actors.wire.control_pb2_grpc import ControlServiceServicer
+from codecsight.core.answer import Words
+from codecsight.core.errors import CodecSightError
+from codecsight.core.question import Question
+from codecsight.uplink.cloud_link import Refused
+from codecsight.uplink.leases import LeaseError
+
+
+class ControlService(ControlServiceServicer):
+    """Translates; all knowledge is the host's."""
+
+    def __init__(self, host: StreamHost, peers: Peers) -> None:
+        self._host = host
+        self._peers = peers
+
+    async def Ask(self, request: wire.AskRequest, context: Context) -> wire.AskResponse:  # noqa: N802
+        """Put a question to a stream."""
+        async with self._asked(request, context) as question:
+            answer = await self._host.ask(request.stream, question)
+        return wire.AskResponse(answer=to_answer(answer))
+
+    async def AskAloud(  # noqa: N802
+        self, request: wire.AskAloudRequest, context: Context
+    ) -> AsyncIterator[wire.AskAloudResponse]:
+        """The same, word by word."""
+        async with self._asked(request, context) as question:
+            async for said in self._host.ask_aloud(request.stream, question):
+                if isinstance(said, Words):
+                    yield wire.AskAloudResponse(so_far=said.so_far)
+                else:
+                    yield wire.AskAloudResponse(answer=to_answer(said))
+
+    @asynccontextmanager
+    async def _asked(
+        self, request: wire.AskRequest | wire.AskAloudRequest, context: Context
+    ) -> AsyncIterator[Question]:
+        """The question, if it may be put; what goes wrong with it is told as a status."""
+        if not self._peers.may_see(context, request.stream):
+            await _abort(context, grpc.StatusCode.PERMISSION_DENIED, "the stream is another site's")
+        try:
+            question = from_question(request.question)
+        except CodecSightError as error:
+            await _abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        try:
+            yield question
+        except LeaseError as error:
+            await _abort(context, grpc.StatusCode.NOT_FOUND, str(error))
+        except Refused as error:
+            await _abort(context, grpc.StatusCode.UNAVAILABLE, str(error))
+        except CodecSightError as error:
+            await _abort(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
+
+    async def ListStreams(  # noqa: N802
+        self,
+        request: wire.ListStreamsRequest,  # noqa: ARG002
+        context: Context,
+    ) -> wire.ListStreamsResponse:
+        """The fleet, as far as the caller may see it."""
+        streams = await self._host.streams()
+        seen = [to_stream(one) for one in streams if self._peers.may_see(context, one.stream)]
+        return wire.ListStreamsResponse(streams=seen)
+
+    async def Status(  # noqa: N802
+        self,
+        request: wire.StatusRequest,  # noqa: ARG002
+        context: Context,  # noqa: ARG002
+    ) -> wire.StatusResponse:
+        """The cloud itself."""
+        return to_status(await self._host.status())
+
+
+async def _abort(context: Context, code: grpc.StatusCode, detail: str) -> NoReturn:
+    await context.abort(code, detail)
+    raise AssertionError("abort returned")

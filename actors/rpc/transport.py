@@ -1,0 +1,100 @@
+"""How gRPC is set up on both ends: sizes, keepalive and mutual TLS, from one place."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from codecsight.core.errors import CodecSightError
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+MAX_MESSAGE = 1 << 20
+"""Bytes of the largest message either end takes; a mosaic is bounded to fit in."""
+
+_SIZES = [
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_metadata_size", 16 << 10),
+]
+# Heartbeats are the protocol's own sign of life. Pings come beneath them, so seldom that no proxy
+# takes offence, and the server allows them twice as often as they come.
+_KEEPALIVE_MS = 60_000
+_CLIENT = [
+    *_SIZES,
+    ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.initial_reconnect_backoff_ms", 500),
+    ("grpc.min_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 10_000),
+]
+_SERVER = [
+    *_SIZES,
+    ("grpc.http2.min_ping_interval_without_data_ms", _KEEPALIVE_MS // 2),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.so_reuseport", 0),  # a port that is taken is an error, not a shared port
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TlsKeys:
+    """PEM bytes of mutual TLS: the authority both ends trust, this end's certificate and key."""
+
+    ca: bytes
+    cert: bytes
+    key: bytes
+
+
+def tls_files(ca: Path | None, cert: Path | None, key: Path | None) -> TlsKeys | None:
+    """The keys in three files; None if no file is named. Raises CodecSightError if one of them
+    can't be read or only some are named.
+    """
+    if ca is None and cert is None and key is None:
+        return None
+    if ca is None or cert is None or key is None:
+        raise CodecSightError("TLS needs all of ca, cert and key, or none of them")
+    try:
+        return TlsKeys(ca.read_bytes(), cert.read_bytes(), key.read_bytes())
+    except OSError as error:
+        raise CodecSightError(f"TLS: {error.filename} can't be read: {error.strerror}") from error
+
+
+def aio_channel(address: str, tls: TlsKeys | None) -> grpc.aio.Channel:
+    """A channel to `address` (host:port); create it inside the event loop that uses it."""
+    if tls is None:
+        return grpc.aio.insecure_channel(address, options=_CLIENT)
+    return grpc.aio.secure_channel(address, _client_credentials(tls), options=_CLIENT)
+
+
+def channel(address: str, tls: TlsKeys | None) -> grpc.Channel:
+    """A channel for calls that block."""
+    if tls is None:
+        return grpc.insecure_channel(address, options=_CLIENT)
+    return grpc.secure_channel(address, _client_credentials(tls), options=_CLIENT)
+
+
+def aio_server(address: str, tls: TlsKeys | None) -> tuple[grpc.aio.Server, int]:
+    """A server bound to `address` and the port it got (`host:0` takes a free one); with `tls` it
+    accepts only clients with a certificate of the same authority. Raises CodecSightError if the
+    address is taken.
+    """
+    server = grpc.aio.server(options=_SERVER)
+    try:
+        if tls is None:
+            return server, server.add_insecure_port(address)
+        return server, server.add_secure_port(address, _server_credentials(tls))
+    except RuntimeError as error:
+        raise CodecSightError(
+            f"the gateway can't listen on {address}: is the port taken, or the address not ours?"
+        ) from error
+
+
+def _client_credentials(tls: TlsKeys) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(tls.ca, tls.key, tls.cert)
+
+
+def _server_credentials(tls: TlsKeys) -> grpc.ServerCredentials:
+    return grpc.ssl_server_credentials([(tls.key, tls.cert)], tls.ca, require_client_auth=True)

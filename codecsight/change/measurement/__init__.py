@@ -1,0 +1,1 @@
+"""Measuring: camera transform, warping, resampling and pixel differences."""

@@ -1,0 +1,76 @@
+"""Policies that judge nothing: the dense twin, and chance."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codecsight.change.policies.policy import Reasons
+from codecsight.core.frame import FrameSignals
+from codecsight.core.grid import PatchGrid
+from codecsight.core.slot import Reason
+
+
+class EverythingPolicy:
+    """Keeps every cell of every slot: what a system without pruning does."""
+
+    whole_above = 1.0
+    looks_between = False
+    motion_every_s = 0.0
+
+    def __init__(self, grid: PatchGrid) -> None:
+        self._grid = grid
+
+    def observe(self, signals: FrameSignals, width: int, height: int) -> None:
+        """Not needed."""
+
+    def sampled(self) -> None:
+        """Not needed."""
+
+    def decide(
+        self,
+        pictures: NDArray[np.uint8],  # noqa: ARG002
+        shipped: NDArray[np.uint8],  # noqa: ARG002
+    ) -> Reasons:
+        """All cells."""
+        return np.full((self._grid.rows, self._grid.cols), Reason.REFRESH, np.uint8)
+
+    def anchored(self, pictures: NDArray[np.uint8]) -> None:
+        """Not needed."""
+
+
+class RandomPolicy:
+    """Keeps a given `share` of the cells, chosen by chance: the control with equal tokens.
+
+    Over many slots exactly `share` of all cells is kept; the same `seed` chooses the same cells.
+    """
+
+    whole_above = 1.0
+    looks_between = False
+    motion_every_s = 0.0
+
+    def __init__(self, grid: PatchGrid, share: float = 0.2, seed: int = 0) -> None:
+        self._grid = grid
+        self._share = share
+        self._rng = np.random.default_rng(seed)
+        self._owed = 0.0
+
+    def observe(self, signals: FrameSignals, width: int, height: int) -> None:
+        """Not needed."""
+
+    def sampled(self) -> None:
+        """Not needed."""
+
+    def decide(
+        self,
+        pictures: NDArray[np.uint8],  # noqa: ARG002
+        shipped: NDArray[np.uint8],  # noqa: ARG002
+    ) -> Reasons:
+        """As many cells as are owed by now, the fraction carried over."""
+        self._owed += self._share * self._grid.cells
+        count = min(int(self._owed), self._grid.cells)
+        self._owed -= count
+        reasons = np.zeros(self._grid.cells, np.uint8)
+        reasons[self._rng.choice(self._grid.cells, count, replace=False)] = Reason.REFRESH
+        return reasons.reshape(self._grid.rows, self._grid.cols)
+
+    def anchored(self, pictures: NDArray[np.uint8]) -> None:
+        """Not needed."""

@@ -1,0 +1,135 @@
+"""Questions on their way to answers."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from codecsight.answers.decoding import decoding
+from codecsight.answers.scoring import Ballot, Scored, ballot_of, score
+from codecsight.answers.token_tree import TokenTree
+from codecsight.core.question import Question
+from codecsight.engine.errors import EngineError
+from codecsight.engine.pool import Rows
+from codecsight.models.base import VisionLanguageModel
+
+Hear = Callable[[str, str], None]
+"""Is told of each new word of a spoken answer: the question, and the answer so far."""
+
+
+def deaf(_question: str, _so_far: str) -> None:
+    """Where nobody listens."""
+
+
+class Ask(Protocol):
+    """What is put to the model as one run: some questions, or one more word of an answer.
+
+    `tree` comes next and is read after its tokens `read`; `asked` tokens of it stand in the pool
+    already, at the first of its `rows`. It will need room for `size` tokens in all.
+    """
+
+    tree: TokenTree
+    read: list[int]
+    size: int
+    asked: int
+    rows: Rows
+
+    def take(self, logits: Tensor) -> bool:
+        """Go on with the logits [read, vocab]; whether that was all."""
+        ...
+
+
+class TypedAsk:
+    """Questions with options: one pass. Answers go to `put`, in order."""
+
+    def __init__(self, ballot: Ballot, put: Callable[[list[Scored]], None]) -> None:
+        self.tree, self.read, self.size = ballot.tree, ballot.rows, len(ballot.tree)
+        self.asked, self.rows = 0, np.arange(0)
+        self._ballot, self._put = ballot, put
+
+    def take(self, logits: Tensor) -> bool:
+        """Read the answers."""
+        self._put(score(self._ballot, logits))
+        return True
+
+
+class SpokenAsk:
+    """A question whose answer is said word by word: a pass for each."""
+
+    def __init__(
+        self,
+        question: Question,
+        model: VisionLanguageModel,
+        most: int,
+        put: Callable[[list[Scored]], None],
+        hear: Hear,
+    ) -> None:
+        heard = partial(hear, question.text)
+        self._words, self._put = decoding(question, model, most, heard), put
+        self._lay(next(self._words))
+        self.size = len(self.tree) + most
+        self.asked, self.rows = 0, np.arange(0)
+
+    def _lay(self, ids: Sequence[int]) -> None:
+        self.tree = TokenTree()
+        self.read = [self.tree.grow(ids)]
+
+    def take(self, logits: Tensor) -> bool:
+        """Choose the next word, or end."""
+        self.asked += len(self.tree)
+        try:
+            self._lay(self._words.send(logits[0]))
+        except StopIteration as end:
+            self._put([end.value])
+            return True
+        return False
+
+
+class Inquiry:
+    """The questions of one stream that are due together; `asks` are still to be put. `hear` is
+    told of each new word of those that are spoken: the question, and the answer so far.
+    """
+
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        ballots: Sequence[Ballot],
+        model: VisionLanguageModel,
+        most_words: int,
+        hear: Hear,
+    ) -> None:
+        self.questions = questions
+        self.found: dict[int, Scored] = {}
+        typed = [i for i, q in enumerate(questions) if not q.spoken]
+        self.asks: list[Ask] = []
+        for ballot in ballots:
+            indices, typed = typed[: len(ballot.questions)], typed[len(ballot.questions) :]
+            self.asks.append(TypedAsk(ballot, self._putter(indices)))
+        self.asks += [
+            SpokenAsk(question, model, most_words, self._putter([index]), hear)
+            for index, question in enumerate(questions)
+            if question.spoken
+        ]
+
+    def _putter(self, indices: Sequence[int]) -> Callable[[list[Scored]], None]:
+        def put(found: list[Scored]) -> None:
+            self.found.update(zip(indices, found, strict=True))
+
+        return put
+
+
+def lay_out(questions: Sequence[Question], model: VisionLanguageModel, most: int) -> list[Ballot]:
+    """The questions with options as few ballots of at most `most` tokens. Raises QuestionError for
+    one that this model can't be asked, EngineError for one that is too long.
+    """
+    if not questions:
+        return []
+    ballot = ballot_of(questions, model)
+    if len(ballot.tree) <= most:
+        return [ballot]
+    if len(questions) == 1:
+        raise EngineError(f"a question of {len(ballot.tree)} tokens; {most} are allowed")
+    half = len(questions) // 2
+    return lay_out(questions[:half], model, most) + lay_out(questions[half:], model, most)

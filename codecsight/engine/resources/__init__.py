@@ -1,0 +1,1 @@
+"""What the engine may use: memory, device time, operations; checked before a stream is let in."""

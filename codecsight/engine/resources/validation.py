@@ -1,0 +1,105 @@
+"""What a stream may cost, reserved before it is let in, and what a slot must be to enter."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from codecsight.core.grid import PatchGrid
+from codecsight.core.slot import Slot, SlotKind
+from codecsight.engine.config import EngineConfig, Evict, Present
+from codecsight.engine.errors import EngineError, SlotRefused
+from codecsight.models.base import VisionLanguageModel
+
+BLOCK_TOKENS = 16
+"""Tokens in a KV block."""
+
+_LATEST = 88_888_888.8  # the longest stamp that room is kept for: almost three years of stream
+
+
+def slot_tokens(model: VisionLanguageModel, grid: PatchGrid) -> int:
+    """The most tokens a slot of this grid can have."""
+    empty = np.zeros((grid.rows, grid.cols), np.bool_)
+    return len(model.layout.slot(_LATEST, empty)) + grid.cells
+
+
+def stream_tokens(model: VisionLanguageModel, grid: PatchGrid, config: EngineConfig) -> int:
+    """The most tokens a stream of this grid can hold: its window, and what questions stand on."""
+    slots = config.window + (config.present is not Present.LAST_SLOT)
+    outlived = grid.cells if config.evict is Evict.SUPERSEDED else 0
+    return len(model.layout.prefix) + slots * slot_tokens(model, grid) + outlived
+
+
+def window_extent(model: VisionLanguageModel, grid: PatchGrid, config: EngineConfig) -> int:
+    """The most positions a window can take when they are numbered anew."""
+    empty = np.zeros((grid.rows, grid.cols), np.bool_)
+    outlived = grid.cells if config.evict is Evict.SUPERSEDED else 0
+    return (config.window + outlived) * model.layout.slot(_LATEST, empty).extent
+
+
+def blocks(tokens: int) -> int:
+    """KV blocks that so many tokens take."""
+    return math.ceil(tokens / BLOCK_TOKENS)
+
+
+def check_grid(model: VisionLanguageModel, grid: PatchGrid) -> None:
+    """Refuse a grid cut for another model."""
+    asked, given = (model.cell, model.frames), (grid.spec.cell, grid.spec.frames)
+    if asked != given:
+        raise EngineError(
+            f"{model.name} reads cells of {asked[0]} px in slots of {asked[1]} frames; "
+            f"this grid has {given[0]} px and {given[1]} frames"
+        )
+    if not 1 <= grid.cells <= grid.spec.max_cells:
+        raise EngineError(
+            f"a grid of {grid.rows} x {grid.cols} cells; {grid.spec.max_cells} are allowed"
+        )
+
+
+def check_slot(stream: str, slot: Slot, grid: PatchGrid, after: float | None) -> None:
+    """Refuse a slot that disagrees with its stream's grid or with itself. `after` is the time of
+    the stream's last frame, None where an anchor must come first.
+    """
+    problem = (
+        _order_problem(slot, after)
+        or _shape_problem(slot, grid)
+        or _time_problem(slot.times, slot.captured, grid.spec.frames)
+    )
+    if problem:
+        raise SlotRefused(f"stream {stream!r}: {problem}")
+
+
+def _order_problem(slot: Slot, after: float | None) -> str | None:
+    if after is None and slot.kind is not SlotKind.ANCHOR:
+        return "its first slot must be an anchor, and this is a delta; ask the edge for an anchor"
+    if after is not None and slot.times and not slot.times[0] > after:
+        return f"a slot at {slot.times[0]:g} s came after one at {after:g} s"
+    return None
+
+
+def _shape_problem(slot: Slot, grid: PatchGrid) -> str | None:
+    spec = grid.spec
+    if slot.kept.dtype != np.bool_ or slot.kept.shape != (grid.rows, grid.cols):
+        return f"kept is {slot.kept.dtype} {slot.kept.shape}, not bool {(grid.rows, grid.cols)}"
+    kept = int(slot.kept.sum())
+    if slot.kind is SlotKind.ANCHOR and kept < grid.cells:
+        return f"an anchor holds every cell; this one has {kept} of {grid.cells}"
+    shape = (kept, spec.frames, 3, spec.cell, spec.cell)
+    if slot.patches.dtype != np.uint8 or slot.patches.shape != shape:
+        return f"patches are {slot.patches.dtype} {slot.patches.shape}, not uint8 {shape}"
+    if slot.reasons.shape != (kept,):
+        return f"reasons are {slot.reasons.shape}, not {(kept,)}"
+    return None
+
+
+def _time_problem(times: Sequence[float], captured: float, frames: int) -> str | None:
+    if len(times) != frames:
+        return f"the slot has {len(times)} frame times, not {frames}"
+    if not all(map(math.isfinite, (*times, captured))):
+        return f"times must be finite, not {times} and {captured}"
+    if min(times) < 0 or max(times) > _LATEST:
+        return f"times must lie between 0 and {_LATEST:g} s, not {times}"
+    if any(later < earlier for earlier, later in pairwise(times)):
+        return f"the frame times {times} run backwards"
+    return None

@@ -1,0 +1,1 @@
+"""From a camera to packets: sources, recording, and the feed to other processes."""

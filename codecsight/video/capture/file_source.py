@@ -1,0 +1,76 @@
+"""A recording on disk, once or for ever, in real time or as fast as it can be read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from av.error import FFmpegError
+
+from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.capture.clock import StreamClock
+from codecsight.video.capture.connection import Connection
+from codecsight.video.capture.pace import Pacer, Stop
+from codecsight.video.capture.source import SourceError, SourceOptions, SourceState, SourceStatus
+
+NO_TIMES = "a raw stream without timestamps; wrap it: ffmpeg -r FPS -i {} -c copy wrapped.mp4"
+
+
+class FileSource(SourceStatus):
+    """The packets of a file. Raises SourceError at once if it isn't one that can be watched."""
+
+    def __init__(self, path: str, options: SourceOptions) -> None:
+        super().__init__(live=options.paced)
+        self._path = Path(path)
+        self._options = options
+        self._stop = Stop()
+        self._first: Connection | None = self._open()
+
+    def items(self) -> Iterator[StreamInfo | Packet]:
+        """Give the file's packets; a looped file begins every round with its StreamInfo."""
+        clock = StreamClock(self.anomalies, live=False)
+        pacer = Pacer(self._stop, self._options.paced)
+        try:
+            while not self._stop:
+                yield from self._round(clock, pacer)
+                if not self._options.loop:
+                    break
+        finally:
+            self.close()
+            self.move(SourceState.ENDED)
+
+    def close(self) -> None:
+        """End `items` at its next packet."""
+        self._stop.set()
+
+    def _round(self, clock: StreamClock, pacer: Pacer) -> Iterator[StreamInfo | Packet]:
+        connection, self._first = self._first or self._open(), None
+        count = 0
+        try:
+            yield connection.info
+            self.move(SourceState.LIVE)
+            for packet in connection.packets(clock, pacer.captured):
+                if self._stop:
+                    return
+                if not count and packet.pts is None and packet.dts is None:
+                    raise SourceError(f"{self._path}: {NO_TIMES.format(self._path.name)}")
+                count += 1
+                yield packet
+        except FFmpegError as error:
+            self.anomalies["container errors"] += 1
+            self.move(SourceState.LIVE, f"reading stopped early: {error.strerror}")
+        finally:
+            connection.close()
+        if not count:
+            raise SourceError(f"{self._path}: there are no pictures in this file")
+
+    def _open(self) -> Connection:
+        if not self._path.is_file():
+            kind = "a folder, not a file" if self._path.is_dir() else "no such file"
+            raise SourceError(f"{self._path}: {kind}")
+        try:
+            return Connection(str(self._path.resolve()), self.anomalies, live=False)
+        except SourceError as error:
+            raise SourceError(f"{self._path}: {error}") from None
+        except FFmpegError as error:
+            raise SourceError(
+                f"{self._path}: can't be read as video ({error.strerror}); is it complete?"
+            ) from None

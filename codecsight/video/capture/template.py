@@ -1,0 +1,90 @@
+"""A stream to copy codec parameters from, made of a StreamInfo alone.
+
+PyAV muxes packets it did not encode either through a template stream of an opened container, or
+through `add_mux_stream`, which has no place for extradata. So the description is written as the
+head of a Matroska file (RFC 9559: EBML, Segment, Tracks) and opened: that gives the template.
+"""
+
+import io
+
+import av
+from av.video.stream import VideoStream
+
+from codecsight.core.errors import CodecSightError
+from codecsight.core.packet import StreamInfo
+
+# Matroska's names for the codecs that cameras and files send (RFC 9559 and its codec registry).
+_CODEC_IDS = {
+    "av1": "V_AV1",
+    "ffv1": "V_FFV1",
+    "h264": "V_MPEG4/ISO/AVC",
+    "hevc": "V_MPEGH/ISO/HEVC",
+    "mjpeg": "V_MJPEG",
+    "mpeg1video": "V_MPEG1",
+    "mpeg2video": "V_MPEG2",
+    "mpeg4": "V_MPEG4/ISO/ASP",
+    "msmpeg4v3": "V_MPEG4/MS/V3",
+    "prores": "V_PRORES",
+    "theora": "V_THEORA",
+    "vp8": "V_VP8",
+    "vp9": "V_VP9",
+    "vvc": "V_MPEGI/ISO/VVC",
+}
+
+
+class RecordingError(CodecSightError):
+    """A stream that cannot be recorded; the message names its codec."""
+
+
+def add_stream(container: av.container.OutputContainer, info: StreamInfo) -> av.stream.Stream:
+    """A stream in `container` that takes packets encoded as `info` says.
+
+    Raises RecordingError for a codec that Matroska has no name for.
+    """
+    codec = _canonical(info.codec)
+    if not info.extradata:
+        # The muxer then finds the parameter sets in the first key frame (RTSP without sprop).
+        stream = container.add_mux_stream(codec, width=info.width, height=info.height)
+    else:
+        with av.open(io.BytesIO(_matroska_head(codec, info)), format="matroska") as head:
+            template: VideoStream = head.streams.video[0]
+            stream = container.add_stream_from_template(template, opaque=True)
+    stream.time_base = info.time_base
+    return stream
+
+
+def _canonical(codec: str) -> str:
+    try:
+        name = av.codec.Codec(codec, "r").canonical_name
+    except ValueError:
+        name = codec
+    if name not in _CODEC_IDS:
+        raise RecordingError(
+            f"cannot record codec {codec!r}: set the camera to H.264, H.265, AV1 or MJPEG"
+        )
+    return name
+
+
+def _matroska_head(codec: str, info: StreamInfo) -> bytes:
+    size = _element(0xB0, _uint(info.width)) + _element(0xBA, _uint(info.height))
+    track = (
+        _element(0xD7, _uint(1))  # TrackNumber
+        + _element(0x73C5, _uint(1))  # TrackUID
+        + _element(0x83, _uint(1))  # TrackType: video
+        + _element(0x86, _CODEC_IDS[codec].encode())
+        + _element(0x63A2, info.extradata)  # CodecPrivate
+        + _element(0xE0, size)
+    )
+    tracks = _element(0x1654AE6B, _element(0xAE, track))
+    cluster = _element(0x1F43B675, _element(0xE7, _uint(0)))  # readers look for one
+    ebml = _element(0x1A45DFA3, _element(0x4282, b"matroska"))
+    return ebml + _element(0x18538067, tracks + cluster)
+
+
+def _element(identifier: int, payload: bytes) -> bytes:
+    name = identifier.to_bytes((identifier.bit_length() + 7) // 8, "big")
+    return name + (1 << 56 | len(payload)).to_bytes(8, "big") + payload
+
+
+def _uint(number: int) -> bytes:
+    return number.to_bytes(8, "big")

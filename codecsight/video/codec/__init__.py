@@ -1,0 +1,1 @@
+"""From packets to frames and codec signals, and back."""

@@ -1,0 +1,118 @@
+"""An encoder set up like a camera's, for the procedural world and for tests."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import av
+import numpy as np
+from av.codec.context import Flags
+from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
+from numpy.typing import NDArray
+
+from codecsight.core.errors import CodecSightError
+from codecsight.core.packet import Packet, StreamInfo
+
+RTP_CLOCK = Fraction(1, 90_000)
+MPEG4_CLOCK = Fraction(1, 60_000)  # its clock has 16 bits
+ENCODERS = {"h264": "libx264", "hevc": "libx265", "mpeg4": "mpeg4", "mjpeg": "mjpeg"}
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderProfile:
+    """How a camera is set up: `gop` frames from key frame to key frame, and either a bit rate in
+    bits per second or a constant quality `crf` (x264's scale, smaller is better).
+    """
+
+    codec: Literal["h264", "hevc", "mpeg4", "mjpeg"] = "h264"
+    gop: int = 50
+    b_frames: int = 0
+    bitrate: int | None = None
+    crf: float = 23.0
+    preset: str = "veryfast"
+
+
+class CameraEncoder:
+    """Encodes pictures of one size, one reference back and with a fixed GOP, as cameras do.
+
+    Without B-frames every picture comes out at once. `rate` is only what the stream declares;
+    the times given to `encode` are what counts. Raises CodecSightError for an odd size.
+    """
+
+    def __init__(
+        self, width: int, height: int, rate: float, profile: EncoderProfile | None = None
+    ) -> None:
+        if width % 2 or height % 2:
+            raise CodecSightError(f"a camera's picture has even sides, not {width}x{height}")
+        profile = profile or EncoderProfile()
+        self._base = MPEG4_CLOCK if profile.codec == "mpeg4" else RTP_CLOCK
+        self._context = _open(width, height, rate, profile, self._base)
+        self._duration = round(1 / rate / self._base)
+        self._captured: dict[int, float] = {}
+        extradata = self._context.extradata or b""
+        self.info = StreamInfo(profile.codec, extradata, width, height, rate, self._base)
+
+    def encode(self, rgb: NDArray[np.uint8], time: float, captured: float) -> list[Packet]:
+        """The packets completed by a picture, uint8 [height, width, 3], at `time` seconds of the
+        stream, which must be later than the one before.
+        """
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+        frame.pts, frame.time_base = round(time / self._base), self._base
+        self._captured[frame.pts] = captured
+        return [self._sealed(packet) for packet in self._context.encode(frame)]
+
+    def flush(self) -> list[Packet]:
+        """The packets still held back; the encoder is spent."""
+        return [self._sealed(packet) for packet in self._context.encode(None)]
+
+    def _sealed(self, packet: "av.Packet[Stream]") -> Packet:
+        captured = self._captured.pop(packet.pts or 0, 0.0)
+        return Packet(
+            data=bytes(packet),
+            pts=packet.pts,
+            dts=packet.dts,
+            duration=packet.duration or self._duration,
+            time_base=self._base,
+            keyframe=packet.is_keyframe,
+            captured=captured,
+        )
+
+
+def _open(
+    width: int, height: int, rate: float, profile: EncoderProfile, base: Fraction
+) -> VideoCodecContext:
+    context = av.CodecContext.create(ENCODERS[profile.codec], "w")
+    if not isinstance(context, VideoCodecContext):
+        raise CodecSightError(f"{profile.codec!r} can't be encoded on this machine")
+    context.width, context.height = width, height
+    context.pix_fmt = "yuvj420p" if profile.codec == "mjpeg" else "yuv420p"
+    context.time_base = base
+    context.framerate = Fraction(rate).limit_denominator(1001)
+    context.gop_size = profile.gop
+    context.max_b_frames = profile.b_frames
+    context.thread_count = 1
+    context.flags |= Flags.global_header
+    if profile.bitrate:
+        context.bit_rate = profile.bitrate
+    context.options = _options(profile)
+    context.open()
+    return context
+
+
+def _options(profile: EncoderProfile) -> dict[str, str]:
+    """One reference, no key frames but the GOP's, and no more look-ahead than B-frames need."""
+    if profile.codec in ("mpeg4", "mjpeg"):
+        return {}
+    options = {"preset": profile.preset, "forced-idr": "1"}
+    if not profile.bitrate:
+        options["crf"] = f"{profile.crf:g}"
+    if not profile.b_frames:
+        options["tune"] = "zerolatency"
+    lookahead = profile.b_frames and profile.b_frames + 1
+    settings = f"scenecut=0:ref=1:repeat-headers=1:rc-lookahead={lookahead}:b-adapt=0"
+    if profile.codec == "h264":
+        options["x264-params"] = f"{settings}:b-pyramid=none"
+    else:
+        options["x265-params"] = f"{settings}:b-pyramid=0:log-level=none"
+    return options
