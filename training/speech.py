@@ -82,7 +82,7 @@ def _slots(clip: Clip, rows: int, cols: int) -> Iterator[Slot]:
             patches=patches[number * cells : (number + 1) * cells],
             reasons=np.full(cells, Reason.ANCHOR, np.uint8),
             times=times,
-            captured=times[-1],
+            capture_time=times[-1],
         )
 
 

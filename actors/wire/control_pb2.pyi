@@ -91,7 +91,7 @@ class Answer(_message.Message):
     PROBABILITY_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
-    CAPTURED_FIELD_NUMBER: _builtins.int
+    CAPTURE_TIME_FIELD_NUMBER: _builtins.int
     LATENCY_MS_FIELD_NUMBER: _builtins.int
     CELLS_KEPT_FIELD_NUMBER: _builtins.int
     CELLS_TOTAL_FIELD_NUMBER: _builtins.int
@@ -107,7 +107,7 @@ class Answer(_message.Message):
     start: _builtins.float
     """The span it rests on, in seconds of the stream."""
     end: _builtins.float
-    captured: _builtins.float
+    capture_time: _builtins.float
     """The edge's wall clock at `end`."""
     latency_ms: _builtins.float
     """From the arrival of the last slot to the answer."""
@@ -126,14 +126,14 @@ class Answer(_message.Message):
         probability: _builtins.float = ...,
         start: _builtins.float = ...,
         end: _builtins.float = ...,
-        captured: _builtins.float = ...,
+        capture_time: _builtins.float = ...,
         latency_ms: _builtins.float = ...,
         cells_kept: _builtins.int = ...,
         cells_total: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "json", b"json", "text", b"text", "value", b"value", "yes", b"yes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["captured", b"captured", "cells_kept", b"cells_kept", "cells_total", b"cells_total", "count", b"count", "end", b"end", "json", b"json", "latency_ms", b"latency_ms", "probability", b"probability", "question", b"question", "start", b"start", "stream", b"stream", "text", b"text", "value", b"value", "yes", b"yes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capture_time", b"capture_time", "cells_kept", b"cells_kept", "cells_total", b"cells_total", "count", b"count", "end", b"end", "json", b"json", "latency_ms", b"latency_ms", "probability", b"probability", "question", b"question", "start", b"start", "stream", b"stream", "text", b"text", "value", b"value", "yes", b"yes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["yes", "count", "text", "json"]  # noqa: Y015
     _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015

@@ -299,7 +299,7 @@ class Chunk(_message.Message):
     CODEC_FIELD_NUMBER: _builtins.int
     MOSAIC_FIELD_NUMBER: _builtins.int
     TIMES_FIELD_NUMBER: _builtins.int
-    CAPTURED_FIELD_NUMBER: _builtins.int
+    CAPTURE_TIME_FIELD_NUMBER: _builtins.int
     stream: _builtins.str
     epoch: _builtins.int
     seq: _builtins.int
@@ -319,7 +319,7 @@ class Chunk(_message.Message):
     """The kept cells as one RGB picture, cell by cell and frame by frame, in a nearly square layout:
     ceil(sqrt(tiles)) tiles wide. At most 960 KiB; empty if no cell is kept.
     """
-    captured: _builtins.float
+    capture_time: _builtins.float
     """Wall clock of the last sampled frame at the edge."""
     @_builtins.property
     def times(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
@@ -340,11 +340,11 @@ class Chunk(_message.Message):
         codec: _builtins.str = ...,
         mosaic: _builtins.bytes = ...,
         times: _abc.Iterable[_builtins.float] | None = ...,
-        captured: _builtins.float = ...,
+        capture_time: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bitmap", b"bitmap", "captured", b"captured", "codec", b"codec", "cols", b"cols", "epoch", b"epoch", "fingerprint", b"fingerprint", "kind", b"kind", "mosaic", b"mosaic", "reasons", b"reasons", "rows", b"rows", "seq", b"seq", "stream", b"stream", "times", b"times"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bitmap", b"bitmap", "capture_time", b"capture_time", "codec", b"codec", "cols", b"cols", "epoch", b"epoch", "fingerprint", b"fingerprint", "kind", b"kind", "mosaic", b"mosaic", "reasons", b"reasons", "rows", b"rows", "seq", b"seq", "stream", b"stream", "times", b"times"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

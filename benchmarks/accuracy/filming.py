@@ -104,7 +104,7 @@ def recoded(frames: Iterable[Frame], gop: int) -> Iterator[StreamInfo | Packet]:
     resizer = Resizer(*RECODED)
     yield encoder.info
     for frame in frames:
-        yield from encoder.encode(resizer.rgb(frame), frame.time, frame.captured)
+        yield from encoder.encode(resizer.rgb(frame), frame.time, frame.capture_time)
     yield from encoder.flush()
 
 

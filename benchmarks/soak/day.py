@@ -64,7 +64,7 @@ def _later(packet: Packet, info: StreamInfo, seconds: float) -> Packet:
     ticks = round(seconds / info.time_base)
     pts = None if packet.pts is None else packet.pts + ticks
     dts = None if packet.dts is None else packet.dts + ticks
-    return replace(packet, pts=pts, dts=dts, captured=packet.captured + seconds)
+    return replace(packet, pts=pts, dts=dts, capture_time=packet.capture_time + seconds)
 
 
 def _measured() -> dict[str, Any]:

@@ -54,7 +54,7 @@ def _again(reel: list[Slot], index: int) -> Slot:
     slot = reel[place]
     later = round_ * (len(reel) - len(reel) % 8)
     times = tuple(time + later for time in slot.times)
-    return replace(slot, times=times, captured=slot.captured + later)
+    return replace(slot, times=times, capture_time=slot.capture_time + later)
 
 
 def _measured(engine: Engine) -> dict[str, Any]:

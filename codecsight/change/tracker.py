@@ -35,7 +35,7 @@ class TrackerCounters:
 class _Sample:
     picture: NDArray[np.uint8]
     time: float
-    captured: float
+    capture_time: float
 
 
 class ChangeTracker:
@@ -121,7 +121,7 @@ class ChangeTracker:
         return sample
 
     def _taken(self, frame: Frame) -> _Sample:
-        return _Sample(self._resizer.rgb(frame), frame.time, frame.captured)
+        return _Sample(self._resizer.rgb(frame), frame.time, frame.capture_time)
 
     def _check_size(self, size: tuple[int, int]) -> None:
         if self._size is not None and size != self._size:
@@ -158,7 +158,7 @@ class ChangeTracker:
             patches=patches,
             reasons=reasons[kept],
             times=tuple(sample.time for sample in samples),
-            captured=samples[-1].captured,
+            capture_time=samples[-1].capture_time,
         )
 
     def _decide(self, pictures: NDArray[np.uint8]) -> Reasons:

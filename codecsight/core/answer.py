@@ -18,7 +18,7 @@ class Answer:
     """`value` is bool for yes/no, int for a count, a dict for JSON (str, as far as it got, where it
     did not end within the engine's `max_answer_tokens`), str otherwise. `probability` is the
     model's for that value, calibrated where the checkpoint brings a calibration (the mean per token
-    where the answer was spoken). `start` and `end` are seconds of the stream, `captured` the edge's
+    where the answer was spoken). `start` and `end` are stream seconds, `capture_time` the edge's
     wall clock at `end`. `latency_ms` runs from the arrival of the last slot to the answer.
     `cells_kept` of `cells_total` visual tokens of the window were encoded.
     """
@@ -29,7 +29,7 @@ class Answer:
     probability: float
     start: float
     end: float
-    captured: float
+    capture_time: float
     latency_ms: float
     cells_kept: int
     cells_total: int

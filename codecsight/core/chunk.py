@@ -23,7 +23,7 @@ class Chunk:
     codec: str
     mosaic: bytes
     times: tuple[float, ...]
-    captured: float
+    capture_time: float
 
     @property
     def size(self) -> int:

@@ -40,13 +40,13 @@ class FrameSignals:
 
 @dataclass(slots=True, eq=False)
 class Frame:
-    """A decoded picture with its place in time. `time` is seconds of the stream, `captured` the
+    """A decoded picture with its place in time. `time` is seconds of the stream, `capture_time` the
     edge's wall clock in seconds since the epoch.
     """
 
     picture: av.VideoFrame
     time: float
-    captured: float
+    capture_time: float
     signals: FrameSignals
 
     @property

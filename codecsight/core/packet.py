@@ -25,7 +25,7 @@ class Packet:
     """One encoded packet, exactly as it came: what is analysed and what is recorded.
 
     `pts` and `dts` are ticks of `time_base` on the stream's own clock, which never runs
-    backwards over reconnections and loops; `captured` is the wall clock at the edge in
+    backwards over reconnections and loops; `capture_time` is the wall clock at the edge in
     seconds since the epoch. RTSP sends the first packets without a `pts`. `corrupt` is the
     container's own word that something in or before this packet was lost.
     """
@@ -36,7 +36,7 @@ class Packet:
     duration: int
     time_base: Fraction
     keyframe: bool
-    captured: float
+    capture_time: float
     corrupt: bool = False
 
     @property

@@ -33,7 +33,7 @@ class Slot:
 
     `kept` is [rows, cols] bool. `patches` is uint8 [kept, frames, 3, cell, cell] RGB, and
     `reasons` uint8 [kept] of `Reason`, both in row-major order of the kept cells. `times` are the
-    sampled frames' stream times in seconds, `captured` the wall clock of the last one at the edge.
+    sampled frames' stream times in seconds, `capture_time` the edge's wall clock at the last one.
     """
 
     kind: SlotKind
@@ -41,7 +41,7 @@ class Slot:
     patches: NDArray[np.uint8]
     reasons: NDArray[np.uint8]
     times: tuple[float, ...]
-    captured: float
+    capture_time: float
 
     @property
     def kept_count(self) -> int:

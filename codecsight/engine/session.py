@@ -147,7 +147,7 @@ class StreamSession:
         assert job.tokens is not None  # noqa: S101 - a slot was checked before it was added
         self._drop_standpoint()
         entry = Entry(
-            slot.kind, slot.kept, slot.times, slot.captured, job.tokens, self.model.no_cells()
+            slot.kind, slot.kept, slot.times, slot.capture_time, job.tokens, self.model.no_cells()
         )
         evicted, rebased, stale = self._make_room(entry)
         self.window.append(entry)
@@ -335,7 +335,7 @@ class StreamSession:
                 probability=found[index].probability,
                 start=entries[0].times[0],
                 end=entries[-1].times[-1],
-                captured=entries[-1].captured,
+                capture_time=entries[-1].capture_time,
                 latency_ms=latency_ms,
                 cells_kept=sum(entry.kept_count for entry in entries),
                 cells_total=len(entries) * self.grid.cells,

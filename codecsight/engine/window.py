@@ -21,14 +21,14 @@ Mask = NDArray[np.bool_]
 @dataclass(slots=True)
 class Entry:
     """One slot in a window. `tokens` count from 0 and stand `start` positions further on;
-    `features` are those of its kept cells. `times` and `captured` as in `Slot`. Of the `seen`
+    `features` are those of its kept cells. `times` and `capture_time` as in `Slot`. Of the `seen`
     tokens before it when it was computed, `lost` are gone since.
     """
 
     kind: SlotKind
     kept: Mask
     times: tuple[float, ...]
-    captured: float
+    capture_time: float
     tokens: Tokens
     features: CellFeatures
     start: int = 0

@@ -29,7 +29,7 @@ def pack(slot: Slot, spec: GridSpec, stream: str, codec: PatchCodec) -> Chunk:
         codec=codec.kind,
         mosaic=codec.encode(slot.patches),
         times=slot.times,
-        captured=slot.captured,
+        capture_time=slot.capture_time,
     )
 
 
@@ -41,7 +41,7 @@ def unpack(chunk: Chunk, spec: GridSpec) -> Slot:
     with _naming(chunk):
         kept, reasons, codec = _claims(chunk, spec)
         patches = codec.decode(chunk.mosaic, len(reasons), spec.frames, spec.cell)
-    return Slot(SlotKind(chunk.kind), kept, patches, reasons, chunk.times, chunk.captured)
+    return Slot(SlotKind(chunk.kind), kept, patches, reasons, chunk.times, chunk.capture_time)
 
 
 def inspect(chunk: Chunk, spec: GridSpec) -> None:
@@ -80,7 +80,7 @@ def _fits(chunk: Chunk, spec: GridSpec) -> None:
         raise PatchError(f"{chunk.rows}x{chunk.cols} cells; 1 to {spec.max_cells} are allowed")
     if len(chunk.times) != spec.frames:
         raise PatchError(f"{len(chunk.times)} frame times; a slot has {spec.frames}")
-    if not all(map(math.isfinite, (*chunk.times, chunk.captured))):
+    if not all(map(math.isfinite, (*chunk.times, chunk.capture_time))):
         raise PatchError("a time is not a finite number")
     if any(later <= time for time, later in zip(chunk.times, chunk.times[1:], strict=False)):
         raise PatchError("its frame times do not rise")

@@ -98,8 +98,8 @@ class WorldSource(SourceStatus):
         try:
             yield self._encoder.info
             self.move(SourceState.LIVE)
-            for t, captured in self._moments():
-                yield from self._encoder.encode(renderer.frame(t), t, captured)
+            for t, capture_time in self._moments():
+                yield from self._encoder.encode(renderer.frame(t), t, capture_time)
                 if self._stop:
                     return
             yield from self._encoder.flush()
@@ -117,7 +117,7 @@ class WorldSource(SourceStatus):
         pacer, start = Pacer(self._stop, self.live), time.monotonic()
         index = 0
         while not self._stop and not (seconds and index / fps >= seconds):
-            yield index / fps, pacer.captured(index / fps, index / fps)
+            yield index / fps, pacer.capture_time(index / fps, index / fps)
             index += 1
             late = (time.monotonic() - start) * fps - index if self.live else 0
             if late > 1:

@@ -49,7 +49,7 @@ from_edge = st.one_of(
     st.builds(Hello, text, text, small, text, text, small, small, number),
     st.builds(Chunk, epoch=number, seq=number, rows=small, cols=small, stream=text,
               fingerprint=text, codec=text, bitmap=st.binary(max_size=9),
-              mosaic=st.binary(max_size=99), reasons=st.binary(max_size=9), captured=real,
+              mosaic=st.binary(max_size=99), reasons=st.binary(max_size=9), capture_time=real,
               times=st.lists(real, max_size=4).map(tuple)),
     beats,
     st.builds(Dropped, number, number, text),

@@ -46,11 +46,11 @@ def test_many_streams_share_a_channel_without_mixing() -> None:
             links = [await welcomed(client.open(name, 640, 360)) for name in names]
             for value in range(5):
                 for n, link in enumerate(links):
-                    link.offer(of_stream(anchor(captured=float(1000 * n + value)), names[n]))
+                    link.offer(of_stream(anchor(capture_time=float(1000 * n + value)), names[n]))
             await until(lambda: all(link.edge.idle for link in links))
             for n, name in enumerate(names):
-                captured = [slot.captured for slot in host.slots[name]]
-                assert captured == [1000 * n + value for value in range(5)]
+                capture_time = [slot.capture_time for slot in host.slots[name]]
+                assert capture_time == [1000 * n + value for value in range(5)]
 
     asyncio.run(scene())
 

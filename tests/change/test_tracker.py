@@ -33,7 +33,7 @@ def test_the_first_slot_is_an_anchor_with_every_cell(
     assert slot.patches.shape == (48, 2, 3, 16, 16)
     assert (slot.reasons == Reason.ANCHOR).all()
     assert slot.times == (0.0, 0.5)
-    assert slot.captured == 1_000_000.5
+    assert slot.capture_time == 1_000_000.5
     assert np.array_equal(slot.patches[8, 0], studio.backdrop[16:32, :16].transpose(2, 0, 1))
 
 

@@ -139,7 +139,7 @@ def test_four_cameras_are_watched_answered_archived_and_gone(root: Path) -> None
     assert len(row["cameras"]) == 4
     assert all(camera["frames"] > 0 for camera in row["cameras"].values())
     assert {answer["stream"] for answer in row["answers"]} == set(row["cameras"])
-    late = [answer for answer in row["answers"] if answer["captured"] > killed + 2]
+    late = [answer for answer in row["answers"] if answer["capture_time"] > killed + 2]
     assert {answer["stream"] for answer in late} == set(row["cameras"]), "all came back"
     assert 0 < row["uplink_bytes"] < row["source_bytes"]
     assert 0 < row["cells_kept"] < row["cells_total"]

@@ -43,7 +43,7 @@ def made_up(grid: PatchGrid) -> Callable[..., Slot]:
             patches=random.integers(0, 256, (count, frames, 3, cell, cell), dtype=np.uint8),
             reasons=np.ones(count, np.uint8),
             times=tuple(second + step / 2 for step in range(frames)),
-            captured=1_000_000.0 + second,
+            capture_time=1_000_000.0 + second,
         )
 
     return make

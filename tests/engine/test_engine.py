@@ -161,7 +161,7 @@ def test_an_answer_tells_what_it_rests_on(
     assert (answer.stream, answer.question) == ("a", PERSON.text)
     assert isinstance(answer.value, bool)
     assert 0.5 <= answer.probability <= 1
-    assert (answer.start, answer.end, answer.captured) == (2.0, 4.5, 1_000_004.0)
+    assert (answer.start, answer.end, answer.capture_time) == (2.0, 4.5, 1_000_004.0)
     assert answer.cells_kept == sum(slot_at(second).kept_count for second in (2, 3, 4))
     assert answer.cells_total == 3 * 12
     assert answer.latency_ms > 0

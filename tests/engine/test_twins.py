@@ -49,7 +49,11 @@ def config_of(name: str, **more: Any) -> EngineConfig:
 def same(ours: Answer, theirs: Answer) -> None:
     assert (ours.question, ours.value) == (theirs.question, theirs.value)
     assert ours.probability == pytest.approx(theirs.probability, abs=1e-4)
-    assert (ours.start, ours.end, ours.captured) == (theirs.start, theirs.end, theirs.captured)
+    assert (ours.start, ours.end, ours.capture_time) == (
+        theirs.start,
+        theirs.end,
+        theirs.capture_time,
+    )
     assert (ours.cells_kept, ours.cells_total) == (theirs.cells_kept, theirs.cells_total)
 
 

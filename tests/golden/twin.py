@@ -38,7 +38,7 @@ class Look:
             patches=cells[self.kept],
             reasons=np.full(self.kept.sum(), Reason.ANCHOR if whole else Reason.PIXELS, np.uint8),
             times=self.times,
-            captured=self.times[-1] + 1_000_000.0,
+            capture_time=self.times[-1] + 1_000_000.0,
         )
 
 

@@ -25,7 +25,7 @@ def slot_with(kept: np.ndarray, kind: SlotKind = SlotKind.DELTA, seed: int = 0) 
         patches=rng.integers(0, 256, (count, 2, 3, 16, 16), np.uint8),
         reasons=rng.integers(1, 6, count).astype(np.uint8),
         times=(3.0, 3.5),
-        captured=1_700_000_000.25,
+        capture_time=1_700_000_000.25,
     )
 
 
@@ -45,7 +45,7 @@ def test_a_slot_survives_its_chunk(rows: int, cols: int, share: float, seed: int
     assert np.array_equal(back.kept, slot.kept)
     assert np.array_equal(back.patches, slot.patches)
     assert np.array_equal(back.reasons, slot.reasons)
-    assert (back.times, back.captured) == (slot.times, slot.captured)
+    assert (back.times, back.capture_time) == (slot.times, slot.capture_time)
 
 
 def test_the_bitmap_is_row_major_with_the_first_cell_in_the_highest_bit() -> None:
@@ -74,7 +74,7 @@ LIES = {
     "too few times": ({"times": (3.0,)}, "1 frame times"),
     "times that fall": ({"times": (3.0, 2.0)}, "do not rise"),
     "a time that is none": ({"times": (3.0, float("nan"))}, "finite"),
-    "captured never": ({"captured": float("inf")}, "finite"),
+    "captured never": ({"capture_time": float("inf")}, "finite"),
 }
 
 

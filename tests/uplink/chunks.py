@@ -23,7 +23,7 @@ def slot_of(kept: np.ndarray, kind: SlotKind, value: int = 90) -> Slot:
         patches=np.full((count, 2, 3, 16, 16), value, np.uint8),
         reasons=np.full(count, Reason.PIXELS, np.uint8),
         times=(1.0, 1.5),
-        captured=1_700_000_000.5,
+        capture_time=1_700_000_000.5,
     )
 
 

@@ -165,7 +165,7 @@ def test_what_a_lost_camera_sent_is_finished_while_it_is_away(
         assert child.wait(20) == 0
     segments = [segment for _, segment in finished_segments(tmp_path / "cam1")]
     assert len(segments) == 2
-    assert segments[0].start <= first.captured <= segments[0].end < segments[1].start
+    assert segments[0].start <= first.capture_time <= segments[0].end < segments[1].start
 
 
 def free_port() -> int:

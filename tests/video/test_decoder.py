@@ -54,7 +54,7 @@ def test_a_frame_keeps_the_time_and_capture_time_of_its_packet(b_frames: int) ->
     info, packets = encode(SCENE, b_frames=b_frames)
     frames = decode(Decoder(info), packets)
     assert [frame.time for frame in frames] == pytest.approx(np.arange(30) / 25)
-    assert [frame.captured - START for frame in frames] == pytest.approx(np.arange(30) / 25)
+    assert [frame.capture_time - START for frame in frames] == pytest.approx(np.arange(30) / 25)
 
 
 def test_a_sources_items_become_frames_to_the_last_one_held_back_and_anew_at_each_start() -> None:

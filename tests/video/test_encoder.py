@@ -19,7 +19,7 @@ def test_a_camera_gives_every_picture_at_once(codec: str) -> None:
     for index, picture in enumerate(SCENE[:5]):
         (packet,) = encoder.encode(picture, index / 10, START + index)
         assert packet.time == pytest.approx(index / 10)
-        assert packet.captured == START + index
+        assert packet.capture_time == START + index
     assert encoder.flush() == []
 
 
@@ -35,7 +35,7 @@ def test_b_frames_come_in_decoding_order_with_their_own_capture_time() -> None:
     shown = [round((packet.time or 0) * 25) for packet in packets]
     assert shown[:7] == [0, 3, 1, 2, 6, 4, 5]
     assert sorted(shown) == list(range(20))
-    assert [round((packet.captured - START) * 25) for packet in packets] == shown
+    assert [round((packet.capture_time - START) * 25) for packet in packets] == shown
     order = [packet.dts for packet in packets]
     assert order == sorted(order, key=lambda dts: dts or 0)
 

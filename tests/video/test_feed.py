@@ -37,7 +37,7 @@ def packet(index: int, size: int = 100, gop: int = 10) -> Packet:
         duration=9000,
         time_base=Fraction(1, 90_000),
         keyframe=index % gop == 0,
-        captured=1e9 + index / 10,
+        capture_time=1e9 + index / 10,
     )
 
 

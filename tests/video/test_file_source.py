@@ -66,9 +66,11 @@ def test_states_are_told_once_each(video: Path) -> None:
 def test_capture_time_of_a_fast_file_runs_with_the_stream(video: Path) -> None:
     before = time.time()
     found = packets(open_source(str(video)))
-    start = found[0].captured
+    start = found[0].capture_time
     assert before <= start <= time.time()
-    assert [p.captured - start for p in found] == pytest.approx([p.time for p in found], abs=1e-3)
+    assert [p.capture_time - start for p in found] == pytest.approx(
+        [p.time for p in found], abs=1e-3
+    )
 
 
 def test_a_loop_begins_anew_and_time_goes_on(video: Path) -> None:
@@ -92,8 +94,8 @@ def test_a_paced_file_takes_as_long_as_it_lasts(video: Path) -> None:
     began = time.monotonic()
     found = packets(open_source(str(video), SourceOptions(paced=True)))
     assert 0.8 < time.monotonic() - began < 5
-    assert found[-1].captured - found[0].captured > 0.8
-    assert all(later.captured >= earlier.captured for earlier, later in pairwise(found))
+    assert found[-1].capture_time - found[0].capture_time > 0.8
+    assert all(later.capture_time >= earlier.capture_time for earlier, later in pairwise(found))
 
 
 def test_another_thread_may_close_a_source_that_waits(video: Path) -> None:

@@ -72,7 +72,7 @@ def test_noise_is_what_the_url_says() -> None:
 
 def test_without_a_length_it_runs_in_real_time_until_closed() -> None:
     _, packets = packets_of("world://yard?width=64&height=64&fps=20", most=10)
-    passed = packets[-1].captured - packets[0].captured
+    passed = packets[-1].capture_time - packets[0].capture_time
     assert passed >= packets[-1].time - packets[0].time - 0.05
 
 

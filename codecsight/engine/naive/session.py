@@ -101,7 +101,9 @@ class StreamSession:
             vit_ms = _ms_since(arrival)
             self.canvas.update(look.fresh, said)
             features = self.canvas.of(slot.kept)
-            entry = Entry(slot.kind, slot.kept.copy(), slot.times, slot.captured, tokens, features)
+            entry = Entry(
+                slot.kind, slot.kept.copy(), slot.times, slot.capture_time, tokens, features
+            )
             return self._advance(entry, look, vit_ms)
         except Exception:
             self.reset()
@@ -124,7 +126,7 @@ class StreamSession:
                 probability=found.probability,
                 start=entries[0].times[0],
                 end=entries[-1].times[-1],
-                captured=entries[-1].captured,
+                capture_time=entries[-1].capture_time,
                 latency_ms=_ms_since(self._arrival),
                 cells_kept=sum(int(entry.kept.sum()) for entry in entries),
                 cells_total=len(entries) * self.grid.cells,

@@ -60,5 +60,5 @@ def _noise(grid: PatchGrid, index: int) -> Slot:
         ),
         reasons=np.full(count, Reason.PIXELS, np.uint8),
         times=tuple(index + frame / spec.frames for frame in range(spec.frames)),
-        captured=0.0,
+        capture_time=0.0,
     )

@@ -64,7 +64,7 @@ def check_slot(stream: str, slot: Slot, grid: PatchGrid, after: float | None) ->
     problem = (
         _order_problem(slot, after)
         or _shape_problem(slot, grid)
-        or _time_problem(slot.times, slot.captured, grid.spec.frames)
+        or _time_problem(slot.times, slot.capture_time, grid.spec.frames)
     )
     if problem:
         raise SlotRefused(f"stream {stream!r}: {problem}")
@@ -93,11 +93,11 @@ def _shape_problem(slot: Slot, grid: PatchGrid) -> str | None:
     return None
 
 
-def _time_problem(times: Sequence[float], captured: float, frames: int) -> str | None:
+def _time_problem(times: Sequence[float], capture_time: float, frames: int) -> str | None:
     if len(times) != frames:
         return f"the slot has {len(times)} frame times, not {frames}"
-    if not all(map(math.isfinite, (*times, captured))):
-        return f"times must be finite, not {times} and {captured}"
+    if not all(map(math.isfinite, (*times, capture_time))):
+        return f"times must be finite, not {times} and {capture_time}"
     if min(times) < 0 or max(times) > _LATEST:
         return f"times must lie between 0 and {_LATEST:g} s, not {times}"
     if any(later < earlier for earlier, later in pairwise(times)):

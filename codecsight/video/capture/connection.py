@@ -77,7 +77,7 @@ class Connection:
                 duration=duration,
                 time_base=base,
                 keyframe=packet.is_keyframe,
-                captured=captured_at(due, shown),
+                capture_time=captured_at(due, shown),
                 corrupt=packet.is_corrupt,
             )
 

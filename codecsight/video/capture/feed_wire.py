@@ -76,14 +76,14 @@ def _encode_packet(packet: Packet) -> bytes:
         packet.duration,
         packet.time_base.numerator,
         packet.time_base.denominator,
-        packet.captured,
+        packet.capture_time,
         packet.keyframe * _KEYFRAME | packet.corrupt * _CORRUPT,
     )
     return head + packet.data
 
 
 def _decode_packet(body: bytes) -> Packet:
-    pts, dts, duration, over, under, captured, flags = _PACKET_HEAD.unpack_from(body)
+    pts, dts, duration, over, under, capture_time, flags = _PACKET_HEAD.unpack_from(body)
     return Packet(
         data=body[_PACKET_HEAD.size :],
         pts=None if pts == _NONE else pts,
@@ -91,7 +91,7 @@ def _decode_packet(body: bytes) -> Packet:
         duration=duration,
         time_base=Fraction(over, under),
         keyframe=bool(flags & _KEYFRAME),
-        captured=captured,
+        capture_time=capture_time,
         corrupt=bool(flags & _CORRUPT),
     )
 

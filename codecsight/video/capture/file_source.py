@@ -47,7 +47,7 @@ class FileSource(SourceStatus):
         try:
             yield connection.info
             self.move(SourceState.LIVE)
-            for packet in connection.packets(clock, pacer.captured):
+            for packet in connection.packets(clock, pacer.capture_time):
                 if self._stop:
                     return
                 if not count and packet.pts is None and packet.dts is None:

@@ -32,7 +32,7 @@ class Stop:
 
 
 class Pacer:
-    """Says when a packet of a recording was captured, waiting until then where it is `paced`."""
+    """Gives the capture time of a recorded packet, waiting until then if `paced`."""
 
     def __init__(self, stop: Stop, paced: bool) -> None:
         self._stop = stop
@@ -40,7 +40,7 @@ class Pacer:
         self._wall = time.time()
         self._start = time.monotonic()
 
-    def captured(self, due: float, shown: float) -> float:
+    def capture_time(self, due: float, shown: float) -> float:
         """The wall clock, in seconds, of a packet that is `due` (in decoding order) and `shown`
         at these seconds of the stream.
         """

@@ -147,7 +147,7 @@ class Recorder:
             self.stats.lost += 1
             return
         try:
-            path = self._spool.part(packet.captured)
+            path = self._spool.part(packet.capture_time)
             self._segment = SegmentFile(path, self._info, packet, self._spool.stream)
         except (OSError, ValueError, RecordingError, av.FFmpegError) as error:
             self._pause(error)
@@ -163,8 +163,8 @@ class Recorder:
             self.stats.lost += 1
             return
         self.stats.before_keyframe += 1
-        self._keyless_since = self._keyless_since or packet.captured
-        if packet.captured - self._keyless_since > KEYLESS_S and not self.stats.trouble:
+        self._keyless_since = self._keyless_since or packet.capture_time
+        if packet.capture_time - self._keyless_since > KEYLESS_S and not self.stats.trouble:
             self._report(
                 f"no key frame for {KEYLESS_S:.0f} s, so nothing can be recorded yet: "
                 "set a shorter key-frame interval in the camera"

@@ -25,11 +25,11 @@ class SegmentFile:
 
     def __init__(self, path: Path, info: StreamInfo, first: Packet, title: str) -> None:
         self.path = path
-        self.start = first.captured
-        self.end = first.captured
+        self.start = first.capture_time
+        self.end = first.capture_time
         self.gops: list[float] = []
         self._sink = _Sink(path)
-        self._place = _Timeline(first.captured)
+        self._place = _Timeline(first.capture_time)
         try:
             self._container = av.open(self._sink, "w", format="matroska", options=_MUXER)
             self._container.metadata["title"] = title
@@ -61,9 +61,9 @@ class SegmentFile:
         with self._sink.whole_or_nothing():
             self._container.mux_one(muxed)
         if packet.keyframe:
-            self.gops.append(max(0.0, packet.captured - self.start))
+            self.gops.append(max(0.0, packet.capture_time - self.start))
         length = float(packet.duration * packet.time_base)
-        self.end = max(self.end, packet.captured + length)
+        self.end = max(self.end, packet.capture_time + length)
 
     def close(self) -> None:
         """Write the index of key frames and close; without it the file is as readable."""
@@ -150,11 +150,11 @@ class _Timeline:
         """Seconds from the start to `packet`, which need not have been placed."""
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None or self._base is None:
-            return packet.captured - self._start
+            return packet.capture_time - self._start
         return float((stamp - self._base) * packet.time_base)
 
     def _elapsed(self, packet: Packet) -> int:
-        return max(0, round((packet.captured - self._start) / packet.time_base))
+        return max(0, round((packet.capture_time - self._start) / packet.time_base))
 
     def _guess(self, packet: Packet) -> int:
         if self._base is None:

@@ -33,7 +33,7 @@ class _Fed(NamedTuple):
     number: int
     size: int
     keyframe: bool
-    captured: float
+    capture_time: float
 
 
 class Decoder:
@@ -68,7 +68,7 @@ class Decoder:
             self.anomalies["packets without data"] += 1
             return []
         self._fed += 1
-        fed = _Fed(self._fed, len(packet.data), packet.keyframe, packet.captured)
+        fed = _Fed(self._fed, len(packet.data), packet.keyframe, packet.capture_time)
         lost = self._references.feed(packet, fed.number)
         if lost or packet.corrupt:
             self._damage("packets lost", self._fed)
@@ -99,15 +99,15 @@ class Decoder:
         elif fed is not None and fed.keyframe and fed.number > (self._damaged_at or 0):
             self._damaged_at = None
         signals = self._signals(picture, fed)
-        captured = self._captured if fed is None else fed.captured
-        before, time = self._time, self._timed(picture, captured)
-        self._captured = captured
+        capture_time = self._captured if fed is None else fed.capture_time
+        before, time = self._time, self._timed(picture, capture_time)
+        self._captured = capture_time
         if time is None:
             self.anomalies["frames without a time"] += 1
             return None
         self._time = time
         self._plan(signals, time, 0.0 if before is None else time - before)
-        return Frame(picture, time, captured, signals)
+        return Frame(picture, time, capture_time, signals)
 
     def _plan(self, signals: FrameSignals, time: float, step: float) -> None:
         """Whether motion shall be read of the frame that comes next, perhaps a `step` later: where
@@ -129,7 +129,7 @@ class Decoder:
         motion, intra = rasterise(_vectors(picture), picture.width, picture.height, reach)
         return FrameSignals(kind, size, motion=motion, intra=intra, valid=valid)
 
-    def _timed(self, picture: av.VideoFrame, captured: float) -> float | None:
+    def _timed(self, picture: av.VideoFrame, capture_time: float) -> float | None:
         """The frame's time, or one guessed from the frame before and the clock on the wall."""
         base = self._info.time_base
         stamp = picture.pts if picture.pts is not None else picture.dts
@@ -138,7 +138,7 @@ class Decoder:
         if self._time is None:
             return time
         if time is None:
-            return self._time + max(TICK_S, captured - self._captured)
+            return self._time + max(TICK_S, capture_time - self._captured)
         if time > self._time:
             return time
         self.anomalies["frames out of order"] += 1

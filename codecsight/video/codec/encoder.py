@@ -53,13 +53,13 @@ class CameraEncoder:
         extradata = self._context.extradata or b""
         self.info = StreamInfo(profile.codec, extradata, width, height, rate, self._base)
 
-    def encode(self, rgb: NDArray[np.uint8], time: float, captured: float) -> list[Packet]:
+    def encode(self, rgb: NDArray[np.uint8], time: float, capture_time: float) -> list[Packet]:
         """The packets completed by a picture, uint8 [height, width, 3], at `time` seconds of the
         stream, which must be later than the one before.
         """
         frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
         frame.pts, frame.time_base = round(time / self._base), self._base
-        self._captured[frame.pts] = captured
+        self._captured[frame.pts] = capture_time
         return [self._sealed(packet) for packet in self._context.encode(frame)]
 
     def flush(self) -> list[Packet]:
@@ -67,7 +67,7 @@ class CameraEncoder:
         return [self._sealed(packet) for packet in self._context.encode(None)]
 
     def _sealed(self, packet: "av.Packet[Stream]") -> Packet:
-        captured = self._captured.pop(packet.pts or 0, 0.0)
+        capture_time = self._captured.pop(packet.pts or 0, 0.0)
         return Packet(
             data=bytes(packet),
             pts=packet.pts,
@@ -75,7 +75,7 @@ class CameraEncoder:
             duration=packet.duration or self._duration,
             time_base=self._base,
             keyframe=packet.is_keyframe,
-            captured=captured,
+            capture_time=capture_time,
         )
 
 
