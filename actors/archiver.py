@@ -6,9 +6,9 @@ from pathlib import Path
 
 import structlog
 
-from codecsight.archive.open import open_store
+from codecsight.archive.store_factory import open_store
 from codecsight.archive.uploader import Uploader, UploadStats
-from codecsight.config.common import ArchiveConfig
+from codecsight.config.shared_sections import ArchiveConfig
 from codecsight.core.errors import CodecSightError
 
 log = structlog.get_logger()
@@ -42,7 +42,7 @@ class ArchiverActor:
             try:
                 self._uploader.run_once()
             except CodecSightError as error:
-                self._uploader.stats.trouble = str(error)
+                self._uploader.stats.last_error = str(error)
         return self.stats()
 
     def _run(self) -> None:
@@ -57,11 +57,11 @@ class ArchiverActor:
                 self._wait(f"{type(error).__name__}: {error}")
 
     def _open(self) -> Uploader:
-        return Uploader(self._spool, open_store(self._config.url, self._config.keys()))
+        return Uploader(self._spool, open_store(self._config.url, self._config.s3_keys()))
 
     def _wait(self, trouble: str) -> None:
         stats = self._uploader.stats if self._uploader else self._stats
-        if trouble != stats.trouble:
+        if trouble != stats.last_error:
             log.error("archiving waits", reason=trouble)
-        stats.trouble = trouble
+        stats.last_error = trouble
         self._stop.wait(RETRY_S)

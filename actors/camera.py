@@ -12,7 +12,7 @@ from actors.metrics import CameraMetrics
 from actors.rpc.uplink_client import Offered
 from codecsight.camera import Camera
 from codecsight.change.sampler import Activity
-from codecsight.config.site import CameraConfig, stream_name
+from codecsight.config.site_config import CameraConfig, stream_name
 from codecsight.core.grid import GridSpec
 from codecsight.core.packet import StreamInfo
 from codecsight.core.slot import Slot
@@ -105,7 +105,7 @@ class CameraActor:
         if spec is not None:
             config, follow = self._config, None
             if config.sampling is not None:
-                follow = Activity(config.sampling.floor, config.sampling.ceiling)
+                follow = Activity(config.sampling.min_fps, config.sampling.max_fps)
             self._camera = Camera(spec, config.policy, config.anchor_every, follow)
 
     def _ship(self, camera: Camera, slot: Slot) -> None:

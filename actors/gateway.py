@@ -12,7 +12,7 @@ from ray.exceptions import RayActorError, RayError
 from actors.rpc.gateway_server import GatewayServer
 from actors.rpc.transport import tls_files
 from codecsight import __version__
-from codecsight.config.cloud import CloudConfig
+from codecsight.config.cloud_config import CloudConfig
 from codecsight.core.answer import Answer, Words
 from codecsight.core.chunk import Chunk
 from codecsight.core.errors import CodecSightError

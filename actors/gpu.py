@@ -9,7 +9,7 @@ import structlog
 
 from actors.metrics import WorkerMetrics
 from codecsight.answers.standing import StandingQuestions
-from codecsight.config.cloud import CloudConfig, EngineSection
+from codecsight.config.cloud_config import CloudConfig, EngineSection
 from codecsight.core.answer import Answer, Words
 from codecsight.core.chunk import Chunk
 from codecsight.core.errors import CodecSightError
@@ -65,9 +65,9 @@ class GpuWorker:
     def __init__(self, name: str, config: CloudConfig) -> None:
         section, model = config.engine, load_model(config.model)
         self._name = name
-        self._spec = model.grid_spec(config.rate, config.max_cells)
+        self._spec = model.grid_spec(config.sample_fps, config.max_cells)
         self._engine = Engine(model, _engine_config(section, model, self._spec))
-        self._questions = config.standing
+        self._questions = config.standing_questions
         self._engine.check_questions(self._questions)
         self._standing = StandingQuestions()
         self._owned: dict[str, _Owned] = {}

@@ -2,7 +2,7 @@
 
 from actors.rpc.transport import tls_files
 from actors.rpc.uplink_client import Offered, UplinkClient
-from codecsight.config.site import SiteConfig
+from codecsight.config.site_config import SiteConfig
 from codecsight.core.chunk import Chunk
 from codecsight.core.grid import GridSpec
 from codecsight.uplink.messages import CameraStats

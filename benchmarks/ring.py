@@ -8,8 +8,8 @@ held against the world's truth.
 import torch
 
 from benchmarks.record import record
+from cluster.demo.ground_truth import score_answers
 from cluster.demo.plan import QUESTIONS
-from cluster.demo.truth import check
 from codecsight.core.question import Question
 from codecsight.engine.config import EngineConfig
 from codecsight.engine.engine import Engine
@@ -49,7 +49,7 @@ def _row(model: VisionLanguageModel, policy: str, ring: int | None) -> dict[str,
     }
     for name, url in urls.items():
         watching.add(name, open_source(url))
-    scores = check(watching.answers(), urls)
+    scores = score_answers(watching.answers(), urls)
     cameras = [watched.camera.counters for watched in watching.watched]
     work = engine.status().work
     row: dict[str, object] = {
@@ -59,7 +59,7 @@ def _row(model: VisionLanguageModel, policy: str, ring: int | None) -> dict[str,
         "vit_flops_of_dense": work.spent.vit / work.once.vit,
         "llm_flops_of_dense": work.spent.llm / work.once.llm,
         "right": {text: score.right / score.checked for text, score in scores.items()},
-        "constant": {text: score.constant / score.checked for text, score in scores.items()},
+        "constant": {text: score.best_constant / score.checked for text, score in scores.items()},
         "checked": {text: score.checked for text, score in scores.items()},
     }
     print(row, flush=True)

@@ -74,9 +74,7 @@ def _between(text: str, measured: str) -> str:
 def demo_table(row: dict[str, Any]) -> str:
     """What a minute of the demo came to."""
     parts = row["flops_by_part"]
-    spent, anew, once = (
-        parts[name] for name in ("spent", "dense_each_window_anew", "dense_each_slot_once")
-    )
+    spent, anew, once = (parts[name] for name in ("spent", "dense_windows", "dense_slots"))
     machine = row["machine"]
     lines = [
         f"`python -m benchmarks.demo`: {len(row['cameras'])} cameras watched for "

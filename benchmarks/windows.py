@@ -11,8 +11,8 @@ import torch
 
 from benchmarks.density.films import Film, make_film
 from benchmarks.record import record
+from cluster.demo.ground_truth import score_answers
 from cluster.demo.plan import QUESTIONS
-from cluster.demo.truth import check
 from codecsight.core.answer import Answer
 from codecsight.core.question import Question
 from codecsight.engine import Engine, EngineConfig, Evict, Present
@@ -100,7 +100,7 @@ def _hear(
 def _judge(answers: list[Answer], whole: list[Answer], urls: dict[str, str]) -> dict[str, Any]:
     fresh = {(each.stream, each.question, each.end): each.value for each in whole}
     same = [each.value == fresh[each.stream, each.question, each.end] for each in answers]
-    scores = check(answers, urls)
+    scores = score_answers(answers, urls)
     return {
         "agreement": round(sum(same) / len(same), 3),
         "windows": len(same),

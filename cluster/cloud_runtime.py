@@ -5,8 +5,8 @@ import threading
 
 import structlog
 
-from cluster.folders import passing_folder
-from cluster.private_ray import named_actor, private_ray
+from cluster.folders import temporary_folder
+from cluster.private_ray import private_ray, start_named_actor
 from codecsight.config import CloudConfig
 from codecsight.core.errors import CodecSightError
 from codecsight.models.folder import find_folder
@@ -23,7 +23,7 @@ def run_cloud(config: CloudConfig, stop: threading.Event) -> None:
         find_folder(config.model)
     if config.tls is not None:
         config.tls.check("tls")
-    with passing_folder("cs-cloud-") as folder, private_ray(folder, "cloud") as info:
+    with temporary_folder("cs-cloud-") as folder, private_ray(folder, "cloud") as info:
         log.info("ray", dashboard=info.dashboard, token_file=str(info.token_file))
         _serve(config, stop)
 
@@ -40,9 +40,9 @@ def _serve(config: CloudConfig, stop: threading.Event) -> None:
     node = ray.util.get_node_ip_address()
     gpu_share = 1 if ray.cluster_resources().get("GPU", 0) >= config.workers else 0
     workers = [f"gpu:{node}:{index}" for index in range(config.workers)]
-    kept = [named_actor(DirectoryActor, "directory")]  # an actor lives as long as its handle
-    kept += [named_actor(GpuWorker, name, name, config, gpus=gpu_share) for name in workers]
-    gateway = named_actor(GatewayActor, f"gateway:{node}", config, "directory", workers)
+    kept = [start_named_actor(DirectoryActor, "directory")]  # an actor lives as long as its handle
+    kept += [start_named_actor(GpuWorker, name, name, config, gpus=gpu_share) for name in workers]
+    gateway = start_named_actor(GatewayActor, f"gateway:{node}", config, "directory", workers)
     try:
         port = ray.get(gateway.start.remote())
     except RayError as error:  # it holds a traceback per process it came through

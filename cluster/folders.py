@@ -11,7 +11,7 @@ REMOVE_S = 10.0
 
 
 @contextmanager
-def passing_folder(prefix: str) -> Iterator[Path]:
+def temporary_folder(prefix: str) -> Iterator[Path]:
     """A new folder under the system's temporary one, gone with all that is in it at the end."""
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     try:

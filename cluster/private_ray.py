@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.processes import end_marked
+from cluster.processes import terminate_marked
 
 RAY_MARKER = "CODECSIGHT_RAY"
 """Environment variable that all processes of one Ray of ours carry."""
@@ -49,7 +49,9 @@ def private_ray(folder: Path, namespace: str) -> Iterator[RayInfo]:
     finally:
         ray.shutdown()
         if not joined:
-            end_marked(os.environ[RAY_MARKER], RAY_MARKER)  # where Ray died, it left its actors
+            terminate_marked(
+                os.environ[RAY_MARKER], RAY_MARKER
+            )  # where Ray died, it left its actors
 
 
 def _start(folder: Path, namespace: str) -> Any:
@@ -86,13 +88,15 @@ def _prepare(folder: Path) -> Path:
     return path
 
 
-def named_actor(kind: type, name: str, *arguments: Any, calls: int = 1, gpus: int = 0) -> Any:
+def start_named_actor(
+    kind: type, name: str, *arguments: Any, max_concurrency: int = 1, gpus: int = 0
+) -> Any:
     """Start an actor that the dashboard shows as `name` and that comes back whenever it dies;
-    `calls` of a plain class may run at the same time.
+    `max_concurrency` of a plain class may run at the same time.
     """
     import ray
 
     options: dict[str, Any] = {"name": name, "num_cpus": 0, "num_gpus": gpus, "max_restarts": -1}
-    if calls > 1:
-        options["max_concurrency"] = calls
+    if max_concurrency > 1:
+        options["max_concurrency"] = max_concurrency
     return ray.remote(kind).options(**options).remote(*arguments)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-MARKER = "CODECSIGHT_RUN"
+RUN_MARKER = "CODECSIGHT_RUN"
 """Environment variable that every process of one run inherits, so that none is left behind."""
 
 
@@ -57,12 +57,12 @@ class ProcessGroup:
         return self._process.wait()
 
 
-def end_marked(marker: str, variable: str = MARKER, patience_s: float = 5.0) -> int:
+def terminate_marked(marker: str, variable: str = RUN_MARKER, patience_s: float = 5.0) -> int:
     """End every process that carries `marker` in its environment, this one excepted.
 
     Returns how many had to be ended: 0 after a clean shutdown.
     """
-    left = marked(marker, variable)
+    left = marked_processes(marker, variable)
     for process in left:
         _quietly(process.terminate)
     _, alive = psutil.wait_procs(left, timeout=patience_s)
@@ -72,17 +72,17 @@ def end_marked(marker: str, variable: str = MARKER, patience_s: float = 5.0) -> 
     return len(left)
 
 
-def wait_unmarked(marker: str, patience_s: float) -> bool:
+def wait_for_marked_exit(marker: str, patience_s: float) -> bool:
     """Whether all processes that carry `marker` end by themselves within `patience_s`."""
     deadline = time.monotonic() + patience_s
-    while marked(marker):
+    while marked_processes(marker):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)
     return True
 
 
-def marked(marker: str, variable: str = MARKER) -> list[psutil.Process]:
+def marked_processes(marker: str, variable: str = RUN_MARKER) -> list[psutil.Process]:
     """The processes that carry `marker` in their environment, this one excepted."""
     mine = (variable, marker)
     me = os.getpid()

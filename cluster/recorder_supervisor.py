@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from codecsight.config import CameraConfig, SiteConfig
-from codecsight.config.site import stream_name
+from codecsight.config.site_config import stream_name
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ class _Running:
     ended: bool = field(default=False)
 
 
-class Captures:
+class RecorderSupervisor:
     """Keeps a recording process alive for every camera, whatever Ray and the network do.
 
     One that fails is started again after pauses that grow (1 s to 60 s) unless it ran well for a
@@ -83,7 +83,7 @@ class Captures:
         if camera.loop:
             command.append("--loop")
         # By environment, since anybody on the machine may read another's command line.
-        environment = {**os.environ, "CODECSIGHT_SOURCE": camera.address(name)}
+        environment = {**os.environ, "CODECSIGHT_SOURCE": camera.source_url(name)}
         return _Running(name, command, environment)
 
     def _keep_alive(self) -> None:

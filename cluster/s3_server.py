@@ -11,8 +11,8 @@ from typing import Self
 
 from cluster.processes import ProcessGroup
 from codecsight.archive.errors import ArchiveError
-from codecsight.archive.open import open_store
 from codecsight.archive.store import ObjectStore
+from codecsight.archive.store_factory import open_store
 from codecsight.core.credentials import S3Keys
 
 START_S = 60.0

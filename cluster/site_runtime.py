@@ -15,10 +15,10 @@ from typing import Any, Self
 
 import structlog
 
-from cluster.folders import passing_folder
+from cluster.folders import temporary_folder
 from cluster.private_ray import RAY_MARKER
-from cluster.processes import end_marked
-from cluster.recorder_supervisor import Captures
+from cluster.processes import terminate_marked
+from cluster.recorder_supervisor import RecorderSupervisor
 from codecsight.config import SiteConfig
 
 log = structlog.get_logger()
@@ -37,13 +37,13 @@ def run_site(config: SiteConfig, stop: threading.Event, on_report: OnReport) -> 
     Raises ConfigError before anything is started if a secret or a key can't be read.
     """
     config.read_secrets()
-    with passing_folder("cs-feeds-") as feeds:
-        captures = Captures(config, feeds)
+    with temporary_folder("cs-feeds-") as feeds:
+        captures = RecorderSupervisor(config, feeds)
         try:
             while not stop.is_set():
                 with (
-                    passing_folder("cs-site-") as folder,
-                    Analysis(config, feeds, folder) as analysis,
+                    temporary_folder("cs-site-") as folder,
+                    SiteWorker(config, feeds, folder) as analysis,
                 ):
                     analysis.follow(stop, on_report)
                     if stop.is_set():
@@ -55,7 +55,7 @@ def run_site(config: SiteConfig, stop: threading.Event, on_report: OnReport) -> 
             captures.stop()
 
 
-class Analysis:
+class SiteWorker:
     """The process that holds a site's Ray (see `cluster.site_worker`), and all that comes from it.
     `folder` is for Ray's own files.
     """
@@ -109,7 +109,7 @@ class Analysis:
             log.error("analysis did not end in time")
             self._process.kill()
             self._process.wait()
-        end_marked(self._marker, RAY_MARKER)
+        terminate_marked(self._marker, RAY_MARKER)
 
     def _say(self, line: str) -> None:
         assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for

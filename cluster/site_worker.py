@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from cluster.private_ray import named_actor, private_ray
+from cluster.private_ray import private_ray, start_named_actor
 from cluster.recorder_supervisor import feed_path
 from codecsight.config import SiteConfig
 from codecsight.core.errors import CodecSightError
@@ -79,16 +79,16 @@ class _Fleet:
         site = config.site
         self._get = ray.get
         uplink = f"uplink:{site}"
-        self._uplink = named_actor(UplinkActor, uplink, config)
-        self._archiver = named_actor(
-            ArchiverActor, f"archiver:{site}", config.spool, config.archive, calls=2
+        self._uplink = start_named_actor(UplinkActor, uplink, config)
+        self._archiver = start_named_actor(
+            ArchiverActor, f"archiver:{site}", config.spool, config.archive, max_concurrency=2
         )
         self._cameras = {
-            name: named_actor(
+            name: start_named_actor(
                 CameraActor,
                 f"camera:{site}:{name}",
                 *(site, name, camera, feed_path(feeds, name), uplink),
-                calls=2,
+                max_concurrency=2,
             )
             for name, camera in config.cameras.items()
         }

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from cluster.certificates import Authority, KeyPair
-from codecsight.config.site import stream_name
+from codecsight.config.site_config import stream_name
 
 SITE = "demo"
 QUESTIONS = (
@@ -22,7 +22,7 @@ WORLD_CAMERAS = {
     "street": "world://street?seed=902&fps=15&width=640&height=480&gop=60&b_frames=2",
     "plaza": "world://plaza?seed=903&fps=10&width=640&height=480&gop=250",
 }
-GATE = "world://garage?seed=904&fps=10&width=640&height=480&gop=20"
+GATE_URL = "world://garage?seed=904&fps=10&width=640&height=480&gop=20"
 """The fourth camera: encoded to a file that a real RTSP server serves, where one can be had."""
 
 WORLD_STREAMS = {stream_name(SITE, name): url for name, url in WORLD_CAMERAS.items()}
@@ -38,7 +38,7 @@ class ArchivePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DemoPlan:
     """Everything the demo's processes are started from."""
 
     folder: Path
@@ -51,7 +51,9 @@ class Plan:
     archive: ArchivePlan
 
 
-def make_plan(folder: Path, archive: ArchivePlan, gate: dict[str, Any], model: str | None) -> Plan:
+def make_plan(
+    folder: Path, archive: ArchivePlan, gate: dict[str, Any], model: str | None
+) -> DemoPlan:
     """Write certificates, cloud.yaml and site.yaml under `folder`.
 
     `gate` is the configuration of the fourth camera: RTSP where there is a server, else a file.
@@ -77,7 +79,7 @@ def make_plan(folder: Path, archive: ArchivePlan, gate: dict[str, Any], model: s
         "archive": _archive(archive),
         "cameras": {name: {"segment_s": 5, **camera} for name, camera in cameras.items()},
     }
-    return Plan(
+    return DemoPlan(
         folder=folder,
         address=address,
         cloud_file=_write(folder / "cloud.yaml", cloud_yaml),

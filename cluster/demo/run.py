@@ -15,16 +15,16 @@ from rich.console import Console
 
 from actors.rpc.control_client import ControlClient, ControlError
 from actors.rpc.transport import tls_files
-from cluster.demo.gate import gate
-from cluster.demo.plan import WORLD_STREAMS, ArchivePlan, Plan, make_plan
-from cluster.demo.show import Show, display, show_summary
-from cluster.demo.summary import Archived, Tally, summarise
-from cluster.demo.truth import check
-from cluster.folders import passing_folder
-from cluster.processes import MARKER, ProcessGroup, end_marked, wait_unmarked
+from cluster.demo.display import ShowProgress, display, show_summary
+from cluster.demo.ground_truth import score_answers
+from cluster.demo.plan import WORLD_STREAMS, ArchivePlan, DemoPlan, make_plan
+from cluster.demo.rtsp_camera import rtsp_camera
+from cluster.demo.summary import ArchiveCheck, DemoMetrics, summarise
+from cluster.folders import temporary_folder
+from cluster.processes import RUN_MARKER, ProcessGroup, terminate_marked, wait_for_marked_exit
 from cluster.s3_server import S3Server
 from codecsight.archive.index import Index
-from codecsight.archive.open import open_store
+from codecsight.archive.store_factory import open_store
 from codecsight.core.credentials import S3Keys
 from codecsight.core.errors import CodecSightError
 
@@ -58,8 +58,8 @@ def run_demo(options: DemoOptions, stop: threading.Event, *, as_json: bool) -> d
     with ExitStack() as stack:
         folder = stack.enter_context(_folder(options.folder))
         marker = secrets.token_hex(8)
-        os.environ[MARKER] = marker
-        stack.callback(end_marked, marker)
+        os.environ[RUN_MARKER] = marker
+        stack.callback(terminate_marked, marker)
         summary = _Demo(options, folder, console, marker, stop).run()
     if stop.is_set():
         console.print("[yellow]stopped early[/]")
@@ -82,22 +82,22 @@ class _Demo:
         self._console = console
         self._marker = marker
         self._stop = stop
-        self._tally = Tally()
+        self._metrics = DemoMetrics()
 
     def run(self) -> dict[str, Any]:
         """All of it, in order; what was started is stopped in reverse."""
         with ExitStack() as stack:
             archive = stack.enter_context(_archive(self._folder, s3=self._options.s3))
-            camera = stack.enter_context(gate(self._folder, self._options.seconds + SPARE_S))
+            camera = stack.enter_context(rtsp_camera(self._folder, self._options.seconds + SPARE_S))
             plan = make_plan(self._folder, archive, camera, self._options.model)
             watched = self._watch(plan)
             archived = read_back(plan)
-        clean = wait_unmarked(self._marker, patience_s=5.0)
-        left = 0 if clean else end_marked(self._marker)
-        scores = check(self._tally.answers.values(), WORLD_STREAMS)
-        return summarise(self._tally, archived, scores, watched, left)
+        clean = wait_for_marked_exit(self._marker, patience_s=5.0)
+        left = 0 if clean else terminate_marked(self._marker)
+        scores = score_answers(self._metrics.answers.values(), WORLD_STREAMS)
+        return summarise(self._metrics, archived, scores, watched, left)
 
-    def _watch(self, plan: Plan) -> float:
+    def _watch(self, plan: DemoPlan) -> float:
         """Run cloud and site; returns the seconds watched."""
         if self._stop.is_set():
             return 0.0
@@ -125,13 +125,13 @@ class _Demo:
         self,
         client: ControlClient,
         groups: list[ProcessGroup],
-        plan: Plan,
-        show: Show,
+        plan: DemoPlan,
+        show: ShowProgress,
     ) -> float:
         deadline = time.monotonic() + START_S
         while not self._stop.is_set():
             self._poll(client, groups, "starting: two Rays, a model, four cameras", show)
-            if len(self._tally.streams) == len(plan.cameras) and self._tally.all_answering:
+            if len(self._metrics.streams) == len(plan.cameras) and self._metrics.all_answering:
                 break
             if time.monotonic() > deadline:
                 raise DemoError("not every camera answered in time\n" + _tails(groups))
@@ -143,17 +143,17 @@ class _Demo:
         client: ControlClient,
         groups: list[ProcessGroup],
         phase: str,
-        show: Show,
+        show: ShowProgress,
     ) -> None:
         dead = [group for group in groups if group.exit_code is not None]
         if dead and not self._stop.is_set():
             raise DemoError(f"the {dead[0].name} ended early\n" + _tails(dead))
         with suppress(ControlError):  # not up yet; a process that died is told above
-            self._tally.add(client.streams(), client.status().workers)
-        show(phase, self._tally)
+            self._metrics.add(client.streams(), client.status().workers)
+        show(phase, self._metrics)
 
 
-def read_back(plan: Plan) -> Archived:
+def read_back(plan: DemoPlan) -> ArchiveCheck:
     """Read every segment in the archive back and compare it with its row's checksum."""
     keys = [os.environ[name] for name in plan.archive.environment]
     store = open_store(plan.archive.url, S3Keys(*keys) if keys else None)
@@ -164,7 +164,7 @@ def read_back(plan: Plan) -> Archived:
         for row in index.between(stream, 0.0, time.time() + 1).segments
     ]
     verified = sum(store.sha256(row.key) == row.sha256 for row in rows)
-    return Archived(len(rows), verified, sum(row.bytes for row in rows))
+    return ArchiveCheck(len(rows), verified, sum(row.bytes for row in rows))
 
 
 @contextmanager
@@ -180,7 +180,7 @@ def _folder(asked: Path | None) -> Iterator[Path]:
             raise DemoError(f"{asked} is not empty; name another folder with --dir")
         yield asked.absolute()
         return
-    with passing_folder("codecsight-demo-") as folder:
+    with temporary_folder("codecsight-demo-") as folder:
         yield folder
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from cluster.demo.truth import Score
+from cluster.demo.ground_truth import QuestionScore
 from codecsight.core.answer import Answer
 from codecsight.uplink.fleet import FlopCount, StreamStatus, WorkerStatus
 from codecsight.uplink.messages import CameraStats
@@ -14,7 +14,7 @@ RATE_POLLS = 6
 
 
 @dataclass(slots=True)
-class Tally:
+class DemoMetrics:
     """What was seen of the fleet so far; every answer once."""
 
     streams: dict[str, StreamStatus] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Archived:
+class ArchiveCheck:
     """Segments in the archive, and those that came back byte for byte."""
 
     segments: int
@@ -62,15 +62,15 @@ class Archived:
 
 
 def summarise(
-    tally: Tally,
-    archived: Archived,
-    scores: Mapping[str, Score],
+    metrics: DemoMetrics,
+    archived: ArchiveCheck,
+    scores: Mapping[str, QuestionScore],
     seconds: float,
     left: int,
 ) -> dict[str, Any]:
     """The demo's result as one object; `left` counts processes that had to be ended by force."""
-    cameras = tally.cameras
-    workers = tally.workers
+    cameras = metrics.cameras
+    workers = metrics.workers
     spent, recompute, once = (
         _sum(getattr(worker, name) for worker in workers) for name in ("spent", "recompute", "once")
     )
@@ -79,12 +79,12 @@ def summarise(
         "cameras": {
             name: {**asdict(stats), "fps": round(stats.fps, 1)} for name, stats in cameras.items()
         },
-        "answers": [_row(answer) for answer in tally.answers.values()],
+        "answers": [_row(answer) for answer in metrics.answers.values()],
         "answers_against_truth": {
             question: {
                 "checked": score.checked,
                 "right": score.right,
-                "best_constant_right": score.constant,
+                "best_constant_right": score.best_constant,
             }
             for question, score in scores.items()
         },
@@ -96,8 +96,8 @@ def summarise(
         "flops_dense": recompute.vit + recompute.llm,
         "flops_by_part": {
             "spent": asdict(spent),
-            "dense_each_window_anew": asdict(recompute),
-            "dense_each_slot_once": asdict(once),
+            "dense_windows": asdict(recompute),
+            "dense_slots": asdict(once),
         },
         "segments_archived": archived.segments,
         "segments_verified": archived.verified,

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from codecsight.archive.clip_plan import GAP_S, Piece, plan_clip
-from codecsight.archive.clip_writer import alike, write_clip
+from codecsight.archive.clip_plan import GAP_S, LocalSegment, plan_clip
+from codecsight.archive.clip_writer import same_format, write_clip
 from codecsight.archive.errors import ArchiveError
-from codecsight.archive.index import Index, Rows
-from codecsight.archive.segment import Segment, check_stream, read_stamp
+from codecsight.archive.index import Index, IndexQueryResult
+from codecsight.archive.segment import Segment, parse_timestamp, validate_stream_name
 from codecsight.archive.store import MissingObjectError, ObjectStore
 
 REACH_S = 3600.0
@@ -48,16 +48,18 @@ def cut_clip(store: ObjectStore, stream: str, start: float, end: float, out: Pat
     Raises ArchiveError where nothing was recorded then, telling what there is.
     """
     if end <= start:
-        raise ArchiveError(f"the clip would end ({told(end)}) before it begins ({told(start)})")
+        raise ArchiveError(
+            f"the clip would end ({format_time(end)}) before it begins ({format_time(start)})"
+        )
     index = Index(store)
-    rows = index.between(check_stream(stream), start, end)
+    rows = index.between(validate_stream_name(stream), start, end)
     if not rows.segments:
         raise ArchiveError(_nothing(index, stream, start, end, rows))
     segments = [*_lead_in(index, rows.segments[0], start), *rows.segments]
     gaps = [Gap(_began(key), _began(key), f"the row {key} is damaged") for key in rows.damaged]
     with tempfile.TemporaryDirectory(prefix="codecsight-clip-") as folder:
         pieces = list(_fetch(store, segments, Path(folder), gaps))
-        same = alike(pieces)
+        same = same_format(pieces)
         plan = plan_clip(same, start, end)
         if not plan.parts:
             why = "; ".join(gap.why for gap in gaps) or "there is no key frame to begin with"
@@ -97,12 +99,12 @@ def _lead_in(index: Index, first: Segment, start: float) -> list[Segment]:
 
 def _fetch(
     store: ObjectStore, segments: list[Segment], folder: Path, gaps: list[Gap]
-) -> Iterator[Piece]:
+) -> Iterator[LocalSegment]:
     for number, segment in enumerate(segments):
         path = folder / f"{number}.mkv"
         try:
-            if store.get_to(segment.key, path) == segment.sha256:
-                yield Piece(segment, path)
+            if store.download(segment.key, path) == segment.sha256:
+                yield LocalSegment(segment, path)
                 continue
             why = f"{segment.key} is damaged"
         except MissingObjectError:
@@ -119,20 +121,20 @@ def _holes(start: float, end: float, segments: list[Segment]) -> list[Gap]:
 
 
 def _began(row_key: str) -> float:
-    return read_stamp(row_key.rpartition("/")[2])
+    return parse_timestamp(row_key.rpartition("/")[2])
 
 
-def _nothing(index: Index, stream: str, start: float, end: float, rows: Rows) -> str:
-    wanted = f"nothing was recorded of {stream} from {told(start)} to {told(end)}"
+def _nothing(index: Index, stream: str, start: float, end: float, rows: IndexQueryResult) -> str:
+    wanted = f"nothing was recorded of {stream} from {format_time(start)} to {format_time(end)}"
     if rows.damaged:
         return f"{wanted} that can be read: damaged rows {', '.join(rows.damaged)}"
     span = index.span(stream)
     if span:
-        return f"{wanted}; the archive has it from {told(span[0])} to {told(span[1])}"
+        return f"{wanted}; the archive has it from {format_time(span[0])} to {format_time(span[1])}"
     known = ", ".join(index.streams()) or "none at all"
     return f"the archive has no stream {stream!r}; it has: {known}"
 
 
-def told(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """A wall clock as people write it, in this machine's time zone."""
     return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")

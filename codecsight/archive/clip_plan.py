@@ -19,7 +19,7 @@ GAP_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class LocalSegment:
     """A segment and its file on this machine."""
 
     segment: Segment
@@ -27,25 +27,25 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class PacketSelection:
     """Packets of one piece, by their places in the file, and when each is shown: `seconds` on the
     clip's clock, in the file's order.
     """
 
-    piece: Piece
+    piece: LocalSegment
     places: tuple[int, ...]
     seconds: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ClipPlan:
     """A clip that begins and ends at these seconds since the epoch; no `parts` means that there
     was no key frame to begin with.
     """
 
     start: float
     end: float
-    parts: tuple[Chosen, ...]
+    parts: tuple[PacketSelection, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,16 @@ class _Scan:
     file's clock and on the `wall` clock; and the places of its `keys`.
     """
 
-    piece: Piece
+    piece: LocalSegment
     shown: tuple[float, ...]
     wall: tuple[float, ...]
     keys: tuple[int, ...]
 
 
-def plan_clip(pieces: list[Piece], start: float, end: float) -> Plan:
+def plan_clip(pieces: list[LocalSegment], start: float, end: float) -> ClipPlan:
     """From the last key frame at or before `start`, or the first after it, to `end`."""
     scans = [scan for scan in map(_scan, pieces) if scan.shown]
-    parts: list[Chosen] = []
+    parts: list[PacketSelection] = []
     begins, ends = end, start
     for number, places in _choose(scans, start, end):
         scan = scans[number]
@@ -72,7 +72,7 @@ def plan_clip(pieces: list[Piece], start: float, end: float) -> Plan:
             begins = scan.wall[places[0]]
         parts.append(_place(scan, places, parts, begins))
         ends = max(scan.wall[place] for place in places)
-    return Plan(begins, ends, tuple(parts))
+    return ClipPlan(begins, ends, tuple(parts))
 
 
 def decode_times(shown: list[int]) -> list[int]:
@@ -84,7 +84,7 @@ def decode_times(shown: list[int]) -> list[int]:
     return list(accumulate((at - ahead for at in ordered), lambda last, at: max(last + 1, at)))
 
 
-def _scan(piece: Piece) -> _Scan:
+def _scan(piece: LocalSegment) -> _Scan:
     shown: list[float] = []
     keys: list[int] = []
     with av.open(str(piece.path)) as container:
@@ -139,7 +139,9 @@ def _joint(scans: list[_Scan], number: int) -> int:
     return scan.keys[0] if scan.keys else len(scan.shown)
 
 
-def _place(scan: _Scan, places: list[int], before: list[Chosen], begins: float) -> Chosen:
+def _place(
+    scan: _Scan, places: list[int], before: list[PacketSelection], begins: float
+) -> PacketSelection:
     """Put packets on the clip's clock: right behind those before them, or after a true gap."""
     origin = min(scan.shown[place] for place in places)
     at = 0.0
@@ -149,4 +151,4 @@ def _place(scan: _Scan, places: list[int], before: list[Chosen], begins: float) 
         gap = min(scan.wall[place] for place in places) - begins
         at = gap if gap - end > GAP_S else end
     seconds = tuple(at + scan.shown[place] - origin for place in places)
-    return Chosen(scan.piece, tuple(places), seconds)
+    return PacketSelection(scan.piece, tuple(places), seconds)

@@ -9,20 +9,26 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from codecsight.archive.clip_plan import CLOCK, Chosen, Piece, Plan, decode_times
+from codecsight.archive.clip_plan import (
+    CLOCK,
+    ClipPlan,
+    LocalSegment,
+    PacketSelection,
+    decode_times,
+)
 from codecsight.archive.errors import ArchiveError
 
 _FORMATS = {".mp4": "mp4", ".mkv": "matroska"}
 
 
-def alike(pieces: list[Piece]) -> list[Piece]:
+def same_format(pieces: list[LocalSegment]) -> list[LocalSegment]:
     """The pieces up to the first whose codec, picture size or parameters are others."""
     looks = [_look(piece) for piece in pieces]
     same = next((i for i, look in enumerate(looks) if look != looks[0]), len(pieces))
     return pieces[:same]
 
 
-def write_clip(plan: Plan, out: Path) -> Path:
+def write_clip(plan: ClipPlan, out: Path) -> Path:
     """Write the clip to `out`, or beside it as .mkv where MP4 has no place for the codec; the path
     written. The file appears when it is complete. Raises ArchiveError if it cannot be written.
     """
@@ -42,7 +48,7 @@ def write_clip(plan: Plan, out: Path) -> Path:
     return out
 
 
-def _write(plan: Plan, path: Path, container_format: str) -> None:
+def _write(plan: ClipPlan, path: Path, container_format: str) -> None:
     shown = [round(at / CLOCK) for part in plan.parts for at in part.seconds]
     times = iter(zip(shown, decode_times(shown), strict=True))
     options = {"movflags": "+faststart"} if container_format == "mp4" else {}
@@ -60,7 +66,7 @@ def _write(plan: Plan, path: Path, container_format: str) -> None:
                 container.mux_one(packet)
 
 
-def _packets(part: Chosen) -> Iterator["Packet[VideoStream]"]:
+def _packets(part: PacketSelection) -> Iterator["Packet[VideoStream]"]:
     places = set(part.places)
     with av.open(str(part.piece.path)) as container:
         packets = (p for p in container.demux(video=0) if p.size and p.pts is not None)
@@ -71,7 +77,7 @@ def _add_stream(container: OutputContainer, template: VideoStream) -> VideoStrea
     return container.add_stream_from_template(template, opaque=True)
 
 
-def _fits_mp4(piece: Piece) -> bool:
+def _fits_mp4(piece: LocalSegment) -> bool:
     with av.open(str(piece.path)) as source, av.open(_Nowhere(), "w", format="mp4") as container:
         try:
             _add_stream(container, source.streams.video[0])
@@ -80,7 +86,7 @@ def _fits_mp4(piece: Piece) -> bool:
     return True
 
 
-def _look(piece: Piece) -> tuple[str, int, int, bytes | None]:
+def _look(piece: LocalSegment) -> tuple[str, int, int, bytes | None]:
     with av.open(str(piece.path)) as container:
         codec = container.streams.video[0].codec_context
         return codec.name, codec.width, codec.height, codec.extradata

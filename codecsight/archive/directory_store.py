@@ -11,12 +11,12 @@ from typing import BinaryIO
 
 from codecsight.archive.errors import ArchiveError
 from codecsight.archive.store import (
-    CHUNK,
+    READ_BYTES,
     MissingObjectError,
     ObjectStore,
     StoredObject,
-    check_content,
-    check_key,
+    validate_key,
+    verify_checksum,
 )
 
 _INCOMING = ".incoming"
@@ -48,16 +48,16 @@ class DirectoryStore(ObjectStore):
     def put_file(self, key: str, path: Path, sha256: str) -> None:  # noqa: D102
         digest = hashlib.sha256()
         with path.open("rb") as source, self._arriving(key) as target:
-            while chunk := source.read(CHUNK):
+            while chunk := source.read(READ_BYTES):
                 digest.update(chunk)
                 target.write(chunk)
-            check_content(path, digest.hexdigest(), sha256)
+            verify_checksum(path, digest.hexdigest(), sha256)
 
     def put_bytes(self, key: str, data: bytes) -> None:  # noqa: D102
         with self._arriving(key) as target:
             target.write(data)
 
-    def chunks(self, key: str) -> Iterator[bytes]:  # noqa: D102
+    def iter_content(self, key: str) -> Iterator[bytes]:  # noqa: D102
         path = self._path(key)
         with self._disk():
             try:
@@ -65,10 +65,10 @@ class DirectoryStore(ObjectStore):
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
                 raise MissingObjectError(f"{self.name} has no {key}") from None
             with file:
-                while chunk := file.read(CHUNK):
+                while chunk := file.read(READ_BYTES):
                     yield chunk
 
-    def objects(self, prefix: str) -> Iterator[StoredObject]:  # noqa: D102
+    def list_objects(self, prefix: str) -> Iterator[StoredObject]:  # noqa: D102
         folder = self._root / prefix.rpartition("/")[0]
         with self._disk():
             yield from (
@@ -77,7 +77,7 @@ class DirectoryStore(ObjectStore):
                 if key.startswith(prefix)
             )
 
-    def folders(self, prefix: str) -> list[str]:  # noqa: D102
+    def list_folders(self, prefix: str) -> list[str]:  # noqa: D102
         folder = self._root / prefix
         with self._disk():
             if not folder.is_dir():
@@ -95,7 +95,7 @@ class DirectoryStore(ObjectStore):
             path.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
-        return self._root / check_key(key)
+        return self._root / validate_key(key)
 
     def _walk(self, folder: Path) -> Iterator[tuple[str, Path]]:
         if not folder.is_dir():

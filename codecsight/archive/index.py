@@ -13,10 +13,10 @@ from codecsight.archive.segment import (
     ROWS,
     RowError,
     Segment,
-    check_stream,
     day_prefix,
     from_json,
-    read_stamp,
+    parse_timestamp,
+    validate_stream_name,
 )
 from codecsight.archive.store import MissingObjectError, ObjectStore
 
@@ -25,7 +25,7 @@ _ROW = re.compile(r"/\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{8}\.json$")
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class IndexQueryResult:
     """The segments of a range in the order of time, and the keys of rows nobody can read."""
 
     segments: tuple[Segment, ...]
@@ -40,16 +40,16 @@ class Index:
 
     def streams(self) -> list[str]:
         """The streams that have segments."""
-        return self._store.folders(f"{ROWS}/")
+        return self._store.list_folders(f"{ROWS}/")
 
-    def between(self, stream: str, start: float, end: float) -> Rows:
+    def between(self, stream: str, start: float, end: float) -> IndexQueryResult:
         """The segments that hold something of [start, end), seconds since the epoch."""
-        check_stream(stream)
+        validate_stream_name(stream)
         damaged: list[str] = []
         before = [row for row in self._backwards(stream, start, start, damaged) if row.end > start]
         inside = [self._row(key, damaged) for key in self._keys(stream, start, end)]
         segments = [*reversed(before), *(row for row in inside if row)]
-        return Rows(tuple(segments), tuple(damaged))
+        return IndexQueryResult(tuple(segments), tuple(damaged))
 
     def before(self, stream: str, start: float, reach: float) -> Iterator[Segment]:
         """The segments that began before `start`, latest first, while their end is within `reach`
@@ -92,15 +92,17 @@ class Index:
                 yield from (k for k in self._keys_of(stream, day) if start <= _began(k) < end)
 
     def _keys_of(self, stream: str, day: datetime) -> list[str]:
-        found = self._store.objects(day_prefix(ROWS, stream, day))
+        found = self._store.list_objects(day_prefix(ROWS, stream, day))
         return [one.key for one in found if _ROW.search(one.key)]
 
     def _days(self, stream: str) -> list[datetime]:
         """The days that have rows, oldest first."""
         prefix = f"{ROWS}/{stream}/"
-        years = self._store.folders(prefix)
-        months = [f"{y}/{m}/" for y in years for m in self._store.folders(f"{prefix}{y}/")]
-        names = [month + day for month in months for day in self._store.folders(prefix + month)]
+        years = self._store.list_folders(prefix)
+        months = [f"{y}/{m}/" for y in years for m in self._store.list_folders(f"{prefix}{y}/")]
+        names = [
+            month + day for month in months for day in self._store.list_folders(prefix + month)
+        ]
         return [day for day in map(_day, names) if day]
 
     def _row(self, key: str, damaged: list[str]) -> Segment | None:
@@ -121,4 +123,4 @@ def _day(name: str) -> datetime | None:
 
 
 def _began(key: str) -> float:
-    return read_stamp(key.rpartition("/")[2])
+    return parse_timestamp(key.rpartition("/")[2])

@@ -14,12 +14,12 @@ from minio.error import InvalidResponseError, MinioException, S3Error
 
 from codecsight.archive.errors import ArchiveError
 from codecsight.archive.store import (
-    CHUNK,
+    READ_BYTES,
     MissingObjectError,
     ObjectStore,
     StoredObject,
-    check_content,
-    check_key,
+    validate_key,
+    verify_checksum,
 )
 from codecsight.core.credentials import S3Keys
 
@@ -64,7 +64,7 @@ class S3Store(ObjectStore):
 
     def put_file(self, key: str, path: Path, sha256: str) -> None:  # noqa: D102
         with path.open("rb") as file:
-            check_content(path, hashlib.file_digest(file, "sha256").hexdigest(), sha256)
+            verify_checksum(path, hashlib.file_digest(file, "sha256").hexdigest(), sha256)
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
             with self._server():
@@ -90,16 +90,16 @@ class S3Store(ObjectStore):
                 content_type="application/json",
             )
 
-    def chunks(self, key: str) -> Iterator[bytes]:  # noqa: D102
+    def iter_content(self, key: str) -> Iterator[bytes]:  # noqa: D102
         with self._server(key):
             answer = self._client.get_object(bucket_name=self._bucket, object_name=self._key(key))
             try:
-                yield from answer.stream(CHUNK)
+                yield from answer.stream(READ_BYTES)
             finally:
                 answer.close()
                 answer.release_conn()
 
-    def objects(self, prefix: str) -> Iterator[StoredObject]:  # noqa: D102
+    def list_objects(self, prefix: str) -> Iterator[StoredObject]:  # noqa: D102
         with self._server():
             for found in self._client.list_objects(
                 bucket_name=self._bucket, prefix=self._prefix + prefix, recursive=True
@@ -107,7 +107,7 @@ class S3Store(ObjectStore):
                 name = (found.object_name or "").removeprefix(self._prefix)
                 yield StoredObject(name, found.size or 0)
 
-    def folders(self, prefix: str) -> list[str]:  # noqa: D102
+    def list_folders(self, prefix: str) -> list[str]:  # noqa: D102
         with self._server():
             found = self._client.list_objects(
                 bucket_name=self._bucket, prefix=self._prefix + prefix, recursive=False
@@ -128,7 +128,7 @@ class S3Store(ObjectStore):
             self._client.remove_object(bucket_name=self._bucket, object_name=self._key(key))
 
     def _key(self, key: str) -> str:
-        return self._prefix + check_key(key)
+        return self._prefix + validate_key(key)
 
     def _stat(self, key: str) -> Object:
         return self._client.stat_object(bucket_name=self._bucket, object_name=self._key(key))

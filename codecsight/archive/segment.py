@@ -37,7 +37,7 @@ class Segment:
     key: str
 
 
-def check_stream(stream: str) -> str:
+def validate_stream_name(stream: str) -> str:
     """The name, if it can be part of a key and of a path; ArchiveError otherwise."""
     if not _STREAM_NAME.fullmatch(stream):
         raise ArchiveError(
@@ -52,14 +52,14 @@ def day_prefix(kind: str, stream: str, day: datetime) -> str:
     return f"{kind}/{stream}/{day:%Y/%m/%d}/"
 
 
-def stamp(start: float) -> str:
+def format_timestamp(start: float) -> str:
     """A UTC time as the beginning of a file name, sortable, to the millisecond."""
     when = datetime.fromtimestamp(start, UTC)
     return f"{when:%Y%m%dT%H%M%S}.{when.microsecond // 1000:03d}Z"
 
 
-def read_stamp(name: str) -> float:
-    """The seconds since the epoch that `stamp` put at the head of a file name."""
+def parse_timestamp(name: str) -> float:
+    """The seconds since the epoch that `format_timestamp` put at the head of a file name."""
     try:
         moment = datetime.strptime(name.partition("Z")[0] + "+0000", "%Y%m%dT%H%M%S.%f%z")
     except ValueError as error:
@@ -72,7 +72,7 @@ def segment_key(stream: str, start: float, sha256: str) -> str:
     clock was set back, is another object and overwrites nothing.
     """
     day = day_prefix(SEGMENTS, stream, datetime.fromtimestamp(start, UTC))
-    return f"{day}{stamp(start)}-{sha256[:8]}.mkv"
+    return f"{day}{format_timestamp(start)}-{sha256[:8]}.mkv"
 
 
 def row_key(segment: Segment) -> str:
@@ -90,7 +90,7 @@ def from_json(data: bytes, where: str) -> Segment:
     try:
         row = json.loads(data)
         segment = Segment(
-            stream=check_stream(row["stream"]),
+            stream=validate_stream_name(row["stream"]),
             start=_seconds(row["start"]),
             end=_seconds(row["end"]),
             gops=tuple(_seconds(at) for at in row["gops"]),

@@ -18,11 +18,11 @@ from typing import BinaryIO
 from codecsight.archive.errors import ArchiveError
 from codecsight.archive.segment import (
     Segment,
-    check_stream,
+    format_timestamp,
     from_json,
     segment_key,
-    stamp,
     to_json,
+    validate_stream_name,
 )
 
 
@@ -33,7 +33,7 @@ class Spool:
     """
 
     def __init__(self, root: Path, stream: str, limit_bytes: int | None = None) -> None:
-        self.stream = check_stream(stream)
+        self.stream = validate_stream_name(stream)
         self.folder = root / stream
         self._limit = limit_bytes
         try:
@@ -46,13 +46,13 @@ class Spool:
             ) from error
         self._take_lock()
 
-    def part(self, start: float) -> Path:
+    def new_part(self, start: float) -> Path:
         """A path for a segment beginning at `start`; it does not exist yet."""
         self.folder.mkdir(parents=True, exist_ok=True)  # somebody may have tidied up
-        path = self.folder / f"{stamp(start)}.mkv.part"
+        path = self.folder / f"{format_timestamp(start)}.mkv.part"
         while path.exists():
             start += 0.001
-            path = self.folder / f"{stamp(start)}.mkv.part"
+            path = self.folder / f"{format_timestamp(start)}.mkv.part"
         return path
 
     def unfinished(self) -> list[Path]:
@@ -75,7 +75,7 @@ class Spool:
         _sync_folder(self.folder)
         return segment
 
-    def make_room(self) -> list[int]:
+    def discard_oldest(self) -> list[int]:
         """Delete the oldest finished segments while the folder is over its limit; their sizes.
 
         What was uploaded is gone already, so this is video that exists nowhere else: it happens
@@ -89,7 +89,7 @@ class Spool:
         for path in sorted(path for path in sizes if path.suffix == ".mkv"):
             if sum(gone) >= excess:
                 break
-            remove(path)
+            remove_segment(path)
             gone.append(sizes[path])
         return gone
 
@@ -127,7 +127,7 @@ def row_path(segment_path: Path) -> Path:
     return segment_path.with_suffix(".json")
 
 
-def remove(path: Path) -> None:
+def remove_segment(path: Path) -> None:
     """Delete a finished segment and then its row; either may be gone already."""
     path.unlink(missing_ok=True)
     row_path(path).unlink(missing_ok=True)

@@ -9,7 +9,7 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _AGO = re.compile(r"-(\d+(?:\.\d+)?)([smhd]?)")
 
 
-def parse_when(text: str, now: float) -> float:
+def parse_time(text: str, now: float) -> float:
     """Seconds since the epoch for `now`, `-30s`, `-5m`, `-2h`, `-1d` (before `now`), seconds since
     the epoch, or an ISO time (of this machine's time zone where it names none).
 

@@ -12,14 +12,14 @@ from tenacity.stop import stop_when_event_set
 
 from codecsight.archive.errors import ArchiveError
 from codecsight.archive.segment import RowError, Segment, from_json, row_key, to_json
-from codecsight.archive.spool import finished_rows, remove
-from codecsight.archive.store import ChangedFileError, ObjectStore
+from codecsight.archive.spool import finished_rows, remove_segment
+from codecsight.archive.store import ChecksumError, ObjectStore
 
 log = structlog.get_logger()
 
 POLL_S = 1.0
 RETRY_FIRST_S = 1.0
-RETRY_MOST_S = 60.0
+RETRY_MAX_S = 60.0
 _PATIENCE = 2  # failures in one pass that mean the store, not the segment
 
 
@@ -28,7 +28,7 @@ class UploadStats:
     """What went up and what waits. `failed` counts attempts, `verified` and `unverified` objects
     read back whole, `damaged` segments whose row or content is not what was recorded (they stay
     in the spool), `lost` segments that left the spool, for its limit, before their turn.
-    `trouble` is empty while all is well.
+    `last_error` is empty while all is well.
     """
 
     uploaded: int = 0
@@ -40,7 +40,7 @@ class UploadStats:
     unverified: int = 0
     damaged: int = 0
     lost: int = 0
-    trouble: str = ""
+    last_error: str = ""
 
 
 class Uploader:
@@ -59,7 +59,7 @@ class Uploader:
         """Upload until `stop`; a store that refuses is tried again, ever more slowly."""
         patient = Retrying(
             retry=retry_if_exception_type(ArchiveError),
-            wait=wait_exponential_jitter(initial=RETRY_FIRST_S, max=RETRY_MOST_S),
+            wait=wait_exponential_jitter(initial=RETRY_FIRST_S, max=RETRY_MAX_S),
             sleep=sleep_using_event(stop),
             stop=stop_when_event_set(stop),
             retry_error_callback=lambda _: None,
@@ -87,7 +87,7 @@ class Uploader:
         self._count_queue(self._rows())
         if errors:
             raise errors[0]
-        self.stats.trouble = ""
+        self.stats.last_error = ""
         return self.stats.uploaded - before
 
     def verify(self, segment: Segment) -> bool:
@@ -103,7 +103,7 @@ class Uploader:
             self._upload(row.with_suffix(".mkv"), segment)
         except FileNotFoundError:
             self._gone(row)
-        except (RowError, ChangedFileError) as error:
+        except (RowError, ChecksumError) as error:
             # Without its row the recorder, at its next start, writes one for what is there.
             row.replace(row.with_suffix(".json.damaged"))
             self.stats.damaged += 1
@@ -115,7 +115,7 @@ class Uploader:
         if self._store.size(segment.key) != segment.bytes:
             self._store.put_file(segment.key, video, segment.sha256)
         self._store.put_bytes(row_key(segment), to_json(segment))
-        remove(video)
+        remove_segment(video)
         self.stats.uploaded += 1
         self.stats.uploaded_bytes += segment.bytes
         log.info("segment archived", key=segment.key, bytes=segment.bytes)
@@ -134,7 +134,7 @@ class Uploader:
 
     def _failed(self, error: ArchiveError) -> None:
         self.stats.failed += 1
-        self.stats.trouble = str(error)
+        self.stats.last_error = str(error)
         log.error("upload failed", error=str(error))
 
     def _rows(self) -> list[Path]:

@@ -13,11 +13,11 @@ def main() -> None:
 
 def _run() -> None:
     from codecsight.cli.app import app
-    from codecsight.cli.console import fail
+    from codecsight.cli.output import print_error
     from codecsight.core.errors import CodecSightError
 
     try:
         app()
     except CodecSightError as error:
-        fail(error)
+        print_error(error)
         sys.exit(2)

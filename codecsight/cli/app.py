@@ -6,13 +6,13 @@ import structlog
 import typer
 
 from codecsight import __version__
-from codecsight.cli.archive import clip
 from codecsight.cli.bench import bench
-from codecsight.cli.cloud import ask, cloud
+from codecsight.cli.clip import clip
+from codecsight.cli.cloud_commands import ask, cloud
 from codecsight.cli.demo import demo
 from codecsight.cli.doctor import doctor
 from codecsight.cli.inspect import inspect
-from codecsight.cli.site import site
+from codecsight.cli.site_command import site
 from codecsight.cli.validate import validate
 from codecsight.cli.watch import watch
 

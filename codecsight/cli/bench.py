@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from codecsight.cli.console import err
+from codecsight.cli.output import err
 from codecsight.core.errors import CodecSightError
 
 bench = typer.Typer(help="Measure again what is claimed.", no_args_is_help=True)

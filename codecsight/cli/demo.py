@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from codecsight.cli.console import print_json
 from codecsight.cli.options import AsJson, Model
+from codecsight.cli.output import print_json
 
 
 def demo(
@@ -30,7 +30,7 @@ def demo(
     (on the CPU if need be), archived, and read back. Everything it starts ends with it.
     """
     from cluster.demo.run import DemoOptions, run_demo
-    from cluster.stopping import stop_on_signals
+    from cluster.shutdown import stop_on_signals
 
     summary = run_demo(DemoOptions(seconds, s3, folder, model), stop_on_signals(), as_json=as_json)
     if as_json:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from codecsight.cli.console import err, out, print_json
 from codecsight.cli.options import AsJson, Policy, Transport
+from codecsight.cli.output import err, out, print_json
 
 if TYPE_CHECKING:
     from codecsight.change.tracker import ChangeTracker

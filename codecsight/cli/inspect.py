@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codecsight.cli.console import err, out
 from codecsight.cli.options import Policy, Transport
+from codecsight.cli.output import err, out
 from codecsight.core.errors import CodecSightError
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 STILLS = 6
 
 Video = Annotated[Path, typer.Option("--out", "-o", help="The video to write, NAME.mp4.")]
-Sheet = Annotated[Path | None, typer.Option("--sheet", help="Stills to write, too, NAME.png.")]
+Sheet = Annotated[
+    Path | None, typer.Option("--contact-sheet", help="Stills to write, too, NAME.png.")
+]
 
 
 def inspect(

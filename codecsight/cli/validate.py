@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from codecsight.cli.console import out, print_json
+from codecsight.cli.output import out, print_json
 from codecsight.config import CloudConfig, ConfigError, SiteConfig, load_config
 
 

@@ -14,7 +14,6 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from codecsight.cli.console import err, fail, print_json
 from codecsight.cli.options import (
     AnchorEvery,
     AsJson,
@@ -26,6 +25,7 @@ from codecsight.cli.options import (
     Transport,
     Window,
 )
+from codecsight.cli.output import err, print_error, print_json
 from codecsight.core.errors import CodecSightError
 from codecsight.core.slot import ANCHOR_EVERY
 
@@ -52,10 +52,10 @@ def watch(
     window: Window = 8,
     stride: Stride = 2,
     refresh: Refresh = "none",
-    rate: Annotated[float, typer.Option(help="Sampled frames per second.", min=0.1)] = 2.0,
-    follow: Annotated[
+    sample_fps: Annotated[float, typer.Option(help="Sampled frames per second.", min=0.1)] = 2.0,
+    adaptive_fps: Annotated[
         tuple[float, float] | None,
-        typer.Option(help="Let the rate follow what happens, between these two."),
+        typer.Option(help="Let the rate adaptive_fps what happens, between these two."),
     ] = None,
     max_cells: Annotated[int, typer.Option(help="Most visual tokens per picture.", min=1)] = 48,
     transport: Transport = "tcp",
@@ -89,10 +89,10 @@ def watch(
 
     torch.set_num_threads(max(1, torch.get_num_threads() - 1))  # the decoders need a core too
     engine = Engine(load_model(model), EngineConfig(window=window, stride=stride, refresh=refresh))
-    spec = engine.model.grid_spec(rate, max_cells)
-    activity = _activity(follow)
+    spec = engine.model.grid_spec(sample_fps, max_cells)
+    activity = _activity(adaptive_fps)
     watching = Watch(engine, WatchOptions(spec, questions, policy, anchor_every, activity))
-    for name, source in zip(names(sources), opened, strict=True):
+    for name, source in zip(source_names(sources), opened, strict=True):
         if as_json:
             source.on_state = partial(_say_state, name)
         watching.add(name, source)
@@ -101,17 +101,17 @@ def watch(
     (_print_lines if as_json else _show_table)(watching)
     for watched in watching.watched:
         if watched.error:
-            fail(watched.error)
+            print_error(watched.error)
     if any(watched.error for watched in watching.watched):
         raise typer.Exit(2)
 
 
 def _print_lines(watching: "Watch") -> None:
     for answer in watching.answers():
-        print_json(as_row(answer))
+        print_json(answer_row(answer))
 
 
-def as_row(answer: "Answer") -> dict[str, Any]:
+def answer_row(answer: "Answer") -> dict[str, Any]:
     """An answer as machines get it."""
     row = asdict(answer)
     for key, digits in (("probability", 4), ("start", 3), ("end", 3), ("latency_ms", 1)):
@@ -154,7 +154,7 @@ def _say_state(stream: str, state: "SourceState", detail: str) -> None:
     log.info("source", stream=stream, state=state.value, detail=detail)
 
 
-def names(urls: list[str]) -> list[str]:
+def source_names(urls: list[str]) -> list[str]:
     """A short name for every source, its own: its file's or host's, numbered where needed."""
     names: list[str] = []
     for url in urls:
@@ -169,11 +169,11 @@ def _numbered(base: str) -> Iterator[str]:
     yield from (f"{base}-{number}" for number in count(2))
 
 
-def _activity(follow: tuple[float, float] | None) -> "Activity | None":
+def _activity(adaptive_fps: tuple[float, float] | None) -> "Activity | None":
     from codecsight.change.sampler import Activity
 
-    if follow is None:
+    if adaptive_fps is None:
         return None
-    if not 0 < follow[0] < follow[1]:
-        raise CodecSightError("--follow takes two rates above 0, the lower one first: 0.5 4")
-    return Activity(*follow)
+    if not 0 < adaptive_fps[0] < adaptive_fps[1]:
+        raise CodecSightError("--adaptive-fps takes two rates above 0, the lower one first: 0.5 4")
+    return Activity(*adaptive_fps)

@@ -1,7 +1,7 @@
 """One YAML file per role, checked before anything starts."""
 
-from codecsight.config.cloud import CloudConfig
+from codecsight.config.cloud_config import CloudConfig
 from codecsight.config.loader import ConfigError, load_config
-from codecsight.config.site import CameraConfig, SiteConfig
+from codecsight.config.site_config import CameraConfig, SiteConfig
 
 __all__ = ["CameraConfig", "CloudConfig", "ConfigError", "SiteConfig", "load_config"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from actors.gpu import GpuWorker
-from codecsight.config.cloud import CloudConfig
+from codecsight.config.cloud_config import CloudConfig
 from codecsight.core.answer import Answer, Words
 from codecsight.core.chunk import Chunk
 from codecsight.core.grid import GridSpec

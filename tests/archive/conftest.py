@@ -8,8 +8,8 @@ import pytest
 
 from cluster.s3_server import S3Server
 from codecsight.archive.directory_store import DirectoryStore
-from codecsight.archive.open import open_store
 from codecsight.archive.store import ObjectStore
+from codecsight.archive.store_factory import open_store
 from codecsight.video.capture.recorder import Recorder
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 

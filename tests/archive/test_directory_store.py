@@ -16,7 +16,7 @@ def test_a_half_written_object_is_neither_seen_nor_kept_for_ever(tmp_path: Path)
     old.write_bytes(b"half")
     new.write_bytes(b"half")
     os.utime(old, (time.time() - 90_000,) * 2)
-    assert list(DirectoryStore(tmp_path).objects("")) == []
+    assert list(DirectoryStore(tmp_path).list_objects("")) == []
     assert not old.exists()
     assert new.exists()
 

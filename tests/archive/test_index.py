@@ -86,9 +86,9 @@ class Asked(DirectoryStore):
         self.reads += 1
         return super().read(key, limit)
 
-    def objects(self, prefix: str):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    def list_objects(self, prefix: str):  # type: ignore[no-untyped-def]  # noqa: ANN201
         self.lists += 1
-        return super().objects(prefix)
+        return super().list_objects(prefix)
 
 
 def test_a_range_reads_no_more_rows_than_it_needs(folder_store: DirectoryStore) -> None:

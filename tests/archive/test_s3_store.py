@@ -10,7 +10,7 @@ import pytest
 
 from cluster.s3_server import S3Server
 from codecsight.archive.errors import ArchiveError
-from codecsight.archive.open import open_store
+from codecsight.archive.store_factory import open_store
 from codecsight.core.credentials import S3Keys
 
 KEYS = S3Keys("the-access-key", "the-secret-key")
@@ -53,7 +53,7 @@ def test_a_refused_key_is_told_without_being_shown(s3: S3Server, wrong: str) -> 
 def test_a_bucket_that_is_missing_is_named(s3: S3Server) -> None:
     store = open_store(f"s3://nothing-here?endpoint=http://{s3.endpoint}", s3.keys)
     with pytest.raises(ArchiveError, match=r"bucket nothing-here at .* does not exist: create it"):
-        list(store.objects("rows/"))
+        list(store.list_objects("rows/"))
 
 
 def test_a_server_that_is_down_is_told_with_its_address() -> None:

@@ -10,13 +10,13 @@ from codecsight.archive.errors import ArchiveError
 from codecsight.archive.segment import (
     RowError,
     Segment,
-    check_stream,
+    format_timestamp,
     from_json,
-    read_stamp,
+    parse_timestamp,
     row_key,
     segment_key,
-    stamp,
     to_json,
+    validate_stream_name,
 )
 
 SHA = "ab" * 32
@@ -40,8 +40,8 @@ def test_other_content_at_the_same_time_has_another_key() -> None:
 
 @given(st.floats(0, 4e9))
 def test_a_stamp_is_read_back_to_the_millisecond_and_sorts_by_time(start: float) -> None:
-    assert 0 <= start - read_stamp(stamp(start) + "-x.mkv") + 1e-6 < 0.0011
-    assert stamp(start) <= stamp(start + 0.001)
+    assert 0 <= start - parse_timestamp(format_timestamp(start) + "-x.mkv") + 1e-6 < 0.0011
+    assert format_timestamp(start) <= format_timestamp(start + 0.001)
 
 
 @given(
@@ -87,4 +87,4 @@ def test_what_is_no_row_at_all_is_refused(data: bytes) -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-x", "a b", "ü", "x" * 128, "a\n"])
 def test_a_stream_name_must_fit_into_a_path(name: str) -> None:
     with pytest.raises(ArchiveError, match="no stream name"):
-        check_stream(name)
+        validate_stream_name(name)

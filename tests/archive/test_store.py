@@ -8,7 +8,7 @@ import pytest
 
 from codecsight.archive.errors import ArchiveError
 from codecsight.archive.store import (
-    ChangedFileError,
+    ChecksumError,
     MissingObjectError,
     ObjectStore,
     StoredObject,
@@ -31,7 +31,7 @@ def test_a_file_comes_back_byte_for_byte(store: ObjectStore, video: Path, tmp_pa
     store.put_file("segments/cam1/a.mkv", video, digest(video))
     assert store.size("segments/cam1/a.mkv") == video.stat().st_size
     assert store.sha256("segments/cam1/a.mkv") == digest(video)
-    assert store.get_to("segments/cam1/a.mkv", tmp_path / "back") == digest(video)
+    assert store.download("segments/cam1/a.mkv", tmp_path / "back") == digest(video)
     assert (tmp_path / "back").read_bytes() == video.read_bytes()
 
 
@@ -52,19 +52,19 @@ def test_objects_are_listed_by_prefix_and_each_folder_in_order(store: ObjectStor
     for key in reversed(keys):
         store.put_bytes(key, key.encode())
     listed = [StoredObject(key, len(key)) for key in keys]
-    assert sorted(store.objects(""), key=lambda one: one.key) == listed
-    assert sorted(store.objects("rows/"), key=lambda one: one.key) == listed[:5]
-    assert list(store.objects("rows/a/")) == listed[1:4]
-    assert list(store.objects("rows/a/1")) == listed[1:3]
-    assert list(store.objects("nothing/")) == []
+    assert sorted(store.list_objects(""), key=lambda one: one.key) == listed
+    assert sorted(store.list_objects("rows/"), key=lambda one: one.key) == listed[:5]
+    assert list(store.list_objects("rows/a/")) == listed[1:4]
+    assert list(store.list_objects("rows/a/1")) == listed[1:3]
+    assert list(store.list_objects("nothing/")) == []
 
 
 def test_folders_are_the_names_one_level_down(store: ObjectStore) -> None:
     for key in ("rows/b/2026/x", "rows/a/2026/x", "rows/file", "other/c/x"):
         store.put_bytes(key, b"x")
-    assert store.folders("rows/") == ["a", "b"]
-    assert store.folders("rows/a/") == ["2026"]
-    assert store.folders("nothing/") == []
+    assert store.list_folders("rows/") == ["a", "b"]
+    assert store.list_folders("rows/a/") == ["2026"]
+    assert store.list_folders("nothing/") == []
 
 
 def test_a_deleted_object_is_gone_and_may_be_deleted_again(store: ObjectStore) -> None:
@@ -72,20 +72,20 @@ def test_a_deleted_object_is_gone_and_may_be_deleted_again(store: ObjectStore) -
     store.delete("rows/a")
     store.delete("rows/a")
     assert store.size("rows/a") is None
-    assert list(store.objects("")) == []
+    assert list(store.list_objects("")) == []
 
 
 def test_a_missing_object_is_named(store: ObjectStore, tmp_path: Path) -> None:
     with pytest.raises(MissingObjectError, match="rows/none"):
         store.read("rows/none")
     with pytest.raises(MissingObjectError, match="rows/none"):
-        store.get_to("rows/none", tmp_path / "back")
+        store.download("rows/none", tmp_path / "back")
 
 
 def test_a_file_that_is_not_what_its_row_says_is_refused(store: ObjectStore, video: Path) -> None:
-    with pytest.raises(ChangedFileError, match=r"video\.mkv"):
+    with pytest.raises(ChecksumError, match=r"video\.mkv"):
         store.put_file("segments/a.mkv", video, "0" * 64)
-    assert list(store.objects("")) == []
+    assert list(store.list_objects("")) == []
 
 
 def test_a_file_that_is_gone_is_told_apart(store: ObjectStore, tmp_path: Path) -> None:

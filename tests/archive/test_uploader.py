@@ -17,10 +17,10 @@ from cluster.s3_server import S3Server
 from codecsight.archive import uploader as uploader_module
 from codecsight.archive.directory_store import DirectoryStore
 from codecsight.archive.errors import ArchiveError
-from codecsight.archive.open import open_store
 from codecsight.archive.segment import Segment, from_json, row_key
 from codecsight.archive.spool import Spool, finished_segments
 from codecsight.archive.store import ObjectStore
+from codecsight.archive.store_factory import open_store
 from codecsight.archive.uploader import Uploader
 
 START = 1_795_424_400.0
@@ -34,7 +34,7 @@ def fill(
     made = []
     for index in range(count):
         begun = start + 10 * index
-        part = owner.part(begun)
+        part = owner.new_part(begun)
         part.write_bytes(os.urandom(size))
         made.append(owner.finish(part, begun, begun + 10, (0.0,)))
     owner.release()
@@ -44,7 +44,7 @@ def fill(
 def stored(store: ObjectStore) -> dict[str, Segment]:
     """The rows in a store by their segments' keys; each row must stand where it belongs."""
     rows = {}
-    for one in store.objects("rows/"):
+    for one in store.list_objects("rows/"):
         segment = from_json(store.read(one.key), one.key)
         assert row_key(segment) == one.key
         rows[segment.key] = segment
@@ -69,7 +69,7 @@ def test_segments_go_up_with_their_rows_and_leave_the_spool(
     uploader = Uploader(spool, store)
     assert uploader.run_once() == 5
     assert sorted(stored(store).values(), key=lambda s: s.key) == sorted(made, key=lambda s: s.key)
-    assert [one.key for one in store.objects("segments/cam1/")] == [s.key for s in made[:3]]
+    assert [one.key for one in store.list_objects("segments/cam1/")] == [s.key for s in made[:3]]
     assert left(spool) == left(spool, "cam2") == []
     assert (uploader.stats.uploaded, uploader.stats.uploaded_bytes) == (5, 5000)
     assert (uploader.stats.queued, uploader.stats.queued_bytes) == (0, 0)
@@ -81,7 +81,7 @@ def test_what_is_still_being_recorded_is_left_alone(
     folder_store: DirectoryStore, spool: Path
 ) -> None:
     owner = Spool(spool, "cam1")
-    owner.part(START).write_bytes(b"half")
+    owner.new_part(START).write_bytes(b"half")
     assert Uploader(spool, folder_store).run_once() == 0
     assert len(owner.unfinished()) == 1
 
@@ -153,7 +153,7 @@ def test_one_segment_the_store_refuses_does_not_hold_up_the_others(
     with pytest.raises(ArchiveError, match="archive folder"):
         uploader.run_once()
     assert (uploader.stats.uploaded, uploader.stats.failed, uploader.stats.queued) == (2, 1, 1)
-    assert "archive folder" in uploader.stats.trouble
+    assert "archive folder" in uploader.stats.last_error
 
 
 @pytest.mark.s3
@@ -163,7 +163,7 @@ def test_a_refused_secret_stays_visible_and_loses_nothing(s3: S3Server, spool: P
     uploader = Uploader(spool, open_store(s3.url, keys))
     with pytest.raises(ArchiveError, match="refuses us"):
         uploader.run_once()
-    assert "refuses us" in uploader.stats.trouble
+    assert "refuses us" in uploader.stats.last_error
     assert left(spool) == made
 
 
@@ -171,7 +171,7 @@ def test_a_refused_secret_stays_visible_and_loses_nothing(s3: S3Server, spool: P
 def test_a_server_that_goes_and_comes_back_gets_everything(
     tmp_path: Path, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploader_module, "RETRY_MOST_S", 1.0)
+    monkeypatch.setattr(uploader_module, "RETRY_MAX_S", 1.0)
     stop = threading.Event()
     with S3Server(tmp_path / "s3") as server:
         uploader = Uploader(spool, open_store(server.url, server.keys))
@@ -182,11 +182,11 @@ def test_a_server_that_goes_and_comes_back_gets_everything(
             eventually(lambda: uploader.stats.uploaded == 2)
             server.stop()
             made += fill(spool, 3, stream="cam2")
-            eventually(lambda: "cannot be reached" in uploader.stats.trouble)
+            eventually(lambda: "cannot be reached" in uploader.stats.last_error)
             assert left(spool, "cam2") == made[2:]
             server.start()
             eventually(lambda: uploader.stats.uploaded == 5)
-            eventually(lambda: uploader.stats.trouble == "")
+            eventually(lambda: uploader.stats.last_error == "")
         finally:
             stop.set()
             thread.join(20)
@@ -197,7 +197,7 @@ def test_a_server_that_goes_and_comes_back_gets_everything(
 CHILD = """
 import sys
 from pathlib import Path
-from codecsight.archive.open import open_store
+from codecsight.archive.store_factory import open_store
 from codecsight.core.credentials import S3Keys
 from codecsight.archive.uploader import Uploader
 spool, url, access, secret = sys.argv[1:]
@@ -239,7 +239,7 @@ def test_an_uploader_killed_at_any_moment_leaves_all_whole(
         made |= {segment.key: segment for segment in fresh}
         upload_and_be_killed(spool, store_url, secrets, moment.uniform(0.0, 0.1))
         rows, waiting = stored(store), {segment.key for segment in left(spool)}
-        new = {one.key for one in store.objects("segments/")} - whole
+        new = {one.key for one in store.list_objects("segments/")} - whole
         assert all(store.sha256(key) == made[key].sha256 for key in new)
         whole |= new
         assert rows.keys() <= whole

@@ -8,7 +8,7 @@ from subprocess import PIPE
 
 import pytest
 
-from codecsight.cli.watch import names
+from codecsight.cli.watch import source_names
 from codecsight.models.tiny import save_random_model
 from tests.video.scenes import moving_square, write_video
 
@@ -71,7 +71,7 @@ def test_watch_goes_on_with_the_good_source_and_names_the_bad(
 
 def test_sources_with_the_same_name_are_told_apart() -> None:
     urls = ["a-2.mp4", "a.mp4", "b/a.mp4", "rtsp://10.0.0.7/main", "rtsp://10.0.0.7/sub"]
-    assert names(urls) == ["a-2", "a", "a-3", "10.0.0.7", "10.0.0.7-2"]
+    assert source_names(urls) == ["a-2", "a", "a-3", "10.0.0.7", "10.0.0.7-2"]
 
 
 def test_watch_ends_quietly_when_its_reader_goes_away_or_a_signal_comes(model: str) -> None:

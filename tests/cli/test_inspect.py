@@ -17,7 +17,7 @@ CAMERA = "world://street?condition=pan&seed=2&width=160&height=96&seconds=5"
 def test_a_video_and_a_sheet_of_stills_are_written(tmp_path: Path) -> None:
     video, sheet = tmp_path / "out.mp4", tmp_path / "out.png"
     done = CliRunner().invoke(
-        app, ["inspect", CAMERA, "-o", str(video), "--sheet", str(sheet), "--seconds", "4"]
+        app, ["inspect", CAMERA, "-o", str(video), "--contact-sheet", str(sheet), "--seconds", "4"]
     )
     assert done.exit_code == 0, done.output
     with av.open(str(video), "r") as container:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from cluster.processes import MARKER, ProcessGroup, end_marked, wait_unmarked
+from cluster.processes import RUN_MARKER, ProcessGroup, terminate_marked, wait_for_marked_exit
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
 DEAF = (
@@ -18,7 +18,9 @@ PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEPE
 
 
 def _start(tmp_path: Path, code: str, marker: str = "none") -> ProcessGroup:
-    group = ProcessGroup("it", [sys.executable, "-c", code], tmp_path / "it.log", {MARKER: marker})
+    group = ProcessGroup(
+        "it", [sys.executable, "-c", code], tmp_path / "it.log", {RUN_MARKER: marker}
+    )
     while "up" not in group.log_tail():
         time.sleep(0.02)
     return group
@@ -35,14 +37,14 @@ def test_a_deaf_program_is_killed(tmp_path: Path) -> None:
 def test_orphans_are_found_by_their_marker(tmp_path: Path) -> None:
     group = _start(tmp_path, PARENT, marker="orphans")
     group.stop(patience_s=10)
-    assert not wait_unmarked("orphans", patience_s=0.2)
-    assert end_marked("orphans") == 1
-    assert wait_unmarked("orphans", patience_s=5)
+    assert not wait_for_marked_exit("orphans", patience_s=0.2)
+    assert terminate_marked("orphans") == 1
+    assert wait_for_marked_exit("orphans", patience_s=5)
 
 
 def test_a_neighbours_processes_are_left_alone(tmp_path: Path) -> None:
     neighbour = _start(tmp_path, SLEEPER, marker="neighbour")
-    assert end_marked("ours") == 0
+    assert terminate_marked("ours") == 0
     assert psutil.pid_exists(neighbour.pid)
     assert neighbour.exit_code is None
     neighbour.stop(patience_s=10)

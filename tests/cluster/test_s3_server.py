@@ -9,7 +9,7 @@ import pytest
 
 from cluster.s3_server import BUCKET, S3Server
 from codecsight.archive.errors import ArchiveError
-from codecsight.archive.open import open_store
+from codecsight.archive.store_factory import open_store
 
 
 @pytest.mark.s3

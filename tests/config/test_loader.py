@@ -112,9 +112,9 @@ def test_credentials_come_from_environment_or_file(
     extra = f"    username: {{env: CAMERA_USER}}\n    password: {{file: {word}}}\n"
     camera = _load(tmp_path, SITE + extra).cameras["gate"]
     with pytest.raises(ConfigError, match=r"camera gate: username.*CAMERA_USER"):
-        camera.address("gate")
+        camera.source_url("gate")
     monkeypatch.setenv("CAMERA_USER", "admin")
-    assert camera.address("gate") == "rtsp://admin:p%40ss%2Fword@10.0.0.7/main"
+    assert camera.source_url("gate") == "rtsp://admin:p%40ss%2Fword@10.0.0.7/main"
 
 
 def test_an_s3_archive_needs_both_keys(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_cloud_questions_may_be_bare_strings(tmp_path: Path) -> None:
         "sites: [yard]\nquestions:\n  - Is there a person?\n"
         "  - {text: Weather, kind: choice, choices: [rain, sun]}\n"
     )
-    questions = load_config(path, CloudConfig).standing
+    questions = load_config(path, CloudConfig).standing_questions
     assert [q.kind for q in questions] == [QuestionKind.YES_NO, QuestionKind.CHOICE]
 
 
@@ -149,7 +149,7 @@ def test_cloud_questions_may_want_an_object(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cloud.yaml:7: questions.2.*schema that is no JSON"):
         load_config(path, CloudConfig)
     path.write_text(path.read_text().replace("  - {text: Nothing, kind: json}\n", ""))
-    shaped, bare = load_config(path, CloudConfig).standing
+    shaped, bare = load_config(path, CloudConfig).standing_questions
     assert shaped == Question.shaped(
         "What is there?", {"type": "object", "properties": {"people": {"type": "integer"}}}
     )

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from codecsight.archive.index import Index
-from codecsight.archive.open import open_store
+from codecsight.archive.store_factory import open_store
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.rtsp import RtspServer, available
+from cluster.rtsp_server import RtspServer, available_transport
 from codecsight.archive.spool import finished_segments
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.feed import FeedClient
@@ -143,7 +143,7 @@ def test_a_camera_that_is_away_is_reported_and_waited_for(feed: Path, start: Sta
 
 
 @pytest.mark.rtsp
-@pytest.mark.skipif(not available(), reason="no RTSP server: see cluster/rtsp.py")
+@pytest.mark.skipif(not available_transport(), reason="no RTSP server: see cluster/rtsp_server.py")
 def test_what_a_lost_camera_sent_is_finished_while_it_is_away(
     clips: Path, tmp_path: Path, feed: Path, start: Start
 ) -> None:

@@ -21,7 +21,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from codecsight.archive.errors import ArchiveError
 from codecsight.archive.segment import Segment
-from codecsight.archive.spool import finished_segments, remove
+from codecsight.archive.spool import finished_segments, remove_segment
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.recorder import KEYLESS_S, Recorder
 from codecsight.video.capture.source import open_source
@@ -268,7 +268,7 @@ def test_a_full_disk_pauses_recording_and_loses_nothing_written(tmp_path: Path) 
         assert recorder.stats.lost > 0
         oldest = recorded(disk)[:-1]
         for path, _ in oldest:
-            remove(path)
+            remove_segment(path)
         for item in camera(5):
             recorder.write(item)
         recorder.close()

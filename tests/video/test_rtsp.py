@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.rtsp import RtspServer, available
+from cluster.rtsp_server import RtspServer, available_transport
 from codecsight.core.errors import CodecSightError
 from codecsight.core.frame import Frame
 from codecsight.core.packet import Packet, StreamInfo
@@ -19,8 +19,8 @@ from tests.video.scenes import moving_square, write_video
 pytestmark = [
     pytest.mark.rtsp,
     pytest.mark.skipif(
-        available() is None,
-        reason="no RTSP server: pip install rtsp-rs, or GStreamer's (see cluster/rtsp.py)",
+        available_transport() is None,
+        reason="no RTSP server: pip install rtsp-rs, or GStreamer's (see cluster/rtsp_server.py)",
     ),
 ]
 
@@ -150,8 +150,8 @@ def test_a_frozen_camera_is_stalled_then_down_then_back(server: RtspServer) -> N
 
     def progress(w: Watch) -> bool:
         if len(w.packets) == 15 and w.infos == 1:
-            w.when(SourceState.DOWN, server.thaw)
-            server.freeze()
+            w.when(SourceState.DOWN, server.resume)
+            server.suspend()
         return w.infos >= 2 and w.states[-1][0] is SourceState.LIVE
 
     watch.follow(progress)

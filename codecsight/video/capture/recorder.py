@@ -147,7 +147,7 @@ class Recorder:
             self.stats.lost += 1
             return
         try:
-            path = self._spool.part(packet.capture_time)
+            path = self._spool.new_part(packet.capture_time)
             self._segment = SegmentFile(path, self._info, packet, self._spool.stream)
         except (OSError, ValueError, RecordingError, av.FFmpegError) as error:
             self._pause(error)
@@ -193,7 +193,7 @@ class Recorder:
             self._later(self._recover, segment.path)
 
     def _make_room(self) -> None:
-        gone = self._spool.make_room()
+        gone = self._spool.discard_oldest()
         if gone:
             self.stats.discarded += len(gone)
             self.stats.discarded_bytes += sum(gone)

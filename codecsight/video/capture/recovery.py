@@ -4,7 +4,7 @@ from pathlib import Path
 
 import av
 
-from codecsight.archive.segment import Segment, read_stamp
+from codecsight.archive.segment import Segment, parse_timestamp
 from codecsight.archive.spool import Spool
 
 SET_ASIDE = ".unreadable"
@@ -19,7 +19,7 @@ def recover(spool: Spool, path: Path) -> Segment | None:
     in the spool as NAME.unreadable for a person to look at; one that has no video yet is deleted.
     Raises OSError where the disk refuses, with nothing lost.
     """
-    start = read_stamp(path.name)
+    start = parse_timestamp(path.name)
     try:
         end, gops = _scan(path)
     except av.FFmpegError:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from cluster.demo.gate import film
-from cluster.demo.plan import GATE, ArchivePlan, make_plan
+from cluster.demo.plan import GATE_URL, ArchivePlan, make_plan
+from cluster.demo.rtsp_camera import record_to_file
 from codecsight.config import CloudConfig, SiteConfig, load_config
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.source import open_source
@@ -23,7 +23,7 @@ def test_both_files_are_valid_and_meet(tmp_path: Path) -> None:
 
 
 def test_the_gates_film_holds_every_packet(tmp_path: Path) -> None:
-    film(f"{GATE}&seconds=3", tmp_path / "gate.mkv")
+    record_to_file(f"{GATE_URL}&seconds=3", tmp_path / "gate.mkv")
     info, *items = open_source(str(tmp_path / "gate.mkv")).items()
     assert isinstance(info, StreamInfo)
     packets = [item for item in items if isinstance(item, Packet)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.demo.summary import Archived, Tally, summarise
+from cluster.demo.summary import ArchiveCheck, DemoMetrics, summarise
 from codecsight.core.answer import Answer
 from codecsight.uplink.fleet import FlopCount, StreamStatus, WorkerStatus
 from codecsight.uplink.messages import CameraStats
@@ -23,49 +23,49 @@ def _worker(name: str, answers: int = 4) -> WorkerStatus:
 
 
 def test_every_answer_is_kept_once_however_often_it_is_seen() -> None:
-    tally = Tally()
-    tally.add([_stream(_answer(1.5))], ())
-    tally.add([_stream(_answer(1.5))], ())
-    tally.add([_stream(_answer(3.5))], ())
-    assert [answer.end for answer in tally.answers.values()] == [1.5, 3.5]
+    metrics = DemoMetrics()
+    metrics.add([_stream(_answer(1.5))], ())
+    metrics.add([_stream(_answer(1.5))], ())
+    metrics.add([_stream(_answer(3.5))], ())
+    assert [answer.end for answer in metrics.answers.values()] == [1.5, 3.5]
 
 
 def test_workers_are_summed_and_the_dense_twin_is_each_window_anew() -> None:
-    tally = Tally()
-    tally.add([_stream(_answer(1.5))], (_worker("gpu:n:0"), _worker("gpu:n:1")))
-    row = summarise(tally, Archived(5, 5, 700), {}, seconds=20.04, left=0)
+    metrics = DemoMetrics()
+    metrics.add([_stream(_answer(1.5))], (_worker("gpu:n:0"), _worker("gpu:n:1")))
+    row = summarise(metrics, ArchiveCheck(5, 5, 700), {}, seconds=20.04, left=0)
     assert (row["cells_kept"], row["cells_total"]) == (60, 192)
     assert (row["flops"], row["flops_dense"]) == (6.0, 60.0)
-    assert row["flops_by_part"]["dense_each_slot_once"] == {"vit": 6.0, "llm": 8.0}
+    assert row["flops_by_part"]["dense_slots"] == {"vit": 6.0, "llm": 8.0}
     assert (row["source_bytes"], row["uplink_bytes"]) == (50_000, 1000)
     assert (row["segments_archived"], row["segments_verified"]) == (5, 5)
     assert row["answers"][0]["probability"] == 0.8765
 
 
 def test_numbers_of_workers_outlive_a_moment_without_any() -> None:
-    tally = Tally()
-    tally.add([], (_worker("gpu:n:0"),))
-    tally.add([], ())
-    assert len(tally.workers) == 1
+    metrics = DemoMetrics()
+    metrics.add([], (_worker("gpu:n:0"),))
+    metrics.add([], ())
+    assert len(metrics.workers) == 1
 
 
 def test_nobody_answers_before_everybody_does() -> None:
-    tally = Tally()
-    tally.add([_stream()], ())
-    assert not tally.all_answering
-    tally.add([_stream(_answer(1.5))], ())
-    assert tally.all_answering
+    metrics = DemoMetrics()
+    metrics.add([_stream()], ())
+    assert not metrics.all_answering
+    metrics.add([_stream(_answer(1.5))], ())
+    assert metrics.all_answering
 
 
 def test_the_rate_is_that_of_the_last_polls() -> None:
-    tally = Tally()
-    assert tally.uplink_rate("demo.yard") == 0.0
-    tally.add([_stream(uplink_bytes=0)], ())
-    tally.add([_stream(uplink_bytes=500)], ())
-    assert tally.uplink_rate("demo.yard") > 0
+    metrics = DemoMetrics()
+    assert metrics.uplink_rate("demo.yard") == 0.0
+    metrics.add([_stream(uplink_bytes=0)], ())
+    metrics.add([_stream(uplink_bytes=500)], ())
+    assert metrics.uplink_rate("demo.yard") > 0
 
 
 def test_a_fleet_nobody_heard_of_sums_to_nothing() -> None:
-    row = summarise(Tally(), Archived(0, 0, 0), {}, seconds=0.0, left=0)
+    row = summarise(DemoMetrics(), ArchiveCheck(0, 0, 0), {}, seconds=0.0, left=0)
     assert row["cameras"] == {}
     assert row["flops"] == pytest.approx(0)

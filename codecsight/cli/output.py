@@ -10,7 +10,7 @@ out = Console()
 err = Console(stderr=True)
 
 
-def fail(error: Exception) -> None:
+def print_error(error: Exception) -> None:
     """Say what went wrong, on stderr so that --json output stays clean."""
     err.print("[bold red]error[/]", end=": ")
     err.print(str(error), markup=False, highlight=False, soft_wrap=True)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from codecsight.archive.errors import ArchiveError
-from codecsight.archive.time_expression import parse_when
+from codecsight.archive.time_expression import parse_time
 
 NOW = 1_795_424_400.0
 
@@ -27,7 +27,7 @@ NOW = 1_795_424_400.0
     ],
 )
 def test_a_time_is_understood(text: str, seconds: float) -> None:
-    assert parse_when(text, NOW) == pytest.approx(seconds)
+    assert parse_time(text, NOW) == pytest.approx(seconds)
 
 
 def test_a_time_without_a_zone_is_this_machines(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +35,7 @@ def test_a_time_without_a_zone_is_this_machines(monkeypatch: pytest.MonkeyPatch)
     time.tzset()
     try:
         there = datetime.fromtimestamp(NOW, UTC).timestamp()
-        assert parse_when("2026-11-23T18:00:00", NOW) == there
+        assert parse_time("2026-11-23T18:00:00", NOW) == there
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -44,4 +44,4 @@ def test_a_time_without_a_zone_is_this_machines(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("text", ["", "yesterday", "-5w", "2026-13-01", "1e400", "+5s", "12:00"])
 def test_what_is_no_time_says_how_one_looks(text: str) -> None:
     with pytest.raises(ArchiveError, match="is no time: give"):
-        parse_when(text, NOW)
+        parse_time(text, NOW)

@@ -5,12 +5,19 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from codecsight.config.common import Address, Name, PositiveSeconds, Strict, Tls, is_loopback
+from codecsight.config.shared_sections import (
+    Address,
+    Name,
+    PositiveSeconds,
+    StrictModel,
+    TlsConfig,
+    is_loopback,
+)
 from codecsight.core.errors import CodecSightError
 from codecsight.core.question import Question, QuestionKind
 
 
-class QuestionConfig(Strict):
+class QuestionConfig(StrictModel):
     """A standing question; a bare string in the file is read by `Question.parse`. A `schema` is a
     JSON schema, for the kind `json`.
     """
@@ -18,8 +25,8 @@ class QuestionConfig(Strict):
     text: str
     kind: QuestionKind
     choices: tuple[str, ...] = ()
-    most: int = Field(default=9, ge=1, le=99)
-    shape: dict[str, Any] | None = Field(default=None, alias="schema")
+    max_count: int = Field(default=9, ge=1, le=99)
+    json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
 
     @model_validator(mode="after")
     def _can_be_asked(self) -> Self:
@@ -31,11 +38,11 @@ class QuestionConfig(Strict):
 
     def question(self) -> Question:
         """The question as the engine takes it."""
-        schema = json.dumps(self.shape) if self.shape is not None else ""
-        return Question(self.text, self.kind, self.choices, self.most, schema)
+        schema = json.dumps(self.json_schema) if self.json_schema is not None else ""
+        return Question(self.text, self.kind, self.choices, self.max_count, schema)
 
 
-class EngineSection(Strict):
+class EngineSection(StrictModel):
     """The window: `window` and `stride` in slots; memory in KV blocks of 16 tokens, or, with
     `memory_mib`, in MiB of all that a worker keeps for its streams (the weights and what a step
     needs while it runs come on top). No stream is let in that would keep the device at work for
@@ -66,15 +73,15 @@ class EngineSection(Strict):
         return self
 
 
-class CloudConfig(Strict):
+class CloudConfig(StrictModel):
     """The cloud side: one gateway, `workers` GPU workers, one model."""
 
     listen: Address = "127.0.0.1:7443"
-    tls: Tls | None = None
+    tls: TlsConfig | None = None
     sites: tuple[Name, ...] = Field(min_length=1)
     model: str | None = None
     workers: int = Field(default=1, ge=1, le=64)
-    rate: float = Field(default=2.0, gt=0, le=30)
+    sample_fps: float = Field(default=2.0, gt=0, le=30)
     max_cells: int = Field(default=48, ge=1, le=4096)
     heartbeat_s: PositiveSeconds = 5.0
     engine: EngineSection = EngineSection()
@@ -94,7 +101,7 @@ class CloudConfig(Strict):
         return self
 
     @property
-    def standing(self) -> tuple[Question, ...]:
+    def standing_questions(self) -> tuple[Question, ...]:
         """The standing questions."""
         return tuple(item.question() for item in self.questions)
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codecsight.cli.console import err, out, print_json
 from codecsight.cli.options import AsJson
+from codecsight.cli.output import err, out, print_json
 from codecsight.core.errors import CodecSightError
 
 if TYPE_CHECKING:
-    from codecsight.config.common import ArchiveConfig
+    from codecsight.config.shared_sections import ArchiveConfig
 
 
 def clip(
@@ -35,32 +35,34 @@ def clip(
 
     Example: `codecsight clip yard-7.gate --from -10m --to -5m -o gate.mp4 -c site.yaml`
     """
-    from codecsight.archive.clip import cut_clip, told
-    from codecsight.archive.open import open_store
-    from codecsight.archive.time_expression import parse_when
+    from codecsight.archive.clip import cut_clip, format_time
+    from codecsight.archive.store_factory import open_store
+    from codecsight.archive.time_expression import parse_time
 
     settings = _archive(config, archive)
     now = time.time()
-    store = open_store(settings.url, settings.keys(), create=False)
+    store = open_store(settings.url, settings.s3_keys(), create=False)
     with err.status("cutting"):
-        report = cut_clip(store, stream, parse_when(start, now), parse_when(end, now), output)
+        report = cut_clip(store, stream, parse_time(start, now), parse_time(end, now), output)
     if as_json:
         print_json({**asdict(report), "path": str(report.path)})
         return
     out.print(
-        f"{report.path}: {report.end - report.start:.1f} s from {told(report.start)}, "
+        f"{report.path}: {report.end - report.start:.1f} s from {format_time(report.start)}, "
         f"{report.bytes / 1e6:.2f} MB out of {len(report.segments)} segments",
         highlight=False,
         soft_wrap=True,
     )
     for gap in report.gaps:
         seconds = gap.end - gap.start
-        out.print(f"missing: {seconds:.1f} s from {told(gap.start)}: {gap.why}", highlight=False)
+        out.print(
+            f"missing: {seconds:.1f} s from {format_time(gap.start)}: {gap.why}", highlight=False
+        )
 
 
 def _archive(config: Path | None, url: str | None) -> "ArchiveConfig":
     from codecsight.config import SiteConfig, load_config
-    from codecsight.config.common import ArchiveConfig
+    from codecsight.config.shared_sections import ArchiveConfig
 
     if url is not None:
         return ArchiveConfig(url=url)

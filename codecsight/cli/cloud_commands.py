@@ -7,8 +7,8 @@ import typer
 from rich.live import Live
 from rich.text import Text
 
-from codecsight.cli.console import out, print_json
 from codecsight.cli.options import AsJson, CloudAddress, ConfigFile
+from codecsight.cli.output import out, print_json
 from codecsight.core.errors import CodecSightError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def cloud(config: ConfigFile) -> None:
     reads as the fleet.
     """
     from cluster.cloud_runtime import run_cloud
-    from cluster.stopping import stop_on_signals
+    from cluster.shutdown import stop_on_signals
     from codecsight.config import CloudConfig, load_config
 
     run_cloud(load_config(config, CloudConfig), stop_on_signals())
@@ -47,16 +47,16 @@ def ask(
 ) -> None:
     """Ask a question about what a stream shows now. It leaves no trace in the stream's window."""
     from actors.rpc.control_client import ControlClient, tls_files
-    from codecsight.cli.watch import as_row
+    from codecsight.cli.watch import answer_row
 
-    asked = read_question(question, schema)
+    asked = load_question(question, schema)
     with ControlClient(address, tls_files(ca, cert, key)) as client:
         if asked.spoken and out.is_terminal and not as_json:
             answer = _heard(client.ask_aloud(stream, asked, timeout))
         else:
             answer = client.ask(stream, asked, timeout)
     if as_json:
-        print_json(as_row(answer))
+        print_json(answer_row(answer))
     else:
         out.print(f"[bold]{answer.value}[/]  (p {answer.probability:.2f})  {stream}, ", end="")
         out.print(f"{answer.start:.1f}-{answer.end:.1f} s, {answer.latency_ms:.0f} ms")
@@ -74,7 +74,7 @@ def _heard(saying: "Iterator[Words | Answer]") -> "Answer":
     raise CodecSightError("the cloud hung up before the answer was whole; ask again")
 
 
-def read_question(text: str, schema: Path | None) -> "Question":
+def load_question(text: str, schema: Path | None) -> "Question":
     """The question as it was meant, to be answered in the shape of the schema file if there is one.
     Raises CodecSightError.
     """

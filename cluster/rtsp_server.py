@@ -70,11 +70,11 @@ class RtspServer:
             self._process.communicate()
             self._process = None
 
-    def freeze(self) -> None:
+    def suspend(self) -> None:
         """Stop it in the middle of everything; its connections stay open and silent."""
         self._signal(signal.SIGSTOP)
 
-    def thaw(self) -> None:
+    def resume(self) -> None:
         """Let it go on."""
         self._signal(signal.SIGCONT)
 
@@ -83,7 +83,7 @@ class RtspServer:
             self._process.send_signal(number)
 
 
-def available() -> Transport | None:
+def available_transport() -> Transport | None:
     """The transport that a server started here would speak, or None where none is installed."""
     try:
         return _server()[1]

@@ -7,8 +7,8 @@ from typing import Any
 
 import structlog
 
-from cluster.demo.plan import GATE, free_port
-from cluster.rtsp import RtspServer
+from cluster.demo.plan import GATE_URL, free_port
+from cluster.rtsp_server import RtspServer
 from codecsight.core.errors import CodecSightError
 from codecsight.core.packet import StreamInfo
 from codecsight.video.capture.segment_file import SegmentFile
@@ -18,12 +18,12 @@ log = structlog.get_logger()
 
 
 @contextmanager
-def gate(folder: Path, seconds: float) -> Iterator[dict[str, Any]]:
+def rtsp_camera(folder: Path, seconds: float) -> Iterator[dict[str, Any]]:
     """The camera's configuration, valid inside the context: an rtsp:// URL with its transport, or
     the file itself, paced in real time, where no RTSP server is installed.
     """
     file = folder / "gate.mkv"
-    film(f"{GATE}&seconds={seconds:.0f}", file)
+    record_to_file(f"{GATE_URL}&seconds={seconds:.0f}", file)
     server = RtspServer(file, free_port())
     try:
         server.start()
@@ -37,7 +37,7 @@ def gate(folder: Path, seconds: float) -> Iterator[dict[str, Any]]:
         server.kill()
 
 
-def film(url: str, file: Path) -> None:
+def record_to_file(url: str, file: Path) -> None:
     """Write what the source at `url` gives, packet for packet, to a Matroska file."""
     info: StreamInfo | None = None
     segment: SegmentFile | None = None

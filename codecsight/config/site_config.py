@@ -6,45 +6,45 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from codecsight.config.common import (
+from codecsight.config.shared_sections import (
     Address,
     ArchiveConfig,
     Name,
     PositiveSeconds,
-    Secret,
-    Strict,
-    Tls,
+    SecretRef,
+    StrictModel,
+    TlsConfig,
     is_loopback,
 )
 from codecsight.core.slot import ANCHOR_EVERY
 
 
-class Sampling(Strict):
+class AdaptiveSampling(StrictModel):
     """Samples per second between which the rate follows what happens; what a quiet time saves a
     busy one may spend.
     """
 
-    floor: float = Field(gt=0)
-    ceiling: float = Field(le=30)
+    min_fps: float = Field(gt=0)
+    max_fps: float = Field(le=30)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.floor >= self.ceiling:
-            raise ValueError("'floor' must be below 'ceiling'")
+        if self.min_fps >= self.max_fps:
+            raise ValueError("'min_fps' must be below 'max_fps'")
         return self
 
 
-class CameraConfig(Strict):
+class CameraConfig(StrictModel):
     """One camera: where its stream is, how it is watched, and how it is recorded."""
 
     url: str
-    username: Secret | None = None
-    password: Secret | None = None
+    username: SecretRef | None = None
+    password: SecretRef | None = None
     transport: Literal["tcp", "udp"] = "tcp"
     loop: bool = False
     policy: str = "tracked"
     anchor_every: int = Field(default=ANCHOR_EVERY, ge=1, le=3600)
-    sampling: Sampling | None = None
+    sampling: AdaptiveSampling | None = None
     jpeg_quality: int = Field(default=90, ge=30, le=100)
     segment_s: PositiveSeconds = 10.0
 
@@ -70,7 +70,7 @@ class CameraConfig(Strict):
             raise ValueError("'username' and 'password' go together")
         return self
 
-    def address(self, camera: str) -> str:
+    def source_url(self, camera: str) -> str:
         """The URL with its credentials filled in; never to be logged."""
         if self.username is None or self.password is None:
             return self.url
@@ -80,11 +80,11 @@ class CameraConfig(Strict):
         return urlunsplit(parts._replace(netloc=f"{user}:{word}@{parts.netloc}"))
 
 
-class CloudLink(Strict):
+class CloudEndpoint(StrictModel):
     """Where the cloud is. Without `tls` only on this very machine."""
 
     address: Address
-    tls: Tls | None = None
+    tls: TlsConfig | None = None
 
     @model_validator(mode="after")
     def _no_plain_text_abroad(self) -> Self:
@@ -93,11 +93,11 @@ class CloudLink(Strict):
         return self
 
 
-class SiteConfig(Strict):
+class SiteConfig(StrictModel):
     """A whole site."""
 
     site: Name
-    cloud: CloudLink
+    cloud: CloudEndpoint
     spool: Path
     spool_limit_mb: int = Field(default=2048, ge=16)
     archive: ArchiveConfig
@@ -108,8 +108,8 @@ class SiteConfig(Strict):
         credentials, the archive's and the uplink's keys. Raises ConfigError.
         """
         for name, camera in self.cameras.items():
-            camera.address(name)
-        self.archive.keys()
+            camera.source_url(name)
+        self.archive.s3_keys()
         if self.cloud.tls is not None:
             self.cloud.tls.check("cloud.tls")
 

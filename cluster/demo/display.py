@@ -10,22 +10,24 @@ from rich.table import Table
 from rich.text import Text
 
 from cluster.demo.plan import QUESTIONS
-from cluster.demo.summary import Tally
+from cluster.demo.summary import DemoMetrics
 from codecsight.core.answer import Answer
 from codecsight.uplink.fleet import StreamStatus
 
-Show = Callable[[str, Tally], None]
+ShowProgress = Callable[[str, DemoMetrics], None]
 """Takes a phase in words, and what was seen so far."""
 
 
 @contextmanager
-def display(console: Console) -> Iterator[Show]:
+def display(console: Console) -> Iterator[ShowProgress]:
     """A live table on a terminal; elsewhere a line when the phase changes."""
     if not console.is_terminal:
         yield _Lines(console)
         return
     with Live(console=console, refresh_per_second=4) as live:
-        yield lambda phase, tally: live.update(Group(Text(phase, style="bold"), fleet_table(tally)))
+        yield lambda phase, metrics: live.update(
+            Group(Text(phase, style="bold"), fleet_table(metrics))
+        )
 
 
 class _Lines:
@@ -33,20 +35,20 @@ class _Lines:
         self._console = console
         self._last = ""
 
-    def __call__(self, phase: str, tally: Tally) -> None:
+    def __call__(self, phase: str, metrics: DemoMetrics) -> None:
         words = phase.partition(",")[0]
         if words != self._last:
-            self._console.print(f"{words}: {len(tally.streams)} cameras seen", highlight=False)
+            self._console.print(f"{words}: {len(metrics.streams)} cameras seen", highlight=False)
             self._last = words
 
 
-def fleet_table(tally: Tally) -> Table:
+def fleet_table(metrics: DemoMetrics) -> Table:
     """One row per camera: how it is, what it ships, what was last answered."""
     table = Table(*("camera", "state", "fps", "kept", "kB/s", "tokens"), *QUESTIONS, "ms")
-    for name, status in sorted(tally.streams.items()):
+    for name, status in sorted(metrics.streams.items()):
         answers = {answer.question: answer for answer in status.answers}
         table.add_row(
-            *_head(name, status, tally.uplink_rate(name)),
+            *_head(name, status, metrics.uplink_rate(name)),
             *(_answer(answers.get(question)) for question in QUESTIONS),
             f"{max(a.latency_ms for a in status.answers):.0f}" if status.answers else "",
         )
@@ -98,8 +100,8 @@ def show_summary(console: Console, row: dict[str, Any]) -> None:
 def _flops(parts: dict[str, Any], part: str) -> str:
     spent = parts["spent"][part]
     twins = {
-        "a dense window computed anew each time": parts["dense_each_window_anew"][part],
-        "every slot whole, once": parts["dense_each_slot_once"][part],
+        "a dense window computed anew each time": parts["dense_windows"][part],
+        "every slot whole, once": parts["dense_slots"][part],
     }
     lines = [f"{_share(spent, dense)} of {name} ({dense:.3g})" for name, dense in twins.items()]
     return "\n".join([f"{spent:.3g}", *lines])

@@ -4,21 +4,21 @@ import io
 
 from rich.console import Console
 
-from cluster.demo.show import display, fleet_table, show_summary
-from cluster.demo.summary import Archived, Tally, summarise
+from cluster.demo.display import display, fleet_table, show_summary
+from cluster.demo.summary import ArchiveCheck, DemoMetrics, summarise
 from codecsight.core.answer import Answer
 from codecsight.uplink.fleet import StreamStatus
 from codecsight.uplink.messages import CameraStats
 
 
-def _tally() -> Tally:
+def _metrics() -> DemoMetrics:
     answer = Answer("demo.yard", "Is there a person?", True, 0.93, 0.0, 1.5, 1e9, 12.0, 30, 96)
     camera = CameraStats("live", 100, 9.97, 50_000, 1000, 30, 96, 2, 0, 0, 3)
-    tally = Tally()
+    metrics = DemoMetrics()
     status = StreamStatus("demo", "demo.yard", "live", camera, "gpu:n:0", 1, 60, 40, (answer,))
     silent = StreamStatus("demo", "demo.hall", "placing", None, "gpu:n:0", 1, 0, 0, ())
-    tally.add([status, silent], ())
-    return tally
+    metrics.add([status, silent], ())
+    return metrics
 
 
 def _console() -> tuple[Console, io.StringIO]:
@@ -28,7 +28,7 @@ def _console() -> tuple[Console, io.StringIO]:
 
 def test_a_row_tells_state_rate_share_and_answer() -> None:
     console, text = _console()
-    console.print(fleet_table(_tally()))
+    console.print(fleet_table(_metrics()))
     for part in ("yard", "live", "10.0", "31%", "yes (93%)", "hall", "placing"):
         assert part in text.getvalue()
 
@@ -37,11 +37,11 @@ def test_without_a_terminal_a_phase_is_told_once() -> None:
     console, text = _console()
     with display(console) as show:
         for second in range(5):
-            show(f"watching, {second} of 60 s", _tally())
+            show(f"watching, {second} of 60 s", _metrics())
     assert text.getvalue().count("watching") == 1
 
 
 def test_a_summary_of_nothing_divides_by_nothing() -> None:
     console, text = _console()
-    show_summary(console, summarise(Tally(), Archived(0, 0, 0), {}, 0.0, 0))
+    show_summary(console, summarise(DemoMetrics(), ArchiveCheck(0, 0, 0), {}, 0.0, 0))
     assert "nothing" in text.getvalue()

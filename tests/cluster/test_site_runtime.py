@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from codecsight.archive.index import Index
-from codecsight.archive.open import open_store
+from codecsight.archive.store_factory import open_store
 
 pytestmark = pytest.mark.ray
 

@@ -13,13 +13,13 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62
 Address = Annotated[str, StringConstraints(pattern=r"^[^\s:]+:\d{1,5}$")]
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     """A section that refuses unknown keys, so that a typing error is never silently ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Secret(Strict):
+class SecretRef(StrictModel):
     """Where a secret is found: `env: NAME` or `file: PATH`. Never the secret itself."""
 
     env: str | None = None
@@ -48,7 +48,7 @@ class Secret(Strict):
         return value
 
 
-class Tls(Strict):
+class TlsConfig(StrictModel):
     """Mutual TLS: the authority both sides trust, and this side's certificate and key (PEM)."""
 
     ca: Path
@@ -72,12 +72,12 @@ def is_loopback(address: str) -> bool:
     return host == "localhost" or host.startswith("127.")
 
 
-class ArchiveConfig(Strict):
+class ArchiveConfig(StrictModel):
     """Where segments go: `dir:/path`, or `s3://bucket/prefix?endpoint=host:port`."""
 
     url: str
-    access_key: Secret | None = None
-    secret_key: Secret | None = None
+    access_key: SecretRef | None = None
+    secret_key: SecretRef | None = None
 
     @model_validator(mode="after")
     def _s3_has_keys(self) -> Self:
@@ -85,7 +85,7 @@ class ArchiveConfig(Strict):
             raise ValueError("an S3 archive needs 'access_key' and 'secret_key'")
         return self
 
-    def keys(self) -> S3Keys | None:
+    def s3_keys(self) -> S3Keys | None:
         """The S3 keys, read now; None for a directory."""
         if self.access_key is None or self.secret_key is None:
             return None

@@ -7,8 +7,8 @@ from typing import Any
 from rich.live import Live
 from rich.table import Table
 
-from codecsight.cli.console import err, print_json
 from codecsight.cli.options import AsJson, ConfigFile
+from codecsight.cli.output import err, print_json
 
 
 def site(config: ConfigFile, as_json: AsJson = False) -> None:
@@ -18,8 +18,8 @@ def site(config: ConfigFile, as_json: AsJson = False) -> None:
     cloud. Ends on SIGTERM or Ctrl-C: segments are finished and uploaded first. With --json the
     state of all cameras is printed as one object on a line every two seconds.
     """
+    from cluster.shutdown import stop_on_signals
     from cluster.site_runtime import run_site
-    from cluster.stopping import stop_on_signals
     from codecsight.config import SiteConfig, load_config
 
     settings = load_config(config, SiteConfig)
@@ -46,7 +46,7 @@ def _table(report: dict[str, Any]) -> Table:
     table = Table(
         *("camera", "state", "fps", "kept", "uplink kB", "segments", "anomalies"),
         caption=f"archived {archive.get('uploaded', '?')}, waiting {archive.get('queued', '?')} "
-        f"{archive.get('trouble', '')}",
+        f"{archive.get('last_error', '')}",
     )
     for name, row in report["cameras"].items():
         table.add_row(

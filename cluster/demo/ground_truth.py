@@ -15,34 +15,36 @@ _TOPICS = {text: topic for topic, texts in WORDINGS.items() for text in texts}
 
 
 @dataclass(slots=True)
-class Score:
+class QuestionScore:
     """How often one question was answered rightly, of the times that it could fairly be asked.
-    `constant` is how often the best unchanging answer would have been right.
+    `best_constant` is how often the best unchanging answer would have been right.
     """
 
     checked: int = 0
     right: int = 0
-    truths: Counter[str] = field(default_factory=Counter)
+    truth_counts: Counter[str] = field(default_factory=Counter)
 
     @property
-    def constant(self) -> int:
+    def best_constant(self) -> int:
         """What an answer that never looks could get at best."""
-        return max(self.truths.values(), default=0)
+        return max(self.truth_counts.values(), default=0)
 
 
-def check(answers: Iterable[Answer], cameras: Mapping[str, str]) -> dict[str, Score]:
+def score_answers(
+    answers: Iterable[Answer], cameras: Mapping[str, str]
+) -> dict[str, QuestionScore]:
     """Scores by question, over the streams in `cameras` (stream name to world:// URL)."""
-    scores: dict[str, Score] = {}
+    scores: dict[str, QuestionScore] = {}
     for answer in answers:
         topic = _TOPICS.get(answer.question)
         if topic is None or answer.stream not in cameras:
             continue
         truth = _truth(answer, topic, WorldCamera.parse(cameras[answer.stream]))
         if truth is not None:
-            score = scores.setdefault(answer.question, Score())
+            score = scores.setdefault(answer.question, QuestionScore())
             score.checked += 1
             score.right += _as_option(answer.value) == truth
-            score.truths[truth] += 1
+            score.truth_counts[truth] += 1
     return scores
 
 

@@ -1,7 +1,7 @@
 """A demo's answers are held against what its cameras really showed."""
 
+from cluster.demo.ground_truth import score_answers
 from cluster.demo.plan import WORLD_STREAMS
-from cluster.demo.truth import check
 from codecsight.core.answer import Answer
 from codecsight.world.questions import ask
 from codecsight.world.source import WorldCamera
@@ -18,7 +18,7 @@ def _answers(question: str, value: bool, stream: str = STREAM) -> list[Answer]:
 
 
 def test_somebody_who_always_says_yes_is_right_when_it_is_so() -> None:
-    score = check(_answers("Is there a person?", True), WORLD_STREAMS)["Is there a person?"]
+    score = score_answers(_answers("Is there a person?", True), WORLD_STREAMS)["Is there a person?"]
     truths = [
         asked.answer
         for end in range(4, 64, 2)
@@ -27,17 +27,17 @@ def test_somebody_who_always_says_yes_is_right_when_it_is_so() -> None:
     ]
     assert 0 < score.checked == len(truths)
     assert score.right == truths.count("yes") < len(truths)
-    assert score.constant == max(truths.count("yes"), truths.count("no"))
+    assert score.best_constant == max(truths.count("yes"), truths.count("no"))
 
 
 def test_the_opposite_is_right_the_other_times() -> None:
     yes, no = (
-        check(_answers("Is there a person?", value), WORLD_STREAMS)["Is there a person?"]
+        score_answers(_answers("Is there a person?", value), WORLD_STREAMS)["Is there a person?"]
         for value in (True, False)
     )
     assert yes.right + no.right == yes.checked == no.checked
 
 
 def test_what_has_no_known_truth_is_not_scored() -> None:
-    assert check(_answers("Is the gate open?", True), WORLD_STREAMS) == {}
-    assert check(_answers("Is there a person?", True, "demo.gate"), WORLD_STREAMS) == {}
+    assert score_answers(_answers("Is the gate open?", True), WORLD_STREAMS) == {}
+    assert score_answers(_answers("Is there a person?", True, "demo.gate"), WORLD_STREAMS) == {}
