@@ -10,7 +10,7 @@ from ray.exceptions import RayError
 
 from actors.metrics import CameraMetrics
 from actors.rpc.uplink_client import Offered
-from codecsight.camera import Camera
+from codecsight.camera import CameraPipeline
 from codecsight.change.sampler import Activity
 from codecsight.config.site_config import CameraConfig, stream_name
 from codecsight.core.grid import GridSpec
@@ -19,8 +19,8 @@ from codecsight.core.slot import Slot
 from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
 from codecsight.uplink.messages import CameraStats
-from codecsight.video.capture.feed import FeedClient
-from codecsight.video.capture.feed_wire import CaptureStatus, FeedError
+from codecsight.video.capture.feed.client import FeedClient
+from codecsight.video.capture.feed.protocol import CaptureStatus, FeedError
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ class CameraActor:
         self._metrics = CameraMetrics(site, name)
         self._status = CaptureStatus("connecting")
         self._trouble = ""
-        self._camera: Camera | None = None
+        self._camera: CameraPipeline | None = None
         self._size: tuple[int, int] | None = None
         self._uplink_bytes = 0
         self._reported = CameraStats("connecting", 0, 0.0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -106,9 +106,9 @@ class CameraActor:
             config, follow = self._config, None
             if config.sampling is not None:
                 follow = Activity(config.sampling.min_fps, config.sampling.max_fps)
-            self._camera = Camera(spec, config.policy, config.anchor_every, follow)
+            self._camera = CameraPipeline(spec, config.policy, config.anchor_every, follow)
 
-    def _ship(self, camera: Camera, slot: Slot) -> None:
+    def _ship(self, camera: CameraPipeline, slot: Slot) -> None:
         chunk = pack(slot, camera.spec, self._stream, self._codec)
         self._uplink_bytes += chunk.size
         reply: Offered = ray.get(self._uplink.offer.remote(chunk, *(self._size or (0, 0))))
@@ -141,7 +141,7 @@ class CameraActor:
             cells_kept=counters.cells_kept if counters else 0,
             cells_total=counters.cells_total if counters else 0,
             slots=counters.slots if counters else 0,
-            dropped=self._status.feed_lost,
+            dropped=self._status.feed_dropped,
             anomalies=troubles + (sum(counters.anomalies.values()) if counters else 0),
             segments=self._status.recorder.get("segments", 0),
         )

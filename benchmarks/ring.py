@@ -16,7 +16,7 @@ from codecsight.engine.engine import Engine
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.loading import load_model
 from codecsight.video.capture.source import open_source
-from codecsight.watch import Watch, WatchOptions
+from codecsight.watch import Watcher, WatchOptions
 
 FAMILIES = ("yard", "street", "plaza", "garage")
 SECONDS = 60
@@ -42,7 +42,7 @@ def main() -> None:
 def _row(model: VisionLanguageModel, policy: str, ring: int | None) -> dict[str, object]:
     engine = Engine(model, EngineConfig(remember=ring is None, ring=ring or 0))
     questions = [Question.parse(text) for text in QUESTIONS]
-    watching = Watch(engine, WatchOptions(model.grid_spec(2.0, 48), questions, policy))
+    watching = Watcher(engine, WatchOptions(model.grid_spec(2.0, 48), questions, policy))
     urls = {
         family: f"world://{family}?seed={SEED + index}&fps=10&gop=30&seconds={SECONDS}"
         for index, family in enumerate(FAMILIES)

@@ -73,7 +73,7 @@ class RecorderSupervisor:
 
     def _prepare(self, name: str, camera: CameraConfig) -> _Running:
         stream = stream_name(self._config.site, name)
-        command = [sys.executable, "-m", "codecsight.video.capture.process", "--attached"]
+        command = [sys.executable, "-m", "codecsight.video.capture", "--attached"]
         command += ["--stream", stream]
         command += ["--spool", str(self._config.spool), "--feed", str(feed_path(self._feeds, name))]
         command += ["--segment", str(camera.segment_s), "--transport", camera.transport]

@@ -25,7 +25,7 @@ class CameraCounters:
     anomalies: Counter[str] = field(default_factory=Counter)
 
 
-class Camera:
+class CameraPipeline:
     """Feeds a stream's items through a decoder and a change tracker.
 
     A new StreamInfo (the source connected again) brings a new decoder, and the tracker starts over

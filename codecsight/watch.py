@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from codecsight.answers.standing import StandingQuestions
-from codecsight.camera import Camera
+from codecsight.camera import CameraPipeline
 from codecsight.change.sampler import Activity
 from codecsight.core.answer import Answer
 from codecsight.core.errors import CodecSightError
@@ -34,7 +34,7 @@ class WatchOptions:
 
 
 @dataclass(slots=True)
-class Watched:
+class WatchedSource:
     """One source being watched. `error` is why it ended early; `dropped` counts slots of a live
     source that the engine was too slow for, `shape` is that of the newest slot (rows, cols).
     `saying` is what is being said to a question whose answer isn't whole yet.
@@ -42,18 +42,18 @@ class Watched:
 
     stream: str
     source: Source
-    camera: Camera
+    camera: CameraPipeline
     error: Exception | None = None
     dropped: int = 0
-    last: dict[str, Answer] = field(default_factory=dict)
-    saying: dict[str, str] = field(default_factory=dict)
+    latest_answers: dict[str, Answer] = field(default_factory=dict)
+    partial_answers: dict[str, str] = field(default_factory=dict)
     shape: tuple[int, ...] | None = None
 
 
-_Item = tuple[Watched, Slot | None]
+_Item = tuple[WatchedSource, Slot | None]
 
 
-class Watch:
+class Watcher:
     """Reads every source in a thread of its own and answers in the caller's.
 
     Files wait for the engine, so that every run gives the same answers; a live source never
@@ -61,7 +61,7 @@ class Watch:
     """
 
     def __init__(self, engine: Engine, options: WatchOptions) -> None:
-        self.watched: list[Watched] = []
+        self.watched: list[WatchedSource] = []
         self._engine = engine
         self._options = options
         self._standing = StandingQuestions()
@@ -71,8 +71,8 @@ class Watch:
     def add(self, stream: str, source: Source) -> None:
         """Watch `source` under the name `stream`."""
         options = self._options
-        camera = Camera(options.spec, options.policy, options.anchor_every, options.follow)
-        self.watched.append(Watched(stream, source, camera))
+        camera = CameraPipeline(options.spec, options.policy, options.anchor_every, options.follow)
+        self.watched.append(WatchedSource(stream, source, camera))
         self._standing.set(stream, self._options.questions)
 
     def answers(self) -> Iterator[Answer]:
@@ -107,7 +107,7 @@ class Watch:
         for watched in self.watched:
             watched.source.close()
 
-    def _take(self, watched: Watched, slot: Slot) -> Iterator[Answer]:
+    def _take(self, watched: WatchedSource, slot: Slot) -> Iterator[Answer]:
         stream = watched.stream
         if watched.shape != slot.kept.shape:  # the first slot, or a camera set to another shape
             if watched.shape is not None:
@@ -116,12 +116,14 @@ class Watch:
             self._engine.open(stream, PatchGrid(self._options.spec, *slot.kept.shape))
             watched.shape = slot.kept.shape
         step = self._engine.push(stream, slot)
-        for answer in self._standing.answer(self._engine, step, watched.saying.__setitem__):
-            watched.last[answer.question] = answer
-            watched.saying.pop(answer.question, None)
+        for answer in self._standing.answer(
+            self._engine, step, watched.partial_answers.__setitem__
+        ):
+            watched.latest_answers[answer.question] = answer
+            watched.partial_answers.pop(answer.question, None)
             yield answer
 
-    def _read(self, watched: Watched) -> None:
+    def _read(self, watched: WatchedSource) -> None:
         try:
             for item in watched.source.items():
                 for slot in watched.camera.feed(item):
@@ -133,7 +135,7 @@ class Watch:
         finally:
             self._put((watched, None))
 
-    def _offer(self, watched: Watched, slot: Slot) -> None:
+    def _offer(self, watched: WatchedSource, slot: Slot) -> None:
         if not watched.source.live:
             self._put((watched, slot))
             return

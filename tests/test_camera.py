@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from codecsight.camera import Camera
+from codecsight.camera import CameraPipeline
 from codecsight.core.errors import CodecSightError
 from codecsight.core.grid import GridSpec
 from codecsight.core.packet import Packet, StreamInfo
@@ -16,7 +16,7 @@ SPEC = GridSpec(cell=16, frames=2, rate=5.0, max_cells=48)
 SCENE = moving_square(50, (4, 0), (8, 80))
 
 
-def _feed(camera: Camera, info: StreamInfo, packets: list[Packet]) -> list[Slot]:
+def _feed(camera: CameraPipeline, info: StreamInfo, packets: list[Packet]) -> list[Slot]:
     slots = camera.feed(info)
     for packet in packets:
         slots += camera.feed(packet)
@@ -24,7 +24,7 @@ def _feed(camera: Camera, info: StreamInfo, packets: list[Packet]) -> list[Slot]
 
 
 def test_two_seconds_of_video_make_a_slot_for_every_pair_of_samples() -> None:
-    camera = Camera(SPEC, "tracked", anchor_every=8)
+    camera = CameraPipeline(SPEC, "tracked", anchor_every=8)
     slots = _feed(camera, *encode(SCENE))
     assert [slot.kind for slot in slots] == [SlotKind.ANCHOR] + [SlotKind.DELTA] * 4
     assert all(0 < slot.kept_count < slot.cell_count for slot in slots[1:])
@@ -35,20 +35,20 @@ def test_two_seconds_of_video_make_a_slot_for_every_pair_of_samples() -> None:
 
 
 def test_a_still_scene_costs_its_anchor_alone() -> None:
-    camera = Camera(SPEC, "tracked", anchor_every=100)
+    camera = CameraPipeline(SPEC, "tracked", anchor_every=100)
     slots = _feed(camera, *encode([texture(240, 320, 3)] * 50))
     assert [slot.kept_count for slot in slots] == [48, 0, 0, 0, 0]
 
 
 def test_a_new_connection_begins_with_an_anchor() -> None:
-    camera = Camera(SPEC, "tracked", anchor_every=100)
+    camera = CameraPipeline(SPEC, "tracked", anchor_every=100)
     info, packets = encode(SCENE)
     _feed(camera, info, packets)
     assert _feed(camera, info, packets)[0].kind is SlotKind.ANCHOR
 
 
 def test_a_connection_of_another_shape_brings_another_grid() -> None:
-    camera = Camera(SPEC, "tracked", anchor_every=8)
+    camera = CameraPipeline(SPEC, "tracked", anchor_every=8)
     _feed(camera, *encode(SCENE))
     wide = [np.concatenate([picture, picture], axis=1) for picture in SCENE]
     slots = _feed(camera, *encode(wide))
@@ -57,7 +57,7 @@ def test_a_connection_of_another_shape_brings_another_grid() -> None:
 
 
 def test_a_forced_anchor_is_the_next_slot() -> None:
-    camera = Camera(SPEC, "tracked", anchor_every=100)
+    camera = CameraPipeline(SPEC, "tracked", anchor_every=100)
     info, packets = encode(SCENE)
     camera.feed(info)
     slots: list[Slot] = []
@@ -75,18 +75,18 @@ def test_a_forced_anchor_is_the_next_slot() -> None:
 
 def test_packets_before_any_description_are_not_its_business() -> None:
     _, packets = encode(SCENE[:5])
-    camera = Camera(SPEC, "tracked", anchor_every=8)
+    camera = CameraPipeline(SPEC, "tracked", anchor_every=8)
     assert [camera.feed(packet) for packet in packets] == [[]] * 5
 
 
 def test_an_unknown_policy_is_refused_by_name() -> None:
-    camera = Camera(SPEC, "psychic", anchor_every=8)
+    camera = CameraPipeline(SPEC, "psychic", anchor_every=8)
     with pytest.raises(CodecSightError, match=r"psychic.*known: tracked"):
         camera.feed(encode(SCENE[:1])[0])
 
 
 def test_what_went_wrong_before_a_reconnection_is_not_forgotten() -> None:
-    camera = Camera(SPEC, "tracked", anchor_every=8)
+    camera = CameraPipeline(SPEC, "tracked", anchor_every=8)
     info, packets = encode(SCENE)
     for item in (info, *packets[:5], replace(packets[5], data=b""), info, *packets[:5]):
         camera.feed(item)

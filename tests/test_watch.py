@@ -11,8 +11,8 @@ from codecsight.core.packet import Packet, StreamInfo
 from codecsight.core.question import Question
 from codecsight.engine.engine import Engine
 from codecsight.models.tiny import random_model
-from codecsight.video.capture.source import Source, SourceOptions, SourceStatus, open_source
-from codecsight.watch import Watch, WatchOptions
+from codecsight.video.capture.source import BaseSource, Source, SourceOptions, open_source
+from codecsight.watch import Watcher, WatchOptions
 from tests.golden.families import SmolVLM2
 from tests.video.scenes import encode, texture
 
@@ -20,13 +20,13 @@ QUESTION = Question.parse("Is there a person?")
 WORLD = "world://yard?seed=5&seconds=6&width=160&height=120"
 
 
-def _watch(engine: Engine | None = None, policy: str = "tracked", rate: float = 2.0) -> Watch:
+def _watch(engine: Engine | None = None, policy: str = "tracked", rate: float = 2.0) -> Watcher:
     engine = engine or Engine(random_model())
     spec = engine.model.grid_spec(rate, 12)
-    return Watch(engine, WatchOptions(spec, [QUESTION], policy))
+    return Watcher(engine, WatchOptions(spec, [QUESTION], policy))
 
 
-class _Broken(SourceStatus):
+class _Broken(BaseSource):
     def items(self) -> Iterator[StreamInfo | Packet]:
         raise CodecSightError("the cable was cut")
 
@@ -70,7 +70,7 @@ def test_a_source_that_fails_does_not_disturb_its_neighbour() -> None:
     assert str(watching.watched[0].error) == "the cable was cut"
 
 
-class _Shots(SourceStatus):
+class _Shots(BaseSource):
     """A camera that is set to another size: first in the middle of its stream, then with a new
     connection to another shape too.
     """
@@ -153,13 +153,13 @@ def test_free_text_can_be_read_while_it_is_said() -> None:
     engine = Engine(random_model())
     spec = engine.model.grid_spec(2.0, 12)
     seen = Question.parse("What do you see?")
-    watching = Watch(engine, WatchOptions(spec, [seen]))
+    watching = Watcher(engine, WatchOptions(spec, [seen]))
     watching.add("yard", open_source(WORLD))
-    saying = watching.watched[0].saying = Kept()
+    saying = watching.watched[0].partial_answers = Kept()
     answer = next(watching.answers())
     watching.close()
     said = [words for question, words in saying.heard if question == seen.text]
     assert len(said) > 3
     assert len(set(said)) > 2
     assert answer.question == seen.text
-    assert watching.watched[0].saying == {}
+    assert watching.watched[0].partial_answers == {}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.camera import Camera
+from codecsight.camera import CameraPipeline
 from codecsight.core.slot import ANCHOR_EVERY
 from codecsight.engine import Engine, EngineConfig
 from codecsight.models.base import VisionLanguageModel
@@ -68,7 +68,7 @@ def listen(
 
 def _camera(model: VisionLanguageModel, world: WorldCamera) -> Iterator[Heard]:
     engine, scene = Engine(model, EngineConfig(kv_blocks=64)), world.scene
-    camera = Camera(model.grid_spec(RATE, MAX_CELLS), "tracked", ANCHOR_EVERY)
+    camera = CameraPipeline(model.grid_spec(RATE, MAX_CELLS), "tracked", ANCHOR_EVERY)
     source = WorldSource(world, SourceOptions())
     slots = [slot for item in source.items() for slot in camera.feed(item)] + camera.flush()
     assert camera.tracker is not None  # noqa: S101 - it has seen pictures

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from codecsight.change.sampler import FrameSampler
 from codecsight.core.frame import Frame
 from codecsight.video.capture.source import SourceOptions, open_source
-from codecsight.video.codec.decoder import decoded
+from codecsight.video.codec.decoder import decode_stream
 from codecsight.video.codec.resizer import Resizer
 from codecsight.world import truth
 from codecsight.world.source import WorldCamera, WorldSource
@@ -33,7 +33,7 @@ def filmed(
     settings = urlencode({"seed": seed, "seconds": seconds, **given})
     camera = WorldCamera.parse(f"world://{family}?{settings}")
     items = WorldSource(camera, SourceOptions()).items()
-    scene, samples = camera.scene, list(_sampled(decoded(items), grid))
+    scene, samples = camera.scene, list(_sampled(decode_stream(items), grid))
     clips = []
     for first in range(0, len(samples) - slots * FRAMES + 1, slots * FRAMES):
         part = samples[first : first + slots * FRAMES]
@@ -58,7 +58,7 @@ def recorded(
     path: Path, slots: int, grid: tuple[int, int]
 ) -> list[tuple[tuple[float, ...], NDArray[np.uint8]]]:
     """Consecutive windows of any recording: times, and frames uint8 [slots * 2, h, w, 3]."""
-    samples = list(_sampled(decoded(open_source(str(path)).items()), grid))
+    samples = list(_sampled(decode_stream(open_source(str(path)).items()), grid))
     size = slots * FRAMES
     parts = [samples[i : i + size] for i in range(0, len(samples) - size + 1, size)]
     return [(tuple(time for time, _ in part), np.stack([p for _, p in part])) for part in parts]

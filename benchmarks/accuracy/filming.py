@@ -18,7 +18,7 @@ from codecsight.core.slot import Slot
 from codecsight.patches.chunk import pack, unpack
 from codecsight.patches.codec import PatchCodec
 from codecsight.video.capture.source import SourceOptions
-from codecsight.video.codec.decoder import decoded
+from codecsight.video.codec.decoder import decode_stream
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from codecsight.video.codec.resizer import Resizer
 from codecsight.world import Scene, Truth, truth
@@ -66,7 +66,7 @@ def footage(stream: Stream, spec: GridSpec) -> Footage:
     width, height = stream.camera.width, stream.camera.height
     if setting.recoded:
         width, height = RECODED
-        items = list(recoded(decoded(items), setting.stride * spec.frames))
+        items = list(recoded(decode_stream(items), setting.stride * spec.frames))
     grid = spec.fit(width, height)
     slots = _slots(items, trackers(grid, setting, plain=stream.plain))
     raw = slots["everything"]
@@ -95,7 +95,7 @@ def _slots(items: Items, watching: dict[str, ChangeTracker]) -> dict[str, list[S
 
 
 def _decoded(items: Items, tracker: ChangeTracker) -> Iterator[Frame]:
-    return decoded(items, lambda: tracker.motion_every_s)
+    return decode_stream(items, lambda: tracker.motion_every_s)
 
 
 def recoded(frames: Iterable[Frame], gop: int) -> Iterator[StreamInfo | Packet]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from codecsight.camera import Camera
+from codecsight.camera import CameraPipeline
 from codecsight.core.grid import GridSpec, PatchGrid
 from codecsight.core.slot import ANCHOR_EVERY, Slot
 from codecsight.video.capture.source import SourceOptions
@@ -50,7 +50,7 @@ def make_film(
     slots: dict[str, list[Slot]] = {}
     for policy in policies:
         every = anchor_every or RHYTHMS.get(policy, ANCHOR_EVERY)
-        camera = Camera(spec, "tracked" if policy == OFTEN else policy, every)
+        camera = CameraPipeline(spec, "tracked" if policy == OFTEN else policy, every)
         slots[policy] = [slot for item in items for slot in camera.feed(item)] + camera.flush()
     assert camera.tracker is not None
     return Film(url, camera.tracker.grid, slots)

@@ -21,7 +21,7 @@ from codecsight.core.frame import Frame
 from codecsight.core.grid import GridSpec, PatchGrid
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.core.slot import Slot, SlotKind
-from codecsight.video.codec.decoder import decoded
+from codecsight.video.codec.decoder import decode_stream
 
 ANCHOR_EVERY = 8
 """Slots from anchor to anchor: the published rule's 16 frames at 2 per second, for everybody."""
@@ -140,7 +140,7 @@ def _show(watched: Iterable[Watched], info: StreamInfo, packets: list[Packet]) -
     everybody = list(watched)
     rest = [each for each in everybody if not each.chooses]
     for together in [rest, *([each] for each in everybody if each.chooses)]:
-        for frame in decoded([info, *packets], together[0].motion_every_s):
+        for frame in decode_stream([info, *packets], together[0].motion_every_s):
             for each in together:
                 each.feed(frame)
 

@@ -26,7 +26,7 @@ from codecsight.core.slot import ANCHOR_EVERY, Slot
 from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
 from codecsight.patches.cut import cut
-from codecsight.video.capture.template import add_stream
+from codecsight.video.capture.mux_stream import add_stream
 from codecsight.video.codec.decoder import Decoder
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from codecsight.video.codec.resizer import Resizer

@@ -21,7 +21,7 @@ from codecsight.core.slot import ANCHOR_EVERY, Slot
 from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
 from codecsight.patches.cut import cut
-from codecsight.video.codec.decoder import decoded
+from codecsight.video.codec.decoder import decode_stream
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from codecsight.video.codec.resizer import Resizer
 
@@ -70,7 +70,7 @@ def _shipped(film: Film) -> Shipped:
     tracker = ChangeTracker(grid, TrackedPolicy(grid), ANCHOR_EVERY)
     resizer, shipped, seen = Resizer(grid.width, grid.height), Shipped(), {}
     info, packets = film.encoded()
-    for frame in decoded([info, *packets]):
+    for frame in decode_stream([info, *packets]):
         seen[frame.time] = resizer.rgb(frame)
         if (slot := tracker.feed(frame)) is not None:
             shipped.append((slot, np.stack([seen[time] for time in slot.times])))
@@ -113,7 +113,7 @@ def _x264(shipped: Shipped, crf: float) -> Coded:
         for packet in encoder.encode(picture, number / SPEC.rate, 0.0)
     ] + encoder.flush()
     resizer = Resizer(width, height)
-    coded = [resizer.rgb(frame) for frame in decoded([encoder.info, *packets])]
+    coded = [resizer.rgb(frame) for frame in decode_stream([encoder.info, *packets])]
     errors = [
         _squares(cut(np.stack(coded[2 * n : 2 * n + 2]), slot.kept), slot.patches)
         for n, (slot, _) in enumerate(shipped)

@@ -25,7 +25,7 @@ from codecsight.change.tracker import ChangeTracker
 from codecsight.core.grid import GridSpec, PatchGrid
 from codecsight.core.slot import Reason, Slot, SlotKind
 from codecsight.video.capture.source import open_source
-from codecsight.video.codec.decoder import decoded
+from codecsight.video.codec.decoder import decode_stream
 
 VTEST, VTEST_FPS = "vtest_h264_10fps_gop50.mp4", 10
 ONE_BY_ONE = "one_by_one.mp4"
@@ -138,7 +138,7 @@ def _one_by_one(clips: Path) -> list[dict[str, Any]]:
     results = []
     for spec in SPECS:
         for name in ("tracked", "published-0.25", "published-0.5", "pixels"):
-            first = next(decoded(open_source(str(clips / ONE_BY_ONE)).items()))
+            first = next(decode_stream(open_source(str(clips / ONE_BY_ONE)).items()))
             grid = spec.fit(first.width, first.height)
             tracker = ChangeTracker(grid, POLICIES[name](grid), ANCHOR_EVERY)
             slots = list(_slots(clips / ONE_BY_ONE, tracker))
@@ -169,7 +169,7 @@ def _slots(path: Path, tracker: ChangeTracker) -> Iterator[tuple[Slot, bool]]:
     because so much changed.
     """
     busy = 0
-    for frame in decoded(open_source(str(path)).items(), lambda: tracker.motion_every_s):
+    for frame in decode_stream(open_source(str(path)).items(), lambda: tracker.motion_every_s):
         slot = tracker.feed(frame)
         if slot is not None:
             before, busy = busy, tracker.counters.anchors["busy"]

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from codecsight.change.measurement.cell_difference import Sensitivity, compare
 from codecsight.change.measurement.yuv_planes import Shown
-from codecsight.compiled import compiled
 from codecsight.core.frame import Frame
 from codecsight.core.grid import PatchGrid
+from codecsight.jit import cached_njit
 
 _OFTEN = 0.035  # seconds to the next look: of 30 frames per second every other is seen, of 25 all
 _POINTS = 80  # columns of the raster
@@ -115,7 +115,7 @@ class Between:
         return bool((came & went & ~_grown(other)).any())
 
 
-@compiled
+@cached_njit
 def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The mask and all neighbours of it."""
     high, wide = mask.shape
@@ -127,7 +127,7 @@ def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return grown
 
 
-@compiled
+@cached_njit
 def _hits(points: NDArray[np.bool_], rows: int, cols: int) -> NDArray[np.int32]:
     """How many of the points are set in each cell: [rows, cols]."""
     high, wide = points.shape
@@ -139,7 +139,7 @@ def _hits(points: NDArray[np.bool_], rows: int, cols: int) -> NDArray[np.int32]:
     return hits
 
 
-@compiled
+@cached_njit
 def _apart(now: Points, before: Points, apart: Points) -> float:
     """How far `apart` two rasters are, point by point; returns the median of every fourth."""
     counts = np.zeros(256, np.int32)
@@ -157,7 +157,7 @@ def _apart(now: Points, before: Points, apart: Points) -> float:
     return 0.0
 
 
-@compiled
+@cached_njit
 def _note(
     points: Points,
     before: Points,

@@ -14,7 +14,7 @@ from codecsight.cli.output import err, out, print_json
 if TYPE_CHECKING:
     from codecsight.change.tracker import ChangeTracker
     from codecsight.core.frame import Frame
-    from codecsight.video.report import Report
+    from codecsight.video.report import ProbeReport
 
 
 def doctor(
@@ -47,7 +47,7 @@ def doctor(
         _show(row)
 
 
-def _cost(report: "Report", tracking_ms: float | None) -> dict[str, float | None]:
+def _cost(report: "ProbeReport", tracking_ms: float | None) -> dict[str, float | None]:
     """What watching the stream takes: milliseconds per frame of the tracker, the share of a core
     with decoding, and how many such streams that leaves room for.
     """
@@ -79,7 +79,7 @@ class _Tracking:
     def take(self, frame: "Frame") -> None:
         from codecsight.change.measurement.camera_motion import STILL, camera_motion
 
-        self._noise.take(frame)
+        self._noise.update(frame)
         motion = camera_motion(frame.signals)
         self._frames += motion is not None
         self._moving += motion is not None and motion is not STILL

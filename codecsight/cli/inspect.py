@@ -64,11 +64,11 @@ def _drawn(
     from codecsight.change.tracker import ChangeTracker
     from codecsight.core.grid import GridSpec
     from codecsight.core.slot import ANCHOR_EVERY
-    from codecsight.video.codec.decoder import decoded
+    from codecsight.video.codec.decoder import decode_stream
 
     tracker: ChangeTracker | None = None
     spec, slot, begin = GridSpec(cell=32, frames=2, rate=2.0, max_cells=cells), None, 0.0
-    for frame in decoded(source.items()):
+    for frame in decode_stream(source.items()):
         if tracker is None:
             grid, begin = spec.fit(frame.width, frame.height), frame.time
             tracker = ChangeTracker(grid, make_policy(policy, grid), ANCHOR_EVERY)

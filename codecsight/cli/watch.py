@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from codecsight.change.sampler import Activity
     from codecsight.core.answer import Answer
     from codecsight.video.capture.source import SourceState
-    from codecsight.watch import Watch
+    from codecsight.watch import Watcher
 
 log = structlog.get_logger()
 
@@ -85,13 +85,13 @@ def watch(
     from codecsight.engine.config import EngineConfig
     from codecsight.engine.engine import Engine
     from codecsight.models.loading import load_model
-    from codecsight.watch import Watch, WatchOptions
+    from codecsight.watch import Watcher, WatchOptions
 
     torch.set_num_threads(max(1, torch.get_num_threads() - 1))  # the decoders need a core too
     engine = Engine(load_model(model), EngineConfig(window=window, stride=stride, refresh=refresh))
     spec = engine.model.grid_spec(sample_fps, max_cells)
     activity = _activity(adaptive_fps)
-    watching = Watch(engine, WatchOptions(spec, questions, policy, anchor_every, activity))
+    watching = Watcher(engine, WatchOptions(spec, questions, policy, anchor_every, activity))
     for name, source in zip(source_names(sources), opened, strict=True):
         if as_json:
             source.on_state = partial(_say_state, name)
@@ -106,7 +106,7 @@ def watch(
         raise typer.Exit(2)
 
 
-def _print_lines(watching: "Watch") -> None:
+def _print_lines(watching: "Watcher") -> None:
     for answer in watching.answers():
         print_json(answer_row(answer))
 
@@ -119,22 +119,22 @@ def answer_row(answer: "Answer") -> dict[str, Any]:
     return row
 
 
-def _show_table(watching: "Watch") -> None:
+def _show_table(watching: "Watcher") -> None:
     with Live(get_renderable=lambda: _table(watching), console=err, refresh_per_second=4):
         for _ in watching.answers():
             pass
 
 
-def _table(watching: "Watch") -> Table:
+def _table(watching: "Watcher") -> Table:
     table = Table("stream", "state", "frames", "kept", "at", "question", "answer", "p", "ms")
     for watched in watching.watched:
         counters = watched.camera.counters
         kept = f"{counters.cells_kept / max(counters.cells_total, 1):.0%}"
         state = "failed" if watched.error else watched.source.state.value
         head = [watched.stream, state, str(counters.frames), kept]
-        if not watched.last and not watched.saying:
+        if not watched.latest_answers and not watched.partial_answers:
             table.add_row(*head)
-        for answer in list(watched.last.values()):  # another thread draws
+        for answer in list(watched.latest_answers.values()):  # another thread draws
             table.add_row(
                 *head,
                 f"{answer.end:.0f} s",
@@ -144,7 +144,7 @@ def _table(watching: "Watch") -> Table:
                 f"{answer.latency_ms:.0f}",
             )
             head = [""] * len(head)
-        for question, so_far in list(watched.saying.items()):
+        for question, so_far in list(watched.partial_answers.items()):
             table.add_row(*head, "now", question, f"{so_far} ...")
             head = [""] * len(head)
     return table

@@ -21,9 +21,9 @@ class FrameSignals:
     block that was coded without a reference. What a codec does not give is None (HEVC, AV1, VP9
     and MJPEG give neither): None means "ask the pixels", never "nothing moved".
 
-    `valid` is False from a decode error or a lost packet until the next key frame. `read` is False
-    where nobody looked at what the codec says (Decoder's `every_s`): the next account that is read
-    stands for this frame, too.
+    `valid` is False from a decode error or a lost packet until the next key frame. `extracted` is
+    False where the decoder did not extract motion for this frame (Decoder's
+    `motion_interval_s`): the next frame with extracted signals covers this one too.
     """
 
     frame_type: FrameType
@@ -35,7 +35,7 @@ class FrameSignals:
     qp: NDArray[np.float32] | None = None
     residual: NDArray[np.float32] | None = None
     valid: bool = True
-    read: bool = True
+    extracted: bool = True
 
 
 @dataclass(slots=True, eq=False)

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.compiled import compiled
 from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine.resources.flops import FlopMeter
+from codecsight.jit import cached_njit
 from codecsight.models.base import CellMemory
 
 Mask = NDArray[np.bool_]
@@ -98,7 +98,7 @@ def differing(new: NDArray[np.uint8], old: NDArray[np.uint8], least: float) -> M
     return found
 
 
-@compiled
+@cached_njit
 def _differing(
     new: NDArray[np.uint8], old: NDArray[np.uint8], block: int, least: np.int32, found: Mask
 ) -> None:
@@ -111,7 +111,7 @@ def _differing(
                     found[cell] = _plane_differs(here, there, side, block, least)
 
 
-@compiled
+@cached_njit
 def _plane_differs(
     new: NDArray[np.uint8], old: NDArray[np.uint8], side: int, block: int, least: np.int32
 ) -> bool:

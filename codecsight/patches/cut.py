@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.compiled import compiled
+from codecsight.jit import cached_njit
 
 
 def cut(pictures: NDArray[np.uint8], kept: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -18,7 +18,7 @@ def paste(pictures: NDArray[np.uint8], kept: NDArray[np.bool_], patches: NDArray
     _paste(pictures, kept, patches)
 
 
-@compiled
+@cached_njit
 def _paste(
     pictures: NDArray[np.uint8], kept: NDArray[np.bool_], patches: NDArray[np.uint8]
 ) -> None:

@@ -13,10 +13,10 @@ from codecsight.video.capture.source import (
     SourceError,
     SourceOptions,
     open_source,
-    redacted,
+    redact_url,
 )
 from codecsight.video.codec.decoder import Decoder
-from codecsight.video.report import Report, advise
+from codecsight.video.report import ProbeReport, advise
 
 CONNECT_S = 15.0
 
@@ -28,7 +28,7 @@ def probe(
     seconds: float = 10.0,
     options: SourceOptions | None = None,
     on_frame: OnFrame | None = None,
-) -> Report:
+) -> ProbeReport:
     """Watch `url` for so many seconds of its time and tell what it sends; `on_frame` is shown
     every decoded frame, outside the time that is measured.
 
@@ -47,8 +47,8 @@ def probe(
         guard.cancel()
         source.close()
     if watch is None or not watch.times:
-        raise SourceError(f"{redacted(url)}: no picture came ({reasons[-1]})")
-    return watch.report(redacted(url), source.anomalies)
+        raise SourceError(f"{redact_url(url)}: no picture came ({reasons[-1]})")
+    return watch.report(redact_url(url), source.anomalies)
 
 
 def _watch(source: Source, seconds: float, on_frame: OnFrame | None) -> "_Watch | None":
@@ -124,13 +124,13 @@ class _Watch:
             if self._on_frame is not None:
                 self._on_frame(frame)
 
-    def report(self, url: str, anomalies: Counter[str]) -> Report:
+    def report(self, url: str, anomalies: Counter[str]) -> ProbeReport:
         """Everything seen, and what it comes to."""
         frames, span = len(self.times), self.seconds
         fps = frames / span if span else 0.0
         decode_s = self._cpu_s / frames
         gops = list(zip(self._keys, self._keys[1:], strict=False))
-        report = Report(
+        report = ProbeReport(
             url=url,
             codec=self._info.codec,
             profile=self._profile,

@@ -8,7 +8,7 @@ LARGE_PIXELS = 1280 * 720
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ProbeReport:
     """What was seen of a source during `seconds` of its own time.
 
     `gop_frames` and `gop_seconds` are the distances from key frame to key frame, `bitrate` bits per
@@ -39,7 +39,7 @@ class Report:
     advice: list[str] = field(default_factory=list)
 
 
-def advise(report: Report) -> list[str]:
+def advise(report: ProbeReport) -> list[str]:
     """What the report comes to."""
     return [
         *_about_signals(report),
@@ -49,7 +49,7 @@ def advise(report: Report) -> list[str]:
     ]
 
 
-def _about_signals(report: Report) -> Iterator[str]:
+def _about_signals(report: ProbeReport) -> Iterator[str]:
     if not report.motion and set(report.frame_types) == {"I"} and report.frames > 1:
         yield (
             f"Every picture is coded by itself ({report.codec}), so the codec says nothing of "
@@ -62,7 +62,7 @@ def _about_signals(report: Report) -> Iterator[str]:
         )
 
 
-def _about_gops(report: Report) -> Iterator[str]:
+def _about_gops(report: ProbeReport) -> Iterator[str]:
     if not report.gop_seconds and report.seconds >= LONG_GOP_S:
         yield (
             f"No second key frame came in {report.seconds:.0f} s: recordings can only be cut at "
@@ -77,7 +77,7 @@ def _about_gops(report: Report) -> Iterator[str]:
         yield "B-frames delay every picture: cameras are better watched without them."
 
 
-def _about_cost(report: Report) -> Iterator[str]:
+def _about_cost(report: ProbeReport) -> Iterator[str]:
     if report.width * report.height > LARGE_PIXELS:
         yield (
             f"{report.width}x{report.height} is more than the model sees: take the camera's "
@@ -91,7 +91,7 @@ def _about_cost(report: Report) -> Iterator[str]:
         )
 
 
-def _about_losses(report: Report) -> Iterator[str]:
+def _about_losses(report: ProbeReport) -> Iterator[str]:
     lost = sum(report.anomalies.get(what, 0) for what in ("packets lost", "corrupt packets"))
     if lost:
         yield f"Packets were lost {lost} times: use TCP, or look at the network."

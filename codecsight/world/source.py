@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from codecsight.core.errors import CodecSightError
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.pace import Pacer, Stop
-from codecsight.video.capture.source import SourceError, SourceOptions, SourceState, SourceStatus
+from codecsight.video.capture.pacer import Pacer, StopFlag
+from codecsight.video.capture.source import BaseSource, SourceError, SourceOptions, SourceState
 from codecsight.video.codec.encoder import ENCODERS, CameraEncoder, EncoderProfile
 from codecsight.world.conditions import CONDITIONS, condition
 from codecsight.world.families import family
@@ -81,13 +81,13 @@ def open_world(url: str, options: SourceOptions) -> "WorldSource":
     return WorldSource(WorldCamera.parse(url), options)
 
 
-class WorldSource(SourceStatus):
+class WorldSource(BaseSource):
     """Renders and encodes a scene while it is consumed (see `Source`)."""
 
     def __init__(self, camera: WorldCamera, options: SourceOptions) -> None:
         super().__init__(live=options.paced or not camera.seconds)
         self._camera = camera
-        self._stop = Stop()
+        self._stop = StopFlag()
         self._encoder = CameraEncoder(camera.width, camera.height, camera.fps, camera.profile)
 
     def items(self) -> Iterator[StreamInfo | Packet]:
@@ -97,7 +97,7 @@ class WorldSource(SourceStatus):
         renderer = Renderer(self._camera.scene, self._camera.width, self._camera.height)
         try:
             yield self._encoder.info
-            self.move(SourceState.LIVE)
+            self.set_state(SourceState.LIVE)
             for t, capture_time in self._moments():
                 yield from self._encoder.encode(renderer.frame(t), t, capture_time)
                 if self._stop:
@@ -105,7 +105,7 @@ class WorldSource(SourceStatus):
             yield from self._encoder.flush()
         finally:
             self.close()
-            self.move(SourceState.ENDED)
+            self.set_state(SourceState.ENDED)
 
     def close(self) -> None:
         """End `items` at its next packet."""

@@ -54,12 +54,12 @@ def film(spool: Path) -> Film:
         start: float = START,
         stream: str = "cam1",
         size: tuple[int, int] = (96, 64),
-        cap_s: float = 900.0,
+        max_segment_s: float = 900.0,
         **profile: object,
     ) -> None:
         settings = {"gop": 10, **profile}
         encoder = CameraEncoder(*size, 10.0, EncoderProfile(**settings))  # type: ignore[arg-type]
-        recorder = Recorder(spool, stream, 2.0, cap_s=cap_s)
+        recorder = Recorder(spool, stream, 2.0, max_segment_s=max_segment_s)
         recorder.write(encoder.info)
         for index in range(round(seconds * 10)):
             picture = np.full((size[1], size[0], 3), 90, np.uint8)

@@ -136,7 +136,7 @@ def test_a_range_that_begins_before_the_recording_begins_with_it(
 def test_a_gop_longer_than_its_segment_is_followed_back_to_its_key_frame(
     folder_store: DirectoryStore, spool: Path, film: Film, tmp_path: Path
 ) -> None:
-    film(9, gop=1000, cap_s=2.0)
+    film(9, gop=1000, max_segment_s=2.0)
     Uploader(spool, folder_store).run_once()
     report = cut_clip(folder_store, "cam1", START + 7, START + 8, tmp_path / "clip.mp4")
     assert report.start == pytest.approx(START, abs=0.01)

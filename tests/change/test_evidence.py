@@ -64,7 +64,7 @@ def test_motion_that_was_not_read_was_that_of_the_next_frame(studio: Studio) -> 
     for number in range(6):
         signals = studio.signals(a=(2, 3, 1.0))
         every.observe(signals, 128, 96)
-        unread = FrameSignals("P", 900, read=False)
+        unread = FrameSignals("P", 900, extracted=False)
         other.observe(signals if number % 2 else unread, 128, 96)
     seen, half = every.cells(), other.cells()
     assert seen is not None
@@ -75,5 +75,5 @@ def test_motion_that_was_not_read_was_that_of_the_next_frame(studio: Studio) -> 
 
 def test_what_is_not_read_hides_no_damage(studio: Studio) -> None:
     evidence = CodecEvidence(studio.grid)
-    evidence.observe(FrameSignals("P", 900, valid=False, read=False), 128, 96)
+    evidence.observe(FrameSignals("P", 900, valid=False, extracted=False), 128, 96)
     assert evidence.cells() is None

@@ -15,7 +15,7 @@ from codecsight.change.policies import ChangePolicy, RandomPolicy, make_policy
 from codecsight.change.tracker import ChangeTracker
 from codecsight.core.grid import GridSpec
 from codecsight.video.capture.source import open_source
-from codecsight.video.codec.decoder import decoded
+from codecsight.video.codec.decoder import decode_stream
 from codecsight.video.codec.resizer import Resizer
 
 CLIP = "vtest_h264_10fps_gop50.mp4"  # 768 x 576
@@ -42,7 +42,7 @@ def watch(clips: Path, policy: ChangePolicy) -> tuple[float, float]:
     tracker = ChangeTracker(GRID, policy, anchor_every=10)
     resizer, boxes = Resizer(GRID.width, GRID.height), people(clips / "vtest.boxes.txt")
     errors = []
-    frames = decoded(open_source(str(clips / CLIP)).items())
+    frames = decode_stream(open_source(str(clips / CLIP)).items())
     for number, frame in zip(range(FRAMES), frames, strict=False):
         if tracker.feed(frame) is None:
             continue

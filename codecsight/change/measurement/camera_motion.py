@@ -8,8 +8,8 @@ started from the median, so that what moves by itself in front has little say.
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.compiled import compiled
 from codecsight.core.frame import FrameSignals
+from codecsight.jit import cached_njit
 
 Matrix = NDArray[np.float64]
 """[3, 3], homogeneous: from pixels of one picture to pixels of an earlier one."""
@@ -56,7 +56,7 @@ def shift(matrix: Matrix, rows: int, cols: int, block: int) -> NDArray[np.float3
     return np.stack([a * x + b * y + c, d * x + e * y + f], axis=-1).astype(np.float32)
 
 
-@compiled
+@cached_njit
 def largest_shift(matrix: Matrix, width: float, height: float) -> float:
     """The farthest that any point of the picture moves, in its pixels, across or down."""
     farthest = 0.0
@@ -75,7 +75,7 @@ def scaled(matrix: Matrix, across: float, down: float) -> Matrix:
     return resized
 
 
-@compiled
+@cached_njit
 def _fit(
     motion: NDArray[np.float32], intra: NDArray[np.float32], step: int, block: int
 ) -> tuple[bool, NDArray[np.float64]]:
@@ -96,7 +96,7 @@ def _fit(
     return _weigh(ways, places, fit, sums) >= _AGREE * count, fit
 
 
-@compiled
+@cached_njit
 def _known(
     motion: NDArray[np.float32], intra: NDArray[np.float32], step: int, block: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -114,7 +114,7 @@ def _known(
     return ways[:count], places[:count]
 
 
-@compiled
+@cached_njit
 def _broad(motion: NDArray[np.float32], step: int) -> bool:
     """Whether enough of every `step`-th row and column of blocks moves."""
     count = seen = 0
@@ -125,7 +125,7 @@ def _broad(motion: NDArray[np.float32], step: int) -> bool:
     return bool(count >= _BROAD * seen)
 
 
-@compiled
+@cached_njit
 def _weigh(
     ways: NDArray[np.float64],
     places: NDArray[np.float64],
@@ -160,7 +160,7 @@ def _weigh(
     return agreeing
 
 
-@compiled
+@cached_njit
 def _solve(sums: NDArray[np.float64], fit: NDArray[np.float64]) -> bool:
     """Solve the normal equations into `fit` by elimination, and say whether that could be done:
     blocks that all lie on a line say nothing of an affine motion.

@@ -21,8 +21,8 @@ from codecsight.change.measurement.yuv_planes import (
     slope,
     smoothed,
 )
-from codecsight.compiled import compiled
 from codecsight.core.grid import PatchGrid
+from codecsight.jit import cached_njit
 
 _NEIGHBOURS = 5  # cells a side over which light is taken to be smooth
 _LOUDEST = 20.0  # no noise hides a larger difference: a scene cut must not pass for noise
@@ -123,7 +123,7 @@ def _light(difference: Plane, grid: PatchGrid) -> tuple[Plane, Plane]:
     return _spread(grid.rows, cell), np.asarray(smooth @ _spread(grid.cols, cell).T, np.float32)
 
 
-@compiled
+@cached_njit
 def _beyond(values: Plane, reach: int) -> Plane:
     """The values and `reach` more on each side: beyond the border light goes on as it was going, so
     that it's an odd reflection, which keeps the slope.
@@ -143,7 +143,7 @@ def _beyond(values: Plane, reach: int) -> Plane:
     return padded
 
 
-@compiled
+@cached_njit
 def _around(beyond: Plane, side: int) -> Plane:
     """The median of `side` x `side` values from each on that has as many."""
     rows, cols = beyond.shape[0] - side + 1, beyond.shape[1] - side + 1

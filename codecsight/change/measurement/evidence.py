@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from codecsight.change.measurement.camera_motion import STILL, Matrix
 from codecsight.change.measurement.projection import projection
-from codecsight.compiled import compiled
 from codecsight.core.frame import FrameSignals
 from codecsight.core.grid import PatchGrid
+from codecsight.jit import cached_njit
 
 _NONE = np.zeros((2, 3))
 Layout = tuple[tuple[int, int], int, tuple[int, int]]
@@ -58,8 +58,8 @@ class CodecEvidence:
     ) -> None:
         """Take in one decoded frame of `width` x `height` pixels, in which the camera moved."""
         self.blind |= not signals.valid
-        self._unread += not signals.read
-        if signals.frame_type == "I" or not signals.read:
+        self._unread += not signals.extracted
+        if signals.frame_type == "I" or not signals.extracted:
             return
         motion = signals.motion
         if motion is None:
@@ -98,7 +98,7 @@ class CodecEvidence:
             values[:] = 0
 
 
-@compiled
+@cached_njit
 def _add(
     motion: NDArray[np.float32],
     intra: NDArray[np.float32],

@@ -11,7 +11,7 @@ from codecsight.change.measurement.yuv_planes import (
     bright_means,
     is_picture,
 )
-from codecsight.compiled import compiled
+from codecsight.jit import cached_njit
 
 _BLOCK = 8  # pixels a side whose mean is looked at: noise in points would pass for less contrast
 _FEWEST = 64  # points that a fit needs
@@ -58,7 +58,7 @@ def fit(old: Plane, new: Plane) -> Tone:
     return Tone(*_fit(old, new))
 
 
-@compiled
+@cached_njit
 def _fit(old: Plane, new: Plane) -> tuple[float, float]:
     x, y = _fair(old, new)
     if x.size < _FEWEST:
@@ -79,7 +79,7 @@ def _fit(old: Plane, new: Plane) -> tuple[float, float]:
     return float(gain), float(offset)
 
 
-@compiled
+@cached_njit
 def _moments(
     x: Plane, y: Plane, error: Plane, narrow: np.float32, middle: np.float32, height: np.float32
 ) -> tuple[float, float, float, float, float]:
@@ -97,7 +97,7 @@ def _moments(
     return float(total), float(across), float(up), float(spread), float(together)
 
 
-@compiled
+@cached_njit
 def _fair(old: Plane, new: Plane) -> tuple[Plane, Plane]:
     """The places of which both pictures say something."""
     x, y = np.empty(old.size, np.float32), np.empty(old.size, np.float32)

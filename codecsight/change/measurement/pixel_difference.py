@@ -17,7 +17,7 @@ from codecsight.change.measurement.yuv_planes import (
     rows_of,
     split_row,
 )
-from codecsight.compiled import compiled
+from codecsight.jit import cached_njit
 
 THIN = 4  # every so many rows and columns are plenty for a median
 _NINTH = np.float32(1 / 9)
@@ -39,7 +39,7 @@ def differences(
     return levels, _differences(rows_of(new), rows, whole, *under, levels)
 
 
-@compiled
+@cached_njit
 def _differences(
     new: NDArray[np.uint8],
     old: NDArray[np.uint8],
@@ -83,13 +83,13 @@ def _differences(
     return float(np.median(points))
 
 
-@compiled
+@cached_njit
 def thinned(height: int, width: int) -> tuple[int, int]:
     """How many rows and columns are left of a plane of which one in THIN is taken."""
     return (height + THIN - 1) // THIN, (width + THIN - 1) // THIN
 
 
-@compiled
+@cached_njit
 def _load(
     new: NDArray[np.uint8],
     old: NDArray[np.uint8],
@@ -107,7 +107,7 @@ def _load(
         split_row(old[y], was[0], was[1], was[2])
 
 
-@compiled
+@cached_njit
 def _row(
     new: NDArray[np.float32],
     old: NDArray[np.float32],
@@ -127,7 +127,7 @@ def _row(
             into[x] = now[x] - factor * was[x]
 
 
-@compiled
+@cached_njit
 def under(was: np.float32, now: np.float32, gain: np.float32, offset: np.float32) -> np.float32:
     """A brightness under another exposure, as far as it can be compared with what is there `now`:
     what was burnt out may have been brighter than white, perhaps as bright as that.
@@ -136,7 +136,7 @@ def under(was: np.float32, now: np.float32, gain: np.float32, offset: np.float32
     return max(exposed, now) if was >= _BURNT else exposed
 
 
-@compiled
+@cached_njit
 def _down(
     above: NDArray[np.float32],
     here: NDArray[np.float32],
@@ -150,7 +150,7 @@ def _down(
     summed[0], summed[width + 1] = summed[1], summed[width]
 
 
-@compiled
+@cached_njit
 def lit(levels: Plane, down: Plane, across: Plane) -> float:
     """Replace differences in brightness [h, w] by their distance from what light makes: `down`
     [h, rows] @ `across` [rows, w]. Returns the median of what is left.
@@ -172,7 +172,7 @@ def lit(levels: Plane, down: Plane, across: Plane) -> float:
     return float(np.median(points))
 
 
-@compiled
+@cached_njit
 def brighter(
     new: Plane, old: Plane, gain: np.float32, offset: np.float32, same: bool, whole: Mask
 ) -> Plane:
@@ -188,7 +188,7 @@ def brighter(
     return found
 
 
-@compiled
+@cached_njit
 def less(levels: Plane, slack: Plane, share: np.float32, whole: Mask) -> None:
     """Take a `share` of the `slack` off levels [h, w]; 0 where not the `whole` is known."""
     for y in range(levels.shape[0]):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from codecsight.change.measurement.camera_motion import Matrix, largest_shift
 from codecsight.change.measurement.exposure import fit
 from codecsight.change.measurement.yuv_planes import Plane
-from codecsight.compiled import compiled
+from codecsight.jit import cached_njit
 
 _STEPS = 3
 _POINTS = 4000  # about so many are plenty for six unknowns,
@@ -104,7 +104,7 @@ def _centred(correction: Matrix, height: int, width: int) -> Matrix:
     return matrix
 
 
-@compiled
+@cached_njit
 def _seen(old: Plane, known: Plane, motion: Matrix, x: int, y: int) -> float:
     """What `old` shows at a pixel of the new picture; less than 0 where that isn't known."""
     across = motion[0, 0] * (x + 0.5) + motion[0, 1] * (y + 0.5) + motion[0, 2] - 0.5
@@ -120,7 +120,7 @@ def _seen(old: Plane, known: Plane, motion: Matrix, x: int, y: int) -> float:
     return float((1 - t) * above + t * below)
 
 
-@compiled
+@cached_njit
 def _pairs(
     new: Plane, old: Plane, known: Plane, motion: Matrix, thin: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -138,7 +138,7 @@ def _pairs(
     return before[:count], after[:count]
 
 
-@compiled
+@cached_njit
 def _error(new: Plane, old: Plane, known: Plane, motion: Matrix, light: Light, thin: int) -> float:
     """The median error in brightness of some points; less than 0 where none is known."""
     before, after = _pairs(new, old, known, motion, thin)
@@ -149,7 +149,7 @@ def _error(new: Plane, old: Plane, known: Plane, motion: Matrix, light: Light, t
     return float(np.median(before))
 
 
-@compiled
+@cached_njit
 def _equations(
     new: Plane,
     old: Plane,
@@ -195,7 +195,7 @@ def _equations(
     return sums
 
 
-@compiled
+@cached_njit
 def _gather(row: NDArray[np.float64], at: float, sums: NDArray[np.float64]) -> None:
     """Add a row's sums, `at` that height, to the upper half of the equations. Its terms are the
     gradient across times (x, y, 1), then the gradient down times the same.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from codecsight.change.measurement.camera_motion import Matrix
 from codecsight.change.measurement.yuv_planes import Plane, Planes
-from codecsight.compiled import compiled
+from codecsight.jit import cached_njit
 
 Line = NDArray[np.float32]
 """[w] in grey levels, or shares."""
@@ -24,7 +24,7 @@ Points = tuple[Places, Places, Firsts, Firsts, Line, Line]
 _SHORT = 24  # points that are sooner done one by one
 
 
-@compiled
+@cached_njit
 def points(motion: Matrix, left: int, y: int, width: int) -> Points:
     """Where `motion` takes so many pixels of row `y` from column `left` on."""
     xs, ys = np.empty(width), np.empty(width)
@@ -37,7 +37,7 @@ def points(motion: Matrix, left: int, y: int, width: int) -> Points:
     return xs, ys, lefts, tops, s, t
 
 
-@compiled
+@cached_njit
 def samples(picture: Planes, points: Points, covered: Line, out: Plane) -> None:
     """Into `out` [n, w] the first n planes of the picture at w points; 0 at those that are not
     `covered` at all.
@@ -61,14 +61,14 @@ def samples(picture: Planes, points: Points, covered: Line, out: Plane) -> None:
         only(out[n], covered)
 
 
-@compiled
+@cached_njit
 def only(values: Line, covered: Line) -> None:
     """Make nothing of values of which nothing is `covered`."""
     for x in range(values.size):
         values[x] = values[x] if covered[x] > 0 else np.float32(0)
 
 
-@compiled
+@cached_njit
 def covers(known: Plane, points: Points, out: Line) -> None:
     """Into `out` [w] how much is known of w points."""
     xs, ys, lefts, tops, s, t = points
@@ -86,7 +86,7 @@ def covers(known: Plane, points: Points, out: Line) -> None:
         begin = end
 
 
-@compiled
+@cached_njit
 def _split(places: Places) -> tuple[Firsts, Line]:
     """The pixels before places, and how far beyond them those lie."""
     firsts, rest = np.empty(places.size, np.int32), np.empty(places.size, np.float32)
@@ -96,7 +96,7 @@ def _split(places: Places) -> tuple[Firsts, Line]:
     return firsts, rest
 
 
-@compiled
+@cached_njit
 def _weights(rest: Line) -> Plane:
     """Those of the four pixels around each place: [4, w]."""
     one, weights = np.float32(1), np.empty((4, rest.size), np.float32)
@@ -107,7 +107,7 @@ def _weights(rest: Line) -> Plane:
     return weights
 
 
-@compiled
+@cached_njit
 def _run(lefts: Firsts, tops: Firsts, begin: int, first: int, last: int) -> int:
     """Up to where points from `begin` on follow each other pixel by pixel, in one row, from column
     `first` to `last`: at least one of them.
@@ -121,7 +121,7 @@ def _run(lefts: Firsts, tops: Firsts, begin: int, first: int, last: int) -> int:
     return int(end)
 
 
-@compiled
+@cached_njit
 def _blended(plane: Plane, top: int, left: int, across: Plane, down: Plane, out: Line) -> None:
     """Points that follow each other, of four rows from `top` on, from column `left` on."""
     lines, width = np.empty((4, out.size), np.float32), out.size
@@ -137,7 +137,7 @@ def _blended(plane: Plane, top: int, left: int, across: Plane, down: Plane, out:
         out[x] = a[x] * p[x] + b[x] * q[x] + c[x] * u[x] + d[x] * v[x]
 
 
-@compiled
+@cached_njit
 def between(above: Line, below: Line, s: Line, t: Line, out: Line) -> None:
     """Bilinear, of two rows of pixels."""
     one = np.float32(1)
@@ -147,7 +147,7 @@ def between(above: Line, below: Line, s: Line, t: Line, out: Line) -> None:
         out[x] = (one - t[x]) * over + t[x] * under
 
 
-@compiled
+@cached_njit
 def sample(picture: Planes, x: float, y: float, out: Line) -> None:
     """Into `out` [n] the first n planes of the picture at one point."""
     bottom, right = picture.shape[1] - 1, picture.shape[2] - 1
@@ -170,7 +170,7 @@ def sample(picture: Planes, x: float, y: float, out: Line) -> None:
         out[n] = value
 
 
-@compiled
+@cached_njit
 def cover(known: Plane, x: float, y: float) -> np.float32:
     """How much is known of one point, up to 1: bilinear, and nothing beyond the borders."""
     height, width = known.shape
@@ -188,7 +188,7 @@ def cover(known: Plane, x: float, y: float) -> np.float32:
     return np.float32(near * across * min(y + 1, height - y, 1.0))
 
 
-@compiled
+@cached_njit
 def along(blended: NDArray[np.float32], s: np.float32, into: NDArray[np.float32]) -> None:
     """What lies `s` beyond the second of every four columns of a row [w + 3], into [w]."""
     one = np.float32(1)
@@ -199,7 +199,7 @@ def along(blended: NDArray[np.float32], s: np.float32, into: NDArray[np.float32]
         into[x] = a * p[x] + b * q[x] + c * u[x] + d * v[x]
 
 
-@compiled
+@cached_njit
 def blend(plane: Plane, top: int, left: int, t: np.float32, blended: NDArray[np.float32]) -> None:
     """Four rows from `top` on as one, from column `left` on, borders repeated."""
     bottom, right, one = plane.shape[0] - 1, plane.shape[1] - 1, np.float32(1)
@@ -219,13 +219,13 @@ def blend(plane: Plane, top: int, left: int, t: np.float32, blended: NDArray[np.
         blended[x] = a * p[right] + b * q[right] + c * u[right] + d * v[right]
 
 
-@compiled
+@cached_njit
 def outer(s: np.float32) -> np.float32:
     """The weight of the outer pixel before a point `s` beyond the inner one."""
     return np.float32(0.5) * s * (s * (np.float32(2) - s) - np.float32(1))
 
 
-@compiled
+@cached_njit
 def inner(s: np.float32) -> np.float32:
     """The weight of the inner pixel before a point `s` beyond it."""
     return np.float32(1) + s * s * (np.float32(1.5) * s - np.float32(2.5))

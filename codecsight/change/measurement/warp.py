@@ -18,7 +18,7 @@ from codecsight.change.measurement.resampling import (
     samples,
 )
 from codecsight.change.measurement.yuv_planes import Plane, Planes
-from codecsight.compiled import compiled
+from codecsight.jit import cached_njit
 
 _UNTURNED = np.eye(2)
 _STRIP = 4  # pixels from a box's border in which the cell's border is sure to lie
@@ -36,7 +36,7 @@ def warp(picture: Planes, known: Plane, motion: Matrix, out: Planes) -> Plane:
     return _warp(picture, known, motion, out)
 
 
-@compiled
+@cached_njit
 def roll(planes: Planes, x: int, y: int) -> None:
     """Do the same for whole pixels, in place: of what stays in the picture nothing is lost, and
     what comes into it is zero.
@@ -76,7 +76,7 @@ def lay(
     _lay_cells(new, kept, unturned, motion, back, picture, known)
 
 
-@compiled
+@cached_njit
 def _lay_cells(
     new: Planes,
     kept: NDArray[np.bool_],
@@ -104,7 +104,7 @@ def _lay_cells(
                 _lay(new, (row, col), size, back, strip, picture, known)
 
 
-@compiled
+@cached_njit
 def _border(cell: tuple[int, int], cells: tuple[int, int], box: Box) -> list[Box]:
     """The strips of a cell's box in which the picture ends, and with it what is known."""
     left, top, right, bottom = box
@@ -120,7 +120,7 @@ def _border(cell: tuple[int, int], cells: tuple[int, int], box: Box) -> list[Box
     return strips
 
 
-@compiled
+@cached_njit
 def _box(
     cell: tuple[int, int], size: tuple[int, int], motion: Matrix, shape: tuple[int, int]
 ) -> Box:
@@ -139,7 +139,7 @@ def _box(
     return left, top, min(right, shape[1]), min(bottom, shape[0])
 
 
-@compiled
+@cached_njit
 def _span(cell: int, cells: int, size: int, by: float, length: int) -> tuple[int, int]:
     """From which pixel up to which the middles come to lie in a cell, `by` from there, and lie in
     the picture as a whole.
@@ -149,7 +149,7 @@ def _span(cell: int, cells: int, size: int, by: float, length: int) -> tuple[int
     return max(int(np.ceil(low - by - 0.5)), 0), min(int(np.ceil(high - by - 0.5)), length)
 
 
-@compiled
+@cached_njit
 def _lay_slid(
     new: Planes,
     down: tuple[int, int],
@@ -174,7 +174,7 @@ def _lay_slid(
             along(blended, s, picture[n, y, first:last])
 
 
-@compiled
+@cached_njit
 def _lay(
     new: Planes,
     cell: tuple[int, int],
@@ -200,13 +200,13 @@ def _lay(
                 known[y, x] = max(known[y, x], covered)
 
 
-@compiled
+@cached_njit
 def _inside(at: float, length: int) -> float:
     """How much of a pixel whose middle is `at` lies within the picture."""
     return max(min(at + 0.5, length - at + 0.5, 1.0), 0.0)
 
 
-@compiled
+@cached_njit
 def _warp(picture: Planes, known: Plane, motion: Matrix, out: Planes) -> Plane:
     height, width = out.shape[1:]
     covered = np.empty((height, width), np.float32)
@@ -219,7 +219,7 @@ def _warp(picture: Planes, known: Plane, motion: Matrix, out: Planes) -> Plane:
     return covered
 
 
-@compiled
+@cached_njit
 def _slid(picture: Planes, known: Plane, across: float, down: float, out: Planes) -> Plane:
     """The same where all points move alike: then each row is blended of the same four rows of
     `picture` by the same weights, and so is each column.
@@ -237,7 +237,7 @@ def _slid(picture: Planes, known: Plane, across: float, down: float, out: Planes
     return covered
 
 
-@compiled
+@cached_njit
 def _slid_cover(
     known: Plane, left: int, top: int, s: np.float32, t: np.float32, height: int, width: int
 ) -> Plane:

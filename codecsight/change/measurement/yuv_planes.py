@@ -7,7 +7,7 @@ from typing import TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.compiled import compiled
+from codecsight.jit import cached_njit
 
 Picture = NDArray[np.uint8]
 """RGB, [h, w, 3]."""
@@ -53,13 +53,13 @@ def rows_of(picture: Picture) -> NDArray[np.uint8]:
     return np.ascontiguousarray(picture).reshape(picture.shape[0], -1)
 
 
-@compiled
+@cached_njit
 def _split(picture: NDArray[np.uint8], split: Planes) -> None:
     for y in range(split.shape[1]):
         split_row(picture[y], split[0, y], split[1, y], split[2, y])
 
 
-@compiled
+@cached_njit
 def split_row(
     row: NDArray[np.uint8],
     brightness: NDArray[np.float32],
@@ -73,7 +73,7 @@ def split_row(
         reds[x], blues[x] = np.float32(row[3 * x]) - bright, np.float32(row[3 * x + 2]) - bright
 
 
-@compiled
+@cached_njit
 def _bright(row: NDArray[np.uint8], x: int) -> np.float32:
     red, green, blue = row[3 * x], row[3 * x + 1], row[3 * x + 2]
     return (
@@ -83,7 +83,7 @@ def _bright(row: NDArray[np.uint8], x: int) -> np.float32:
     )
 
 
-@compiled
+@cached_njit
 def smoothed(plane: Plane) -> Plane:
     """The mean of each pixel's 3x3 neighbourhood, borders repeated."""
     height, width = plane.shape
@@ -101,7 +101,7 @@ def smoothed(plane: Plane) -> Plane:
     return mean
 
 
-@compiled
+@cached_njit
 def slope(plane: Plane) -> Plane:
     """How much each pixel may change when the picture moves by one."""
     height, width = plane.shape
@@ -121,7 +121,7 @@ def slope(plane: Plane) -> Plane:
     return steep
 
 
-@compiled
+@cached_njit
 def shares(levels: Planes, limits: NDArray[np.float32], rows: int, cols: int) -> Plane:
     """[rows, cols]: the share of each cell's pixels at which the level is above its plane's limit,
     in one of one or two planes.
@@ -140,7 +140,7 @@ def shares(levels: Planes, limits: NDArray[np.float32], rows: int, cols: int) ->
     return found / np.float32(high * wide)
 
 
-@compiled
+@cached_njit
 def means(plane: Plane, rows: int, cols: int) -> Plane:
     """[rows, cols]: each cell's mean."""
     high, wide = plane.shape[0] // rows, plane.shape[1] // cols
@@ -164,7 +164,7 @@ def bright_means(shown: Picture | Planes, rows: int, cols: int) -> Plane:
     return means(shown[0], rows, cols)
 
 
-@compiled
+@cached_njit
 def _bright_means(picture: NDArray[np.uint8], rows: int, cols: int) -> Plane:
     """The same of a picture's rows: a band as high as a cell is split at a time."""
     high = picture.shape[0] // rows
@@ -179,7 +179,7 @@ def _bright_means(picture: NDArray[np.uint8], rows: int, cols: int) -> Plane:
     return found
 
 
-@compiled
+@cached_njit
 def medians(plane: Plane, rows: int, cols: int, thin: int) -> Plane:
     """[rows, cols]: the median of every `thin`-th row and column of each cell."""
     high, wide = plane.shape[0] // rows, plane.shape[1] // cols

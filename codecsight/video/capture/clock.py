@@ -49,7 +49,7 @@ class StreamClock:
         self._begin = Fraction(0)
         self._room = self._reordered = False
 
-    def connect(self, time_base: Fraction, reordered: bool) -> None:
+    def start_connection(self, time_base: Fraction, reordered: bool) -> None:
         """A connection (or loop) begins; its timestamps come in ticks of `time_base`, and
         `reordered` where the stream has B-frames.
         """
@@ -59,7 +59,7 @@ class StreamClock:
         away = 0.0 if self._seen is None or not self._live else self._now() - self._seen
         self._begin = self._end + Fraction(away)
 
-    def place(
+    def rebase(
         self, pts: int | None, dts: int | None, duration: int
     ) -> tuple[int | None, int | None]:
         """A packet's (pts, dts) on the stream's clock, in ticks of the connection's time base."""

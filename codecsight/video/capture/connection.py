@@ -19,7 +19,7 @@ TEXT = frozenset({"tty"})
 TIMELESS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "m4v"})
 WALL_CLOCK = Fraction(1, 90_000)
 
-CapturedAt = Callable[[float, float], float]
+CaptureTimeFn = Callable[[float, float], float]
 """The wall clock of a packet that is due (decoded) and shown at these seconds of the stream."""
 
 
@@ -58,14 +58,14 @@ class Connection:
         """Whether the container says how long it is, as recordings do and cameras don't."""
         return bool(self._container.duration)
 
-    def packets(self, clock: StreamClock, captured_at: CapturedAt) -> Iterator[Packet]:
+    def packets(self, clock: StreamClock, capture_time_fn: CaptureTimeFn) -> Iterator[Packet]:
         """The packets, on the stream's clock; errors in between are counted and passed over."""
         base = self.info.time_base
-        clock.connect(base, bool(self._stream.codec_context.has_b_frames))
+        clock.start_connection(base, bool(self._stream.codec_context.has_b_frames))
         shown = 0.0
         for packet in self._demux():
             duration = packet.duration or 0 if self._connected is None else 0
-            pts, dts = clock.place(*self._stamps(packet), duration)
+            pts, dts = clock.rebase(*self._stamps(packet), duration)
             due = shown if dts is None else float(dts * base)
             shown = max(shown, due) if pts is None else float(pts * base)
             if packet.is_corrupt:
@@ -77,7 +77,7 @@ class Connection:
                 duration=duration,
                 time_base=base,
                 keyframe=packet.is_keyframe,
-                capture_time=captured_at(due, shown),
+                capture_time=capture_time_fn(due, shown),
                 corrupt=packet.is_corrupt,
             )
 

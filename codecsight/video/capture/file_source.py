@@ -8,20 +8,20 @@ from av.error import FFmpegError
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.clock import StreamClock
 from codecsight.video.capture.connection import Connection
-from codecsight.video.capture.pace import Pacer, Stop
-from codecsight.video.capture.source import SourceError, SourceOptions, SourceState, SourceStatus
+from codecsight.video.capture.pacer import Pacer, StopFlag
+from codecsight.video.capture.source import BaseSource, SourceError, SourceOptions, SourceState
 
 NO_TIMES = "a raw stream without timestamps; wrap it: ffmpeg -r FPS -i {} -c copy wrapped.mp4"
 
 
-class FileSource(SourceStatus):
+class FileSource(BaseSource):
     """The packets of a file. Raises SourceError at once if it isn't one that can be watched."""
 
     def __init__(self, path: str, options: SourceOptions) -> None:
         super().__init__(live=options.paced)
         self._path = Path(path)
         self._options = options
-        self._stop = Stop()
+        self._stop = StopFlag()
         self._first: Connection | None = self._open()
 
     def items(self) -> Iterator[StreamInfo | Packet]:
@@ -35,7 +35,7 @@ class FileSource(SourceStatus):
                     break
         finally:
             self.close()
-            self.move(SourceState.ENDED)
+            self.set_state(SourceState.ENDED)
 
     def close(self) -> None:
         """End `items` at its next packet."""
@@ -46,7 +46,7 @@ class FileSource(SourceStatus):
         count = 0
         try:
             yield connection.info
-            self.move(SourceState.LIVE)
+            self.set_state(SourceState.LIVE)
             for packet in connection.packets(clock, pacer.capture_time):
                 if self._stop:
                     return
@@ -56,7 +56,7 @@ class FileSource(SourceStatus):
                 yield packet
         except FFmpegError as error:
             self.anomalies["container errors"] += 1
-            self.move(SourceState.LIVE, f"reading stopped early: {error.strerror}")
+            self.set_state(SourceState.LIVE, f"reading stopped early: {error.strerror}")
         finally:
             connection.close()
         if not count:

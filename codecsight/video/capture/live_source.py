@@ -13,13 +13,13 @@ from av.error import FFmpegError, ProtocolNotFoundError
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.clock import StreamClock
 from codecsight.video.capture.connection import Connection
-from codecsight.video.capture.pace import Stop
+from codecsight.video.capture.pacer import StopFlag
 from codecsight.video.capture.source import (
+    BaseSource,
     SourceError,
     SourceOptions,
     SourceState,
-    SourceStatus,
-    redacted,
+    redact_url,
 )
 
 BACKLOG = 1024
@@ -36,7 +36,7 @@ class _Moved:
 _Item = StreamInfo | Packet | _Moved | SourceError
 
 
-class LiveSource(SourceStatus):
+class LiveSource(BaseSource):
     """A stream that is connected to again whenever it breaks, until it is closed.
 
     A thread reads, so that silence is seen while it lasts and `close` ends `items` at once. It
@@ -47,7 +47,7 @@ class LiveSource(SourceStatus):
         super().__init__(live=True)
         self._url = url
         self._options = options
-        self._stop = Stop()
+        self._stop = StopFlag()
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._clock = StreamClock(self.anomalies, live=True)
         self._asked = time.monotonic()
@@ -56,7 +56,7 @@ class LiveSource(SourceStatus):
     def items(self) -> Iterator[StreamInfo | Packet]:
         """Give the packets of one connection after the other."""
         threading.Thread(
-            target=self._read, name=f"source {redacted(self._url)}", daemon=True
+            target=self._read, name=f"source {redact_url(self._url)}", daemon=True
         ).start()
         try:
             while not self._stop:
@@ -64,16 +64,16 @@ class LiveSource(SourceStatus):
                 if item is None:
                     return
                 if isinstance(item, _Moved):
-                    self.move(item.state, item.detail)
+                    self.set_state(item.state, item.detail)
                 elif isinstance(item, SourceError):
                     raise item
                 else:
                     if isinstance(item, Packet):
-                        self.move(SourceState.LIVE)
+                        self.set_state(SourceState.LIVE)
                     yield item
         finally:
             self.close()
-            self.move(SourceState.ENDED)
+            self.set_state(SourceState.ENDED)
 
     def close(self) -> None:
         """End `items` at once; its thread follows within the time-out."""
@@ -86,7 +86,7 @@ class LiveSource(SourceStatus):
                 return self._queue.get(timeout=self._options.stall_s)
             except queue.Empty:
                 if self.state is SourceState.LIVE:
-                    self.move(SourceState.STALLED, "the stream is silent")
+                    self.set_state(SourceState.STALLED, "the stream is silent")
 
     def _read(self) -> None:
         wait = self._options.retry_min_s
@@ -112,7 +112,7 @@ class LiveSource(SourceStatus):
         try:
             connection = Connection(self._url, self.anomalies, True, self._av_options(), timeouts)
         except ProtocolNotFoundError:
-            self._queue.put(SourceError(f"{redacted(self._url)}: nothing here opens such a URL"))
+            self._queue.put(SourceError(f"{redact_url(self._url)}: nothing here opens such a URL"))
             return None
         except SourceError as error:  # perhaps its first key frame comes later
             self._analyze_s = min(2 * self._analyze_s, ANALYZE_MOST_S)

@@ -13,46 +13,47 @@ import structlog
 from codecsight.archive.segment import Segment
 from codecsight.archive.spool import Spool
 from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.capture.mux_stream import RecordingError
 from codecsight.video.capture.recovery import recover
 from codecsight.video.capture.segment_file import SegmentFile
-from codecsight.video.capture.template import RecordingError
 
 log = structlog.get_logger()
 
 _T = TypeVar("_T")
 
-CAP_S = 900.0
-CAP_BYTES = 1 << 30
-KEYLESS_S = 30.0
+MAX_SEGMENT_S = 900.0
+MAX_SEGMENT_BYTES = 1 << 30
+NO_KEYFRAME_WARNING_S = 30.0
 RETRY_S = 5.0
 
 
 @dataclass(slots=True)
 class RecorderStats:
-    """What was recorded and what was not. `trouble` (of recording) and `stuck` (of finished
+    """What was recorded and what was not. `error` (of recording) and `spool_error` (of finished
     recordings that wait in the spool) are empty while all is well, otherwise what a person should
     know; the counts say what it has cost.
 
-    `before_keyframe`: packets of a connection before its first key frame, `empty`: without
-    data, `lost`: not recorded because the disk or the muxer refused. `headless`: segments begun
-    inside a GOP because it outgrew the cap. `recovered` (they are
+    `before_keyframe`: packets of a connection before its first key frame, `empty_packets`:
+    without data, `lost_packets`: not recorded because the disk or the muxer refused.
+    `mid_gop_segments`: segments begun inside a GOP because it outgrew the cap.
+    `recovered` (they are
     among `segments` too) and `unreadable`: files that a killed process or a full disk left.
-    `discarded`: segments deleted, before they were uploaded, to keep the spool's limit.
+    `discarded_segments`: segments deleted, before they were uploaded, to keep the spool's limit.
     """
 
     packets: int = 0
     segments: int = 0
     segment_bytes: int = 0
     before_keyframe: int = 0
-    empty: int = 0
-    lost: int = 0
-    headless: int = 0
+    empty_packets: int = 0
+    lost_packets: int = 0
+    mid_gop_segments: int = 0
     recovered: int = 0
     unreadable: int = 0
-    discarded: int = 0
+    discarded_segments: int = 0
     discarded_bytes: int = 0
-    trouble: str = ""
-    stuck: str = ""
+    error: str = ""
+    spool_error: str = ""
 
 
 class Recorder:
@@ -61,8 +62,9 @@ class Recorder:
 
     A segment begins at a key frame and ends at the first one `segment_s` seconds later, or where
     the connection ends. GOPs may be minutes long (smart codecs): only one that makes a segment
-    longer than `cap_s` seconds or `cap_bytes` bytes is cut inside, and the next segment goes on
-    with it. When the disk refuses, what is written stays, recording pauses, the packets are
+    longer than `max_segment_s` seconds or `max_segment_bytes` bytes is cut inside, and the next
+    segment goes on with it. When the disk refuses, what is written stays, recording pauses, the
+    packets are
     counted as lost, and it is tried again every `retry_s` seconds. Whenever a segment is finished
     and the folder holds more than `limit_bytes`, the oldest segments are deleted.
 
@@ -76,20 +78,20 @@ class Recorder:
         segment_s: float,
         *,
         limit_bytes: int | None = None,
-        cap_s: float = CAP_S,
-        cap_bytes: int = CAP_BYTES,
+        max_segment_s: float = MAX_SEGMENT_S,
+        max_segment_bytes: int = MAX_SEGMENT_BYTES,
         retry_s: float = RETRY_S,
     ) -> None:
         self.stats = RecorderStats()
         self._spool = Spool(spool, stream, limit_bytes)
         self._segment_s = segment_s
-        self._cap_s = max(cap_s, segment_s)
-        self._cap_bytes = cap_bytes
+        self._max_segment_s = max(max_segment_s, segment_s)
+        self._max_segment_bytes = max_segment_bytes
         self._retry_s = retry_s
         self._info: StreamInfo | None = None
         self._segment: SegmentFile | None = None
         self._inside_gop = False
-        self._keyless_since: float | None = None
+        self._no_keyframe_since: float | None = None
         self._retry_at = 0.0
         self._waiting: list[Path] = []
         # Syncing and hashing a finished segment can take seconds; packets don't wait for it.
@@ -103,7 +105,7 @@ class Recorder:
             self.disconnected()
             self._info = item
         elif not item.data:
-            self.stats.empty += 1
+            self.stats.empty_packets += 1
         else:
             self._record(item)
 
@@ -111,7 +113,7 @@ class Recorder:
         """The camera is gone, perhaps for long: finish the segment, so that it can be archived."""
         self._end_segment()
         self._inside_gop = False
-        self._keyless_since = None
+        self._no_keyframe_since = None
 
     def close(self) -> None:
         """Finish the last segment, on disk with its row when this returns."""
@@ -137,14 +139,14 @@ class Recorder:
         seconds = segment.seconds(packet)
         if packet.keyframe and seconds >= self._segment_s:
             return True
-        return seconds >= self._cap_s or segment.size >= self._cap_bytes
+        return seconds >= self._max_segment_s or segment.size >= self._max_segment_bytes
 
     def _begin_segment(self, packet: Packet) -> None:
         if self._info is None or not (packet.keyframe or self._inside_gop):
             self._miss(packet)
             return
         if time.monotonic() < self._retry_at:
-            self.stats.lost += 1
+            self.stats.lost_packets += 1
             return
         try:
             path = self._spool.new_part(packet.capture_time)
@@ -152,21 +154,24 @@ class Recorder:
         except (OSError, ValueError, RecordingError, av.FFmpegError) as error:
             self._pause(error)
             return
-        self.stats.headless += not packet.keyframe
-        self.stats.trouble = ""
+        self.stats.mid_gop_segments += not packet.keyframe
+        self.stats.error = ""
         self._retry_at = 0.0
-        self._keyless_since = None
+        self._no_keyframe_since = None
 
     def _miss(self, packet: Packet) -> None:
         """Count a packet that no segment can begin with; say so when that goes on and on."""
         if self._retry_at:
-            self.stats.lost += 1
+            self.stats.lost_packets += 1
             return
         self.stats.before_keyframe += 1
-        self._keyless_since = self._keyless_since or packet.capture_time
-        if packet.capture_time - self._keyless_since > KEYLESS_S and not self.stats.trouble:
+        self._no_keyframe_since = self._no_keyframe_since or packet.capture_time
+        if (
+            packet.capture_time - self._no_keyframe_since > NO_KEYFRAME_WARNING_S
+            and not self.stats.error
+        ):
             self._report(
-                f"no key frame for {KEYLESS_S:.0f} s, so nothing can be recorded yet: "
+                f"no key frame for {NO_KEYFRAME_WARNING_S:.0f} s, so nothing can be recorded yet: "
                 "set a shorter key-frame interval in the camera"
             )
 
@@ -184,7 +189,7 @@ class Recorder:
 
     def _pause(self, error: Exception) -> None:
         """Keep what is written, lose packets and say so, and try again in a while."""
-        self.stats.lost += 1
+        self.stats.lost_packets += 1
         self._inside_gop = False
         self._retry_at = time.monotonic() + self._retry_s
         self._report(f"recording paused: {error}; free some disk space or lower the spool limit")
@@ -195,7 +200,7 @@ class Recorder:
     def _make_room(self) -> None:
         gone = self._spool.discard_oldest()
         if gone:
-            self.stats.discarded += len(gone)
+            self.stats.discarded_segments += len(gone)
             self.stats.discarded_bytes += sum(gone)
             log.warning("segments discarded", stream=self._spool.stream, count=len(gone))
 
@@ -205,10 +210,10 @@ class Recorder:
     def _look_at(self, work: Future[None]) -> None:
         # Two fields, for two threads write them: what waits must not hide that nothing records.
         if error := work.exception():
-            self.stats.stuck = f"a finished recording stays in the spool: {error}"
-            log.error("recorder", stream=self._spool.stream, trouble=self.stats.stuck)
+            self.stats.spool_error = f"a finished recording stays in the spool: {error}"
+            log.error("recorder", stream=self._spool.stream, trouble=self.stats.spool_error)
         elif not self._waiting:
-            self.stats.stuck = ""
+            self.stats.spool_error = ""
 
     def _finish(self, segment: SegmentFile) -> None:
         try:
@@ -242,5 +247,5 @@ class Recorder:
         log.info("segment recorded", key=segment.key, bytes=segment.bytes)
 
     def _report(self, trouble: str) -> None:
-        self.stats.trouble = trouble
+        self.stats.error = trouble
         log.error("recorder", stream=self._spool.stream, trouble=trouble)

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.template import add_stream
+from codecsight.video.capture.mux_stream import add_stream
 
 # A cluster for each small group of frames, given to the system at once: a killed process loses
 # the frames of the last such group and nothing else.

@@ -77,7 +77,7 @@ class Source(Protocol):
         ...
 
 
-class SourceStatus:
+class BaseSource:
     """What every source tells of itself; a base for sources."""
 
     def __init__(self, *, live: bool) -> None:
@@ -87,7 +87,7 @@ class SourceStatus:
         self.state = SourceState.CONNECTING
         self.state_detail = ""
 
-    def move(self, state: SourceState, detail: str = "") -> None:
+    def set_state(self, state: SourceState, detail: str = "") -> None:
         """Enter `state`, telling `on_state` when it or its reason is new."""
         if (state, detail) == (self.state, self.state_detail):
             return
@@ -119,7 +119,7 @@ def open_source(url: str, options: SourceOptions | None = None) -> Source:
     return LiveSource(url, options)
 
 
-def redacted(url: str) -> str:
+def redact_url(url: str) -> str:
     """The URL without user and password, fit to be shown and logged."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -16,7 +16,7 @@ START_CODE = b"\x00\x00\x01"
 
 
 @dataclass(frozen=True, slots=True)
-class Numbering:
+class SequenceParameters:
     """How a sequence counts its pictures: `frame_num` is `bits` wide, and may have `gaps`. And
     whether each picture is a whole frame; else some may be `fields`, every other line of one.
     """
@@ -35,14 +35,14 @@ class SliceHeader(NamedTuple):
     field: bool
 
 
-class Headers:
+class H264HeaderParser:
     """Reads headers from packets in either packing: start codes, or lengths as in MP4."""
 
     def __init__(self, extradata: bytes) -> None:
         self._length = (extradata[4] & 3) + 1 if _is_avcc(extradata) else 0
-        self._numbering: Numbering | None = None
+        self._numbering: SequenceParameters | None = None
         if not self._length:
-            self.first_slice(extradata)  # learns on the way
+            self.parse_first_slice(extradata)  # learns on the way
             return
         for unit in _avcc_sets(extradata):
             if unit[0] & 31 == SPS:
@@ -58,7 +58,7 @@ class Headers:
         """How many frame numbers there are."""
         return 1 << (self._numbering.bits if self._numbering else 4)
 
-    def first_slice(self, data: bytes) -> SliceHeader | None:
+    def parse_first_slice(self, data: bytes) -> SliceHeader | None:
         """The packet's first slice, or None where it has none that can be read."""
         at = 0
         while True:
@@ -132,7 +132,7 @@ class _Bits:
         return 2 * zeros + 1
 
 
-def _numbering(bits: _Bits) -> Numbering:
+def _numbering(bits: _Bits) -> SequenceParameters:
     """Read a sequence parameter set as far as frame_mbs_only_flag."""
     profile = bits.take(8)
     bits.take(16)
@@ -152,7 +152,7 @@ def _numbering(bits: _Bits) -> Numbering:
     bits.ue()
     gaps = bool(bits.take(1))
     bits.skip(2)  # width and height
-    return Numbering(width, gaps, not bits.take(1))
+    return SequenceParameters(width, gaps, not bits.take(1))
 
 
 def _skip_high_profile(bits: _Bits) -> None:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from codecsight.core.errors import CodecSightError
 from codecsight.core.frame import Frame, FrameSignals, FrameType
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.codec.references import References
-from codecsight.video.codec.signals import MOTION_CODECS, rasterise
+from codecsight.video.codec.references import ReferenceTracker
+from codecsight.video.codec.signals import MOTION_CODECS, rasterise_motion
 
 TYPES: dict[int, FrameType] = {1: "I", 2: "P", 3: "B", 4: "P", 5: "I", 6: "P", 7: "B"}
 DECODERS = {"av1": "libdav1d"}
@@ -40,17 +40,19 @@ class Decoder:
     """Decodes one connection's packets; damage is counted in `anomalies`, never raised.
 
     From an error or a loss until the next key frame, signals are marked invalid. Motion is read of
-    frames that are as far apart as may be, but at most as many seconds as `every_s` says after each
-    frame. Raises CodecSightError only where the codec itself is unknown.
+    frames that are as far apart as may be, but at most `motion_interval_s()` seconds
+    apart. Raises CodecSightError only where the codec itself is unknown.
     """
 
-    def __init__(self, info: StreamInfo, every_s: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(
+        self, info: StreamInfo, motion_interval_s: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self.anomalies: Counter[str] = Counter()
         self._info = info
         self._context = _open(info)
-        self._every_s = every_s
+        self._motion_interval_s = motion_interval_s
         self._read_at, self._reading = 0.0, True
-        self._references = References(info)
+        self._references = ReferenceTracker(info)
         self._tells_motion = info.codec in MOTION_CODECS
         self._fed = 0
         self._damaged_at: int | None = None
@@ -92,7 +94,7 @@ class Decoder:
         fed = picture.opaque
         if not isinstance(fed, _Fed):
             fed = None
-        for number in self._references.swallowed(fed.number) if fed else ():
+        for number in self._references.missing_before(fed.number) if fed else ():
             self._damage("frames not decoded", number)
         if picture.is_corrupt:
             self._damage("damaged frames", fed.number if fed else self._fed)
@@ -115,18 +117,22 @@ class Decoder:
         """
         if signals.motion is not None or time < self._read_at:
             self._read_at = time
-        every_s = self._every_s()
-        self._reading = not every_s or time + 2 * step - self._read_at > every_s + TICK_S
+        motion_interval_s = self._motion_interval_s()
+        self._reading = (
+            not motion_interval_s or time + 2 * step - self._read_at > motion_interval_s + TICK_S
+        )
 
     def _signals(self, picture: av.VideoFrame, fed: _Fed | None) -> FrameSignals:
         kind = TYPES.get(int(picture.pict_type), "?")
         number, size = (fed.number, fed.size) if fed else (self._fed, 0)
         valid, moving = self._damaged_at is None, kind in ("P", "B") and self._tells_motion
         if not (moving and self._reading):
-            self._references.show(kind, number)
-            return FrameSignals(kind, size, valid=valid, read=not moving)
-        reach = self._references.reach(kind, number)
-        motion, intra = rasterise(_vectors(picture), picture.width, picture.height, reach)
+            self._references.mark_displayed(kind, number)
+            return FrameSignals(kind, size, valid=valid, extracted=not moving)
+        distances = self._references.distances(kind, number)
+        motion, intra = rasterise_motion(
+            _vectors(picture), picture.width, picture.height, distances
+        )
         return FrameSignals(kind, size, motion=motion, intra=intra, valid=valid)
 
     def _timed(self, picture: av.VideoFrame, capture_time: float) -> float | None:
@@ -150,14 +156,14 @@ class Decoder:
         self._damaged_at = max(number, self._damaged_at or 0)
 
 
-def decoded(
-    items: Iterable[StreamInfo | Packet], every_s: Callable[[], float] = lambda: 0.0
+def decode_stream(
+    items: Iterable[StreamInfo | Packet], motion_interval_s: Callable[[], float] = lambda: 0.0
 ) -> Iterator[Frame]:
     """The frames of a source's `items`, to the last one held back; a StreamInfo begins anew."""
     decoder: Decoder | None = None
     for item in items:
         if isinstance(item, StreamInfo):
-            decoder = Decoder(item, every_s)
+            decoder = Decoder(item, motion_interval_s)
         elif decoder is not None:
             yield from decoder.decode(item)
     if decoder is not None:
@@ -180,7 +186,7 @@ def _open(info: StreamInfo) -> VideoCodecContext:
 
 
 def _vectors(picture: av.VideoFrame) -> NDArray[np.int32] | None:
-    """FFmpeg's records of motion (see rasterise), if the picture has any."""
+    """FFmpeg's records of motion (see rasterise_motion), if the picture has any."""
     # Not `picture.side_data`, which the picture refers to and which refers to it: pictures would
     # lie about until garbage is collected, and each be given memory of its own.
     for each in SideDataContainer(picture):  # type: ignore[call-arg]

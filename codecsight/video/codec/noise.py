@@ -29,7 +29,7 @@ class NoiseMeter:
         """Standard deviation in grey levels of 255; None before two frames could be compared."""
         return median(self._levels) if self._levels else None
 
-    def take(self, frame: Frame) -> None:
+    def update(self, frame: Frame) -> None:
         """Take in a decoded frame."""
         self._number += 1
         if self._number % _EVERY > 1:

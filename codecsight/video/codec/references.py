@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from codecsight.core.frame import FrameType
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.codec.bitstream import Headers, SliceHeader
+from codecsight.video.codec.bitstream import H264HeaderParser, SliceHeader
 
 PENDING = 32
 SHOWN = 8
@@ -21,7 +21,7 @@ class _Fed(NamedTuple):
     field: bool = False
 
 
-class Reach(NamedTuple):
+class ReferenceDistances(NamedTuple):
     """How far a picture's vectors reach: its references are so many frames away on either side, and
     a line of its blocks is so many `lines` of the frame: two where each field is a picture.
     """
@@ -42,7 +42,7 @@ class _Shown(NamedTuple):
     pts: int | None
 
 
-class References:
+class ReferenceTracker:
     """Distances in frames from a picture to its nearest references on either side.
 
     Fed every packet in decoding order, then asked once for every picture in display order. A
@@ -55,7 +55,7 @@ class References:
     """
 
     def __init__(self, info: StreamInfo) -> None:
-        self._headers = Headers(info.extradata) if info.codec == "h264" else None
+        self._headers = H264HeaderParser(info.extradata) if info.codec == "h264" else None
         self._one_each = info.codec == "hevc"
         self._last_number: int | None = None
         self._pending: dict[int, _Fed] = {}  # in decoding order
@@ -64,7 +64,7 @@ class References:
 
     def feed(self, packet: Packet, number: int) -> bool:
         """Take note of packet `number`; True where a reference picture before it was lost."""
-        header = self._headers.first_slice(packet.data) if self._headers else None
+        header = self._headers.parse_first_slice(packet.data) if self._headers else None
         if header is None:
             self._pending[number] = _Fed(packet.pts, None)
         else:
@@ -78,7 +78,7 @@ class References:
             self._last_number = header.frame_num
         return lost
 
-    def swallowed(self, number: int) -> list[int]:
+    def missing_before(self, number: int) -> list[int]:
         """The packets whose pictures should have been shown before the one fed as `number`."""
         fed = self._pending.get(number)
         if not self._one_each or fed is None or fed.pts is None:
@@ -89,15 +89,15 @@ class References:
             del self._pending[other]
         return missing
 
-    def reach(self, kind: FrameType, number: int) -> Reach:
+    def distances(self, kind: FrameType, number: int) -> ReferenceDistances:
         """That of the picture fed as `number`, which is shown next."""
         fed, before = self._pending.get(number, _UNKNOWN), self._before(number)
-        self.show(kind, number)
+        self.mark_displayed(kind, number)
         past = float(self._place - before.place) if before else 1.0
         future = self._future(fed.pts, number, before, past) if kind == "B" else 1.0
-        return Reach(past, future, 2 if fed.field else 1)
+        return ReferenceDistances(past, future, 2 if fed.field else 1)
 
-    def show(self, kind: FrameType, number: int) -> None:
+    def mark_displayed(self, kind: FrameType, number: int) -> None:
         """Take note of the same picture, where nobody asks for its reach."""
         self._place += 1
         fed = self._pending.pop(number, _UNKNOWN)

@@ -20,15 +20,15 @@ and an I picture says nothing about motion at all.
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.compiled import compiled
-from codecsight.video.codec.references import Reach
+from codecsight.jit import cached_njit
+from codecsight.video.codec.references import ReferenceDistances
 
 BLOCK = 16
 MOTION_CODECS = frozenset(
     {"h264", "mpeg4", "mpeg2video", "mpeg1video", "h263", "h263p", "flv1"}
     | {"msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "wmv1", "wmv2"}
 )
-WORDS = 10
+RECORD_WORDS = 10
 """The size of FFmpeg's AVMotionVector (libavutil/motion_vector.h) in words of 32 bits. Read as such
 from the lowest bits up: source; w, h, src_x; src_y, dst_x; dst_y; flags (two words); motion_x;
 motion_y; motion_scale; nothing."""
@@ -36,27 +36,31 @@ motion_y; motion_scale; nothing."""
 Raster = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
-def rasterise(vectors: NDArray[np.int32] | None, width: int, height: int, reach: Reach) -> Raster:
+def rasterise_motion(
+    vectors: NDArray[np.int32] | None, width: int, height: int, distances: ReferenceDistances
+) -> Raster:
     """The motion [rows, cols, 2] in pixels per frame, and the intra share [rows, cols].
 
-    `vectors` are FFmpeg's records, [n * WORDS] (None: there are none); `reach` says what
+    `vectors` are FFmpeg's records, [n * RECORD_WORDS] (None: there are none); `distances` says what
     they are to be measured by. Where blocks are smaller than a macroblock, or predicted
     from both sides, motion is the mean weighted by area.
     """
     rows, cols = -(-height // BLOCK), -(-width // BLOCK)
     if vectors is None:
         return np.zeros((rows, cols, 2), np.float32), np.ones((rows, cols), np.float32)
-    return _raster(vectors, rows, cols, -1.0 / reach.past, 1.0 / reach.future, reach.lines)
+    return _raster(
+        vectors, rows, cols, -1.0 / distances.past, 1.0 / distances.future, distances.lines
+    )
 
 
-@compiled
+@cached_njit
 def _raster(
     words: NDArray[np.int32], rows: int, cols: int, past: float, future: float, lines: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Add all vectors up, and make means of the sums."""
     motion, intra = np.zeros((rows, cols, 2), np.float32), np.zeros((rows, cols), np.float32)
     one, whole, tall = np.float32(1), np.float32(1 / 256), np.float32(lines)
-    for n in range(0, words.size - WORDS + 1, WORDS):
+    for n in range(0, words.size - RECORD_WORDS + 1, RECORD_WORDS):
         row = min(max(int(np.int16(words[n + 3] & 0xFFFF)) >> 4, 0), rows - 1)
         col = min(max(words[n + 2] >> 20, 0), cols - 1)
         area = np.float32((words[n + 1] & 0xFF) * (words[n + 1] >> 8 & 0xFF)) * whole

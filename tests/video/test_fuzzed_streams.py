@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from codecsight.camera import Camera
+from codecsight.camera import CameraPipeline
 from codecsight.core.grid import GridSpec
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.core.slot import SlotKind
@@ -56,8 +56,8 @@ def damaged(packets: list[Packet], rng: np.random.Generator) -> list[Packet]:
     return result
 
 
-def watch(info: StreamInfo, packets: list[Packet]) -> tuple[Camera, list[SlotKind]]:
-    camera, kinds = Camera(SPEC, "tracked", 8), []
+def watch(info: StreamInfo, packets: list[Packet]) -> tuple[CameraPipeline, list[SlotKind]]:
+    camera, kinds = CameraPipeline(SPEC, "tracked", 8), []
     for item in (info, *packets):
         kinds += [slot.kind for slot in camera.feed(item)]
     kinds += [slot.kind for slot in camera.flush()]
@@ -99,7 +99,7 @@ def test_a_new_resolution_in_the_middle_begins_with_an_anchor(stream: Stream) ->
     encoder = CameraEncoder(160, 120, 10, EncoderProfile("h264", gop=15))
     small = [picture[::2, ::2].copy() for picture in moving_square(30, (4, 0), (8, 80))]
     smaller = [p for n, shown in enumerate(small) for p in encoder.encode(shown, 6 + n / 10, 0.0)]
-    camera, kinds = Camera(SPEC, "tracked", 100), []
+    camera, kinds = CameraPipeline(SPEC, "tracked", 100), []
     for item in (info, *packets, encoder.info, *smaller):
         kinds += [slot.kind for slot in camera.feed(item)]
     assert kinds.count(SlotKind.ANCHOR) >= 2

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from codecsight.core.packet import StreamInfo
 from codecsight.video.capture.source import SourceError, open_source
-from codecsight.video.codec.bitstream import Headers
+from codecsight.video.codec.bitstream import H264HeaderParser
 from codecsight.video.codec.decoder import Decoder
 from tests.video.scenes import decode, encode, moving_square, write_video
 
@@ -101,7 +101,7 @@ def test_a_decoder_survives_any_description() -> None:
 @given(extradata=st.binary(max_size=80), data=st.binary(max_size=200))
 @settings(max_examples=150, deadline=None)
 def test_headers_are_read_from_anything(extradata: bytes, data: bytes) -> None:
-    headers = Headers(extradata)
+    headers = H264HeaderParser(extradata)
     for packet in (data, b"\x00\x00\x01\x67" + data, b"\x00\x00\x00\x01\x41" + data):
-        slice_header = headers.first_slice(packet)
+        slice_header = headers.parse_first_slice(packet)
         assert slice_header is None or 0 <= slice_header.frame_num < headers.modulus

@@ -16,8 +16,8 @@ import pytest
 from cluster.rtsp_server import RtspServer, available_transport
 from codecsight.archive.spool import finished_segments
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.feed import FeedClient
-from codecsight.video.capture.feed_wire import CaptureStatus
+from codecsight.video.capture.feed.client import FeedClient
+from codecsight.video.capture.feed.protocol import CaptureStatus
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -37,7 +37,7 @@ def start(tmp_path: Path, feed: Path) -> Iterator[Start]:
     def begin(source: str, *options: str) -> "subprocess.Popen[str]":
         child = subprocess.Popen(
             [
-                *(sys.executable, "-m", "codecsight.video.capture.process", "--stream", "cam1"),
+                *(sys.executable, "-m", "codecsight.video.capture", "--stream", "cam1"),
                 *("--source", source, "--spool", str(tmp_path), "--feed", str(feed), *options),
             ],
             stderr=subprocess.PIPE,
@@ -66,7 +66,7 @@ def test_a_file_is_recorded_to_its_end(clips: Path, tmp_path: Path, start: Start
 def test_the_source_may_come_by_the_environment_where_nobody_reads_its_password(
     clips: Path, tmp_path: Path, feed: Path
 ) -> None:
-    command = [sys.executable, "-m", "codecsight.video.capture.process", "--stream", "cam1"]
+    command = [sys.executable, "-m", "codecsight.video.capture", "--stream", "cam1"]
     command += ["--spool", str(tmp_path), "--feed", str(feed)]
     environment = {**os.environ, "CODECSIGHT_SOURCE": str(clips / "bottles.mp4")}
     subprocess.run(command, env=environment, check=True, timeout=60, capture_output=True)

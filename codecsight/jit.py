@@ -13,7 +13,7 @@ Returned = TypeVar("Returned")
 log = structlog.get_logger()
 
 
-def compiled(function: Callable[Given, Returned]) -> Callable[Given, Returned]:
+def cached_njit(function: Callable[Given, Returned]) -> Callable[Given, Returned]:
     """`function`, compiled by numba when it is first called with arguments of these types. Other
     threads run on while it runs. The code is kept beside the source, or where numba keeps it for
     this user; where nobody may write, or the disk is full, every process compiles its own.

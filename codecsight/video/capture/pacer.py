@@ -4,7 +4,7 @@ import queue
 import time
 
 
-class Stop:
+class StopFlag:
     """A flag one thread sleeps on and any other, or a signal handler, may set.
 
     Unlike threading.Event, whose lock a handler could find held by the very thread it interrupts.
@@ -34,7 +34,7 @@ class Stop:
 class Pacer:
     """Gives the capture time of a recorded packet, waiting until then if `paced`."""
 
-    def __init__(self, stop: Stop, paced: bool) -> None:
+    def __init__(self, stop: StopFlag, paced: bool) -> None:
         self._stop = stop
         self._paced = paced
         self._wall = time.time()

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.feed import FeedClient, FeedServer
-from codecsight.video.capture.feed_wire import (
+from codecsight.video.capture.feed.client import FeedClient
+from codecsight.video.capture.feed.protocol import (
     HEAD,
     MAX_BODY,
     CaptureStatus,
@@ -25,6 +25,7 @@ from codecsight.video.capture.feed_wire import (
     decode,
     encode,
 )
+from codecsight.video.capture.feed.server import FeedServer
 
 INFO = StreamInfo("h264", b"\x01\x02\xff", 640, 360, 10.0, Fraction(1, 90_000))
 
@@ -114,7 +115,7 @@ def test_readers_get_everything_in_order(server: FeedServer, path: Path) -> None
         server.send(item)
     server.close()
     assert [reader.all() for reader in readers] == [sent, sent]
-    assert server.lost == 0
+    assert server.dropped == 0
 
 
 def test_a_late_reader_is_given_the_description_and_the_gop_so_far(
@@ -129,7 +130,7 @@ def test_a_late_reader_is_given_the_description_and_the_gop_so_far(
         server.send(packet(index))
     server.close()
     assert reader.all() == [INFO, *(packet(index) for index in range(10, 25))]
-    assert server.lost == 0
+    assert server.dropped == 0
 
 
 def test_a_late_reader_of_a_gop_too_large_to_keep_begins_at_the_next(
@@ -144,7 +145,7 @@ def test_a_late_reader_of_a_gop_too_large_to_keep_begins_at_the_next(
         server.send(packet(index))
     server.close()
     assert reader.all() == [INFO, *(packet(index) for index in range(20, 25))]
-    assert server.lost == 0
+    assert server.dropped == 0
 
 
 def test_a_stuck_reader_costs_whole_ends_of_gops_and_no_waiting(
@@ -157,14 +158,14 @@ def test_a_stuck_reader_costs_whole_ends_of_gops_and_no_waiting(
     for index in range(2000):
         server.send(packet(index, size=2000))
     assert time.monotonic() - began < 5
-    assert server.lost > 1000
+    assert server.dropped > 1000
     received: list[FeedItem] = []
     threading.Thread(target=server.close, args=(10.0,)).start()
     received.extend(client.items())
     indices = [
         int.from_bytes(item.data[:4], "big") for item in received if isinstance(item, Packet)
     ]
-    assert len(indices) + server.lost == 2000
+    assert len(indices) + server.dropped == 2000
     for before, after in pairwise(indices):
         assert after == before + 1 or after % 10 == 0
 

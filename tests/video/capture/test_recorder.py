@@ -23,7 +23,7 @@ from codecsight.archive.errors import ArchiveError
 from codecsight.archive.segment import Segment
 from codecsight.archive.spool import finished_segments, remove_segment
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.recorder import KEYLESS_S, Recorder
+from codecsight.video.capture.recorder import NO_KEYFRAME_WARNING_S, Recorder
 from codecsight.video.capture.source import open_source
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from tests.small_disk import small_disk
@@ -116,7 +116,7 @@ def test_real_footage_comes_back_frame_for_frame(clips: Path, tmp_path: Path, na
     paths = [path for path, _ in recorded(tmp_path)]
     assert len(paths) >= 3
     assert all_frames(paths) == frames(clips / name)
-    assert recorder.stats.lost == recorder.stats.before_keyframe == 0
+    assert recorder.stats.lost_packets == recorder.stats.before_keyframe == 0
 
 
 @pytest.mark.parametrize(
@@ -161,13 +161,13 @@ def test_packets_before_the_first_key_frame_are_counted(tmp_path: Path) -> None:
     recorder = record(tmp_path, [info, *packets[4:]])
     assert recorder.stats.before_keyframe == 6
     assert recorder.stats.packets == 20
-    assert recorder.stats.trouble == ""
+    assert recorder.stats.error == ""
 
 
 def test_a_camera_that_never_sends_a_key_frame_is_reported(tmp_path: Path) -> None:
-    info, *packets = camera(KEYLESS_S + 2, gop=1000)
+    info, *packets = camera(NO_KEYFRAME_WARNING_S + 2, gop=1000)
     recorder = record(tmp_path, [info, *packets[1:]])
-    assert "key-frame interval" in recorder.stats.trouble
+    assert "key-frame interval" in recorder.stats.error
     assert recorded(tmp_path) == []
 
 
@@ -179,9 +179,9 @@ def test_a_gop_longer_than_a_segment_stays_whole(tmp_path: Path) -> None:
 
 def test_a_gop_beyond_the_cap_goes_on_in_the_next_segment(tmp_path: Path) -> None:
     items = camera(9, gop=1000)
-    recorder = record(tmp_path, items, segment_s=1.0, cap_s=3.0)
+    recorder = record(tmp_path, items, segment_s=1.0, max_segment_s=3.0)
     rows = [row for _, row in recorded(tmp_path)]
-    assert recorder.stats.headless == len(rows) - 1 == 2
+    assert recorder.stats.mid_gop_segments == len(rows) - 1 == 2
     assert [len(row.gops) for row in rows] == [1, 0, 0]
     assert recorder.stats.packets == len(only_packets(items))
 
@@ -218,7 +218,7 @@ def test_packets_without_data_are_left_out(tmp_path: Path) -> None:
     info, *packets = camera(2)
     hole = dataclasses.replace(packets[3], data=b"")
     recorder = record(tmp_path, [info, *packets[:3], hole, *packets[3:]])
-    assert recorder.stats.empty == 1
+    assert recorder.stats.empty_packets == 1
     assert recorder.stats.packets == 20
 
 
@@ -226,8 +226,8 @@ def test_a_codec_nobody_can_store_is_reported_and_costs_nothing_else(tmp_path: P
     info, *packets = camera(1)
     strange = dataclasses.replace(info, codec="h264_of_tomorrow")
     recorder = record(tmp_path, [strange, *packets])
-    assert "h264_of_tomorrow" in recorder.stats.trouble
-    assert recorder.stats.lost == 10
+    assert "h264_of_tomorrow" in recorder.stats.error
+    assert recorder.stats.lost_packets == 10
     assert list((tmp_path / "cam1").glob("*.part")) == []
 
 
@@ -250,7 +250,7 @@ def test_over_the_limit_the_oldest_segment_goes_first_and_is_counted(tmp_path: P
     recorder = record(tmp_path / "some", items, segment_s=2.0, limit_bytes=sum(sizes) // 2)
     kept = [row for _, row in recorded(tmp_path / "some")]
     assert 2 <= len(kept) < len(sizes)
-    assert recorder.stats.discarded == len(sizes) - len(kept)
+    assert recorder.stats.discarded_segments == len(sizes) - len(kept)
     assert recorder.stats.discarded_bytes > 0
     assert kept[-1].end - START == pytest.approx(20, abs=1e-3)
 
@@ -261,18 +261,18 @@ def test_a_full_disk_pauses_recording_and_loses_nothing_written(tmp_path: Path) 
         troubles = set()
         for item in camera(60, crf=1.0):
             recorder.write(item)
-            troubles.add(recorder.stats.trouble)
+            troubles.add(recorder.stats.error)
         recorder._finisher.submit(lambda: None).result()  # what was finished has its row
         assert any("paused" in said and "No space left" in said for said in troubles)
         assert not any("stays in the spool" in said for said in troubles)
-        assert recorder.stats.lost > 0
+        assert recorder.stats.lost_packets > 0
         oldest = recorded(disk)[:-1]
         for path, _ in oldest:
             remove_segment(path)
         for item in camera(5):
             recorder.write(item)
         recorder.close()
-        assert recorder.stats.trouble == recorder.stats.stuck == ""
+        assert recorder.stats.error == recorder.stats.spool_error == ""
         assert recorder.stats.segments >= len(oldest) + 3
         assert list((disk / "cam1").glob("*.part")) == []
         for path, row in recorded(disk):
@@ -294,7 +294,7 @@ def test_a_file_size_quota_is_met_like_a_full_disk(tmp_path: Path) -> None:
     kept = all_frames(path for path, _ in recorded(tmp_path / "cut"))
     assert kept
     assert set(kept) <= set(decoded(items))
-    assert recorder.stats.lost + recorder.stats.packets >= 100
+    assert recorder.stats.lost_packets + recorder.stats.packets >= 100
 
 
 KILLED = """

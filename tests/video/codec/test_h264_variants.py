@@ -10,7 +10,7 @@ from codecsight.core.frame import Frame
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.source import open_source
 from codecsight.video.codec.decoder import Decoder
-from tests.video import fields
+from tests.video.codec import paff
 from tests.video.scenes import Picture, decode, moving_square, write_video
 
 START = (112, 80)
@@ -75,7 +75,7 @@ def woven(step: tuple[int, int], start: tuple[int, int]) -> list[Picture]:
 def test_fields_that_are_pictures_of_their_own_make_one_frame_and_its_motion(
     packing: str, step: tuple[int, int]
 ) -> None:
-    info, packets = fields.film(woven(step, START), 25.0, gop=50)
+    info, packets = paff.film(woven(step, START), 25.0, gop=50)
     if packing == "together":
         pairs = zip(packets[::2], packets[1::2], strict=True)
         packets = [replace(upper, data=upper.data + lower.data) for upper, lower in pairs]
@@ -96,7 +96,7 @@ def test_fields_that_are_pictures_of_their_own_make_one_frame_and_its_motion(
 
 @pytest.mark.parametrize("lost", [(4,), (5,), (4, 5)])
 def test_fields_that_were_lost_never_stop_the_stream(lost: tuple[int, ...]) -> None:
-    info, packets = fields.film(woven((4, 0), START), 25.0, gop=6)
+    info, packets = paff.film(woven((4, 0), START), 25.0, gop=6)
     decoder = Decoder(info)
     frames = decode(decoder, [each for n, each in enumerate(packets) if n not in lost])
     assert len(frames) >= 12

@@ -13,7 +13,7 @@ from codecsight.core.errors import CodecSightError
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.segment_file import SegmentFile
 from codecsight.video.capture.source import open_source
-from codecsight.video.codec.decoder import Decoder, decoded
+from codecsight.video.codec.decoder import Decoder, decode_stream
 from tests.video.scenes import START, decode, encode, moving_square, texture
 
 SCENE = moving_square(30, (4, 0), (8, 80))
@@ -59,9 +59,9 @@ def test_a_frame_keeps_the_time_and_capture_time_of_its_packet(b_frames: int) ->
 
 def test_a_sources_items_become_frames_to_the_last_one_held_back_and_anew_at_each_start() -> None:
     info, packets = encode(SCENE, b_frames=3)
-    once = [frame.time for frame in decoded([packets[0], info, *packets])]
+    once = [frame.time for frame in decode_stream([packets[0], info, *packets])]
     assert once == pytest.approx(np.arange(30) / 25)
-    twice = [frame.time for frame in decoded([info, *packets[:1], info, *packets])]
+    twice = [frame.time for frame in decode_stream([info, *packets[:1], info, *packets])]
     assert twice[-30:] == once
 
 
@@ -94,14 +94,14 @@ def test_motion_is_read_as_often_as_asked_for_and_is_the_same(b_frames: int) -> 
     half = decode(Decoder(info, lambda: 2 * step), packets)
     assert [frame.time for frame in half] == [frame.time for frame in whole]
     for every, other in zip(whole, half, strict=True):
-        assert every.signals.read
-        if not other.signals.read:
+        assert every.signals.extracted
+        if not other.signals.extracted:
             assert other.signals.motion is None
         elif every.signals.motion is None:
             assert other.signals.frame_type == "I"
         else:
             assert np.array_equal(other.signals.motion, every.signals.motion)
-    unread = [frame for frame in half if not frame.signals.read]
+    unread = [frame for frame in half if not frame.signals.extracted]
     assert len(half) / 3 < len(unread) <= len(half) / 2
 
 
@@ -112,8 +112,8 @@ def test_how_often_may_change_at_any_frame() -> None:
     first = [frame for packet in packets[:15] for frame in decoder.decode(packet)]
     often[0] = 1e9
     then = [frame for packet in packets[15:] for frame in decoder.decode(packet)]
-    assert all(frame.signals.read for frame in first)
-    assert not any(frame.signals.read for frame in then[1:])
+    assert all(frame.signals.extracted for frame in first)
+    assert not any(frame.signals.extracted for frame in then[1:])
 
 
 def test_packets_without_data_are_counted_and_passed_over() -> None:

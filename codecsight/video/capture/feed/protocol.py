@@ -4,15 +4,18 @@ A message is its kind (1 byte), its length (4 bytes) and its body, big endian.
 """
 
 import json
+import os
 import struct
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from pathlib import Path
 
 from codecsight.core.errors import CodecSightError
 from codecsight.core.packet import Packet, StreamInfo
 
 HEAD = struct.Struct("!BI")
 MAX_BODY = 32 << 20
+MAX_PATH_BYTES = 107  # sockaddr_un.sun_path without its terminating zero
 
 _INFO, _PACKET, _STATUS = 1, 2, 3
 _PACKET_HEAD = struct.Struct("!qqqIIdB")
@@ -27,14 +30,14 @@ class FeedError(CodecSightError):
 @dataclass(frozen=True, slots=True)
 class CaptureStatus:
     """How the recording process is. `state` and `detail` are the source's, `anomalies` what it
-    survived, `recorder` the numbers of RecorderStats, `trouble` what a person should know,
-    `feed_lost` the packets that readers of the feed were too slow for.
+    survived, `recorder` the numbers of RecorderStats, `error` what a person should know,
+    `feed_dropped` the packets that readers of the feed were too slow for.
     """
 
     state: str
     detail: str = ""
-    trouble: str = ""
-    feed_lost: int = 0
+    error: str = ""
+    feed_dropped: int = 0
     anomalies: dict[str, int] = field(default_factory=dict)
     recorder: dict[str, int] = field(default_factory=dict)
 
@@ -107,3 +110,12 @@ def _decode_info(body: bytes) -> StreamInfo:
     row["extradata"] = bytes.fromhex(row["extradata"])
     row["time_base"] = Fraction(row["time_base"])
     return StreamInfo(**row)
+
+
+def check_socket_path(path: Path) -> None:
+    """Raise FeedError if `path` is too long for a Unix socket address."""
+    if len(os.fsencode(path)) > MAX_PATH_BYTES:
+        raise FeedError(
+            f"{path}: a socket's path has at most {MAX_PATH_BYTES} bytes, this one has "
+            f"{len(os.fsencode(path))}; use a shorter folder"
+        )

@@ -6,20 +6,16 @@ smart codecs make, waiting for the next would leave it blind.
 """
 
 import contextlib
-import os
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.feed_wire import HEAD, MAX_BODY, FeedError, FeedItem, decode, encode
+from codecsight.video.capture.feed.protocol import FeedError, FeedItem, check_socket_path, encode
 
 BACKLOG_BYTES = 16 << 20
-SILENCE_S = 15.0
-_ADDRESS_BYTES = 107  # sockaddr_un's path, less its closing zero
 
 
 class FeedServer:
@@ -31,7 +27,7 @@ class FeedServer:
 
     def __init__(self, path: Path, backlog: int = BACKLOG_BYTES) -> None:
         self.path = path
-        self.lost = 0
+        self.dropped = 0
         self._backlog = backlog
         self._lock = threading.Lock()
         self._readers: list[_Reader] = []
@@ -48,7 +44,7 @@ class FeedServer:
             self._remember(item, message)
             self._readers = [reader for reader in self._readers if reader.alive]
             for reader in self._readers:
-                self.lost += reader.offer(item, message)
+                self.dropped += reader.offer(item, message)
 
     def _remember(self, item: FeedItem, message: bytes) -> None:
         """Keep the GOP so far for readers that are still to come, unless it grows too large."""
@@ -166,48 +162,8 @@ class _Reader:
             return self._messages.popleft() if self._messages else None
 
 
-class FeedClient:
-    """Reads the feed at `path`, waiting up to `wait_s` seconds for it to be there."""
-
-    def __init__(self, path: Path, wait_s: float = 10.0, silence_s: float = SILENCE_S) -> None:
-        self._path = path
-        self._socket = _connect(path, wait_s)
-        self._socket.settimeout(silence_s)
-
-    def items(self) -> Iterator[FeedItem]:
-        """Give what is sent until the recording process ends or `close` is called; each
-        connection's first packet is a key frame.
-
-        Raises FeedError if the process stands still (it says how it is every second) or sends
-        nonsense.
-        """
-        with self._socket, self._socket.makefile("rb", buffering=1 << 16) as stream:
-            while True:
-                try:
-                    head = stream.read(HEAD.size)
-                    kind, length = HEAD.unpack(head) if len(head) == HEAD.size else (0, -1)
-                    body = stream.read(length) if 0 <= length <= MAX_BODY else b""
-                except TimeoutError:
-                    raise FeedError(
-                        f"{self._path}: the recording process has been silent for "
-                        f"{self._socket.gettimeout():.0f} s; restart it"
-                    ) from None
-                except OSError:
-                    return
-                if length > MAX_BODY:
-                    raise FeedError(f"{self._path}: a message of {length} bytes; not a feed?")
-                if length < 0 or len(body) < length:
-                    return
-                yield decode(kind, body)
-
-    def close(self) -> None:
-        """End `items`; any thread may call it."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-
-
 def _listen(path: Path) -> socket.socket:
-    _check(path)
+    check_socket_path(path)
     if path.exists():
         _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -233,29 +189,3 @@ def _remove_stale(path: Path) -> None:
             path.unlink(missing_ok=True)
             return
     raise FeedError(f"{path}: another process serves a feed here; end it or name another place")
-
-
-def _connect(path: Path, wait_s: float) -> socket.socket:
-    _check(path)
-    deadline = time.monotonic() + wait_s
-    while True:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            connection.connect(str(path))
-            return connection
-        except OSError as error:
-            connection.close()
-            if time.monotonic() >= deadline:
-                raise FeedError(
-                    f"{path}: no feed after {wait_s:.0f} s ({error.strerror}); "
-                    "is the recording process running?"
-                ) from error
-        time.sleep(0.05)
-
-
-def _check(path: Path) -> None:
-    if len(os.fsencode(path)) > _ADDRESS_BYTES:
-        raise FeedError(
-            f"{path}: a socket's path has at most {_ADDRESS_BYTES} bytes, this one has "
-            f"{len(os.fsencode(path))}; use a shorter folder"
-        )

@@ -23,11 +23,11 @@ def frame(sigma: float, number: int, person: bool = False) -> Frame:
 def test_the_noise_is_measured_though_somebody_walks_by(sigma: float, person: bool) -> None:
     meter = NoiseMeter()
     for number in range(12):
-        meter.take(frame(sigma, number, person))
+        meter.update(frame(sigma, number, person))
     assert meter.level == pytest.approx(sigma, rel=0.2)
 
 
 def test_a_single_frame_says_nothing() -> None:
     meter = NoiseMeter()
-    meter.take(frame(4.0, 1))
+    meter.update(frame(4.0, 1))
     assert meter.level is None
