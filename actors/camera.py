@@ -9,15 +9,15 @@ import structlog
 from ray.exceptions import RayError
 
 from actors.metrics import CameraMetrics
-from actors.rpc.uplink_client import Offered
+from actors.rpc.uplink_client import OfferResult
 from codecsight.camera import CameraPipeline
 from codecsight.change.sampler import Activity
 from codecsight.config.site_config import CameraConfig, stream_name
 from codecsight.core.grid import GridSpec
 from codecsight.core.packet import StreamInfo
 from codecsight.core.slot import Slot
-from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
+from codecsight.patches.packing import pack
 from codecsight.uplink.messages import CameraStats
 from codecsight.video.capture.feed.client import FeedClient
 from codecsight.video.capture.feed.protocol import CaptureStatus, FeedError
@@ -111,7 +111,7 @@ class CameraActor:
     def _ship(self, camera: CameraPipeline, slot: Slot) -> None:
         chunk = pack(slot, camera.spec, self._stream, self._codec)
         self._uplink_bytes += chunk.size
-        reply: Offered = ray.get(self._uplink.offer.remote(chunk, *(self._size or (0, 0))))
+        reply: OfferResult = ray.get(self._uplink.offer.remote(chunk, *(self._size or (0, 0))))
         if reply.spec is not None and reply.spec != camera.spec:
             self._begin(reply.spec)
         elif reply.need_anchor:

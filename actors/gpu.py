@@ -27,17 +27,17 @@ from codecsight.engine.resources.utilization import HORIZON_S, Load
 from codecsight.engine.results import Result
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.loading import load_model
-from codecsight.patches.chunk import unpack
 from codecsight.patches.codec import PatchError
-from codecsight.uplink.cloud_link import Opening
+from codecsight.patches.packing import unpack
+from codecsight.uplink.cloud_link import SessionGrant
 from codecsight.uplink.fleet import FlopCount, StreamWindow, WorkerStatus
 from codecsight.uplink.messages import Hello, Reject, RejectReason
-from codecsight.uplink.token_bucket import Pace
+from codecsight.uplink.token_bucket import TokenBucket
 
 log = structlog.get_logger()
 
 FULL_RETRY_S = 15.0
-HASTE = 1.1
+RATE_TOLERANCE = 1.1
 """By how much a stream may be faster than agreed for good: clocks differ."""
 
 Hearing = asyncio.Queue[Words | asyncio.Task[Answer | str]]
@@ -50,7 +50,7 @@ class _Owned:
 
     epoch: int
     grid: PatchGrid
-    pace: Pace
+    token_bucket: TokenBucket
     next_seq: int | None = None
     answers: dict[str, Answer] = field(default_factory=dict)
 
@@ -89,7 +89,7 @@ class GpuWorker:
         """The model that watches; also a sign that the worker is ready."""
         return self._engine.model.name
 
-    def open(self, hello: Hello, epoch: int) -> Opening | Reject:
+    def open(self, hello: Hello, epoch: int) -> SessionGrant | Reject:
         """A stream connects, for the first time or again; chunks of lower epochs are refused from
         now on.
         """
@@ -104,18 +104,18 @@ class GpuWorker:
                 self._admit(hello.stream, grid)
             except (AdmissionRefused, DeviceBusy) as error:
                 return Reject(RejectReason.NO_CAPACITY, str(error), FULL_RETRY_S)
-            pace = Pace(HASTE * self._spec.rate / self._spec.frames)
-            owned = self._owned[hello.stream] = _Owned(epoch, grid, pace)
+            token_bucket = TokenBucket(RATE_TOLERANCE * self._spec.rate / self._spec.frames)
+            owned = self._owned[hello.stream] = _Owned(epoch, grid, token_bucket)
             self._standing.set(hello.stream, self._questions)
         needs_anchor = self._engine.needs_anchor(hello.stream)
-        return Opening(owned.epoch, self._spec, owned.next_seq, needs_anchor)
+        return SessionGrant(owned.epoch, self._spec, owned.next_seq, needs_anchor)
 
     async def push(self, chunk: Chunk) -> str | Reject | None:
         """Take a chunk in and answer what is due. Returns nothing when all is well, a reason when
         an anchor is needed, a Reject when the connection must end.
         """
         if chunk.stream in self._owned:
-            await asyncio.sleep(self._owned[chunk.stream].pace.delay(time.monotonic()))
+            await asyncio.sleep(self._owned[chunk.stream].token_bucket.reserve(time.monotonic()))
         owned = self._owned.get(chunk.stream)
         if owned is None or chunk.epoch != owned.epoch:
             detail = f"stream {chunk.stream}: epoch {chunk.epoch} is over; connect again"
@@ -140,7 +140,7 @@ class GpuWorker:
         except CodecSightError as error:
             return str(error)
 
-    async def ask_aloud(
+    async def ask_stream(
         self, stream: str, question: Question
     ) -> AsyncIterator[Words | Answer | str]:
         """The same, with each new word of a spoken answer before it."""

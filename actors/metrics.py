@@ -15,11 +15,11 @@ class CameraMetrics:
 
     def __init__(self, site: str, camera: str) -> None:
         tags = {"site": site, "camera": camera}
-        self.frames = _counter("codecsight_frames", "Frames decoded", tags)
-        self.cells_kept = _counter("codecsight_cells_kept", "Cells shipped", tags)
+        self.frames = _counter("codecsight_frames_decoded_total", "Frames decoded", tags)
+        self.cells_kept = _counter("codecsight_cells_kept_total", "Cells shipped", tags)
         self.cells_total = _counter("codecsight_cells_total", "Cells looked at", tags)
-        self.uplink_bytes = _counter("codecsight_uplink_bytes", "Chunk bytes offered", tags)
-        self.anomalies = _counter("codecsight_anomalies", "Troubles survived", tags)
+        self.uplink_bytes = _counter("codecsight_uplink_bytes_total", "Chunk bytes offered", tags)
+        self.anomalies = _counter("codecsight_anomalies_total", "Troubles survived", tags)
 
 
 class WorkerMetrics:
@@ -32,13 +32,13 @@ class WorkerMetrics:
         )
         self.kv_used.set_default_tags(tags)
         self.memory_used = Gauge(
-            "codecsight_memory_bytes_used",
+            "codecsight_memory_used_bytes",
             "Bytes set aside for streams: the KV pool, and what is kept beside it",
             tag_keys=WORKER_TAGS,
         )
         self.memory_used.set_default_tags(tags)
-        self.tokens = _counter("codecsight_tokens_prefilled", "Tokens prefilled", tags)
-        self.answers = _counter("codecsight_answers", "Answers given", tags)
+        self.tokens = _counter("codecsight_prefill_tokens_total", "Tokens prefilled", tags)
+        self.answers = _counter("codecsight_answers_total", "Answers given", tags)
         self.stage_ms = Histogram(
             "codecsight_window_latency_ms",
             "Time per slot by stage",

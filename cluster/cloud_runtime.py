@@ -33,8 +33,8 @@ def _serve(config: CloudConfig, stop: threading.Event) -> None:
     import ray
     from ray.exceptions import ActorDiedError, RayError
 
-    from actors.directory import DirectoryActor
-    from actors.gateway import GatewayActor
+    from actors.directory_actor import DirectoryActor
+    from actors.gateway_actor import GatewayActor
     from actors.gpu import GpuWorker
 
     node = ray.util.get_node_ip_address()

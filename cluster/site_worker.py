@@ -72,9 +72,9 @@ class _Fleet:
         # Ray reads its token while it is imported: only after private_ray has written it.
         import ray
 
-        from actors.archiver import ArchiverActor
+        from actors.archiver_actor import ArchiverActor
         from actors.camera import CameraActor
-        from actors.uplink import UplinkActor
+        from actors.uplink_actor import UplinkActor
 
         site = config.site
         self._get = ray.get

@@ -7,7 +7,7 @@ from typing import NoReturn, Self
 import grpc
 
 from actors.rpc.convert_control import from_answer, from_status, from_stream, to_question
-from actors.rpc.transport import TlsKeys, channel, tls_files
+from actors.rpc.transport import TlsCredentials, channel, load_tls_files
 from actors.wire import control_pb2 as wire
 from actors.wire.control_pb2_grpc import ControlServiceStub
 from codecsight.core.answer import Answer, Words
@@ -15,7 +15,7 @@ from codecsight.core.errors import CodecSightError
 from codecsight.core.question import Question
 from codecsight.uplink.fleet import CloudStatus, StreamStatus
 
-__all__ = ["ControlClient", "ControlError", "tls_files"]
+__all__ = ["ControlClient", "ControlError", "load_tls_files"]
 
 
 class ControlError(CodecSightError):
@@ -25,7 +25,7 @@ class ControlError(CodecSightError):
 class ControlClient:
     """Control calls to the gateway at `address` (host:port). Every call has a deadline."""
 
-    def __init__(self, address: str, tls: TlsKeys | None = None) -> None:
+    def __init__(self, address: str, tls: TlsCredentials | None = None) -> None:
         self._address = address
         self._channel = channel(address, tls)
         self._stub = ControlServiceStub(self._channel)
@@ -53,15 +53,15 @@ class ControlClient:
         except grpc.RpcError as error:
             self._fail(error)
 
-    def ask_aloud(
+    def ask_stream(
         self, stream: str, question: Question, timeout_s: float = 30.0
     ) -> Iterator[Words | Answer]:
         """The same, with each new word of a spoken answer before it. Raises ControlError."""
-        request = wire.AskAloudRequest(stream=stream, question=to_question(question))
+        request = wire.AskStreamRequest(stream=stream, question=to_question(question))
         try:
-            for said in self._stub.AskAloud(request, timeout=timeout_s):
-                whole = said.WhichOneof("said") == "answer"
-                yield from_answer(said.answer) if whole else Words(said.so_far)
+            for said in self._stub.AskStream(request, timeout=timeout_s):
+                whole = said.WhichOneof("result") == "answer"
+                yield from_answer(said.answer) if whole else Words(said.partial_text)
         except grpc.RpcError as error:
             self._fail(error)
 

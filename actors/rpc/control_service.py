@@ -6,23 +6,23 @@ from typing import NoReturn
 
 import grpc
 
+from actors.rpc.authorization import PeerAuthorizer
 from actors.rpc.convert_control import from_question, to_answer, to_status, to_stream
-from actors.rpc.host import StreamHost
-from actors.rpc.peers import Peers
+from actors.rpc.stream_host import StreamHost
 from actors.rpc.transport import Context
 from actors.wire import control_pb2 as wire
 from actors.wire.control_pb2_grpc import ControlServiceServicer
 from codecsight.core.answer import Words
 from codecsight.core.errors import CodecSightError
 from codecsight.core.question import Question
-from codecsight.uplink.cloud_link import Refused
+from codecsight.uplink.cloud_link import StreamRejected
 from codecsight.uplink.leases import LeaseError
 
 
 class ControlService(ControlServiceServicer):
     """Translates; all knowledge is the host's."""
 
-    def __init__(self, host: StreamHost, peers: Peers) -> None:
+    def __init__(self, host: StreamHost, peers: PeerAuthorizer) -> None:
         self._host = host
         self._peers = peers
 
@@ -32,20 +32,20 @@ class ControlService(ControlServiceServicer):
             answer = await self._host.ask(request.stream, question)
         return wire.AskResponse(answer=to_answer(answer))
 
-    async def AskAloud(  # noqa: N802
-        self, request: wire.AskAloudRequest, context: Context
-    ) -> AsyncIterator[wire.AskAloudResponse]:
+    async def AskStream(  # noqa: N802
+        self, request: wire.AskStreamRequest, context: Context
+    ) -> AsyncIterator[wire.AskStreamResponse]:
         """The same, word by word."""
         async with self._asked(request, context) as question:
-            async for said in self._host.ask_aloud(request.stream, question):
+            async for said in self._host.ask_stream(request.stream, question):
                 if isinstance(said, Words):
-                    yield wire.AskAloudResponse(so_far=said.so_far)
+                    yield wire.AskStreamResponse(partial_text=said.so_far)
                 else:
-                    yield wire.AskAloudResponse(answer=to_answer(said))
+                    yield wire.AskStreamResponse(answer=to_answer(said))
 
     @asynccontextmanager
     async def _asked(
-        self, request: wire.AskRequest | wire.AskAloudRequest, context: Context
+        self, request: wire.AskRequest | wire.AskStreamRequest, context: Context
     ) -> AsyncIterator[Question]:
         """The question, if it may be put; what goes wrong with it is told as a status."""
         if not self._peers.may_see(context, request.stream):
@@ -58,7 +58,7 @@ class ControlService(ControlServiceServicer):
             yield question
         except LeaseError as error:
             await _abort(context, grpc.StatusCode.NOT_FOUND, str(error))
-        except Refused as error:
+        except StreamRejected as error:
             await _abort(context, grpc.StatusCode.UNAVAILABLE, str(error))
         except CodecSightError as error:
             await _abort(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))

@@ -7,10 +7,10 @@ from collections.abc import Collection
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from actors.rpc.authorization import PeerAuthorizer
 from actors.rpc.control_service import ControlService
-from actors.rpc.host import StreamHost
-from actors.rpc.peers import Peers
-from actors.rpc.transport import TlsKeys, aio_server
+from actors.rpc.stream_host import StreamHost
+from actors.rpc.transport import TlsCredentials, aio_server
 from actors.rpc.uplink_service import UplinkService
 from actors.wire.control_pb2_grpc import add_ControlServiceServicer_to_server
 from actors.wire.uplink_pb2_grpc import add_UplinkServiceServicer_to_server
@@ -28,7 +28,7 @@ class GatewayServer:
         host: StreamHost,
         address: str,
         sites: Collection[str],
-        tls: TlsKeys | None = None,
+        tls: TlsCredentials | None = None,
         *,
         heartbeat_s: float = 10.0,
         window: int = WINDOW,
@@ -36,7 +36,7 @@ class GatewayServer:
         self.port = 0
         self._address = address
         self._tls = tls
-        peers = Peers(sites, secure=tls is not None)
+        peers = PeerAuthorizer(sites, secure=tls is not None)
         self._uplink = UplinkService(host, peers, heartbeat_s, window)
         self._control = ControlService(host, peers)
         self._health = health.aio.HealthServicer()

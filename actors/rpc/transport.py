@@ -40,7 +40,7 @@ _SERVER = [
 
 
 @dataclass(frozen=True, slots=True)
-class TlsKeys:
+class TlsCredentials:
     """PEM bytes of mutual TLS: the authority both ends trust, this end's certificate and key."""
 
     ca: bytes
@@ -48,7 +48,7 @@ class TlsKeys:
     key: bytes
 
 
-def tls_files(ca: Path | None, cert: Path | None, key: Path | None) -> TlsKeys | None:
+def load_tls_files(ca: Path | None, cert: Path | None, key: Path | None) -> TlsCredentials | None:
     """The keys in three files; None if no file is named. Raises CodecSightError if one of them
     can't be read or only some are named.
     """
@@ -57,26 +57,26 @@ def tls_files(ca: Path | None, cert: Path | None, key: Path | None) -> TlsKeys |
     if ca is None or cert is None or key is None:
         raise CodecSightError("TLS needs all of ca, cert and key, or none of them")
     try:
-        return TlsKeys(ca.read_bytes(), cert.read_bytes(), key.read_bytes())
+        return TlsCredentials(ca.read_bytes(), cert.read_bytes(), key.read_bytes())
     except OSError as error:
         raise CodecSightError(f"TLS: {error.filename} can't be read: {error.strerror}") from error
 
 
-def aio_channel(address: str, tls: TlsKeys | None) -> grpc.aio.Channel:
+def aio_channel(address: str, tls: TlsCredentials | None) -> grpc.aio.Channel:
     """A channel to `address` (host:port); create it inside the event loop that uses it."""
     if tls is None:
         return grpc.aio.insecure_channel(address, options=_CLIENT)
     return grpc.aio.secure_channel(address, _client_credentials(tls), options=_CLIENT)
 
 
-def channel(address: str, tls: TlsKeys | None) -> grpc.Channel:
+def channel(address: str, tls: TlsCredentials | None) -> grpc.Channel:
     """A channel for calls that block."""
     if tls is None:
         return grpc.insecure_channel(address, options=_CLIENT)
     return grpc.secure_channel(address, _client_credentials(tls), options=_CLIENT)
 
 
-def aio_server(address: str, tls: TlsKeys | None) -> tuple[grpc.aio.Server, int]:
+def aio_server(address: str, tls: TlsCredentials | None) -> tuple[grpc.aio.Server, int]:
     """A server bound to `address` and the port it got (`host:0` takes a free one); with `tls` it
     accepts only clients with a certificate of the same authority. Raises CodecSightError if the
     address is taken.
@@ -92,9 +92,9 @@ def aio_server(address: str, tls: TlsKeys | None) -> tuple[grpc.aio.Server, int]
         ) from error
 
 
-def _client_credentials(tls: TlsKeys) -> grpc.ChannelCredentials:
+def _client_credentials(tls: TlsCredentials) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(tls.ca, tls.key, tls.cert)
 
 
-def _server_credentials(tls: TlsKeys) -> grpc.ServerCredentials:
+def _server_credentials(tls: TlsCredentials) -> grpc.ServerCredentials:
     return grpc.ssl_server_credentials([(tls.key, tls.cert)], tls.ca, require_client_auth=True)

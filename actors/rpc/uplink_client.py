@@ -12,15 +12,16 @@ import grpc
 import grpc.aio
 import structlog
 
-from actors.rpc.convert import WireError, from_response, to_request
-from actors.rpc.transport import TlsKeys, aio_channel
+from actors.rpc.convert import WireError
+from actors.rpc.convert_uplink import from_response, to_request
+from actors.rpc.transport import TlsCredentials, aio_channel
 from actors.wire import uplink_pb2 as wire
 from actors.wire.uplink_pb2_grpc import UplinkServiceStub
 from codecsight import __version__
 from codecsight.core.chunk import Chunk
 from codecsight.core.errors import CodecSightError
 from codecsight.core.grid import GridSpec
-from codecsight.uplink.edge_link import EdgeUplink
+from codecsight.uplink.edge_link import EdgeLink
 from codecsight.uplink.messages import CameraStats, EdgeMessage
 
 log = structlog.get_logger()
@@ -58,7 +59,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class OfferResult:
     """What the producer of a chunk must know next: the grid to cut for, None before the cloud has
     said, and whether the next slot must be an anchor.
     """
@@ -74,7 +75,7 @@ class LinkLostError(CodecSightError):
 class StreamLink:
     """Keeps one stream connected for as long as it is wanted. Lives in one event loop."""
 
-    def __init__(self, open_call: Callable[[], Call], edge: EdgeUplink, timing: Timing) -> None:
+    def __init__(self, open_call: Callable[[], Call], edge: EdgeLink, timing: Timing) -> None:
         self.state = LinkState.CONNECTING
         self.detail = ""
         self.size = (0, 0)
@@ -90,11 +91,11 @@ class StreamLink:
         """The grid that the cloud's model asks for; None before the first Welcome."""
         return self.edge.spec
 
-    def offer(self, chunk: Chunk) -> Offered:
+    def offer(self, chunk: Chunk) -> OfferResult:
         """Hand over a chunk; it is sent when the link and the credits allow."""
         self.edge.offer(chunk, time.monotonic())
         self._work.set()
-        return Offered(self.edge.spec, self.edge.take_anchor_request())
+        return OfferResult(self.edge.spec, self.edge.take_anchor_request())
 
     async def run(self) -> None:
         """Connect, and connect again, until the task is cancelled."""
@@ -192,7 +193,7 @@ class UplinkClient:
         self,
         address: str,
         site: str,
-        tls: TlsKeys | None = None,
+        tls: TlsCredentials | None = None,
         timing: Timing | None = None,
     ) -> None:
         self.links: dict[str, StreamLink] = {}
@@ -209,7 +210,7 @@ class UplinkClient:
         if stream not in self.links:
             # Milliseconds of the clock exceed every number of an earlier life: it made far fewer
             # chunks than a thousand a second.
-            edge = EdgeUplink(
+            edge = EdgeLink(
                 self._site,
                 stream,
                 f"codecsight {__version__}",

@@ -9,14 +9,15 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from actors.rpc.convert import WireError, from_request, to_response
-from actors.rpc.host import StreamHost
-from actors.rpc.peers import Peers
+from actors.rpc.authorization import PeerAuthorizer
+from actors.rpc.convert import WireError
+from actors.rpc.convert_uplink import from_request, to_response
+from actors.rpc.stream_host import StreamHost
 from actors.rpc.transport import Context
 from actors.wire import uplink_pb2 as wire
 from actors.wire.uplink_pb2_grpc import UplinkServiceServicer
 from codecsight.core.chunk import Chunk
-from codecsight.uplink.cloud_link import WINDOW, CloudUplink, Refused
+from codecsight.uplink.cloud_link import WINDOW, CloudLink, StreamRejected
 from codecsight.uplink.messages import (
     CloudMessage,
     Dropped,
@@ -26,7 +27,7 @@ from codecsight.uplink.messages import (
     Reject,
     RejectReason,
 )
-from codecsight.uplink.receive_queue import Inbox
+from codecsight.uplink.receive_queue import ReceiveQueue
 
 log = structlog.get_logger()
 
@@ -57,7 +58,7 @@ class _Wire:
             try:
                 message = from_request(request)
             except WireError as error:
-                raise Refused(RejectReason.MALFORMED, str(error)) from error
+                raise StreamRejected(RejectReason.MALFORMED, str(error)) from error
             if message is not None:
                 return message
 
@@ -65,16 +66,16 @@ class _Wire:
 class _Connection:
     """One accepted uplink: reads, hands over to the host, acknowledges."""
 
-    def __init__(self, line: _Wire, uplink: CloudUplink, host: StreamHost) -> None:
+    def __init__(self, line: _Wire, uplink: CloudLink, host: StreamHost) -> None:
         self.ended = asyncio.Event()
         self._line = line
         self._uplink = uplink
         self._host = host
-        self._inbox = Inbox()  # the credits bound it
+        self._inbox = ReceiveQueue()  # the credits bound it
         self._came = asyncio.Event()
         self._refusal: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
 
-    def refuse(self, refusal: Refused) -> None:
+    def refuse(self, refusal: StreamRejected) -> None:
         """End the connection from outside."""
         if not self._refusal.done():
             self._refusal.set_exception(refusal)
@@ -95,7 +96,7 @@ class _Connection:
         """Say at once why the connection ends; its last push may take longer."""
         try:
             await part
-        except Refused as refusal:
+        except StreamRejected as refusal:
             await self._line.say(_logged(refusal, self._uplink.hello.stream))
             raise _EndedError from refusal
 
@@ -109,7 +110,7 @@ class _Connection:
             elif answer is not None:
                 await self._line.say(answer)
             if isinstance(message, Heartbeat | Dropped):
-                await self._host.told(self._uplink.hello.stream, message)
+                await self._host.on_event(self._uplink.hello.stream, message)
             if isinstance(message, Heartbeat):
                 await self._line.say(Heartbeat(time.time(), None))
 
@@ -124,14 +125,14 @@ class _Connection:
             anchor_reason = await _whole(self._host.push(chunk))
             await self._line.say(self._uplink.taken(chunk.seq))
             if anchor_reason is not None:
-                await self._line.say(self._uplink.lose(anchor_reason))
+                await self._line.say(self._uplink.require_anchor(anchor_reason))
 
     async def _pass_over(self, passed: list[Chunk]) -> None:
         """What waited too long counts as taken."""
         for chunk in passed:
             await self._line.say(self._uplink.taken(chunk.seq))
         lost = Dropped(passed[0].seq, passed[-1].seq, "the cloud can't keep up")
-        await self._host.told(self._uplink.hello.stream, lost)
+        await self._host.on_event(self._uplink.hello.stream, lost)
 
     async def _watch(self) -> None:
         while True:
@@ -148,7 +149,11 @@ class UplinkService(UplinkServiceServicer):
     """Accepts uplinks. A newer connection of a stream takes over from an older one."""
 
     def __init__(
-        self, host: StreamHost, peers: Peers, heartbeat_s: float = 10.0, window: int = WINDOW
+        self,
+        host: StreamHost,
+        peers: PeerAuthorizer,
+        heartbeat_s: float = 10.0,
+        window: int = WINDOW,
     ) -> None:
         self._host = host
         self._peers = peers
@@ -172,7 +177,7 @@ class UplinkService(UplinkServiceServicer):
                 await connection.run()
         except _EndedError:
             pass
-        except Refused as refusal:
+        except StreamRejected as refusal:
             await line.say(_logged(refusal, context.peer()))
 
     async def _hello(self, line: _Wire) -> Hello:
@@ -180,11 +185,13 @@ class UplinkService(UplinkServiceServicer):
             async with asyncio.timeout(HANDSHAKE_S):
                 message = await line.hear()
         except TimeoutError as error:
-            raise Refused(RejectReason.PROTOCOL, "no Hello came", retry_after_s=1.0) from error
+            raise StreamRejected(
+                RejectReason.PROTOCOL, "no Hello came", retry_after_s=1.0
+            ) from error
         if not isinstance(message, Hello):
-            raise Refused(RejectReason.PROTOCOL, "the first message is no Hello")
+            raise StreamRejected(RejectReason.PROTOCOL, "the first message is no Hello")
         if not (0 < message.width <= MOST_PIXELS and 0 < message.height <= MOST_PIXELS):
-            raise Refused(
+            raise StreamRejected(
                 RejectReason.MALFORMED,
                 f"a picture of {message.width}x{message.height} pixels; 1 to {MOST_PIXELS} a side",
             )
@@ -196,7 +203,7 @@ class UplinkService(UplinkServiceServicer):
         async with self._opening.setdefault(stream, asyncio.Lock()):
             await self._supersede(stream)
             opening = await self._host.open(hello)
-            uplink = CloudUplink(
+            uplink = CloudLink(
                 hello,
                 opening,
                 time.monotonic(),
@@ -209,7 +216,7 @@ class UplinkService(UplinkServiceServicer):
         finally:
             if self._live.get(stream) is connection:
                 del self._live[stream]
-            await self._host.closed(stream, uplink.epoch)
+            await self._host.on_disconnect(stream, uplink.epoch)
             connection.ended.set()
 
     async def _supersede(self, stream: str) -> None:
@@ -221,18 +228,18 @@ class UplinkService(UplinkServiceServicer):
         if older is None:
             return
         older.refuse(
-            Refused(RejectReason.OLD_EPOCH, f"another connection took over {stream}", 30.0)
+            StreamRejected(RejectReason.OLD_EPOCH, f"another connection took over {stream}", 30.0)
         )
         try:
             async with asyncio.timeout(HANDSHAKE_S):
                 await older.ended.wait()
         except TimeoutError as error:
-            raise Refused(
+            raise StreamRejected(
                 RejectReason.NO_CAPACITY, f"the worker of {stream} does not answer", 5.0
             ) from error
 
 
-def _logged(refusal: Refused, who: str) -> Reject:
+def _logged(refusal: StreamRejected, who: str) -> Reject:
     log.warning("uplink refused", who=who, detail=refusal.reject.detail)
     return refusal.reject
 

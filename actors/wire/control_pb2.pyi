@@ -185,7 +185,7 @@ class AskResponse(_message.Message):
 Global___AskResponse: _TypeAlias = AskResponse  # noqa: Y015
 
 @_typing.final
-class AskAloudRequest(_message.Message):
+class AskStreamRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STREAM_FIELD_NUMBER: _builtins.int
@@ -205,32 +205,32 @@ class AskAloudRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___AskAloudRequest: _TypeAlias = AskAloudRequest  # noqa: Y015
+Global___AskStreamRequest: _TypeAlias = AskStreamRequest  # noqa: Y015
 
 @_typing.final
-class AskAloudResponse(_message.Message):
+class AskStreamResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    SO_FAR_FIELD_NUMBER: _builtins.int
+    PARTIAL_TEXT_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
-    so_far: _builtins.str
+    partial_text: _builtins.str
     @_builtins.property
     def answer(self) -> Global___Answer: ...
     def __init__(
         self,
         *,
-        so_far: _builtins.str = ...,
+        partial_text: _builtins.str = ...,
         answer: Global___Answer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "said", b"said", "so_far", b"so_far"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "partial_text", b"partial_text", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "said", b"said", "so_far", b"so_far"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "partial_text", b"partial_text", "result", b"result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_said: _TypeAlias = _typing.Literal["so_far", "answer"]  # noqa: Y015
-    _WhichOneofArgType_said: _TypeAlias = _typing.Literal["said", b"said"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_said) -> _WhichOneofReturnType_said | None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["partial_text", "answer"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
-Global___AskAloudResponse: _TypeAlias = AskAloudResponse  # noqa: Y015
+Global___AskStreamResponse: _TypeAlias = AskStreamResponse  # noqa: Y015
 
 @_typing.final
 class ListStreamsRequest(_message.Message):

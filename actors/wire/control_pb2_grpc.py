@@ -43,10 +43,10 @@ class ControlServiceStub:
                 request_serializer=actors_dot_wire_dot_control__pb2.AskRequest.SerializeToString,
                 response_deserializer=actors_dot_wire_dot_control__pb2.AskResponse.FromString,
                 _registered_method=True)
-        self.AskAloud = channel.unary_stream(
-                '/codecsight.v1.ControlService/AskAloud',
-                request_serializer=actors_dot_wire_dot_control__pb2.AskAloudRequest.SerializeToString,
-                response_deserializer=actors_dot_wire_dot_control__pb2.AskAloudResponse.FromString,
+        self.AskStream = channel.unary_stream(
+                '/codecsight.v1.ControlService/AskStream',
+                request_serializer=actors_dot_wire_dot_control__pb2.AskStreamRequest.SerializeToString,
+                response_deserializer=actors_dot_wire_dot_control__pb2.AskStreamResponse.FromString,
                 _registered_method=True)
         self.ListStreams = channel.unary_unary(
                 '/codecsight.v1.ControlService/ListStreams',
@@ -76,7 +76,7 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def AskAloud(self, request, context):
+    def AskStream(self, request, context):
         """The same, word by word where the answer is spoken (TEXT, JSON): what has been said so far, as
         often as a word is added, then the answer.
         """
@@ -106,10 +106,10 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     request_deserializer=actors_dot_wire_dot_control__pb2.AskRequest.FromString,
                     response_serializer=actors_dot_wire_dot_control__pb2.AskResponse.SerializeToString,
             ),
-            'AskAloud': grpc.unary_stream_rpc_method_handler(
-                    servicer.AskAloud,
-                    request_deserializer=actors_dot_wire_dot_control__pb2.AskAloudRequest.FromString,
-                    response_serializer=actors_dot_wire_dot_control__pb2.AskAloudResponse.SerializeToString,
+            'AskStream': grpc.unary_stream_rpc_method_handler(
+                    servicer.AskStream,
+                    request_deserializer=actors_dot_wire_dot_control__pb2.AskStreamRequest.FromString,
+                    response_serializer=actors_dot_wire_dot_control__pb2.AskStreamResponse.SerializeToString,
             ),
             'ListStreams': grpc.unary_unary_rpc_method_handler(
                     servicer.ListStreams,
@@ -164,7 +164,7 @@ class ControlService:
             _registered_method=True)
 
     @staticmethod
-    def AskAloud(request,
+    def AskStream(request,
             target,
             options=(),
             channel_credentials=None,
@@ -177,9 +177,9 @@ class ControlService:
         return grpc.experimental.unary_stream(
             request,
             target,
-            '/codecsight.v1.ControlService/AskAloud',
-            actors_dot_wire_dot_control__pb2.AskAloudRequest.SerializeToString,
-            actors_dot_wire_dot_control__pb2.AskAloudResponse.FromString,
+            '/codecsight.v1.ControlService/AskStream',
+            actors_dot_wire_dot_control__pb2.AskStreamRequest.SerializeToString,
+            actors_dot_wire_dot_control__pb2.AskStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

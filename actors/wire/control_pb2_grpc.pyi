@@ -42,7 +42,7 @@ class ControlServiceStub:
     INVALID_ARGUMENT if the question can't be asked, FAILED_PRECONDITION if there is nothing to
     answer from yet, UNAVAILABLE while the stream's worker restarts.
     """
-    AskAloud: _grpc.UnaryStreamMultiCallable[_control_pb2.AskAloudRequest, _control_pb2.AskAloudResponse]
+    AskStream: _grpc.UnaryStreamMultiCallable[_control_pb2.AskStreamRequest, _control_pb2.AskStreamResponse]
     """The same, word by word where the answer is spoken (TEXT, JSON): what has been said so far, as
     often as a word is added, then the answer.
     """
@@ -65,7 +65,7 @@ class ControlServiceAsyncStub(ControlServiceStub):
     INVALID_ARGUMENT if the question can't be asked, FAILED_PRECONDITION if there is nothing to
     answer from yet, UNAVAILABLE while the stream's worker restarts.
     """
-    AskAloud: _aio.UnaryStreamMultiCallable[_control_pb2.AskAloudRequest, _control_pb2.AskAloudResponse]  # type: ignore[assignment]
+    AskStream: _aio.UnaryStreamMultiCallable[_control_pb2.AskStreamRequest, _control_pb2.AskStreamResponse]  # type: ignore[assignment]
     """The same, word by word where the answer is spoken (TEXT, JSON): what has been said so far, as
     often as a word is added, then the answer.
     """
@@ -93,11 +93,11 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def AskAloud(
+    def AskStream(
         self,
-        request: _control_pb2.AskAloudRequest,
+        request: _control_pb2.AskStreamRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_control_pb2.AskAloudResponse], _abc.AsyncIterator[_control_pb2.AskAloudResponse]]:
+    ) -> _typing.Union[_abc.Iterator[_control_pb2.AskStreamResponse], _abc.AsyncIterator[_control_pb2.AskStreamResponse]]:
         """The same, word by word where the answer is spoken (TEXT, JSON): what has been said so far, as
         often as a word is added, then the answer.
         """

@@ -408,9 +408,9 @@ class Heartbeat(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    WALL_FIELD_NUMBER: _builtins.int
+    WALL_TIME_FIELD_NUMBER: _builtins.int
     STATS_FIELD_NUMBER: _builtins.int
-    wall: _builtins.float
+    wall_time: _builtins.float
     """The sender's wall clock, so that skew can be seen."""
     @_builtins.property
     def stats(self) -> Global___CameraStats:
@@ -419,12 +419,12 @@ class Heartbeat(_message.Message):
     def __init__(
         self,
         *,
-        wall: _builtins.float = ...,
+        wall_time: _builtins.float = ...,
         stats: Global___CameraStats | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["stats", b"stats"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["stats", b"stats", "wall", b"wall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stats", b"stats", "wall_time", b"wall_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from actors.rpc.convert import to_request
+from actors.rpc.convert_uplink import to_request
 from benchmarks.accuracy.policies import random_slots, trackers
 from benchmarks.accuracy.streams import RATE, RECODED, Stream
 from codecsight.change.tracker import ChangeTracker
@@ -15,8 +15,8 @@ from codecsight.core.grid import GridSpec, PatchGrid
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.core.question import Question
 from codecsight.core.slot import Slot
-from codecsight.patches.chunk import pack, unpack
 from codecsight.patches.codec import PatchCodec
+from codecsight.patches.packing import pack, unpack
 from codecsight.video.capture.source import SourceOptions
 from codecsight.video.codec.decoder import decode_stream
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile

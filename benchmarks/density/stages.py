@@ -14,8 +14,8 @@ from codecsight.core.packet import StreamInfo
 from codecsight.core.slot import ANCHOR_EVERY
 from codecsight.engine import EngineConfig
 from codecsight.models.base import VisionLanguageModel
-from codecsight.patches.chunk import pack, unpack
 from codecsight.patches.codec import PatchCodec
+from codecsight.patches.packing import pack, unpack
 from codecsight.video.capture.source import SourceOptions
 from codecsight.video.codec.decoder import Decoder
 from codecsight.world.source import open_world

@@ -23,9 +23,9 @@ from codecsight.change.tracker import ChangeTracker
 from codecsight.core.grid import PatchGrid
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.core.slot import ANCHOR_EVERY, Slot
-from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
 from codecsight.patches.cut import cut
+from codecsight.patches.packing import pack
 from codecsight.video.capture.mux_stream import add_stream
 from codecsight.video.codec.decoder import Decoder
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile

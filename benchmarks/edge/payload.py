@@ -18,9 +18,9 @@ from benchmarks.edge.films import CONDITIONS, FIRST_TEST_SEED, TEST_FAMILIES, Fi
 from codecsight.change.policies import TrackedPolicy
 from codecsight.change.tracker import ChangeTracker
 from codecsight.core.slot import ANCHOR_EVERY, Slot
-from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
 from codecsight.patches.cut import cut
+from codecsight.patches.packing import pack
 from codecsight.video.codec.decoder import decode_stream
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from codecsight.video.codec.resizer import Resizer

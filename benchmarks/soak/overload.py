@@ -2,8 +2,8 @@
 
 The clock is this process's CPU time, as in `benchmarks.density.run`: slots arrive once a second per
 stream while the engine works, and time jumps ahead where it idles. The rules are those of the
-GPU worker: `Load` at the door, `Pace` per stream, and a stream whose slot is refused waits for its
-next anchor, as an edge does.
+GPU worker: `Load` at the door, `TokenBucket` per stream, and a stream whose slot is refused waits
+for its next anchor, as an edge does.
 """
 
 import heapq
@@ -23,7 +23,7 @@ from codecsight.engine import DeviceBusy, Engine, EngineConfig, SlotRefused
 from codecsight.engine.resources.profile_run import seconds_per_slot
 from codecsight.engine.resources.utilization import HORIZON_S, Load
 from codecsight.models.base import VisionLanguageModel
-from codecsight.uplink.token_bucket import Pace
+from codecsight.uplink.token_bucket import TokenBucket
 
 QUESTION = Question.parse("How many people are there?")
 BLOCKS_PER_STREAM = 64
@@ -43,7 +43,7 @@ class Camera:
     start: float
     every: float = 1.0
     floods: bool = False
-    pace: Pace | None = None
+    pace: TokenBucket | None = None
     sent: int = 0
     blind: bool = False
 
@@ -93,7 +93,7 @@ class Fleet:
     def _next(self, camera: Camera, due: float) -> float:
         if not camera.floods:
             return due + camera.every
-        return self.now + (camera.pace.delay(self.now) if camera.pace else 0.005)
+        return self.now + (camera.pace.reserve(self.now) if camera.pace else 0.005)
 
     def _arrives(self, camera: Camera, due: float) -> bool:
         """Whether it goes on."""
@@ -189,7 +189,7 @@ def _watch(
     fleet = _fleet(model, config, streams, load)
     cameras = _cameras(films, streams, apart)
     last = cameras[-1]
-    last.floods, last.pace = floods, Pace(HASTE) if paced else None
+    last.floods, last.pace = floods, TokenBucket(HASTE) if paced else None
     if stalls:
         last.every = float("inf")
     fleet.run(cameras, streams * apart + HORIZON_S + seconds)

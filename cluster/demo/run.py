@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from actors.rpc.control_client import ControlClient, ControlError
-from actors.rpc.transport import tls_files
+from actors.rpc.transport import load_tls_files
 from cluster.demo.display import ShowProgress, display, show_summary
 from cluster.demo.ground_truth import score_answers
 from cluster.demo.plan import WORLD_STREAMS, ArchivePlan, DemoPlan, make_plan
@@ -103,7 +103,7 @@ class _Demo:
             return 0.0
         groups = [self._start("cloud", plan.cloud_file), self._start("site", plan.site_file)]
         watched, seconds = 0.0, self._options.seconds
-        keys = tls_files(plan.ca, plan.client.cert, plan.client.key)
+        keys = load_tls_files(plan.ca, plan.client.cert, plan.client.key)
         try:
             with ControlClient(plan.address, keys) as client, display(self._console) as show:
                 began = self._until_answering(client, groups, plan, show)

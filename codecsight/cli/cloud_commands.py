@@ -46,13 +46,13 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Ask a question about what a stream shows now. It leaves no trace in the stream's window."""
-    from actors.rpc.control_client import ControlClient, tls_files
+    from actors.rpc.control_client import ControlClient, load_tls_files
     from codecsight.cli.watch import answer_row
 
     asked = load_question(question, schema)
-    with ControlClient(address, tls_files(ca, cert, key)) as client:
+    with ControlClient(address, load_tls_files(ca, cert, key)) as client:
         if asked.spoken and out.is_terminal and not as_json:
-            answer = _heard(client.ask_aloud(stream, asked, timeout))
+            answer = _heard(client.ask_stream(stream, asked, timeout))
         else:
             answer = client.ask(stream, asked, timeout)
     if as_json:

@@ -15,7 +15,7 @@ from codecsight.core.errors import CodecSightError
 
 CodecKind = Literal["jpeg", "lossless"]
 
-MAX_MOSAIC = 960 * 1024
+MAX_MOSAIC_BYTES = 960 * 1024
 """Bytes a mosaic may have: with the rest of its chunk it stays under the wire's 1 MiB."""
 
 _FORMATS = {"jpeg": "JPEG", "lossless": "PNG"}
@@ -43,7 +43,7 @@ class PatchCodec:
 
     `jpeg` is 4:4:4, since mosaic neighbours are strangers and shared chroma would bleed from one
     to the next (cells of 32 px also align with JPEG's own 8 px blocks); `lossless` is PNG. Where
-    a JPEG would exceed MAX_MOSAIC its quality is lowered until it fits.
+    a JPEG would exceed MAX_MOSAIC_BYTES its quality is lowered until it fits.
     """
 
     def __init__(self, kind: str = "jpeg", quality: int = 90) -> None:
@@ -61,7 +61,7 @@ class PatchCodec:
             return _bounded(_save(mosaic, format="PNG", compress_level=3))
         quality = self._quality
         data = _jpeg(mosaic, quality)
-        while len(data) > MAX_MOSAIC and quality > _LOWEST_QUALITY:
+        while len(data) > MAX_MOSAIC_BYTES and quality > _LOWEST_QUALITY:
             quality = max(quality - 15, _LOWEST_QUALITY)
             data = _jpeg(mosaic, quality)
         return _bounded(data)
@@ -128,9 +128,9 @@ def _save(mosaic: Image.Image, **options: str | int) -> bytes:
 
 
 def _bounded(data: bytes) -> bytes:
-    if len(data) > MAX_MOSAIC:
+    if len(data) > MAX_MOSAIC_BYTES:
         raise PatchError(
-            f"a mosaic of {len(data)} bytes exceeds {MAX_MOSAIC}; "
+            f"a mosaic of {len(data)} bytes exceeds {MAX_MOSAIC_BYTES}; "
             "use the jpeg codec, or fewer cells (max_cells)"
         )
     return data

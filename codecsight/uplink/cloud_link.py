@@ -6,8 +6,8 @@ from codecsight.core.chunk import Chunk
 from codecsight.core.errors import CodecSightError
 from codecsight.core.grid import GridSpec
 from codecsight.core.slot import SlotKind
-from codecsight.patches.chunk import inspect
 from codecsight.patches.codec import PatchError
+from codecsight.patches.packing import inspect
 from codecsight.uplink.edge_link import MISSED_BEATS
 from codecsight.uplink.messages import (
     PROTOCOL,
@@ -25,7 +25,7 @@ WINDOW = 2 << 20
 """Bytes one stream may have under way: a large anchor and a dozen deltas."""
 
 
-class Refused(CodecSightError):  # noqa: N818 - it is an answer, not an accident
+class StreamRejected(CodecSightError):  # noqa: N818 - it is an answer, not an accident
     """The cloud will not go on with an uplink; `reject` is what the edge is told."""
 
     def __init__(self, reason: RejectReason, detail: str, retry_after_s: float = 0.0) -> None:
@@ -34,7 +34,7 @@ class Refused(CodecSightError):  # noqa: N818 - it is an answer, not an accident
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class SessionGrant:
     """What the stream's owner says to a new connection. `next_seq` is the first chunk it has not
     got, None if it knows nothing of the stream yet. Every connection has an epoch of its own,
     higher than any before, and the owner takes no chunk of a lower one.
@@ -46,7 +46,7 @@ class Opening:
     need_anchor: bool = False
 
 
-class CloudUplink:
+class CloudLink:
     """One connection, from a Hello that was accepted to its end.
 
     Chunks come out of `receive` in order, each once, and none that stands on something missing.
@@ -57,14 +57,14 @@ class CloudUplink:
     def __init__(
         self,
         hello: Hello,
-        opening: Opening,
+        opening: SessionGrant,
         now: float,
         *,
         heartbeat_s: float = 10.0,
         window: int = WINDOW,
     ) -> None:
         if hello.protocol != PROTOCOL:
-            raise Refused(
+            raise StreamRejected(
                 RejectReason.PROTOCOL,
                 f"this cloud speaks protocol {PROTOCOL}, the site {hello.protocol}; upgrade the "
                 + ("site" if hello.protocol < PROTOCOL else "cloud"),
@@ -94,7 +94,7 @@ class CloudUplink:
     def receive(self, message: EdgeMessage, now: float) -> Chunk | Ack | NeedAnchor | None:
         """Take in one message: gives a chunk to be applied, or an answer for the edge, or nothing.
 
-        Raises Refused when the connection must end.
+        Raises StreamRejected when the connection must end.
         """
         self._heard = now
         match message:
@@ -103,7 +103,7 @@ class CloudUplink:
             case Dropped():
                 return self._dropped(message)
             case Hello():
-                raise Refused(RejectReason.PROTOCOL, "a second Hello on the same connection")
+                raise StreamRejected(RejectReason.PROTOCOL, "a second Hello on the same connection")
             case _:
                 return None
 
@@ -112,7 +112,7 @@ class CloudUplink:
         del self._pending[seq]
         return self._ack()
 
-    def lose(self, reason: str) -> NeedAnchor:
+    def require_anchor(self, reason: str) -> NeedAnchor:
         """The receiver lost its picture of the stream: deltas are useless until an anchor."""
         self._lost = True
         return NeedAnchor(self.epoch, reason)
@@ -132,7 +132,7 @@ class CloudUplink:
             self._lost = False
         elif gap:
             self.discarded += 1
-            return self.lose(f"chunks before {chunk.seq} are missing")
+            return self.require_anchor(f"chunks before {chunk.seq} are missing")
         elif self._lost:
             self.discarded += 1
             return self._ack()
@@ -141,18 +141,18 @@ class CloudUplink:
 
     def _check(self, chunk: Chunk) -> None:
         if chunk.stream != self.hello.stream:
-            raise Refused(
+            raise StreamRejected(
                 RejectReason.UNKNOWN_STREAM,
                 f"a chunk of stream {chunk.stream} came on the uplink of {self.hello.stream}",
             )
         if chunk.epoch != self.epoch:
-            raise Refused(
+            raise StreamRejected(
                 RejectReason.OLD_EPOCH,
                 f"stream {chunk.stream}: epoch {chunk.epoch} is not the current {self.epoch}",
                 retry_after_s=1.0,
             )
         if chunk.fingerprint != self._spec.fingerprint:
-            raise Refused(
+            raise StreamRejected(
                 RejectReason.FINGERPRINT,
                 f"stream {chunk.stream}: cells are for model grid {chunk.fingerprint or '(none)'}, "
                 f"not {self._spec.fingerprint}",
@@ -160,12 +160,12 @@ class CloudUplink:
         try:
             inspect(chunk, self._spec)
         except PatchError as error:
-            raise Refused(RejectReason.MALFORMED, str(error)) from error
+            raise StreamRejected(RejectReason.MALFORMED, str(error)) from error
 
     def _charge(self, chunk: Chunk) -> None:
         under_way = sum(self._pending.values())
         if under_way and under_way + chunk.size > self._window:
-            raise Refused(
+            raise StreamRejected(
                 RejectReason.PROTOCOL,
                 f"stream {chunk.stream}: chunk {chunk.seq} exceeds {self._window} credited bytes",
             )
@@ -173,7 +173,7 @@ class CloudUplink:
 
     def _dropped(self, dropped: Dropped) -> Ack:
         if dropped.last < dropped.first:
-            raise Refused(RejectReason.MALFORMED, "a dropped range ends before it begins")
+            raise StreamRejected(RejectReason.MALFORMED, "a dropped range ends before it begins")
         if dropped.last >= self._expected:
             self.reported += dropped.last - max(dropped.first, self._expected) + 1
             self._expected = dropped.last + 1

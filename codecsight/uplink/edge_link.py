@@ -24,7 +24,7 @@ MISSED_BEATS = 3
 """So many heartbeats of silence and a connection counts as dead, on either end."""
 
 
-class EdgeUplink:
+class EdgeLink:
     """Keeps one stream's chunks until the cloud has them, over any number of connections.
 
     `connect` begins a connection and gives its Hello; then `receive` takes what comes in and

@@ -38,7 +38,7 @@ class Worker:
     fresh: int = 0
 
 
-class Directory:
+class StreamDirectory:
     """Leases streams to workers. Plain values and no clock: the caller passes wall-clock seconds.
 
     Epochs start from the clock, so that a directory that lost its memory in a restart never gives

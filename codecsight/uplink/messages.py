@@ -85,9 +85,9 @@ class CameraStats:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A sign of life. `wall` is the sender's clock, so that skew can be seen."""
+    """A sign of life. `wall_time` is the sender's clock, so that skew can be seen."""
 
-    wall: float
+    wall_time: float
     stats: CameraStats | None
 
 

@@ -9,7 +9,7 @@ PATIENCE_S = 10.0
 """How old what is answered about may get, when a device can't keep up."""
 
 
-class Inbox:
+class ReceiveQueue:
     """Chunks in order of arrival. Where the oldest waited for more than `patience` seconds and an
     anchor came after it, everything before the newest anchor is passed over: the stream is sampled
     less, and its answers stay about the present. Times are seconds of one monotonic clock.

@@ -15,7 +15,7 @@ from codecsight.engine.resources.utilization import Load
 from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.loading import load_model
 from codecsight.models.tiny import random_model
-from codecsight.uplink.token_bucket import Pace
+from codecsight.uplink.token_bucket import TokenBucket
 
 TOKEN_S = 0.004
 """What a token or a cell costs on the device of these tests: about five streams fit."""
@@ -68,7 +68,7 @@ def test_a_stream_that_floods_or_stalls_slows_no_other_by_more_than_a_tenth(
 ) -> None:
     behaves = waits(model, films, clock, Camera("last", films[0], 1.0))
     stalls = waits(model, films, clock, Camera("last", films[0], 1.0, every=float("inf")))
-    paced = Camera("last", films[0], 1.0, floods=True, pace=Pace(HASTE))
+    paced = Camera("last", films[0], 1.0, floods=True, pace=TokenBucket(HASTE))
     floods = waits(model, films, clock, paced)
     unpaced = waits(model, films, clock, Camera("last", films[0], 1.0, floods=True))
     assert stalls <= behaves

@@ -13,7 +13,7 @@ import pytest
 from actors.rpc.control_client import ControlClient, ControlError
 from codecsight.core.answer import Answer, Words
 from codecsight.core.question import Question
-from tests.actors.memory_host import MemoryHost, serving, site, welcomed
+from tests.actors.rpc.memory_host import MemoryHost, serving, site, welcomed
 from tests.uplink.chunks import STREAM
 
 SEEN = "What is there?"
@@ -67,7 +67,7 @@ def test_words_are_shown_as_they_are_said_on_a_terminal_only() -> None:
 def test_asking_aloud_gives_words_and_then_the_answer_or_says_why_not() -> None:
     def asked(port: int, stream: str) -> list[Words | Answer]:
         with ControlClient(f"127.0.0.1:{port}") as control:
-            return list(control.ask_aloud(stream, Question.parse(SEEN)))
+            return list(control.ask_stream(stream, Question.parse(SEEN)))
 
     async def scene() -> None:
         async with serving(MemoryHost()) as server, site(server.port) as client:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from codecsight.patches.codec import MAX_MOSAIC, PatchCodec, PatchError, mosaic_shape
+from codecsight.patches.codec import MAX_MOSAIC_BYTES, PatchCodec, PatchError, mosaic_shape
 
 CELL = 16
 
@@ -70,7 +70,7 @@ class TestBounds:
     def test_a_jpeg_too_large_for_the_wire_loses_quality_instead(self) -> None:
         noise = np.random.default_rng(0).integers(0, 256, (400, 2, 3, 32, 32), np.uint8)
         data = PatchCodec("jpeg", quality=95).encode(noise)
-        assert len(data) <= MAX_MOSAIC
+        assert len(data) <= MAX_MOSAIC_BYTES
         assert PatchCodec("jpeg").decode(data, 400, 2, 32).shape == noise.shape
 
     def test_a_lossless_mosaic_too_large_for_the_wire_says_what_to_do(self) -> None:
@@ -80,7 +80,7 @@ class TestBounds:
 
     def test_too_many_bytes_are_not_even_opened(self) -> None:
         with pytest.raises(PatchError, match="exceeds"):
-            PatchCodec().decode(b"\xff" * (MAX_MOSAIC + 1), 4, 2, CELL)
+            PatchCodec().decode(b"\xff" * (MAX_MOSAIC_BYTES + 1), 4, 2, CELL)
 
     @pytest.mark.parametrize("size", [(CELL * 3, CELL * 2), (20000, 20000), (1, 1)])
     def test_a_mosaic_of_another_size_is_refused_by_its_header(self, size: tuple[int, int]) -> None:

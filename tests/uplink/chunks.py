@@ -7,8 +7,8 @@ import numpy as np
 from codecsight.core.chunk import Chunk
 from codecsight.core.grid import GridSpec
 from codecsight.core.slot import Reason, Slot, SlotKind
-from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
+from codecsight.patches.packing import pack
 
 SPEC = GridSpec(cell=16, frames=2, rate=2.0, max_cells=16)
 STREAM = "north.gate"

@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from codecsight.core.chunk import Chunk
 from codecsight.core.slot import SlotKind
-from codecsight.uplink.cloud_link import CloudUplink, Opening
-from codecsight.uplink.edge_link import EdgeUplink
+from codecsight.uplink.cloud_link import CloudLink, SessionGrant
+from codecsight.uplink.edge_link import EdgeLink
 from codecsight.uplink.messages import CloudMessage, Dropped, EdgeMessage
 from tests.uplink.chunks import ANCHOR, DELTA, SPEC, STREAM, anchor, delta
 
@@ -30,9 +30,9 @@ class Owner:
         self.epoch = 0
         self.applied: list[Chunk] = []
 
-    def open(self) -> Opening:
+    def open(self) -> SessionGrant:
         self.epoch += 1
-        return Opening(self.epoch, SPEC, self.applied[-1].seq + 1 if self.applied else None)
+        return SessionGrant(self.epoch, SPEC, self.applied[-1].seq + 1 if self.applied else None)
 
     def push(self, chunk: Chunk) -> None:
         assert chunk.epoch == self.epoch
@@ -48,9 +48,9 @@ class Link(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.edge = EdgeUplink("north", STREAM, "t", start_seq=START, capacity=CAPACITY)
+        self.edge = EdgeLink("north", STREAM, "t", start_seq=START, capacity=CAPACITY)
         self.owner = Owner()
-        self.cloud: CloudUplink | None = None
+        self.cloud: CloudLink | None = None
         self.up: deque[EdgeMessage] = deque()
         self.down: deque[CloudMessage] = deque()
         self.received: deque[Chunk] = deque()
@@ -106,7 +106,7 @@ class Link(RuleBasedStateMachine):
     def evict(self) -> None:
         """The owner gives up its KV of the stream."""
         assert self.cloud is not None
-        self.down.append(self.cloud.lose("evicted"))
+        self.down.append(self.cloud.require_anchor("evicted"))
 
     @rule()
     def cut(self) -> None:
@@ -126,7 +126,7 @@ class Link(RuleBasedStateMachine):
             self.owner = Owner()
             self.owner.epoch = epoch
         hello = self.edge.connect(640, 360, self.now)
-        self.cloud = CloudUplink(hello, self.owner.open(), self.now, window=WINDOW)
+        self.cloud = CloudLink(hello, self.owner.open(), self.now, window=WINDOW)
         self.down.append(self.cloud.welcome())
 
     @rule(seconds=st.sampled_from([0.5, 5.0, 40.0]))

@@ -6,32 +6,32 @@ from typing import Protocol
 from codecsight.core.answer import Answer, Words
 from codecsight.core.chunk import Chunk
 from codecsight.core.question import Question
-from codecsight.uplink.cloud_link import Opening
+from codecsight.uplink.cloud_link import SessionGrant
 from codecsight.uplink.fleet import CloudStatus, StreamStatus
 from codecsight.uplink.messages import Dropped, Heartbeat, Hello
 
 
 class StreamHost(Protocol):
     """Owner of all streams, seen from the wire. Every method may be called at any time; for one
-    stream `open`, `push` and `closed` are never called at the same time.
+    stream `open`, `push` and `on_disconnect` are never called at the same time.
     """
 
-    async def open(self, hello: Hello) -> Opening:
-        """A stream connects: claim it under a new epoch. Raises Refused if it can't be taken."""
+    async def open(self, hello: Hello) -> SessionGrant:
+        """Claim a connecting stream under a new epoch. Raises StreamRejected."""
         ...
 
     async def push(self, chunk: Chunk) -> str | None:
         """Take one chunk; wait as long as there is no room for it, since the edge sends no more
         than its credits meanwhile. On return the chunk is acknowledged. Gives the reason why the
-        stream needs an anchor, or None. Raises Refused, for an epoch that is over above all.
+        stream needs an anchor, or None. Raises StreamRejected, for an epoch that is over above all.
         """
         ...
 
-    async def told(self, stream: str, message: Heartbeat | Dropped) -> None:
+    async def on_event(self, stream: str, message: Heartbeat | Dropped) -> None:
         """The edge said something about the stream."""
         ...
 
-    async def closed(self, stream: str, epoch: int) -> None:
+    async def on_disconnect(self, stream: str, epoch: int) -> None:
         """The connection that was opened under `epoch` is over. It may come again."""
         ...
 
@@ -39,7 +39,7 @@ class StreamHost(Protocol):
         """Answer from what the stream shows now. Raises LeaseError if nobody watches it."""
         ...
 
-    def ask_aloud(self, stream: str, question: Question) -> AsyncIterator[Words | Answer]:
+    def ask_stream(self, stream: str, question: Question) -> AsyncIterator[Words | Answer]:
         """The same, with each new word of a spoken answer before it."""
         ...
 

@@ -7,16 +7,16 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from actors.rpc.gateway_server import GatewayServer
-from actors.rpc.transport import TlsKeys
+from actors.rpc.transport import TlsCredentials
 from actors.rpc.uplink_client import StreamLink, Timing, UplinkClient
 from codecsight.core.answer import Answer, Words
 from codecsight.core.chunk import Chunk
 from codecsight.core.question import Question
 from codecsight.core.slot import Slot
-from codecsight.patches.chunk import unpack
-from codecsight.uplink.cloud_link import Opening, Refused
+from codecsight.patches.packing import unpack
+from codecsight.uplink.cloud_link import SessionGrant, StreamRejected
 from codecsight.uplink.fleet import CloudStatus, FlopCount, StreamStatus, WorkerStatus
-from codecsight.uplink.leases import Directory
+from codecsight.uplink.leases import StreamDirectory
 from codecsight.uplink.messages import Dropped, Heartbeat, Hello, RejectReason
 from tests.uplink.chunks import SPEC
 
@@ -36,29 +36,29 @@ class MemoryHost:
         self.room = asyncio.Event()
         self.room.set()
         self.evicted = ""
-        self.directory = Directory()
+        self.directory = StreamDirectory()
         self.directory.report("gpu:here:0", 0, 1000, time.time())
 
-    async def open(self, hello: Hello) -> Opening:
+    async def open(self, hello: Hello) -> SessionGrant:
         lease = self.directory.claim(hello.stream, time.time())
         seqs = self.seqs.setdefault(hello.stream, [])
         self.slots.setdefault(hello.stream, [])
-        return Opening(lease.epoch, self.spec, seqs[-1] + 1 if seqs else None)
+        return SessionGrant(lease.epoch, self.spec, seqs[-1] + 1 if seqs else None)
 
     async def push(self, chunk: Chunk) -> str | None:
         await self.room.wait()
         lease = self.directory.lease(chunk.stream, time.time())
         if chunk.epoch != lease.epoch:
-            raise Refused(RejectReason.OLD_EPOCH, "the lease is lost", 1.0)
+            raise StreamRejected(RejectReason.OLD_EPOCH, "the lease is lost", 1.0)
         self.slots[chunk.stream].append(unpack(chunk, self.spec))
         self.seqs[chunk.stream].append(chunk.seq)
         reason, self.evicted = self.evicted, ""
         return reason or None
 
-    async def told(self, stream: str, message: Heartbeat | Dropped) -> None:
+    async def on_event(self, stream: str, message: Heartbeat | Dropped) -> None:
         self.heard.append((stream, message))
 
-    async def closed(self, stream: str, epoch: int) -> None:
+    async def on_disconnect(self, stream: str, epoch: int) -> None:
         self.closings.append((stream, epoch))
 
     async def ask(self, stream: str, question: Question) -> Answer:
@@ -70,7 +70,7 @@ class MemoryHost:
         }.get(question.kind, "red")
         return Answer(stream, question.text, value, 0.75, 1.0, 2.5, 1e9, 12.5, 6, 8)
 
-    async def ask_aloud(self, stream: str, question: Question) -> AsyncIterator[Words | Answer]:
+    async def ask_stream(self, stream: str, question: Question) -> AsyncIterator[Words | Answer]:
         answer = await self.ask(stream, question)
         if question.spoken:
             words = str(answer.value).split()
@@ -104,7 +104,7 @@ class MemoryHost:
 
 @asynccontextmanager
 async def serving(
-    host: MemoryHost, tls: TlsKeys | None = None, *, port: int = 0, heartbeat_s: float = 5.0
+    host: MemoryHost, tls: TlsCredentials | None = None, *, port: int = 0, heartbeat_s: float = 5.0
 ) -> AsyncIterator[GatewayServer]:
     """A gateway on a real socket."""
     server = GatewayServer(
@@ -119,7 +119,7 @@ async def serving(
 
 @asynccontextmanager
 async def site(
-    port: int, name: str = "north", tls: TlsKeys | None = None
+    port: int, name: str = "north", tls: TlsCredentials | None = None
 ) -> AsyncIterator[UplinkClient]:
     """A site that dials the gateway."""
     client = UplinkClient(f"127.0.0.1:{port}", name, tls, QUICK)

@@ -13,7 +13,7 @@ from codecsight.core.question import Question
 from codecsight.core.slot import SlotKind
 from codecsight.uplink.fleet import StreamStatus
 from codecsight.uplink.messages import CameraStats, Dropped, Heartbeat
-from tests.actors.memory_host import MemoryHost, of_stream, serving, site, until, welcomed
+from tests.actors.rpc.memory_host import MemoryHost, of_stream, serving, site, until, welcomed
 from tests.uplink.chunks import SPEC, STREAM, anchor, delta, padded_jpeg
 
 STATS = CameraStats("live", 100, 9.9, 5000, 700, 6, 8, 2, 0, 1, 3)

@@ -6,7 +6,7 @@ import pytest
 
 from codecsight.core.chunk import Chunk
 from codecsight.core.slot import SlotKind
-from codecsight.uplink.edge_link import EdgeUplink
+from codecsight.uplink.edge_link import EdgeLink
 from codecsight.uplink.messages import Ack, Dropped, NeedAnchor, Reject, RejectReason, Welcome
 from tests.uplink.chunks import ANCHOR, DELTA, SPEC, STREAM, anchor, delta
 
@@ -15,15 +15,15 @@ WELCOME = Welcome(
 )
 
 
-def edge_with(capacity: int = 1 << 20) -> EdgeUplink:
-    edge = EdgeUplink("north", STREAM, "test", start_seq=100, capacity=capacity)
+def edge_with(capacity: int = 1 << 20) -> EdgeLink:
+    edge = EdgeLink("north", STREAM, "test", start_seq=100, capacity=capacity)
     edge.connect(640, 360, now=0.0)
     edge.receive(WELCOME, now=0.0)
     assert edge.take_anchor_request()
     return edge
 
 
-def sent(edge: EdgeUplink, now: float = 1.0) -> list[str]:
+def sent(edge: EdgeLink, now: float = 1.0) -> list[str]:
     """What goes out, as `A100` for an anchor, `D101` for a delta, `-102..104` for a report."""
     return [
         f"-{item.first}..{item.last}"
@@ -33,18 +33,18 @@ def sent(edge: EdgeUplink, now: float = 1.0) -> list[str]:
     ]
 
 
-def offer(edge: EdgeUplink, kinds: str, now: float = 1.0) -> None:
+def offer(edge: EdgeLink, kinds: str, now: float = 1.0) -> None:
     for kind in kinds:
         edge.offer(anchor() if kind == "A" else delta(), now)
 
 
-def ack(edge: EdgeUplink, seq: int, credits_: int = 1 << 20) -> None:
+def ack(edge: EdgeLink, seq: int, credits_: int = 1 << 20) -> None:
     edge.receive(Ack(edge.epoch, seq, credits_), now=1.0)
 
 
 class TestHandshake:
     def test_the_first_hello_knows_no_grid_yet(self) -> None:
-        edge = EdgeUplink("north", STREAM, "test", start_seq=100)
+        edge = EdgeLink("north", STREAM, "test", start_seq=100)
         hello = edge.connect(640, 360, now=0.0)
         assert (hello.site, hello.stream, hello.fingerprint) == ("north", STREAM, "")
         assert (hello.width, hello.height, hello.next_seq) == (640, 360, 100)

@@ -3,13 +3,13 @@
 from collections.abc import Collection
 
 from actors.rpc.transport import Context
-from codecsight.uplink.cloud_link import Refused
+from codecsight.uplink.cloud_link import StreamRejected
 from codecsight.uplink.messages import Hello, RejectReason
 
 _NAMES = "x509_subject_alternative_name"
 
 
-class Peers:
+class PeerAuthorizer:
     """A certificate that names one of `sites` belongs to that site, which may send and see its own
     streams only: a stolen edge box must not look at the others. Any other certificate of the
     authority is an operator's. Without TLS (on loopback) nobody is told apart.
@@ -20,20 +20,20 @@ class Peers:
         self._secure = secure
 
     def admit(self, context: Context, hello: Hello) -> None:
-        """Whether this peer may send this stream. Raises Refused."""
+        """Whether this peer may send this stream. Raises StreamRejected."""
         if hello.site not in self._sites:
-            raise Refused(
+            raise StreamRejected(
                 RejectReason.UNKNOWN_STREAM,
                 f"the site {hello.site!r} is not in the cloud's list of sites; add it there",
             )
         if self._secure and hello.site not in self._names(context):
-            raise Refused(
+            raise StreamRejected(
                 RejectReason.UNKNOWN_STREAM,
                 f"the certificate is not that of the site {hello.site!r}; it names "
                 + (", ".join(sorted(self._names(context))) or "nobody"),
             )
         if not _belongs(hello.stream, hello.site):
-            raise Refused(
+            raise StreamRejected(
                 RejectReason.UNKNOWN_STREAM,
                 f"the site {hello.site!r} has no stream {hello.stream!r}: "
                 f"its streams are named {hello.site}.CAMERA",

@@ -1,21 +1,21 @@
 from collections.abc import Sequence
 
 from codecsight.core.slot import SlotKind
-from codecsight.uplink.receive_queue import Inbox
+from codecsight.uplink.receive_queue import ReceiveQueue
 from tests.uplink.chunks import anchor, delta
 
 ANCHOR, DELTA = SlotKind.ANCHOR, SlotKind.DELTA
 
 
-def filled(kinds: Sequence[SlotKind], every: float = 1.0) -> Inbox:
+def filled(kinds: Sequence[SlotKind], every: float = 1.0) -> ReceiveQueue:
     """A chunk each `every` seconds from 0 on; none taken."""
-    inbox = Inbox(patience=10.0)
+    inbox = ReceiveQueue(patience=10.0)
     for seq, kind in enumerate(kinds):
         inbox.put((anchor if kind is ANCHOR else delta)(seq=seq), seq * every)
     return inbox
 
 
-def taken(inbox: Inbox, now: float) -> tuple[list[int], int]:
+def taken(inbox: ReceiveQueue, now: float) -> tuple[list[int], int]:
     passed, following = inbox.take(now)
     return [each.seq for each in passed], following.seq
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from actors.rpc.control_client import ControlClient, ControlError, tls_files
-from actors.rpc.transport import TlsKeys
+from actors.rpc.control_client import ControlClient, ControlError, load_tls_files
+from actors.rpc.transport import TlsCredentials
 from actors.rpc.uplink_client import LinkState
 from cluster.certificates import Authority, KeyPair
 from codecsight.core.errors import CodecSightError
 from codecsight.core.question import Question
-from tests.actors.memory_host import MemoryHost, of_stream, serving, site, until, welcomed
+from tests.actors.rpc.memory_host import MemoryHost, of_stream, serving, site, until, welcomed
 from tests.uplink.chunks import STREAM, anchor
 
 
@@ -27,11 +27,11 @@ class Pki:
         self.operator = _keys(self._ours, self._ours.issue("operator", ["operator"]))
         self.stranger = _keys(self._other, self._other.issue("north", ["north"]))
         # Trusts our cloud, but shows a certificate that ours did not sign.
-        self.impostor = TlsKeys(self.north.ca, self.stranger.cert, self.stranger.key)
+        self.impostor = TlsCredentials(self.north.ca, self.stranger.cert, self.stranger.key)
 
 
-def _keys(authority: Authority, pair: KeyPair) -> TlsKeys:
-    keys = tls_files(authority.ca, pair.cert, pair.key)
+def _keys(authority: Authority, pair: KeyPair) -> TlsCredentials:
+    keys = load_tls_files(authority.ca, pair.cert, pair.key)
     assert keys is not None
     return keys
 
@@ -129,9 +129,9 @@ def test_a_question_about_a_stream_that_nobody_watches_says_so() -> None:
 
 def test_some_of_the_tls_files_are_as_good_as_an_error(tmp_path: Path) -> None:
     with pytest.raises(CodecSightError, match="all of ca, cert and key"):
-        tls_files(tmp_path / "ca.pem", None, None)
+        load_tls_files(tmp_path / "ca.pem", None, None)
     with pytest.raises(CodecSightError, match=r"ca\.pem can't be read"):
-        tls_files(tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "key.pem")
+        load_tls_files(tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "key.pem")
 
 
 def test_an_address_that_is_taken_is_said_clearly() -> None:
@@ -144,11 +144,11 @@ def test_an_address_that_is_taken_is_said_clearly() -> None:
     asyncio.run(scene())
 
 
-def _seen(port: int, keys: TlsKeys | None) -> set[str]:
+def _seen(port: int, keys: TlsCredentials | None) -> set[str]:
     with ControlClient(f"127.0.0.1:{port}", keys) as control:
         return {row.stream for row in control.streams()}
 
 
-def _ask(port: int, keys: TlsKeys | None, stream: str) -> None:
+def _ask(port: int, keys: TlsCredentials | None, stream: str) -> None:
     with ControlClient(f"127.0.0.1:{port}", keys) as control:
         control.ask(stream, Question.parse("Is there a person?"), 10.0)

@@ -1,7 +1,7 @@
 """`uplink:SITE`: all of a site's streams on one outbound gRPC connection."""
 
-from actors.rpc.transport import tls_files
-from actors.rpc.uplink_client import Offered, UplinkClient
+from actors.rpc.transport import load_tls_files
+from actors.rpc.uplink_client import OfferResult, UplinkClient
 from codecsight.config.site_config import SiteConfig
 from codecsight.core.chunk import Chunk
 from codecsight.core.grid import GridSpec
@@ -21,7 +21,7 @@ class UplinkActor:
         """The grid the cloud's model asks for, None before it was heard of. Opens the stream."""
         return self._connected().open(stream, width, height).spec
 
-    async def offer(self, chunk: Chunk, width: int, height: int) -> Offered:
+    async def offer(self, chunk: Chunk, width: int, height: int) -> OfferResult:
         """Take a chunk to be sent, and tell the camera what it must know for the next."""
         return self._connected().open(chunk.stream, width, height).offer(chunk)
 
@@ -39,6 +39,6 @@ class UplinkActor:
     def _connected(self) -> UplinkClient:
         if self._client is None:
             link = self._config.cloud
-            tls = tls_files(link.tls.ca, link.tls.cert, link.tls.key) if link.tls else None
+            tls = load_tls_files(link.tls.ca, link.tls.cert, link.tls.key) if link.tls else None
             self._client = UplinkClient(link.address, self._config.site, tls)
         return self._client

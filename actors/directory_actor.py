@@ -2,16 +2,14 @@
 
 import time
 
-from codecsight.uplink.leases import Directory, Lease, LeaseError, NoCapacityError
+from codecsight.uplink.leases import Lease, LeaseError, NoCapacityError, StreamDirectory
 
 
 class DirectoryActor:
-    """The Directory behind one actor, so that there is one truth. Its clock is the wall clock,
-    which outlives a restart.
-    """
+    """The cluster's one StreamDirectory. Uses the wall clock, which survives a restart."""
 
     def __init__(self) -> None:
-        self._directory = Directory()
+        self._directory = StreamDirectory()
 
     def claim(self, stream: str) -> Lease | str:
         """A new epoch for a stream that connects, or why no worker can have it."""

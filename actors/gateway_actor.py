@@ -10,14 +10,14 @@ import structlog
 from ray.exceptions import RayActorError, RayError
 
 from actors.rpc.gateway_server import GatewayServer
-from actors.rpc.transport import tls_files
+from actors.rpc.transport import load_tls_files
 from codecsight import __version__
 from codecsight.config.cloud_config import CloudConfig
 from codecsight.core.answer import Answer, Words
 from codecsight.core.chunk import Chunk
 from codecsight.core.errors import CodecSightError
 from codecsight.core.question import Question
-from codecsight.uplink.cloud_link import Opening, Refused
+from codecsight.uplink.cloud_link import SessionGrant, StreamRejected
 from codecsight.uplink.fleet import CloudStatus, StreamStatus, StreamWindow, WorkerStatus
 from codecsight.uplink.leases import Lease, LeaseError
 from codecsight.uplink.messages import CameraStats, Dropped, Heartbeat, Hello, Reject, RejectReason
@@ -46,7 +46,7 @@ class GatewayActor:
             self,
             config.listen,
             config.sites,
-            tls_files(tls.ca, tls.cert, tls.key) if tls else None,
+            load_tls_files(tls.ca, tls.cert, tls.key) if tls else None,
             heartbeat_s=config.heartbeat_s,
         )
         self._renewing: asyncio.Task[None] | None = None
@@ -68,18 +68,18 @@ class GatewayActor:
         """Stop taking calls and let those under way end."""
         await self._server.stop()
 
-    async def open(self, hello: Hello) -> Opening:
+    async def open(self, hello: Hello) -> SessionGrant:
         """Claim the stream, and let its owner open it."""
         claim = self._directory.claim.remote(hello.stream)
         lease: Lease | str = await _reply("the directory", claim)
         if isinstance(lease, str):
-            raise Refused(RejectReason.NO_CAPACITY, lease, WORKER_RETRY_S)
+            raise StreamRejected(RejectReason.NO_CAPACITY, lease, WORKER_RETRY_S)
         opened = await self._of(lease.owner, lambda worker: worker.open.remote(hello, lease.epoch))
         if isinstance(opened, Reject):
-            raise Refused(opened.reason, opened.detail, opened.retry_after_s)
+            raise StreamRejected(opened.reason, opened.detail, opened.retry_after_s)
         self._leases[hello.stream] = lease
         self._connected.add(hello.stream)
-        opening: Opening = opened
+        opening: SessionGrant = opened
         return opening
 
     async def push(self, chunk: Chunk) -> str | None:
@@ -87,21 +87,21 @@ class GatewayActor:
         lease = self._leases.get(chunk.stream)
         if lease is None:
             detail = f"stream {chunk.stream}: its lease is over; connect again"
-            raise Refused(RejectReason.OLD_EPOCH, detail, 1.0)
+            raise StreamRejected(RejectReason.OLD_EPOCH, detail, 1.0)
         said = await self._of(lease.owner, lambda worker: worker.push.remote(chunk))
         if isinstance(said, Reject):
-            raise Refused(said.reason, said.detail, said.retry_after_s)
+            raise StreamRejected(said.reason, said.detail, said.retry_after_s)
         reason: str | None = said
         return reason
 
-    async def told(self, stream: str, message: Heartbeat | Dropped) -> None:
+    async def on_event(self, stream: str, message: Heartbeat | Dropped) -> None:
         """Keep a camera's numbers; say what was dropped."""
         if isinstance(message, Dropped):
             log.warning("slots dropped", stream=stream, reason=message.reason)
         elif message.stats is not None:
             self._cameras[stream] = message.stats
 
-    async def closed(self, stream: str, epoch: int) -> None:
+    async def on_disconnect(self, stream: str, epoch: int) -> None:
         """The stream stays its owner's until the lease runs out, so that it may come back."""
         if stream in self._leases and self._leases[stream].epoch == epoch:
             self._connected.discard(stream)
@@ -115,10 +115,10 @@ class GatewayActor:
         answer: Answer = said
         return answer
 
-    async def ask_aloud(self, stream: str, question: Question) -> AsyncIterator[Words | Answer]:
+    async def ask_stream(self, stream: str, question: Question) -> AsyncIterator[Words | Answer]:
         """Let the stream's owner answer, and pass its words on."""
         owner = self._lease(stream).owner
-        asking = self._workers[owner].ask_aloud.options(num_returns="streaming")
+        asking = self._workers[owner].ask_stream.options(num_returns="streaming")
         async for reply in asking.remote(stream, question):
             said = await _reply(f"the worker {owner}", reply)
             if isinstance(said, str):
@@ -196,7 +196,7 @@ class GatewayActor:
         self._leases.pop(lease.stream, None)
         self._connected.discard(lease.stream)
         self._cameras.pop(lease.stream, None)
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(StreamRejected):
             await self._of(lease.owner, lambda worker: worker.close.remote(lease.stream))
 
     async def _report_workers(self) -> None:
@@ -210,4 +210,4 @@ async def _reply(who: str, call: Any) -> Any:
         return await call
     except RayActorError as error:
         detail = f"{who} is restarting"
-        raise Refused(RejectReason.NO_CAPACITY, detail, WORKER_RETRY_S) from error
+        raise StreamRejected(RejectReason.NO_CAPACITY, detail, WORKER_RETRY_S) from error

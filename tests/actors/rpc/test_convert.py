@@ -8,15 +8,9 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.rpc.convert import (
-    MAX_TEXT,
-    WireError,
-    from_request,
-    from_response,
-    to_request,
-    to_response,
-)
+from actors.rpc.convert import MAX_TEXT, WireError
 from actors.rpc.convert_control import from_answer, from_question, to_answer, to_question
+from actors.rpc.convert_uplink import from_request, from_response, to_request, to_response
 from actors.wire import control_pb2, uplink_pb2
 from codecsight.core.answer import Answer, Value
 from codecsight.core.chunk import Chunk

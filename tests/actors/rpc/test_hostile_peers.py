@@ -12,7 +12,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from actors.rpc import uplink_service
-from actors.rpc.convert import from_response, to_request
+from actors.rpc.convert_uplink import from_response, to_request
 from actors.rpc.transport import MAX_MESSAGE
 from actors.wire import uplink_pb2 as wire
 from actors.wire.uplink_pb2_grpc import UplinkServiceStub
@@ -25,7 +25,7 @@ from codecsight.uplink.messages import (
     RejectReason,
     Welcome,
 )
-from tests.actors.memory_host import MemoryHost, of_stream, serving, site, until, welcomed
+from tests.actors.rpc.memory_host import MemoryHost, of_stream, serving, site, until, welcomed
 from tests.uplink.chunks import SPEC, STREAM, anchor, padded_jpeg
 
 HELLO = Hello("north", STREAM, PROTOCOL, "test", SPEC.fingerprint, 640, 360, next_seq=100)

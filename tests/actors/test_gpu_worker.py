@@ -18,11 +18,11 @@ from codecsight.core.question import Question
 from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine.errors import EngineError
 from codecsight.models.tiny import save_random_model
-from codecsight.patches.chunk import pack
 from codecsight.patches.codec import PatchCodec
-from codecsight.uplink.cloud_link import Opening
+from codecsight.patches.packing import pack
+from codecsight.uplink.cloud_link import SessionGrant
 from codecsight.uplink.messages import PROTOCOL, Hello, Reject, RejectReason
-from codecsight.uplink.token_bucket import Pace
+from codecsight.uplink.token_bucket import TokenBucket
 
 STREAM = "yard.gate"
 QUESTIONS = ("Is there a person?", "How many people are there?")
@@ -61,9 +61,9 @@ def _hello(stream: str = STREAM, width: int = 640) -> Hello:
     return Hello("yard", stream, PROTOCOL, "test", "", width, 480, 0)
 
 
-def _open(worker: GpuWorker, epoch: int = 7, hello: Hello | None = None) -> Opening:
+def _open(worker: GpuWorker, epoch: int = 7, hello: Hello | None = None) -> SessionGrant:
     opening = worker.open(hello or _hello(), epoch)
-    assert isinstance(opening, Opening)
+    assert isinstance(opening, SessionGrant)
     return opening
 
 
@@ -213,7 +213,7 @@ def test_who_asks_aloud_hears_the_words_and_then_the_answer(folder: Path) -> Non
     assert question.spoken
 
     async def hear(asked: Question) -> list[Words | Answer | str]:
-        return [said async for said in worker.ask_aloud(STREAM, asked)]
+        return [said async for said in worker.ask_stream(STREAM, asked)]
 
     *words, answer = asyncio.run(hear(question))
     assert isinstance(answer, Answer)
@@ -236,7 +236,7 @@ def test_two_who_ask_the_same_aloud_each_hear_their_own_answer(folder: Path) -> 
     async def hear(after: int) -> list[Words | Answer | str]:
         for _ in range(after):
             await asyncio.sleep(0)
-        return [said async for said in worker.ask_aloud(STREAM, question)]
+        return [said async for said in worker.ask_stream(STREAM, question)]
 
     async def both() -> tuple[list[Words | Answer | str], ...]:
         return tuple(await asyncio.gather(hear(0), hear(6)))
@@ -254,7 +254,7 @@ def test_who_asks_aloud_where_nothing_was_shown_is_told_why(folder: Path) -> Non
     _open(worker)
 
     async def hear() -> list[Words | Answer | str]:
-        return [said async for said in worker.ask_aloud(STREAM, Question.parse("What is there?"))]
+        return [said async for said in worker.ask_stream(STREAM, Question.parse("What is there?"))]
 
     (said,) = asyncio.run(hear())
     assert isinstance(said, str)
@@ -300,7 +300,7 @@ def test_a_stream_that_does_not_fit_is_refused_with_numbers_and_others_stay(
     assert refused[0].reason is RejectReason.NO_CAPACITY
     assert refused[0].retry_after_s > 0
     worker.close("yard.c0")
-    assert isinstance(worker.open(_hello("yard.c9"), 1), Opening)
+    assert isinstance(worker.open(_hello("yard.c9"), 1), SessionGrant)
 
 
 def test_a_stream_there_is_no_time_for_is_refused_and_may_come_later(folder: Path) -> None:
@@ -313,13 +313,13 @@ def test_a_stream_there_is_no_time_for_is_refused_and_may_come_later(folder: Pat
     assert refused.retry_after_s > 0
     assert _push(worker, _chunk(worker._spec, 1)) is None  # who is there isn't harmed
     worker.close(STREAM)
-    assert isinstance(worker.open(_hello("yard.other"), 1), Opening)
+    assert isinstance(worker.open(_hello("yard.other"), 1), SessionGrant)
 
 
 def test_a_stream_that_floods_is_taken_in_at_its_own_pace(folder: Path) -> None:
     worker = _worker(folder)
     spec = _open(worker).spec
-    worker._owned[STREAM].pace = Pace(20.0, burst=2)
+    worker._owned[STREAM].token_bucket = TokenBucket(20.0, burst=2)
 
     async def flood() -> float:
         started = time.monotonic()

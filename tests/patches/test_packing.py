@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from codecsight.core.chunk import Chunk
 from codecsight.core.grid import GridSpec
 from codecsight.core.slot import Slot, SlotKind
-from codecsight.patches.chunk import pack, unpack
 from codecsight.patches.codec import PatchCodec, PatchError
+from codecsight.patches.packing import pack, unpack
 
 SPEC = GridSpec(cell=16, frames=2, rate=2.0, max_cells=48)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from codecsight.core.chunk import Chunk
-from codecsight.uplink.cloud_link import CloudUplink, Opening, Refused
+from codecsight.uplink.cloud_link import CloudLink, SessionGrant, StreamRejected
 from codecsight.uplink.messages import (
     PROTOCOL,
     Ack,
@@ -21,17 +21,17 @@ from tests.uplink.chunks import ANCHOR, SPEC, STREAM, anchor, delta
 HELLO = Hello("north", STREAM, PROTOCOL, "test", SPEC.fingerprint, 640, 360, next_seq=100)
 
 
-def cloud_at(next_seq: int | None = 100, window: int = 1 << 20, **hello: object) -> CloudUplink:
+def cloud_at(next_seq: int | None = 100, window: int = 1 << 20, **hello: object) -> CloudLink:
     asked = replace(HELLO, **hello)  # type: ignore[arg-type]
-    return CloudUplink(asked, Opening(5, SPEC, next_seq), now=0.0, window=window)
+    return CloudLink(asked, SessionGrant(5, SPEC, next_seq), now=0.0, window=window)
 
 
-def give(cloud: CloudUplink, *messages: EdgeMessage) -> list[object]:
+def give(cloud: CloudLink, *messages: EdgeMessage) -> list[object]:
     return [cloud.receive(message, now=1.0) for message in messages]
 
 
-def refused(cloud: CloudUplink, message: EdgeMessage) -> RejectReason:
-    with pytest.raises(Refused) as refusal:
+def refused(cloud: CloudLink, message: EdgeMessage) -> RejectReason:
+    with pytest.raises(StreamRejected) as refusal:
         cloud.receive(message, now=1.0)
     assert refusal.value.reject.detail
     return refusal.value.reject.reason
@@ -59,7 +59,7 @@ class TestWelcome:
         assert cloud_at(next_seq, **hello).welcome().need_anchor
 
     def test_another_protocol_is_refused_saying_which_end_to_upgrade(self) -> None:
-        with pytest.raises(Refused, match="upgrade the cloud") as refusal:
+        with pytest.raises(StreamRejected, match="upgrade the cloud") as refusal:
             cloud_at(protocol=PROTOCOL + 1)
         assert refusal.value.reject.reason is RejectReason.PROTOCOL
 
@@ -113,7 +113,7 @@ class TestOrder:
     def test_when_the_receiver_lost_its_picture_deltas_are_passed_over(self) -> None:
         cloud = cloud_at()
         give(cloud, anchor(epoch=5, seq=100))
-        assert cloud.lose("evicted") == NeedAnchor(5, "evicted")
+        assert cloud.require_anchor("evicted") == NeedAnchor(5, "evicted")
         assert isinstance(give(cloud, delta(epoch=5, seq=101))[0], Ack)
         assert isinstance(give(cloud, anchor(epoch=5, seq=102))[0], Chunk)
 
@@ -141,7 +141,7 @@ class TestRefusals:
         assert refused(cloud_at(), message) is reason
 
     def test_an_old_epoch_may_try_again_the_others_need_not(self) -> None:
-        with pytest.raises(Refused) as refusal:
+        with pytest.raises(StreamRejected) as refusal:
             cloud_at().receive(anchor(epoch=4), 1.0)
         assert refusal.value.reject.retry_after_s > 0
 
