@@ -71,7 +71,7 @@ class GpuWorker:
         self._engine.check_questions(self._questions)
         self._standing = StandingQuestions()
         self._owned: dict[str, _Owned] = {}
-        self._load = self._first_load(section.max_load)
+        self._load = self._first_load(section.max_utilization)
         self._metrics = WorkerMetrics(name)
         self._cells = [0, 0]
         self._answered = 0
@@ -274,10 +274,10 @@ def _engine_config(
     config = EngineConfig(
         window=section.window,
         stride=section.stride,
-        evict=Evict(section.evict),
+        evict=Evict(section.eviction),
         refresh=section.refresh,
-        present=Present(section.present),
-        ring=section.ring,
+        present=Present(section.query_view),
+        ring=section.neighbour_radius,
         kv_blocks=section.kv_blocks,
     )
     if section.memory_mib is None:

@@ -46,19 +46,19 @@ class EngineSection(StrictModel):
     """The window: `window` and `stride` in slots; memory in KV blocks of 16 tokens, or, with
     `memory_mib`, in MiB of all that a worker keeps for its streams (the weights and what a step
     needs while it runs come on top). No stream is let in that would keep the device at work for
-    more than the share `max_load` of the time. `ring` is for models whose ViT can't remember (all
+    more than the share `max_utilization` of the time. `neighbour_radius` is for models whose ViT can't remember (all
     but Qwen3-VL).
     """
 
     window: int = Field(default=8, ge=1, le=512)
     stride: int = Field(default=2, ge=1)
-    evict: Literal["age", "superseded"] = "age"
+    eviction: Literal["age", "superseded"] = "age"
     refresh: str = Field(default="none", pattern=r"^(none|all|anchors|(first|drift):\d+)$")
-    present: Literal["canvas", "retimed", "last-slot"] = "retimed"
-    ring: int = Field(default=1, ge=0, le=16)
+    query_view: Literal["canvas", "retimed", "last-slot"] = "retimed"
+    neighbour_radius: int = Field(default=1, ge=0, le=16)
     kv_blocks: int = Field(default=4096, ge=1)
     memory_mib: int | None = Field(default=None, ge=1)
-    max_load: float = Field(default=0.9, gt=0)
+    max_utilization: float = Field(default=0.9, gt=0)
 
     @model_validator(mode="after")
     def _stride_within_window(self) -> Self:

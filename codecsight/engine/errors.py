@@ -33,7 +33,7 @@ class DeviceBusy(EngineError):  # noqa: N818
         super().__init__(
             f"stream {stream!r} would come too much: {streams} streams keep the device at work for "
             f"{load:.0%} of the time, and {expected:.0%} are to be expected with it; close a "
-            "stream, sample less, or raise max_load"
+            "stream, sample less, or raise max_utilization"
         )
         self.streams, self.load, self.expected = streams, load, expected
 

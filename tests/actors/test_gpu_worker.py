@@ -37,13 +37,13 @@ def _worker(
     folder: Path,
     memory: dict[str, int] | None = None,
     questions: Sequence[str] = QUESTIONS,
-    max_load: float = 0.9,
+    max_utilization: float = 0.9,
 ) -> GpuWorker:
     config = {
         "sites": ["yard"],
         "model": str(folder),
         "max_cells": 12,
-        "engine": {"window": 4, "stride": 2, "max_load": max_load, **(memory or {})},
+        "engine": {"window": 4, "stride": 2, "max_utilization": max_utilization, **(memory or {})},
         "questions": list(questions),
     }
     return GpuWorker("gpu:here:0", CloudConfig.model_validate(config))
@@ -304,7 +304,7 @@ def test_a_stream_that_does_not_fit_is_refused_with_numbers_and_others_stay(
 
 
 def test_a_stream_there_is_no_time_for_is_refused_and_may_come_later(folder: Path) -> None:
-    worker = _worker(folder, max_load=0.001)
+    worker = _worker(folder, max_utilization=0.001)
     assert _push(worker, _chunk(_open(worker).spec, 0)) is None
     refused = worker.open(_hello("yard.other"), 1)
     assert isinstance(refused, Reject)
