@@ -11,7 +11,7 @@ from ray.exceptions import RayError
 from actors.metrics import CameraMetrics
 from actors.rpc.uplink_client import OfferResult
 from codecsight.camera import CameraPipeline
-from codecsight.change.sampler import Activity
+from codecsight.change.sampler import SamplingRange
 from codecsight.config.site_config import CameraConfig, stream_name
 from codecsight.core.grid import GridSpec
 from codecsight.core.packet import StreamInfo
@@ -105,7 +105,7 @@ class CameraActor:
         if spec is not None:
             config, follow = self._config, None
             if config.sampling is not None:
-                follow = Activity(config.sampling.min_fps, config.sampling.max_fps)
+                follow = SamplingRange(config.sampling.min_fps, config.sampling.max_fps)
             self._camera = CameraPipeline(spec, config.policy, config.anchor_every, follow)
 
     def _ship(self, camera: CameraPipeline, slot: Slot) -> None:

@@ -46,7 +46,7 @@ def made() -> dict[Path, str]:
     docs = ACCURACY.read_text(encoding="utf-8")
     return {
         README: with_tables(README.read_text(encoding="utf-8")),
-        SIGNALS: _between(SIGNALS.read_text("utf-8"), edge.everything(_load("edge.json"))),
+        SIGNALS: _between(SIGNALS.read_text("utf-8"), edge.all_tables(_load("edge.json"))),
         ACCURACY: report.replaced(docs, report.parts(answers)),
         FRONTIER: plot.svg(answers),
     }

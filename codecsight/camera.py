@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from codecsight.change.policies import make_policy
-from codecsight.change.sampler import Activity
+from codecsight.change.sampler import SamplingRange
 from codecsight.change.tracker import ChangeTracker
 from codecsight.core.frame import Frame
 from codecsight.core.grid import GridSpec
@@ -33,7 +33,7 @@ class CameraPipeline:
     """
 
     def __init__(
-        self, spec: GridSpec, policy: str, anchor_every: int, follow: Activity | None = None
+        self, spec: GridSpec, policy: str, anchor_every: int, follow: SamplingRange | None = None
     ) -> None:
         self.spec = spec
         self.counters = CameraCounters()
@@ -72,12 +72,12 @@ class CameraPipeline:
             grid = self.spec.fit(info.width, info.height)
             policy = make_policy(self._policy, grid)
             self.tracker = ChangeTracker(grid, policy, self._anchor_every, self._follow)
-        self._decoder = Decoder(info, self._motion_every_s)
+        self._decoder = Decoder(info, self._motion_interval_s)
         self.tracker.force_anchor()
         return slots
 
-    def _motion_every_s(self) -> float:
-        return self.tracker.motion_every_s if self.tracker is not None else 0.0
+    def _motion_interval_s(self) -> float:
+        return self.tracker.motion_interval_s if self.tracker is not None else 0.0
 
     def _track(self, frames: list[Frame]) -> list[Slot]:
         assert self.tracker is not None and self._decoder is not None  # noqa: S101, PT018

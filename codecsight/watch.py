@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from codecsight.answers.standing import StandingQuestions
 from codecsight.camera import CameraPipeline
-from codecsight.change.sampler import Activity
+from codecsight.change.sampler import SamplingRange
 from codecsight.core.answer import Answer
 from codecsight.core.errors import CodecSightError
 from codecsight.core.grid import GridSpec, PatchGrid
@@ -30,7 +30,7 @@ class WatchOptions:
     questions: Sequence[Question]
     policy: str = "tracked"
     anchor_every: int = ANCHOR_EVERY
-    follow: Activity | None = None
+    follow: SamplingRange | None = None
 
 
 @dataclass(slots=True)

@@ -50,7 +50,7 @@ def _sampled(
     sampler = FrameSampler(RATE)
     resizer = Resizer(grid[1] * CELL, grid[0] * CELL)
     for frame in frames:
-        if sampler.wants(frame.time):
+        if sampler.should_sample(frame.time):
             yield frame.time, resizer.rgb(frame)
 
 

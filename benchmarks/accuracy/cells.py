@@ -1,7 +1,7 @@
 """Of the cells that truly changed since they were last shipped: how many were not shipped.
 
-Truth is that of the edge's bench (`benchmarks/edge/truth.py`): the world drawn without noise, here
-at a size that is enough for cells.
+Truth is that of the edge's bench (`benchmarks/edge/ground_truth.py`): the world drawn without
+noise, here at a size that is enough for cells.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy.filming import Footage
 from benchmarks.accuracy.streams import Stream
-from benchmarks.edge import real as people
+from benchmarks.edge import real_footage
 from benchmarks.edge.accuracy import Score
+from benchmarks.edge.ground_truth import ShippedScene
 from benchmarks.edge.run import CLIPS
-from benchmarks.edge.truth import Canvas
 from codecsight.core.grid import GridSpec, PatchGrid
 from codecsight.core.slot import Slot, SlotKind
 from codecsight.world import Renderer
@@ -44,9 +44,9 @@ def rows(footages: Sequence[Footage]) -> Rows:
 
 def real(spec: GridSpec, clips: Path = CLIPS) -> Rows:
     """The same of `vtest`, where people drew boxes around people; nothing where it isn't there."""
-    if not (clips / people.VTEST).exists():
+    if not (clips / real_footage.VTEST).exists():
         return []
-    rows = people.vtest(clips, [spec])
+    rows = real_footage.vtest(clips, [spec])
     return [_row("real", f"vtest {row['grid']}", row["policy"], row) for row in rows]
 
 
@@ -86,7 +86,7 @@ def _score(scene: _Scene, grid: PatchGrid, slots: Sequence[Slot], rhythm: int) -
     """Of one policy on one stream; whole slots that come by the rhythm are not judged, those that
     are whole because so much changed are.
     """
-    score, canvases = Score(), [Canvas(scene, grid) for _ in range(grid.spec.frames)]
+    score, canvases = Score(), [ShippedScene(scene, grid) for _ in range(grid.spec.frames)]
     since = rhythm - 1  # slots since the last anchor; the first is one
     for slot in slots:
         numbers = [scene.number(time) for time in slot.times]

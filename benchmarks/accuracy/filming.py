@@ -84,7 +84,7 @@ def _slots(items: Items, watching: dict[str, ChangeTracker]) -> dict[str, list[S
     of the codec than all have it decoded as they would.
     """
     slots: dict[str, list[Slot]] = {name: [] for name in watching}
-    thrifty = [name for name, tracker in watching.items() if tracker.motion_every_s]
+    thrifty = [name for name, tracker in watching.items() if tracker.motion_interval_s]
     for names in ([name for name in watching if name not in thrifty], *([n] for n in thrifty)):
         for frame in _decoded(items, watching[names[0]]):
             for name in names:
@@ -95,7 +95,7 @@ def _slots(items: Items, watching: dict[str, ChangeTracker]) -> dict[str, list[S
 
 
 def _decoded(items: Items, tracker: ChangeTracker) -> Iterator[Frame]:
-    return decode_stream(items, lambda: tracker.motion_every_s)
+    return decode_stream(items, lambda: tracker.motion_interval_s)
 
 
 def recoded(frames: Iterable[Frame], gop: int) -> Iterator[StreamInfo | Packet]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.edge.films import Film
-from benchmarks.edge.truth import Canvas
+from benchmarks.edge.ground_truth import ShippedScene
+from benchmarks.edge.world_clips import WorldClip
 from codecsight.change.policies import (
     ChangePolicy,
     EverythingPolicy,
@@ -70,23 +70,23 @@ class Score:
         }
 
 
-class Watched:
+class PolicyRun:
     """One policy on one grid over one film. Anchors that come by the rhythm are shipped like any
     others, but nobody decided on them: they are not judged.
     """
 
-    def __init__(self, film: Film, grid: PatchGrid, policy: ChangePolicy) -> None:
+    def __init__(self, film: WorldClip, grid: PatchGrid, policy: ChangePolicy) -> None:
         self.score = Score()
         self.chooses = isinstance(policy, TrackedPolicy)
         self._film = film
         self._tracker = ChangeTracker(grid, policy, ANCHOR_EVERY)
-        self._canvases = [Canvas(film, grid) for _ in range(grid.spec.frames)]
+        self._canvases = [ShippedScene(film, grid) for _ in range(grid.spec.frames)]
         self._seen = 0
         self._busy = 0
 
-    def motion_every_s(self) -> float:
+    def motion_interval_s(self) -> float:
         """See ChangePolicy."""
-        return self._tracker.motion_every_s
+        return self._tracker.motion_interval_s
 
     def feed(self, frame: Frame) -> None:
         """Take in a frame, and judge the slot if it completes one."""
@@ -94,7 +94,7 @@ class Watched:
         if slot is None:
             return
         numbers = [self._film.number(time) for time in slot.times]
-        busy = self._tracker.counters.anchors["busy"]
+        busy = self._tracker.counters.anchors["mass_change"]
         if slot.kind is SlotKind.DELTA or busy > self._busy:
             self._judge(slot, numbers, self._film.number(frame.time))
         self._busy = busy
@@ -115,14 +115,16 @@ class Watched:
         )
 
 
-def scores(film: Film, specs: Iterable[GridSpec] = SPECS) -> dict[tuple[str, PatchGrid], Score]:
+def scores(
+    film: WorldClip, specs: Iterable[GridSpec] = SPECS
+) -> dict[tuple[str, PatchGrid], Score]:
     """What every policy makes of a film, on every grid. Chance gets as many cells as the tracker
     took.
     """
     info, packets = film.encoded()
     grids = [spec.fit(film.width, film.height) for spec in specs]
     watched = {
-        (name, grid): Watched(film, grid, make(grid))
+        (name, grid): PolicyRun(film, grid, make(grid))
         for grid in grids
         for name, make in POLICIES.items()
     }
@@ -130,17 +132,17 @@ def scores(film: Film, specs: Iterable[GridSpec] = SPECS) -> dict[tuple[str, Pat
     for grid in grids:
         tracked = watched["tracked", grid].score
         share = tracked.kept / tracked.cells if tracked.cells else 0.0
-        watched["random", grid] = Watched(film, grid, RandomPolicy(grid, share, film.seed))
+        watched["random", grid] = PolicyRun(film, grid, RandomPolicy(grid, share, film.seed))
     _show([watched["random", grid] for grid in grids], info, packets)
     return {key: each.score for key, each in watched.items()}
 
 
-def _show(watched: Iterable[Watched], info: StreamInfo, packets: list[Packet]) -> None:
+def _show(watched: Iterable[PolicyRun], info: StreamInfo, packets: list[Packet]) -> None:
     """Decode for everybody who says how often to read the codec's motion, and once for the rest."""
     everybody = list(watched)
     rest = [each for each in everybody if not each.chooses]
     for together in [rest, *([each] for each in everybody if each.chooses)]:
-        for frame in decode_stream([info, *packets], together[0].motion_every_s):
+        for frame in decode_stream([info, *packets], together[0].motion_interval_s):
             for each in together:
                 each.feed(frame)
 

@@ -16,7 +16,7 @@ from av.video.codeccontext import VideoCodecContext
 from PIL import Image
 
 from benchmarks.edge.accuracy import SPECS
-from benchmarks.edge.films import Condition, Film
+from benchmarks.edge.world_clips import Condition, WorldClip
 from codecsight.change.policies import TrackedPolicy
 from codecsight.change.sampler import FrameSampler
 from codecsight.change.tracker import ChangeTracker
@@ -93,7 +93,7 @@ def _encoded(clip: Clip, clips: Path) -> Stream:
     if clip.scene == "vtest":
         return _scaled_up(clip, clips / REAL)
     condition = Condition(clip.name, clip.scene, clip.fps, clip.profile)
-    film = Film(condition, "plaza", SEED, clip.seconds, clip.width, clip.height)
+    film = WorldClip(condition, "plaza", SEED, clip.seconds, clip.width, clip.height)
     return film.encoded()
 
 
@@ -154,7 +154,7 @@ def _round(
     """
     spent: Spent = defaultdict(float)
     tracker = ChangeTracker(grid, TrackedPolicy(grid), ANCHOR_EVERY)
-    plain, decoder = _Plain(info), Decoder(info, lambda: tracker.motion_every_s)
+    plain, decoder = _Plain(info), Decoder(info, lambda: tracker.motion_interval_s)
     sampler, resizer = FrameSampler(SPEC.rate), Resizer(grid.width, grid.height)
     for number, packet in enumerate(packets):
         if number == begin:
@@ -165,7 +165,7 @@ def _round(
         if not number % 2:
             _timed(spent, "decode", plain.decode, packet)
         for frame in frames:
-            if sampler.wants(frame.time):
+            if sampler.should_sample(frame.time):
                 _timed(spent, "scale", resizer.rgb, frame)
             slot = _timed(spent, "tracker", tracker.feed, frame)
             if slot is not None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.edge.accuracy import SPECS
-from benchmarks.edge.films import CONDITIONS, FIRST_TEST_SEED, TEST_FAMILIES, Film
+from benchmarks.edge.world_clips import CONDITIONS, FIRST_TEST_SEED, TEST_FAMILIES, WorldClip
 from codecsight.change.policies import TrackedPolicy
 from codecsight.change.tracker import ChangeTracker
 from codecsight.core.slot import ANCHOR_EVERY, Slot
@@ -39,11 +39,11 @@ def rows(quick: bool) -> list[dict[str, Any]]:
     return [
         row
         for number, family in enumerate(families)
-        for row in _ways(Film(CONDITIONS[0], family, FIRST_TEST_SEED + number, *size))
+        for row in _ways(WorldClip(CONDITIONS[0], family, FIRST_TEST_SEED + number, *size))
     ]
 
 
-def _ways(film: Film) -> list[dict[str, Any]]:
+def _ways(film: WorldClip) -> list[dict[str, Any]]:
     _, packets = film.encoded()
     shipped = _shipped(film)
     size, psnr = _cells(shipped)
@@ -56,7 +56,7 @@ def _ways(film: Film) -> list[dict[str, Any]]:
     return [
         {
             "clip": film.name,
-            "way": name,
+            "method": name,
             "bytes_per_second": round(size / film.seconds),
             "psnr_on_shipped_cells": None if np.isnan(decibels) else round(decibels, 2),
         }
@@ -64,7 +64,7 @@ def _ways(film: Film) -> list[dict[str, Any]]:
     ]
 
 
-def _shipped(film: Film) -> Shipped:
+def _shipped(film: WorldClip) -> Shipped:
     """The slots of a film, with the whole pictures they were cut from."""
     grid = SPEC.fit(film.width, film.height)
     tracker = ChangeTracker(grid, TrackedPolicy(grid), ANCHOR_EVERY)

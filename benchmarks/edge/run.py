@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.edge import cost, payload, real
+from benchmarks.edge import cost, payload, real_footage
 from benchmarks.edge.accuracy import ANCHOR_EVERY, SPECS, Score, scores
-from benchmarks.edge.films import FIRST_TEST_SEED, films
-from benchmarks.edge.truth import SHARE, VISIBLE
+from benchmarks.edge.ground_truth import SHARE, VISIBLE
+from benchmarks.edge.world_clips import FIRST_TEST_SEED, world_clips
 from benchmarks.record import origin
 
 CLIPS = Path(os.environ.get("CODECSIGHT_CLIPS", Path(__file__).parents[3] / "shared" / "clips"))
@@ -22,12 +22,12 @@ def run(quick: bool, clips: Path = CLIPS, say: Callable[[str], None] = print) ->
     rows = _world(quick, say)
     if not quick and clips.is_dir():
         say("real footage")
-        rows += real.rows(clips)
+        rows += real_footage.rows(clips)
     say("cost")
     rows += cost.rows(quick, clips)
     say("payload")
     rows += payload.rows(quick)
-    chosen = films(quick)
+    chosen = world_clips(quick)
     settings = {
         "quick": quick,
         "seeds": sorted({film.seed for film in chosen}),
@@ -45,7 +45,7 @@ def _world(quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """A row for each film, policy and grid, and one for each condition over all its films."""
     rows: list[dict[str, Any]] = []
     totals: dict[tuple[str, str, str], Score] = defaultdict(Score)
-    for film in films(quick):
+    for film in world_clips(quick):
         condition = film.condition.name
         say(f"{condition} {film.name}")
         for (policy, grid), score in scores(film, SPECS[:1] if quick else SPECS).items():

@@ -32,7 +32,7 @@ def summary(result: Result) -> str:
     )
 
 
-def everything(result: Result) -> str:
+def all_tables(result: Result) -> str:
     """For the document on codec signals: all tables."""
     parts = [
         [
@@ -80,7 +80,7 @@ def _real(rows: list[Row]) -> list[str]:
     for row in rows:
         if row.get("condition", "").startswith("real"):
             stale = "" if row["stale_moved"] is None else f"{row['stale_moved']:.1%}"
-            visits = f"{row['visits_seen_at_once']} of {row['visits']}" if "visits" in row else ""
+            visits = f"{row['visits_detected']} of {row['visits']}" if "visits" in row else ""
             lines.append(
                 f"| {row['clip']} | {row['grid']} | {row['policy']} | {stale} | "
                 f"{row['reuse']:.1%} | {visits} |"
@@ -105,9 +105,9 @@ def _cost(rows: list[Row]) -> list[str]:
 def _payload(rows: list[Row]) -> list[str]:
     ways: dict[str, dict[str, Row]] = {}
     for row in rows:
-        if "way" in row:
-            ways.setdefault(row["way"], {})[row["clip"]] = row
-    clips = list(dict.fromkeys(row["clip"] for row in rows if "way" in row))
+        if "method" in row:
+            ways.setdefault(row["method"], {})[row["clip"]] = row
+    clips = list(dict.fromkeys(row["clip"] for row in rows if "method" in row))
     lines = [f"| kB/s | {' | '.join(clips)} |", _rule(len(clips) + 1)]
     for way, by_clip in ways.items():
         sizes = " | ".join(f"{by_clip[clip]['bytes_per_second'] / 1000:.1f}" for clip in clips)

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 
 from benchmarks.edge.accuracy import SPECS
-from benchmarks.edge.films import Condition, Film
+from benchmarks.edge.world_clips import Condition, WorldClip
 from benchmarks.soak.memory import growth
 from codecsight.change.policies import TrackedPolicy
 from codecsight.change.tracker import ChangeTracker
@@ -26,7 +26,7 @@ def day(hours: float, times: int = 48) -> dict[str, Any]:
     """
     info, film = _film()
     tracker = ChangeTracker(SPECS[0].fit(*SIZE), TrackedPolicy(SPECS[0].fit(*SIZE)), ANCHOR_EVERY)
-    decoder = Decoder(info, lambda: tracker.motion_every_s)
+    decoder = Decoder(info, lambda: tracker.motion_interval_s)
     samples: list[dict[str, Any]] = []
     frames, last = 0, 3600 * hours * FPS
     for packet in _over_and_over(info, film):
@@ -46,7 +46,7 @@ def _film() -> tuple[StreamInfo, list[Packet]]:
     """The scenes one after another, as one camera shows them."""
     film: list[Packet] = []
     for number, scene in enumerate(SCENES):
-        shown = Film(Condition(scene, scene, FPS), "plaza", 777, SECONDS, *SIZE)
+        shown = WorldClip(Condition(scene, scene, FPS), "plaza", 777, SECONDS, *SIZE)
         info, packets = shown.encoded()
         film += [_later(packet, info, number * SECONDS) for packet in packets]
     return info, film

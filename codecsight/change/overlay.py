@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from codecsight.change.measurement.camera_motion import STILL, camera_motion, shift
+from codecsight.change.measurement.camera_motion import IDENTITY, estimate_camera_motion, shift
 from codecsight.core.frame import Frame, FrameSignals
 from codecsight.core.grid import PatchGrid
 from codecsight.core.slot import Reason, Slot
@@ -21,10 +21,10 @@ _LEAST = 0.5  # pixels per frame that a vector must have, the camera's motion ta
 _LONGER = 3.0  # times its length at which it is drawn
 _BAR = 18  # pixels of the line of text
 
-Picture = NDArray[np.uint8]
+RgbImage = NDArray[np.uint8]
 
 
-def drawn(frame: Frame, grid: PatchGrid, slot: Slot | None) -> Picture:
+def draw_overlay(frame: Frame, grid: PatchGrid, slot: Slot | None) -> RgbImage:
     """The frame, uint8 RGB [h, w, 3], with the motion vectors that are not the camera's own, the
     cells kept in the last `slot`, coloured by reason, and a line of text below it.
     """
@@ -40,7 +40,7 @@ def drawn(frame: Frame, grid: PatchGrid, slot: Slot | None) -> Picture:
     return np.asarray(whole)
 
 
-def sheet(pictures: list[Picture], columns: int = 3) -> Picture:
+def contact_sheet(pictures: list[RgbImage], columns: int = 3) -> RgbImage:
     """Pictures of one size as a contact sheet."""
     high, wide = pictures[0].shape[:2]
     rows = -(-len(pictures) // columns)
@@ -66,9 +66,9 @@ def _vectors(pen: ImageDraw.ImageDraw, signals: FrameSignals) -> str:
     """Draw the vectors; returns what there is to be said of the camera."""
     if signals.motion is None:
         return f"{signals.frame_type}: no vectors"
-    camera, motion = camera_motion(signals), signals.motion
+    camera, motion = estimate_camera_motion(signals), signals.motion
     rows, cols = motion.shape[:2]
-    if camera is not None and camera is not STILL:
+    if camera is not None and camera is not IDENTITY:
         motion = motion - shift(camera, rows, cols, signals.block)
     for row, col in np.argwhere(np.hypot(motion[..., 0], motion[..., 1]) >= _LEAST):
         x, y = (col + 0.5) * signals.block, (row + 0.5) * signals.block
@@ -76,7 +76,7 @@ def _vectors(pen: ImageDraw.ImageDraw, signals: FrameSignals) -> str:
         pen.line((x, y, x + across, y + down), _VECTOR, 2)
     if camera is None:
         return "camera: not told"
-    if camera is STILL:
+    if camera is IDENTITY:
         return "camera: still"
     across, down = shift(camera, rows, cols, signals.block).mean(axis=(0, 1))
     return f"camera: scene moves {across:+.1f}, {down:+.1f} px/frame"

@@ -7,7 +7,7 @@ _MEMORY = 0.98  # of the usual activity that is carried over from slot to slot
 
 
 @dataclass(frozen=True, slots=True)
-class Activity:
+class SamplingRange:
     """Samples per second between which the rate follows what happens."""
 
     floor: float
@@ -26,7 +26,7 @@ class FrameSampler:
     as far as saved ones last: never more than `rate` on average.
     """
 
-    def __init__(self, rate: float, follow: Activity | None = None) -> None:
+    def __init__(self, rate: float, follow: SamplingRange | None = None) -> None:
         self._rate = rate
         self._follow = follow
         self._period = 1.0 / rate
@@ -35,7 +35,7 @@ class FrameSampler:
         self._saved = 0.0
         self._usual: float | None = None
 
-    def wants(self, time: float) -> bool:
+    def should_sample(self, time: float) -> bool:
         """Whether the frame at `time` (seconds of the stream) is sampled. Call once per frame."""
         step, self._last = time - self._last, time
         if self._due is None or step < 0 or time >= self._due + self._period:
@@ -49,7 +49,7 @@ class FrameSampler:
         self._due += self._period
         return True
 
-    def happened(self, share: float) -> None:
+    def report_activity(self, share: float) -> None:
         """In the slot just done this share of the cells changed; what follows will be alike."""
         if self._follow is None:
             return

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.change.policies.policy import ChangePolicy, Reasons
-from codecsight.change.sampler import Activity, FrameSampler
-from codecsight.change.transients import Between
+from codecsight.change.sampler import FrameSampler, SamplingRange
+from codecsight.change.transients import TransientDetector
 from codecsight.core.frame import Frame
 from codecsight.core.grid import PatchGrid
 from codecsight.core.slot import Reason, Slot, SlotKind
@@ -26,7 +26,7 @@ class TrackerCounters:
     slots: int = 0
     kept: int = 0
     total: int = 0
-    between: int = 0
+    transients: int = 0
     anchors: Counter[str] = field(default_factory=Counter)
     reasons: Counter[Reason] = field(default_factory=Counter)
 
@@ -52,7 +52,7 @@ class ChangeTracker:
         grid: PatchGrid,
         policy: ChangePolicy,
         anchor_every: int,
-        follow: Activity | None = None,
+        follow: SamplingRange | None = None,
     ) -> None:
         self.grid = grid
         self.counters = TrackerCounters()
@@ -62,7 +62,7 @@ class ChangeTracker:
         slowest = follow.floor if follow else grid.spec.rate
         self._longest = max(2 * grid.spec.slot_seconds, 2 / slowest)
         self._resizer = Resizer(grid.width, grid.height)
-        self._between = Between(grid)
+        self._between = TransientDetector(grid)
         self._before: NDArray[np.uint8] | None = None
         self._touched = np.zeros((grid.rows, grid.cols), np.bool_)
         self._samples: list[_Sample] = []
@@ -78,9 +78,9 @@ class ChangeTracker:
         return self._shipped
 
     @property
-    def motion_every_s(self) -> float:
+    def motion_interval_s(self) -> float:
         """How often the decoder must read the codec's motion just now (see ChangePolicy)."""
-        return self._policy.motion_every_s
+        return self._policy.motion_interval_s
 
     def force_anchor(self) -> None:
         """The next slot holds every cell: what was shipped before is not known to have arrived."""
@@ -92,12 +92,12 @@ class ChangeTracker:
         self._check_size(size)
         self._check_whole(frame)
         self._policy.observe(frame.signals, *size)
-        if not self._sampler.wants(frame.time):
-            if self._policy.looks_between:
+        if not self._sampler.should_sample(frame.time):
+            if self._policy.detects_transients:
                 self._between.look(frame)
             return None
         self._drop_stale(frame.time)
-        self._policy.sampled()
+        self._policy.on_sample()
         self._samples.append(self._sample(frame))
         if len(self._samples) < self.grid.spec.frames:
             return None
@@ -109,12 +109,12 @@ class ChangeTracker:
     def _sample(self, frame: Frame) -> _Sample:
         """The frame, or the one before it that shows what has come and gone in the meantime."""
         sample = self._taken(frame)
-        if self._policy.looks_between:
-            passing, before = self._between.sampled(frame), self._before
+        if self._policy.detects_transients:
+            passing, before = self._between.on_sample(frame), self._before
             if passing is not None and before is not None:
                 instead = self._taken(passing.frame)
                 if self._between.confirms(instead.picture, before, sample.picture):
-                    self.counters.between += 1
+                    self.counters.transients += 1
                     self._touched |= passing.cells
                     sample = instead
             self._before = sample.picture
@@ -165,15 +165,15 @@ class ChangeTracker:
         """Why each cell is kept: all of them ANCHOR when the slot is one."""
         cause = self._pending
         if not cause and self._since_anchor + 1 >= self._anchor_every:
-            cause = "rhythm"
+            cause = "scheduled"
         if not cause and self._shipped is not None:
             reasons = self._policy.decide(pictures, self._shipped)
             reasons[self._touched & (reasons == 0)] = Reason.MOTION
             share = float((reasons > 0).mean())
-            self._sampler.happened(share)
-            if share <= self._policy.whole_above:
+            self._sampler.report_activity(share)
+            if share <= self._policy.anchor_threshold:
                 return reasons
-            cause = "busy"
+            cause = "mass_change"
         self.counters.anchors[cause] += 1
         return np.full((self.grid.rows, self.grid.cols), Reason.ANCHOR, np.uint8)
 
@@ -186,7 +186,7 @@ class ChangeTracker:
     ) -> None:
         if self._shipped is None or anchor:
             self._shipped = pictures
-            self._policy.anchored(pictures)
+            self._policy.on_anchor(pictures)
             self._since_anchor, self._pending = 0, ""
         else:
             paste(self._shipped, kept, patches)

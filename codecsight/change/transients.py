@@ -16,7 +16,7 @@ from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 
 from codecsight.change.measurement.cell_difference import Sensitivity, compare
-from codecsight.change.measurement.yuv_planes import Shown
+from codecsight.change.measurement.yuv_planes import Picture
 from codecsight.core.frame import Frame
 from codecsight.core.grid import PatchGrid
 from codecsight.jit import cached_njit
@@ -33,14 +33,14 @@ Points = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Passing:
+class Transient:
     """What is over: a frame that shows it, and all the cells [rows, cols] that it touched."""
 
     frame: Frame
     cells: NDArray[np.bool_]
 
 
-class Between:
+class TransientDetector:
     """Watches what happens from one sample to the next."""
 
     def __init__(self, grid: PatchGrid) -> None:
@@ -66,7 +66,7 @@ class Between:
             self._most, self._frame = count, frame
             self._best, self._differ = self._differ, self._best
 
-    def sampled(self, frame: Frame) -> Passing | None:
+    def on_sample(self, frame: Frame) -> Transient | None:
         """Begin anew from a sampled frame; tells what came since the last one and is over now, if
         there seems to be anything.
         """
@@ -93,14 +93,14 @@ class Between:
         self._before[:] = points
         self._ever[:] = False
 
-    def _over(self, frame: Frame, apart: Points) -> Passing | None:
+    def _over(self, frame: Frame, apart: Points) -> Transient | None:
         """What is over, away from all that differs between the two samples: `apart` of them."""
         cells = self._grid.rows, self._grid.cols
         other = _grown(_hits(apart > self._limit, *cells) >= _FEWEST)
         quiet = apart < self._limit / 2
         if _hits(self._best & quiet, *cells)[~other].sum() < _FEWEST:
             return None
-        return Passing(frame, _hits(_grown(self._ever & quiet), *cells) > 0)
+        return Transient(frame, _hits(_grown(self._ever & quiet), *cells) > 0)
 
     def confirms(
         self, held: NDArray[np.uint8], before: NDArray[np.uint8], now: NDArray[np.uint8]
@@ -110,7 +110,7 @@ class Between:
         """
         pairs = ((held, before), (held, now), (now, before))
         came, went, other = (
-            compare(Shown(new), old, self._grid).changed(_SURE) for new, old in pairs
+            compare(Picture(new), old, self._grid).changed(_SURE) for new, old in pairs
         )
         return bool((came & went & ~_grown(other)).any())
 

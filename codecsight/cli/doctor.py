@@ -77,12 +77,12 @@ class _Tracking:
         self._per_frame: list[float] = []
 
     def take(self, frame: "Frame") -> None:
-        from codecsight.change.measurement.camera_motion import STILL, camera_motion
+        from codecsight.change.measurement.camera_motion import IDENTITY, estimate_camera_motion
 
         self._noise.update(frame)
-        motion = camera_motion(frame.signals)
+        motion = estimate_camera_motion(frame.signals)
         self._frames += motion is not None
-        self._moving += motion is not None and motion is not STILL
+        self._moving += motion is not None and motion is not IDENTITY
         self._track(frame)
 
     def _track(self, frame: "Frame") -> None:

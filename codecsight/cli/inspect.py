@@ -11,7 +11,7 @@ from codecsight.cli.output import err, out
 from codecsight.core.errors import CodecSightError
 
 if TYPE_CHECKING:
-    from codecsight.change.overlay import Picture
+    from codecsight.change.overlay import RgbImage
     from codecsight.video.capture.source import Source
 
 STILLS = 6
@@ -35,11 +35,11 @@ def inspect(
     motion taken off), kept cells by reason (green motion, yellow intra, blue pixels, purple
     refresh, grey anchor), and how the camera moved.
     """
-    from codecsight.change.overlay import sheet as on_sheet
+    from codecsight.change.overlay import contact_sheet
     from codecsight.video.capture.source import SourceOptions, open_source
 
     opened = open_source(source, SourceOptions(transport=transport))
-    stills: dict[int, Picture] = {}
+    stills: dict[int, RgbImage] = {}
     with err.status("drawing"):
         try:
             count = _write(video, _drawn(opened, seconds, cells, policy, stills))
@@ -51,15 +51,15 @@ def inspect(
     if sheet is not None:
         from PIL import Image
 
-        Image.fromarray(on_sheet([stills[number] for number in sorted(stills)])).save(sheet)
+        Image.fromarray(contact_sheet([stills[number] for number in sorted(stills)])).save(sheet)
         out.print(f"{len(stills)} stills in {sheet}")
 
 
 def _drawn(
-    source: "Source", seconds: float, cells: int, policy: str, stills: "dict[int, Picture]"
-) -> "Iterator[tuple[float, Picture]]":
+    source: "Source", seconds: float, cells: int, policy: str, stills: "dict[int, RgbImage]"
+) -> "Iterator[tuple[float, RgbImage]]":
     """The pictures with their times from 0; some of them, evenly spread, go to `stills`."""
-    from codecsight.change.overlay import drawn
+    from codecsight.change.overlay import draw_overlay
     from codecsight.change.policies import make_policy
     from codecsight.change.tracker import ChangeTracker
     from codecsight.core.grid import GridSpec
@@ -76,13 +76,13 @@ def _drawn(
             return
         done = tracker.feed(frame)
         slot = done or slot
-        picture = drawn(frame, tracker.grid, slot)
+        picture = draw_overlay(frame, tracker.grid, slot)
         if done is not None:
             stills.setdefault(int(time * STILLS / seconds), picture)
         yield time, picture
 
 
-def _write(path: Path, pictures: "Iterator[tuple[float, Picture]]") -> int:
+def _write(path: Path, pictures: "Iterator[tuple[float, RgbImage]]") -> int:
     """Encode pictures into an .mp4; returns how many there were."""
     from fractions import Fraction
 

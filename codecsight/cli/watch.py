@@ -30,7 +30,7 @@ from codecsight.core.errors import CodecSightError
 from codecsight.core.slot import ANCHOR_EVERY
 
 if TYPE_CHECKING:
-    from codecsight.change.sampler import Activity
+    from codecsight.change.sampler import SamplingRange
     from codecsight.core.answer import Answer
     from codecsight.video.capture.source import SourceState
     from codecsight.watch import Watcher
@@ -169,11 +169,11 @@ def _numbered(base: str) -> Iterator[str]:
     yield from (f"{base}-{number}" for number in count(2))
 
 
-def _activity(adaptive_fps: tuple[float, float] | None) -> "Activity | None":
-    from codecsight.change.sampler import Activity
+def _activity(adaptive_fps: tuple[float, float] | None) -> "SamplingRange | None":
+    from codecsight.change.sampler import SamplingRange
 
     if adaptive_fps is None:
         return None
     if not 0 < adaptive_fps[0] < adaptive_fps[1]:
         raise CodecSightError("--adaptive-fps takes two rates above 0, the lower one first: 0.5 4")
-    return Activity(*adaptive_fps)
+    return SamplingRange(*adaptive_fps)

@@ -9,14 +9,14 @@ from typer.testing import CliRunner
 
 from benchmarks.edge.accuracy import POLICIES, SPECS
 from benchmarks.edge.cost import STAGES
-from benchmarks.edge.films import CONDITIONS, FIRST_TEST_SEED, Film, films
-from benchmarks.edge.truth import Canvas
+from benchmarks.edge.ground_truth import ShippedScene
+from benchmarks.edge.world_clips import CONDITIONS, FIRST_TEST_SEED, WorldClip, world_clips
 from codecsight.cli.app import app
 
 
-def film(name: str, seconds: float = 4.0) -> Film:
+def film(name: str, seconds: float = 4.0) -> WorldClip:
     chosen = next(each for each in CONDITIONS if each.name == name)
-    return Film(chosen, "street", 3, seconds, 320, 180)
+    return WorldClip(chosen, "street", 3, seconds, 320, 180)
 
 
 GRID = SPECS[0].fit(320, 180)
@@ -25,7 +25,7 @@ ALL = np.ones((GRID.rows, GRID.cols), np.bool_)
 
 @pytest.mark.parametrize("name", ["calm", "pan", "state"])
 def test_what_was_just_shipped_has_not_changed(name: str) -> None:
-    canvas = Canvas(film(name), GRID)
+    canvas = ShippedScene(film(name), GRID)
     assert canvas.changed(0).all()
     canvas.ship(0, ALL)
     assert not canvas.changed(0).any()
@@ -33,7 +33,7 @@ def test_what_was_just_shipped_has_not_changed(name: str) -> None:
 
 def test_light_and_noise_are_no_change_but_people_are() -> None:
     exposed = film("exposure")
-    canvas = Canvas(exposed, GRID)
+    canvas = ShippedScene(exposed, GRID)
     canvas.ship(0, ALL)
     changed = canvas.changed(exposed.frames - 1)
     assert changed.any()
@@ -42,7 +42,7 @@ def test_light_and_noise_are_no_change_but_people_are() -> None:
 
 def test_a_camera_that_turns_shows_something_new_at_one_side_only() -> None:
     pan = film("pan")
-    canvas = Canvas(pan, GRID)
+    canvas = ShippedScene(pan, GRID)
     canvas.ship(0, ALL)
     changed = canvas.changed(15)
     assert changed[:, -1].all()
@@ -51,7 +51,7 @@ def test_a_camera_that_turns_shows_something_new_at_one_side_only() -> None:
 
 def test_what_is_not_shipped_stays_changed_and_what_is_does_not() -> None:
     calm = film("calm")
-    canvas = Canvas(calm, GRID)
+    canvas = ShippedScene(calm, GRID)
     canvas.ship(0, ALL)
     changed = canvas.changed(40)
     assert changed.any()
@@ -62,7 +62,7 @@ def test_what_is_not_shipped_stays_changed_and_what_is_does_not() -> None:
 
 
 def test_tuning_and_test_share_no_seed() -> None:
-    tuning, test = ({film.seed for film in films(False, tuning)} for tuning in (True, False))
+    tuning, test = ({film.seed for film in world_clips(False, tuning)} for tuning in (True, False))
     assert max(tuning) < FIRST_TEST_SEED <= min(test)
 
 

@@ -5,21 +5,21 @@ import tracemalloc
 
 from codecsight.change.policies import make_policy
 from codecsight.change.tracker import ChangeTracker
-from tests.change.studio import Studio
+from tests.change.synthetic_camera import SyntheticCamera
 
 SLOTS = 20
 
 
-def test_memory_does_not_grow_with_time(studio: Studio) -> None:
+def test_memory_does_not_grow_with_time(camera: SyntheticCamera) -> None:
     """A few seconds of every hour: what is kept of a slot, or of an hour, would show."""
-    tracker = ChangeTracker(studio.grid, make_policy("tracked", studio.grid), anchor_every=16)
-    shown = [studio.frame(studio.with_cell(2, n % 8), 0.0) for n in range(3)]
+    tracker = ChangeTracker(camera.grid, make_policy("tracked", camera.grid), anchor_every=16)
+    shown = [camera.frame(camera.with_cell(2, n % 8), 0.0) for n in range(3)]
 
     def watch(start: float) -> int:
         for number in range(SLOTS * 10):
             frame = shown[number // 5 % 3]
-            moving = studio.signals(a=(2, number % 8, 2.0), b=(1, 1, 0.3))
-            tracker.feed(studio.frame(frame.picture.to_ndarray(), start + number / 10, moving))
+            moving = camera.signals(a=(2, number % 8, 2.0), b=(1, 1, 0.3))
+            tracker.feed(camera.frame(frame.picture.to_ndarray(), start + number / 10, moving))
         gc.collect()
         return tracemalloc.get_traced_memory()[0]
 

@@ -49,9 +49,9 @@ class Extractor:
 class ResidualPolicy:
     """Keeps the cells in which some block needed more than `least` grey levels."""
 
-    whole_above = 1.0
-    looks_between = False
-    motion_every_s = 0.0
+    anchor_threshold = 1.0
+    detects_transients = False
+    motion_interval_s = 0.0
 
     def __init__(self, least: float = 4.0) -> None:
         self._least = least
@@ -62,7 +62,7 @@ class ResidualPolicy:
             assert signals.residual.shape == (-(-height // 16), -(-width // 16))
             np.maximum(self._most, signals.residual, out=self._most)
 
-    def sampled(self) -> None:
+    def on_sample(self) -> None:
         pass
 
     def decide(self, pictures: NDArray[np.uint8], shipped: NDArray[np.uint8]) -> Reasons:  # noqa: ARG002
@@ -70,7 +70,7 @@ class ResidualPolicy:
         self._most[:] = 0
         return (peak > self._least) * np.uint8(Reason.PIXELS)
 
-    def anchored(self, pictures: NDArray[np.uint8]) -> None:  # noqa: ARG002
+    def on_anchor(self, pictures: NDArray[np.uint8]) -> None:  # noqa: ARG002
         self._most[:] = 0
 
 

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecsight.change.sampler import Activity, FrameSampler
+from codecsight.change.sampler import FrameSampler, SamplingRange
 
-FOLLOW = Activity(0.5, 4.0)
+FOLLOW = SamplingRange(0.5, 4.0)
 
 
 def sampled(times: list[float], rate: float = 2.0) -> list[float]:
     sampler = FrameSampler(rate)
-    return [time for time in times if sampler.wants(time)]
+    return [time for time in times if sampler.should_sample(time)]
 
 
 @pytest.mark.parametrize("fps", [2, 5, 7, 10, 12.5, 15, 25, 29.97, 30, 60])
@@ -54,15 +54,15 @@ class TestFollowing:
     """A camera of 20 frames per second, 2 samples a second on average, from 0.5 to 4."""
 
     @staticmethod
-    def watch(shares: list[float], follow: Activity | None = FOLLOW) -> list[int]:
+    def watch(shares: list[float], follow: SamplingRange | None = FOLLOW) -> list[int]:
         """Samples taken in each of these many tens of seconds, in which so much happens."""
         sampler, counts = FrameSampler(2.0, follow), []
         for ten, share in enumerate(shares):
             taken = 0
             for number in range(200):
-                if sampler.wants(10 * ten + number / 20):
+                if sampler.should_sample(10 * ten + number / 20):
                     taken += 1
-                    sampler.happened(share)
+                    sampler.report_activity(share)
             counts.append(taken)
         return counts
 

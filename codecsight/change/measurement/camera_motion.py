@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from codecsight.core.frame import FrameSignals
 from codecsight.jit import cached_njit
 
-Matrix = NDArray[np.float64]
+AffineMatrix = NDArray[np.float64]
 """[3, 3], homogeneous: from pixels of one picture to pixels of an earlier one."""
 
-STILL: Matrix = np.eye(3)
+IDENTITY: AffineMatrix = np.eye(3)
 _MOVED = 0.2  # pixels per frame from which on a block counts as moving
 _BROAD = 0.4  # share of moving blocks from which on it may be the camera
 _AGREE = 0.5  # share of blocks that must follow the fit for it to be believed
@@ -25,10 +25,10 @@ _FLAT = 1e-3  # weighed square pixels that blocks must be spread out by
 _BLOCKS = 1200  # as many as are looked at; a large picture's are thinned out
 
 
-def camera_motion(signals: FrameSignals) -> Matrix | None:
+def estimate_camera_motion(signals: FrameSignals) -> AffineMatrix | None:
     """Where each point of the picture was in the frame before: x_before = M x, in source pixels.
 
-    STILL where nothing suggests that the camera moved; None where the codec cannot tell (an I
+    IDENTITY where nothing suggests that the camera moved; None where the codec cannot tell (an I
     frame, no vectors, damage) or the vectors do not agree on any motion.
     """
     if signals.motion is None or not signals.valid:
@@ -37,7 +37,7 @@ def camera_motion(signals: FrameSignals) -> Matrix | None:
     step = max(1, round((rows * cols / _BLOCKS) ** 0.5))
     # A block without reference has no motion either.
     if not _broad(signals.motion, step):
-        return STILL
+        return IDENTITY
     intra = np.zeros((rows, cols), np.float32) if signals.intra is None else signals.intra
     agreed, fit = _fit(signals.motion, intra, step, signals.block)
     if not agreed:
@@ -45,19 +45,19 @@ def camera_motion(signals: FrameSignals) -> Matrix | None:
     matrix = np.eye(3)
     matrix[:2] -= fit
     still = largest_shift(matrix, cols * signals.block, rows * signals.block) < _LEAST
-    return STILL if still else matrix
+    return IDENTITY if still else matrix
 
 
-def shift(matrix: Matrix, rows: int, cols: int, block: int) -> NDArray[np.float32]:
+def shift(matrix: AffineMatrix, rows: int, cols: int, block: int) -> NDArray[np.float32]:
     """The motion that a camera motion gives every block: [rows, cols, 2] pixels per frame."""
     x = (np.arange(cols) + 0.5) * block
     y = ((np.arange(rows) + 0.5) * block)[:, None]
-    (a, b, c), (d, e, f) = (STILL - matrix)[:2]
+    (a, b, c), (d, e, f) = (IDENTITY - matrix)[:2]
     return np.stack([a * x + b * y + c, d * x + e * y + f], axis=-1).astype(np.float32)
 
 
 @cached_njit
-def largest_shift(matrix: Matrix, width: float, height: float) -> float:
+def largest_shift(matrix: AffineMatrix, width: float, height: float) -> float:
     """The farthest that any point of the picture moves, in its pixels, across or down."""
     farthest = 0.0
     for row in range(2):
@@ -68,10 +68,10 @@ def largest_shift(matrix: Matrix, width: float, height: float) -> float:
     return farthest
 
 
-def scaled(matrix: Matrix, across: float, down: float) -> Matrix:
+def scaled(matrix: AffineMatrix, across: float, down: float) -> AffineMatrix:
     """The same motion in a picture `across` times as wide and `down` times as high."""
     size = np.array([across, down, 1.0])
-    resized: Matrix = matrix * size[:, None] / size
+    resized: AffineMatrix = matrix * size[:, None] / size
     return resized
 
 

@@ -5,9 +5,9 @@ from collections import deque
 import numpy as np
 
 from codecsight.change.measurement.camera_motion import (
-    STILL,
-    Matrix,
-    camera_motion,
+    IDENTITY,
+    AffineMatrix,
+    estimate_camera_motion,
     largest_shift,
     scaled,
 )
@@ -18,7 +18,7 @@ _BELIEVED = 12  # frames for which a motion is taken to go on unseen
 _SMOOTH = 8  # frames that must be alike: a pole that shakes turns back before that
 
 
-class Pose:
+class CameraTransform:
     """Composes the camera's motion over frames, in pixels of the model's input.
 
     `now` maps a point of the present picture to where it was when following began. A frame of
@@ -29,28 +29,28 @@ class Pose:
 
     def __init__(self, width: int, height: int, samples: int) -> None:
         self._size = width, height
-        self._last = self._step = STILL
+        self._last = self._step = IDENTITY
         self.still = self._was_still = True
-        self.now: Matrix = STILL
+        self.now: AffineMatrix = IDENTITY
         self._alike = self._untold = 0
-        self._samples: deque[Matrix] = deque(maxlen=samples)
+        self._samples: deque[AffineMatrix] = deque(maxlen=samples)
 
-    def observe(self, signals: FrameSignals, width: int, height: int) -> Matrix:
+    def observe(self, signals: FrameSignals, width: int, height: int) -> AffineMatrix:
         """Follow one frame of `width` x `height` pixels; returns its motion in those pixels."""
-        found = camera_motion(signals)
+        found = estimate_camera_motion(signals)
         self._untold = self._untold + 1 if found is None else 0
         if self._untold > _BELIEVED:
-            found = STILL
+            found = IDENTITY
         if found is not None and found is not self._last:
             self._turn(found, width, height)
-        if self._last is not STILL:
+        if self._last is not IDENTITY:
             self.still = False
             self.now = self.now @ self._step
         return self._last
 
-    def _turn(self, found: Matrix, width: int, height: int) -> None:
+    def _turn(self, found: AffineMatrix, width: int, height: int) -> None:
         """The camera moves otherwise than before."""
-        differ = largest_shift(found - self._last + STILL, width, height)
+        differ = largest_shift(found - self._last + IDENTITY, width, height)
         alike = differ < _ALIKE * largest_shift(found, width, height)
         self._alike = self._alike + 1 if alike else 0
         across, down = self._size[0] / width, self._size[1] / height
@@ -63,21 +63,21 @@ class Pose:
         """
         return (self.still and self._was_still) or self._alike >= _SMOOTH
 
-    def sampled(self) -> None:
+    def on_sample(self) -> None:
         """The frame last observed is one of the slot's."""
         self._samples.append(self.now)
         self._was_still, self.still = self.still, True
 
     def rebase(self) -> None:
         """Following begins here: of products without end, none would stay exact, or even finite."""
-        if self.now is STILL:
+        if self.now is IDENTITY:
             return
         back = np.asarray(np.linalg.inv(self.now), np.float64)
-        rebased = [STILL if pose is self.now else back @ pose for pose in self._samples]
+        rebased = [IDENTITY if pose is self.now else back @ pose for pose in self._samples]
         self._samples = deque(rebased, maxlen=self._samples.maxlen)
-        self.now = STILL
+        self.now = IDENTITY
 
-    def poses(self) -> list[Matrix]:
+    def poses(self) -> list[AffineMatrix]:
         """The poses of the slot's frames."""
         known = list(self._samples)
-        return known or [STILL] * (self._samples.maxlen or 0)
+        return known or [IDENTITY] * (self._samples.maxlen or 0)

@@ -7,14 +7,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.measurement.exposure import Tone, tone
+from codecsight.change.measurement.exposure import Exposure, tone
 from codecsight.change.measurement.pixel_difference import THIN, brighter, differences, less, lit
 from codecsight.change.measurement.yuv_planes import (
     Mask,
     Picture,
     Plane,
     Planes,
-    Shown,
+    RgbImage,
     means,
     medians,
     shares,
@@ -54,7 +54,7 @@ class Difference:
     levels: Planes
     medians: NDArray[np.float64]
     unseen: Mask
-    tone: Tone
+    tone: Exposure
 
     def changed(self, sensitivity: Sensitivity) -> Mask:
         """[rows, cols]: the cells that differ."""
@@ -75,7 +75,7 @@ def changed(differences: Iterable[Difference], sensitivity: Sensitivity) -> Mask
 
 
 def compare(
-    new: Shown, old: Picture | Planes, grid: PatchGrid, known: Plane | None = None
+    new: Picture, old: RgbImage | Planes, grid: PatchGrid, known: Plane | None = None
 ) -> Difference:
     """Compare a sampled frame with the frame last shipped for the same cells, both at model input
     size.
@@ -100,7 +100,9 @@ def compare(
     return Difference(levels, np.array([median]), unseen, exposure)
 
 
-def _known_levels(new: Plane, old: Plane, exposure: Tone, grid: PatchGrid, whole: Mask) -> Planes:
+def _known_levels(
+    new: Plane, old: Plane, exposure: Exposure, grid: PatchGrid, whole: Mask
+) -> Planes:
     """[1, h, w]: differences in brightness, where all is known, less what half a pixel makes."""
     levels = np.empty((1, *new.shape), np.float32)
     gain, offset = np.float32(exposure.gain), np.float32(exposure.offset)

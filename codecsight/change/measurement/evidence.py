@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.measurement.camera_motion import STILL, Matrix
+from codecsight.change.measurement.camera_motion import IDENTITY, AffineMatrix
 from codecsight.change.measurement.projection import projection
 from codecsight.core.frame import FrameSignals
 from codecsight.core.grid import PatchGrid
@@ -54,7 +54,7 @@ class CodecEvidence:
         self._empty = True
 
     def observe(
-        self, signals: FrameSignals, width: int, height: int, camera: Matrix = STILL
+        self, signals: FrameSignals, width: int, height: int, camera: AffineMatrix = IDENTITY
     ) -> None:
         """Take in one decoded frame of `width` x `height` pixels, in which the camera moved."""
         self.blind |= not signals.valid
@@ -69,7 +69,7 @@ class CodecEvidence:
         if self._empty or layout != self._layout:
             self.blind |= not self._empty
             self._start(layout)
-        own = _NONE if camera is STILL else (STILL - camera)[:2]
+        own = _NONE if camera is IDENTITY else (IDENTITY - camera)[:2]
         intra = self._intra if signals.intra is None else signals.intra
         kept = self._peak, self._intra, self._shift, self._spare
         _add(motion, intra, own, signals.block, 1 + self._unread, *kept)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from codecsight.change.measurement.yuv_planes import (
-    Picture,
     Plane,
     Planes,
+    RgbImage,
     bright_means,
     is_picture,
 )
@@ -23,7 +23,7 @@ _DARK, BRIGHT = 4, 250  # clipped beyond these: they say nothing of the exposure
 
 
 @dataclass(frozen=True, slots=True)
-class Tone:
+class Exposure:
     """What exposure makes of brightness: gain * level + offset."""
 
     gain: float = 1.0
@@ -44,7 +44,7 @@ class Tone:
         return picture[1:] if self.same else picture[1:] * np.float32(self.gain)
 
 
-def tone(old: Picture | Planes, new: Picture | Planes) -> Tone:
+def tone(old: RgbImage | Planes, new: RgbImage | Planes) -> Exposure:
     """How the exposure changed from `old` to `new`: gain and offset, by iteratively reweighted
     least squares with Cauchy weights.
     """
@@ -53,9 +53,9 @@ def tone(old: Picture | Planes, new: Picture | Planes) -> Tone:
     return fit(x, y)
 
 
-def fit(old: Plane, new: Plane) -> Tone:
+def fit(old: Plane, new: Plane) -> Exposure:
     """The same from places, both [n]."""
-    return Tone(*_fit(old, new))
+    return Exposure(*_fit(old, new))
 
 
 @cached_njit

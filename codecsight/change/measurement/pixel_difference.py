@@ -7,12 +7,12 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.measurement.exposure import BRIGHT, Tone
+from codecsight.change.measurement.exposure import BRIGHT, Exposure
 from codecsight.change.measurement.yuv_planes import (
     Mask,
-    Picture,
     Plane,
     Planes,
+    RgbImage,
     is_picture,
     rows_of,
     split_row,
@@ -26,7 +26,7 @@ _NO_ROWS, _NO_PLANES = np.empty((0, 0), np.uint8), np.empty((0, 0, 0), np.float3
 
 
 def differences(
-    new: Picture, old: Picture | Planes, tone: Tone, colour: float
+    new: RgbImage, old: RgbImage | Planes, tone: Exposure, colour: float
 ) -> tuple[Planes, float]:
     """[2, h, w]: by how much `new` is brighter than `old` would be under that `tone`, and `colour`
     times the larger difference of colour, as it is; both smoothed over 3x3 pixels, borders

@@ -17,56 +17,61 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.measurement.camera_motion import Matrix, largest_shift
-from codecsight.change.measurement.exposure import Tone
+from codecsight.change.measurement.camera_motion import AffineMatrix, largest_shift
+from codecsight.change.measurement.exposure import Exposure
 from codecsight.change.measurement.registration import register
 from codecsight.change.measurement.warp import lay, roll, translation, warp
-from codecsight.change.measurement.yuv_planes import Picture, Plane, Planes, Shown, planes
+from codecsight.change.measurement.yuv_planes import Picture, Plane, Planes, RgbImage, planes
 
 _SAME = 0.08  # pixels by which poses differ for no reason but noise
 _STRETCH = 0.4  # pixels by which a zoom or roll may distort before the reference is redrawn
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class WarpedReference:
     """A reference as the camera sees it now: RGB, or planes where the light changed. Where the
     camera moved: its brightness alone, how much of each pixel is known (up to 1), and the motion
     from the present picture to the reference.
     """
 
-    picture: Picture | Planes
+    picture: RgbImage | Planes
     known: Plane | None = None
-    motion: Matrix | None = None
+    motion: AffineMatrix | None = None
 
 
 class Reference:
-    """One `shipped` picture in the `pose` of the camera that it stands in (see Pose), remembered
-    with `margin` pixels around it from the camera's first move on.
+    """One `shipped` picture in the `pose` of the camera that it stands in (see CameraTransform),
+    remembered with `margin` pixels around it from the camera's first move on.
     """
 
-    def __init__(self, shipped: Picture, pose: Matrix, margin: int) -> None:
+    def __init__(self, shipped: RgbImage, pose: AffineMatrix, margin: int) -> None:
         self._size = shipped.shape[1], shipped.shape[0]
         self._pose = pose
         self._margin, self._widest = 0, margin
-        self._exact: Picture | None = shipped.copy()
+        self._exact: RgbImage | None = shipped.copy()
         self._picture: Planes  # once there is nothing exact
         self._known: Plane
 
-    def seen(self, new: Shown, pose: Matrix) -> Seen:
+    def seen(self, new: Picture, pose: AffineMatrix) -> WarpedReference:
         """The reference as a camera at `pose`, where it took `new`, would have seen it. What the
         codec says of the camera's motion is made exact by the pixels.
         """
         motion = self._motion(pose)
         if motion is None:
-            return Seen(self._view() if self._exact is None else self._exact)
+            return WarpedReference(self._view() if self._exact is None else self._exact)
         self._widen()
         motion = register(new.planes[0], self._picture[0], self._known, self._to_whole(motion))
         picture = np.empty((1, *new.planes.shape[1:]), np.float32)
         known = warp(self._picture, self._known, motion, picture)
-        return Seen(picture, known, self._from_whole(motion))
+        return WarpedReference(picture, known, self._from_whole(motion))
 
     def ship(
-        self, new: Shown, kept: NDArray[np.bool_], pose: Matrix, seen: Seen, tone: Tone
+        self,
+        new: Picture,
+        kept: NDArray[np.bool_],
+        pose: AffineMatrix,
+        seen: WarpedReference,
+        tone: Exposure,
     ) -> None:
         """Take in the `kept` cells [rows, cols] of `new`, and the `tone` by which all others
         changed; `seen` is what was given for it.
@@ -81,7 +86,7 @@ class Reference:
         lay(new.planes, kept, self._to_whole(rest), self._picture, self._known)
         self._pose = pose @ np.linalg.inv(rest)
 
-    def renew(self, new: Shown, pose: Matrix, seen: Seen) -> None:
+    def renew(self, new: Picture, pose: AffineMatrix, seen: WarpedReference) -> None:
         """Take in the whole of `new`, and stand where it stands; what lies beyond stays."""
         if seen.motion is not None:
             self._redraw(seen.motion)
@@ -92,14 +97,14 @@ class Reference:
             self._exact = new.picture.copy()
         self._pose = pose
 
-    def _motion(self, pose: Matrix) -> Matrix | None:
+    def _motion(self, pose: AffineMatrix) -> AffineMatrix | None:
         """From a picture taken at `pose` to the reference; None where it is none to speak of."""
         if pose is self._pose:
             return None
         motion = np.asarray(np.linalg.solve(self._pose, pose), np.float64)
         return None if largest_shift(motion, *self._size) < _SAME else motion
 
-    def _put(self, new: Shown, kept: NDArray[np.bool_]) -> None:
+    def _put(self, new: Picture, kept: NDArray[np.bool_]) -> None:
         if self._exact is None:
             _copy_cells(new.planes.transpose(1, 2, 0), kept, self._view().transpose(1, 2, 0))
         else:
@@ -128,7 +133,7 @@ class Reference:
             self._known = np.pad(self._known, more)
             self._margin = self._widest
 
-    def _follow(self, motion: Matrix) -> Matrix:
+    def _follow(self, motion: AffineMatrix) -> AffineMatrix:
         """Move the reference to where the camera looks; returns what is left of the motion."""
         width, height = self._size
         centre = np.array([width / 2, height / 2, 1])
@@ -141,16 +146,16 @@ class Reference:
         self._redraw(motion)
         return np.eye(3)
 
-    def _redraw(self, motion: Matrix) -> None:
+    def _redraw(self, motion: AffineMatrix) -> None:
         back = translation(-self._margin, -self._margin)
         redrawn = np.empty_like(self._picture)
         self._known = warp(self._picture, self._known, self._to_whole(motion) @ back, redrawn)
         self._picture = redrawn
 
-    def _to_whole(self, motion: Matrix) -> Matrix:
+    def _to_whole(self, motion: AffineMatrix) -> AffineMatrix:
         return translation(self._margin, self._margin) @ motion
 
-    def _from_whole(self, motion: Matrix) -> Matrix:
+    def _from_whole(self, motion: AffineMatrix) -> AffineMatrix:
         return translation(-self._margin, -self._margin) @ motion
 
 

@@ -9,7 +9,7 @@ Cauchy weights, so that what changed does not pull.
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.measurement.camera_motion import Matrix, largest_shift
+from codecsight.change.measurement.camera_motion import AffineMatrix, largest_shift
 from codecsight.change.measurement.exposure import fit
 from codecsight.change.measurement.yuv_planes import Plane
 from codecsight.jit import cached_njit
@@ -27,7 +27,7 @@ Light = tuple[float, float]  # gain and offset
 _WHOLE = 0.999  # of a pixel known: all of it, but for rounding
 
 
-def register(new: Plane, old: Plane, known: Plane, motion: Matrix) -> Matrix:
+def register(new: Plane, old: Plane, known: Plane, motion: AffineMatrix) -> AffineMatrix:
     """A better `motion` for `old` to look like `new`, or the same if there is none: the brightness
     of pictures of any size. Of `old` only what is `known` counts.
 
@@ -52,8 +52,8 @@ def register(new: Plane, old: Plane, known: Plane, motion: Matrix) -> Matrix:
 
 
 def _refined(
-    new: Plane, old: Plane, known: Plane, motion: Matrix, light: Light, terms: list[int]
-) -> Matrix:
+    new: Plane, old: Plane, known: Plane, motion: AffineMatrix, light: Light, terms: list[int]
+) -> AffineMatrix:
     refined = motion
     for _ in range(_STEPS):
         step = _step(new, old, known, refined, light, terms)
@@ -68,7 +68,7 @@ def _refined(
 
 
 def _step(
-    new: Plane, old: Plane, known: Plane, motion: Matrix, light: Light, terms: list[int]
+    new: Plane, old: Plane, known: Plane, motion: AffineMatrix, light: Light, terms: list[int]
 ) -> NDArray[np.float64] | None:
     """[2, 3]: the motion by which `old` lies off `new`, about the picture's centre, of which only
     some `terms` may differ from 0.
@@ -95,7 +95,7 @@ def _light(before: Plane, after: Plane) -> Light:
     return gain, float(np.median(after - gain * before))
 
 
-def _centred(correction: Matrix, height: int, width: int) -> Matrix:
+def _centred(correction: AffineMatrix, height: int, width: int) -> AffineMatrix:
     """A motion about the centre, in shares of the picture, as one in pixels from the corner."""
     linear = correction[:2, :2] - np.eye(2)
     matrix = np.eye(3)
@@ -105,7 +105,7 @@ def _centred(correction: Matrix, height: int, width: int) -> Matrix:
 
 
 @cached_njit
-def _seen(old: Plane, known: Plane, motion: Matrix, x: int, y: int) -> float:
+def _seen(old: Plane, known: Plane, motion: AffineMatrix, x: int, y: int) -> float:
     """What `old` shows at a pixel of the new picture; less than 0 where that isn't known."""
     across = motion[0, 0] * (x + 0.5) + motion[0, 1] * (y + 0.5) + motion[0, 2] - 0.5
     down = motion[1, 0] * (x + 0.5) + motion[1, 1] * (y + 0.5) + motion[1, 2] - 0.5
@@ -122,7 +122,7 @@ def _seen(old: Plane, known: Plane, motion: Matrix, x: int, y: int) -> float:
 
 @cached_njit
 def _pairs(
-    new: Plane, old: Plane, known: Plane, motion: Matrix, thin: int
+    new: Plane, old: Plane, known: Plane, motion: AffineMatrix, thin: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The brightness of some points in the old and in the new picture."""
     height, width = new.shape
@@ -139,7 +139,9 @@ def _pairs(
 
 
 @cached_njit
-def _error(new: Plane, old: Plane, known: Plane, motion: Matrix, light: Light, thin: int) -> float:
+def _error(
+    new: Plane, old: Plane, known: Plane, motion: AffineMatrix, light: Light, thin: int
+) -> float:
     """The median error in brightness of some points; less than 0 where none is known."""
     before, after = _pairs(new, old, known, motion, thin)
     if not before.size:
@@ -154,7 +156,7 @@ def _equations(
     new: Plane,
     old: Plane,
     known: Plane,
-    motion: Matrix,
+    motion: AffineMatrix,
     gain: float,
     offset: float,
     scale: float,

@@ -9,7 +9,7 @@ what is left, point by point, with the very same numbers.
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.measurement.camera_motion import Matrix
+from codecsight.change.measurement.camera_motion import AffineMatrix
 from codecsight.change.measurement.yuv_planes import Plane, Planes
 from codecsight.jit import cached_njit
 
@@ -25,7 +25,7 @@ _SHORT = 24  # points that are sooner done one by one
 
 
 @cached_njit
-def points(motion: Matrix, left: int, y: int, width: int) -> Points:
+def points(motion: AffineMatrix, left: int, y: int, width: int) -> Points:
     """Where `motion` takes so many pixels of row `y` from column `left` on."""
     xs, ys = np.empty(width), np.empty(width)
     for n in range(width):

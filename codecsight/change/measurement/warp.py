@@ -6,7 +6,7 @@ Matrices map points: (x, y) of the middle of the first pixel is (0.5, 0.5).
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.measurement.camera_motion import Matrix
+from codecsight.change.measurement.camera_motion import AffineMatrix
 from codecsight.change.measurement.resampling import (
     along,
     blend,
@@ -26,7 +26,7 @@ Box = tuple[int, int, int, int]
 """Left, top, right, bottom."""
 
 
-def warp(picture: Planes, known: Plane, motion: Matrix, out: Planes) -> Plane:
+def warp(picture: Planes, known: Plane, motion: AffineMatrix, out: Planes) -> Plane:
     """Into `out` [n, h, w] the first n planes of the picture in which each point shows what
     `picture` has at `motion` of it. Returns how much of each pixel is known, [h, w] up to 1, where
     `known` says it of `picture`; beyond its borders nothing is.
@@ -58,7 +58,7 @@ def roll(planes: Planes, x: int, y: int) -> None:
             into[first:last] = line[first + x : last + x]
 
 
-def translation(x: float, y: float) -> Matrix:
+def translation(x: float, y: float) -> AffineMatrix:
     """The motion by (x, y) pixels."""
     matrix = np.eye(3)
     matrix[:2, 2] = x, y
@@ -66,7 +66,7 @@ def translation(x: float, y: float) -> Matrix:
 
 
 def lay(
-    new: Planes, kept: NDArray[np.bool_], motion: Matrix, picture: Planes, known: Plane
+    new: Planes, kept: NDArray[np.bool_], motion: AffineMatrix, picture: Planes, known: Plane
 ) -> None:
     """Put the `kept` cells of `new`, whose points are at `motion` of themselves in `picture`, into
     that; they are `known` from now on.
@@ -81,8 +81,8 @@ def _lay_cells(
     new: Planes,
     kept: NDArray[np.bool_],
     unturned: bool,
-    motion: Matrix,
-    back: Matrix,
+    motion: AffineMatrix,
+    back: AffineMatrix,
     picture: Planes,
     known: Plane,
 ) -> None:
@@ -122,7 +122,7 @@ def _border(cell: tuple[int, int], cells: tuple[int, int], box: Box) -> list[Box
 
 @cached_njit
 def _box(
-    cell: tuple[int, int], size: tuple[int, int], motion: Matrix, shape: tuple[int, int]
+    cell: tuple[int, int], size: tuple[int, int], motion: AffineMatrix, shape: tuple[int, int]
 ) -> Box:
     """Where a cell comes to lie, with a pixel or two around it."""
     least_x = least_y = np.inf
@@ -179,7 +179,7 @@ def _lay(
     new: Planes,
     cell: tuple[int, int],
     size: tuple[int, int],
-    back: Matrix,
+    back: AffineMatrix,
     box: Box,
     picture: Planes,
     known: Plane,
@@ -207,7 +207,7 @@ def _inside(at: float, length: int) -> float:
 
 
 @cached_njit
-def _warp(picture: Planes, known: Plane, motion: Matrix, out: Planes) -> Plane:
+def _warp(picture: Planes, known: Plane, motion: AffineMatrix, out: Planes) -> Plane:
     height, width = out.shape[1:]
     covered = np.empty((height, width), np.float32)
     found = np.empty((out.shape[0], width), np.float32)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from codecsight.jit import cached_njit
 
-Picture = NDArray[np.uint8]
+RgbImage = NDArray[np.uint8]
 """RGB, [h, w, 3]."""
 Plane = NDArray[np.float32]
 """[h, w] in grey levels."""
@@ -22,12 +22,12 @@ alone.
 
 
 @dataclass(eq=False)
-class Shown:
+class Picture:
     """A picture that was sampled, and its planes for whoever can't do without: they take twelve
     times the memory, and memory is what finding change waits for.
     """
 
-    picture: Picture
+    picture: RgbImage
 
     @cached_property
     def planes(self) -> Planes:
@@ -35,7 +35,7 @@ class Shown:
         return planes(self.picture)
 
 
-def planes(picture: Picture) -> Planes:
+def planes(picture: RgbImage) -> Planes:
     """The planes of a picture."""
     height, width = picture.shape[:2]
     split = np.empty((3, height, width), np.float32)
@@ -43,12 +43,12 @@ def planes(picture: Picture) -> Planes:
     return split
 
 
-def is_picture(shown: Picture | Planes) -> TypeGuard[Picture]:
+def is_picture(shown: RgbImage | Planes) -> TypeGuard[RgbImage]:
     """Whether it is RGB, not planes."""
     return shown.dtype == np.uint8
 
 
-def rows_of(picture: Picture) -> NDArray[np.uint8]:
+def rows_of(picture: RgbImage) -> NDArray[np.uint8]:
     """A picture's rows, [h, 3 * w]."""
     return np.ascontiguousarray(picture).reshape(picture.shape[0], -1)
 
@@ -157,7 +157,7 @@ def means(plane: Plane, rows: int, cols: int) -> Plane:
     return found / np.float32(high * wide)
 
 
-def bright_means(shown: Picture | Planes, rows: int, cols: int) -> Plane:
+def bright_means(shown: RgbImage | Planes, rows: int, cols: int) -> Plane:
     """[rows, cols]: each cell's mean brightness."""
     if is_picture(shown):
         return _bright_means(rows_of(shown), rows, cols)

@@ -12,9 +12,9 @@ from codecsight.core.slot import Reason
 class EverythingPolicy:
     """Keeps every cell of every slot: what a system without pruning does."""
 
-    whole_above = 1.0
-    looks_between = False
-    motion_every_s = 0.0
+    anchor_threshold = 1.0
+    detects_transients = False
+    motion_interval_s = 0.0
 
     def __init__(self, grid: PatchGrid) -> None:
         self._grid = grid
@@ -22,7 +22,7 @@ class EverythingPolicy:
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
         """Not needed."""
 
-    def sampled(self) -> None:
+    def on_sample(self) -> None:
         """Not needed."""
 
     def decide(
@@ -33,7 +33,7 @@ class EverythingPolicy:
         """All cells."""
         return np.full((self._grid.rows, self._grid.cols), Reason.REFRESH, np.uint8)
 
-    def anchored(self, pictures: NDArray[np.uint8]) -> None:
+    def on_anchor(self, pictures: NDArray[np.uint8]) -> None:
         """Not needed."""
 
 
@@ -43,9 +43,9 @@ class RandomPolicy:
     Over many slots exactly `share` of all cells is kept; the same `seed` chooses the same cells.
     """
 
-    whole_above = 1.0
-    looks_between = False
-    motion_every_s = 0.0
+    anchor_threshold = 1.0
+    detects_transients = False
+    motion_interval_s = 0.0
 
     def __init__(self, grid: PatchGrid, share: float = 0.2, seed: int = 0) -> None:
         self._grid = grid
@@ -56,7 +56,7 @@ class RandomPolicy:
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
         """Not needed."""
 
-    def sampled(self) -> None:
+    def on_sample(self) -> None:
         """Not needed."""
 
     def decide(
@@ -72,5 +72,5 @@ class RandomPolicy:
         reasons[self._rng.choice(self._grid.cells, count, replace=False)] = Reason.REFRESH
         return reasons.reshape(self._grid.rows, self._grid.cols)
 
-    def anchored(self, pictures: NDArray[np.uint8]) -> None:
+    def on_anchor(self, pictures: NDArray[np.uint8]) -> None:
         """Not needed."""

@@ -14,24 +14,24 @@ Reasons = NDArray[np.uint8]
 class ChangePolicy(Protocol):
     """Sees the signals of every decoded frame, and decides once per slot.
 
-    For every slot either `decide` or `anchored` is called. The tracker may still turn a decision
-    into an anchor; then `anchored` follows `decide`.
+    For every slot either `decide` or `on_anchor` is called. The tracker may still turn a decision
+    into an anchor; then `on_anchor` follows `decide`.
     """
 
     @property
-    def whole_above(self) -> float:
+    def anchor_threshold(self) -> float:
         """The share of kept cells above which the slot becomes an anchor: a delta then saves
         little, and an anchor heals more. 1 for policies that are to be measured as they are.
         """
         ...
 
     @property
-    def looks_between(self) -> bool:
-        """Whether what came and went between two samples shall be sampled instead (Between)."""
+    def detects_transients(self) -> bool:
+        """Whether to sample transients between two samples instead (see TransientDetector)."""
         ...
 
     @property
-    def motion_every_s(self) -> float:
+    def motion_interval_s(self) -> float:
         """How many seconds apart the frames may be of which the codec's motion is read just now: 0
         for all. To read it takes as long as a tenth of decoding.
         """
@@ -40,7 +40,7 @@ class ChangePolicy(Protocol):
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
         """Take in one decoded frame, sampled or not; the size is the picture's in pixels."""
 
-    def sampled(self) -> None:
+    def on_sample(self) -> None:
         """The frame last observed is one of the slot's."""
 
     def decide(self, pictures: NDArray[np.uint8], shipped: NDArray[np.uint8]) -> Reasons:
@@ -48,5 +48,5 @@ class ChangePolicy(Protocol):
         `shipped` the content last shipped for every cell, both [frames, h, w, 3] RGB.
         """
 
-    def anchored(self, pictures: NDArray[np.uint8]) -> None:
+    def on_anchor(self, pictures: NDArray[np.uint8]) -> None:
         """The slot of these sampled `pictures` went out as an anchor: every cell was shipped."""

@@ -17,9 +17,9 @@ class PublishedPolicy:
     The rule never looks at pixels, so where the codec gives no motion every cell is kept.
     """
 
-    whole_above = 1.0
-    looks_between = False
-    motion_every_s = 0.0
+    anchor_threshold = 1.0
+    detects_transients = False
+    motion_interval_s = 0.0
 
     def __init__(self, grid: PatchGrid, tau: float = 0.5) -> None:
         self._grid = grid
@@ -30,7 +30,7 @@ class PublishedPolicy:
         """Add a frame's motion to the union since the anchor."""
         self._evidence.observe(signals, width, height)
 
-    def sampled(self) -> None:
+    def on_sample(self) -> None:
         """Not needed."""
 
     def decide(
@@ -46,6 +46,6 @@ class PublishedPolicy:
         intra = np.where(cells.intra > 0, np.uint8(Reason.INTRA), np.uint8(0))
         return np.where(moved, np.uint8(Reason.MOTION), intra)
 
-    def anchored(self, pictures: NDArray[np.uint8]) -> None:  # noqa: ARG002
+    def on_anchor(self, pictures: NDArray[np.uint8]) -> None:  # noqa: ARG002
         """An anchor resets the union."""
         self._evidence.clear()

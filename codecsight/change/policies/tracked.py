@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.measurement.camera_transform import Pose
+from codecsight.change.measurement.camera_transform import CameraTransform
 from codecsight.change.measurement.cell_difference import Difference, Sensitivity, changed, compare
 from codecsight.change.measurement.evidence import CellEvidence, CodecEvidence
-from codecsight.change.measurement.exposure import Tone
-from codecsight.change.measurement.reference import Reference, Seen
-from codecsight.change.measurement.yuv_planes import Shown
+from codecsight.change.measurement.exposure import Exposure
+from codecsight.change.measurement.reference import Reference, WarpedReference
+from codecsight.change.measurement.yuv_planes import Picture
 from codecsight.change.policies.pixels import ALONE
 from codecsight.change.policies.policy import Reasons
 from codecsight.core.frame import FrameSignals
@@ -36,24 +36,24 @@ class TrackedPolicy:
     to count as moved.
     """
 
-    whole_above = 0.5
+    anchor_threshold = 0.5
 
     def __init__(self, grid: PatchGrid, least: float = 1.0, refresh_after: int = 120) -> None:
         self._grid = grid
         self._least = least
         self._refresh_after = refresh_after
         self._evidence = CodecEvidence(grid)
-        self._pose = Pose(grid.width, grid.height, grid.spec.frames)
+        self._pose = CameraTransform(grid.width, grid.height, grid.spec.frames)
         self._references: list[Reference] = []
         self._restart()
 
     @property
-    def looks_between(self) -> bool:
+    def detects_transients(self) -> bool:
         """As long as the camera stands still."""
         return self._pose.still
 
     @property
-    def motion_every_s(self) -> float:
+    def motion_interval_s(self) -> float:
         """While the camera stands or turns smoothly, ten frames per second are enough to follow
         what moves; for a pole that shakes they are not.
         """
@@ -64,15 +64,15 @@ class TrackedPolicy:
         camera = self._pose.observe(signals, width, height)
         self._evidence.observe(signals, width, height, camera)
 
-    def sampled(self) -> None:
+    def on_sample(self) -> None:
         """Remember where the camera looks."""
-        self._pose.sampled()
+        self._pose.on_sample()
 
     def decide(self, pictures: Pictures, shipped: Pictures) -> Reasons:
         """Clear changes, proposed ones that are confirmed, and a few by rotation."""
         if not self._references:
             self._references = self._begun(shipped)
-        shown = [Shown(picture) for picture in pictures]
+        shown = [Picture(picture) for picture in pictures]
         looks = self._looks(shown)
         differences = [
             compare(new, look.picture, self._grid, look.known)
@@ -84,10 +84,10 @@ class TrackedPolicy:
         self._ship(shown, reasons > 0, looks, [each.tone for each in differences])
         return reasons
 
-    def anchored(self, pictures: Pictures) -> None:
+    def on_anchor(self, pictures: Pictures) -> None:
         """Everything was shipped: the next slot starts without proposals."""
         self._evidence.clear()
-        shown = [Shown(picture) for picture in pictures]
+        shown = [Picture(picture) for picture in pictures]
         if not self._references:
             self._references = self._begun(pictures)
         looks = self._looks(shown)
@@ -101,7 +101,7 @@ class TrackedPolicy:
         pairs = zip(shipped, self._pose.poses(), strict=True)
         return [Reference(picture, pose, self._grid.spec.cell) for picture, pose in pairs]
 
-    def _looks(self, shown: list[Shown]) -> list[Seen]:
+    def _looks(self, shown: list[Picture]) -> list[WarpedReference]:
         each = zip(self._references, shown, self._pose.poses(), strict=True)
         return [reference.seen(new, pose) for reference, new, pose in each]
 
@@ -139,7 +139,11 @@ class TrackedPolicy:
         self._age.flat[due] = 0
 
     def _ship(
-        self, shown: list[Shown], kept: NDArray[np.bool_], looks: list[Seen], tones: list[Tone]
+        self,
+        shown: list[Picture],
+        kept: NDArray[np.bool_],
+        looks: list[WarpedReference],
+        tones: list[Exposure],
     ) -> None:
         """Keep the references up with what goes out now."""
         each = zip(self._references, shown, self._pose.poses(), looks, tones, strict=True)

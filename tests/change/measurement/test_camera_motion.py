@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from codecsight.change.measurement.camera_motion import (
-    STILL,
-    camera_motion,
+    IDENTITY,
+    estimate_camera_motion,
     largest_shift,
     scaled,
     shift,
 )
-from codecsight.change.measurement.camera_transform import Pose
+from codecsight.change.measurement.camera_transform import CameraTransform
 from codecsight.core.frame import FrameSignals
 
 ROWS, COLS = 23, 40  # 640 x 360
@@ -35,7 +35,7 @@ def test_pan_and_zoom_are_found_though_much_goes_its_own_way(
     x: float, y: float, zoom: float
 ) -> None:
     signals = moved(x, y, zoom, others=0.3, noise=0.1)
-    matrix = camera_motion(signals)
+    matrix = estimate_camera_motion(signals)
     assert matrix is not None
     expected = moved(x, y, zoom).motion
     assert expected is not None
@@ -43,41 +43,41 @@ def test_pan_and_zoom_are_found_though_much_goes_its_own_way(
 
 
 def test_a_still_camera_is_exactly_still() -> None:
-    assert camera_motion(moved(0, 0, others=0.3)) is STILL
-    assert camera_motion(moved(0.05, 0)) is STILL
+    assert estimate_camera_motion(moved(0, 0, others=0.3)) is IDENTITY
+    assert estimate_camera_motion(moved(0.05, 0)) is IDENTITY
 
 
 def test_vectors_that_agree_on_nothing_are_no_camera() -> None:
     signals = moved(0, 0, noise=8.0)
-    assert camera_motion(signals) is None
+    assert estimate_camera_motion(signals) is None
 
 
 @pytest.mark.parametrize("valid", [True, False])
 def test_no_vectors_or_damaged_ones_say_nothing(valid: bool) -> None:
-    assert camera_motion(FrameSignals("I", 1000, valid=valid)) is None
+    assert estimate_camera_motion(FrameSignals("I", 1000, valid=valid)) is None
 
 
 def test_poses_compose_over_frames_and_go_on_through_i_frames() -> None:
-    pose = Pose(320, 180, samples=2)
-    pose.sampled()
+    pose = CameraTransform(320, 180, samples=2)
+    pose.on_sample()
     for signals in (moved(2, 0), moved(2, 0), FrameSignals("I", 9000), moved(2, 0)):
         pose.observe(signals, 640, 360)
     assert not pose.still
-    pose.sampled()
+    pose.on_sample()
     first, second = pose.poses()
-    assert first is STILL
+    assert first is IDENTITY
     # Content went 8 pixels to the right in the source: the present is 4 left of where it was.
     assert second @ [100, 50, 1] == pytest.approx([96, 50, 1], abs=0.05)
     assert pose.still
 
 
 def test_a_motion_that_nobody_confirms_is_not_believed_for_long() -> None:
-    pose = Pose(320, 180, samples=2)
+    pose = CameraTransform(320, 180, samples=2)
     pose.observe(moved(2, 1, zoom=0.02), 640, 360)
     night = moved(0, 0, noise=8.0)
     for _ in range(40):
         pose.observe(night, 640, 360)
-    pose.sampled()
+    pose.on_sample()
     before = pose.now
     for _ in range(1000):
         pose.observe(night, 640, 360)
@@ -87,32 +87,32 @@ def test_a_motion_that_nobody_confirms_is_not_believed_for_long() -> None:
 
 
 def test_begun_anew_the_poses_of_a_slot_stand_to_each_other_as_before() -> None:
-    pose = Pose(320, 180, samples=2)
+    pose = CameraTransform(320, 180, samples=2)
     for turn in (moved(2, 0, zoom=0.01), moved(0, 1)):
         pose.observe(turn, 640, 360)
-        pose.sampled()
+        pose.on_sample()
     first, second = pose.poses()
     pose.rebase()
     begun, now = pose.poses()
-    assert now is pose.now is STILL
+    assert now is pose.now is IDENTITY
     assert np.linalg.inv(begun) == pytest.approx(np.linalg.inv(first) @ second)
 
 
 def test_a_camera_is_steady_from_the_second_sample_that_finds_it_standing() -> None:
-    pose = Pose(320, 180, samples=2)
+    pose = CameraTransform(320, 180, samples=2)
     assert pose.steady
     pose.observe(moved(2, 0), 640, 360)
     assert not pose.steady
-    pose.sampled()
+    pose.on_sample()
     pose.observe(moved(0, 0), 640, 360)
     assert pose.still
     assert not pose.steady
-    pose.sampled()
+    pose.on_sample()
     assert pose.steady
 
 
 def test_a_smooth_turn_is_steady_after_a_while_and_a_shaking_pole_never_is() -> None:
-    turning, shaking = Pose(320, 180, samples=2), Pose(320, 180, samples=2)
+    turning, shaking = CameraTransform(320, 180, samples=2), CameraTransform(320, 180, samples=2)
     for number in range(40):
         turning.observe(moved(3 + number % 2, 0), 640, 360)
         shaking.observe(moved(3 * (-1) ** (number // 5), 0), 640, 360)

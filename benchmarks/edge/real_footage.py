@@ -147,7 +147,7 @@ def _one_by_one(clips: Path) -> list[dict[str, Any]]:
             score = Score(cells=len(empty) * grid.cells, kept=kept)
             row = _row("one_by_one", "real, empty", name, grid, score)
             seen = sum(_seen([s for s, _ in slots], start) for start, _ in visits)
-            results.append({**row, "visits": len(visits), "visits_seen_at_once": seen})
+            results.append({**row, "visits": len(visits), "visits_detected": seen})
     return results
 
 
@@ -169,10 +169,10 @@ def _slots(path: Path, tracker: ChangeTracker) -> Iterator[tuple[Slot, bool]]:
     because so much changed.
     """
     busy = 0
-    for frame in decode_stream(open_source(str(path)).items(), lambda: tracker.motion_every_s):
+    for frame in decode_stream(open_source(str(path)).items(), lambda: tracker.motion_interval_s):
         slot = tracker.feed(frame)
         if slot is not None:
-            before, busy = busy, tracker.counters.anchors["busy"]
+            before, busy = busy, tracker.counters.anchors["mass_change"]
             yield slot, slot.kind is SlotKind.DELTA or busy > before
 
 

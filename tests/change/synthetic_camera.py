@@ -1,4 +1,4 @@
-"""A studio in which a test puts a scene before the camera."""
+"""A camera in which a test puts a scene before the camera."""
 
 from dataclasses import dataclass
 
@@ -14,17 +14,17 @@ Image = NDArray[np.uint8]
 
 
 @dataclass
-class Studio:
-    """A textured backdrop as large as the model's input: 6 x 8 cells, so that one macroblock of
+class SyntheticCamera:
+    """A textured background as large as the model's input: 6 x 8 cells, so that one macroblock of
     the codec is one cell of the model.
     """
 
     grid: PatchGrid
-    backdrop: NDArray[np.uint8]
+    background: NDArray[np.uint8]
 
     def with_cell(self, row: int, col: int, level: int = 20) -> NDArray[np.uint8]:
-        """The backdrop with one cell painted grey."""
-        changed = self.backdrop.copy()
+        """The background with one cell painted grey."""
+        changed = self.background.copy()
         changed[row * CELL : (row + 1) * CELL, col * CELL : (col + 1) * CELL] = level
         return changed
 

@@ -49,7 +49,7 @@ CONDITIONS = (
 
 
 @dataclass(frozen=True)
-class Film:
+class WorldClip:
     """One clip: `seconds` of a condition in the place that family and seed lay out."""
 
     condition: Condition
@@ -99,26 +99,26 @@ class Film:
 
 
 @lru_cache(maxsize=1)
-def _renderer(film: Film) -> Renderer:
+def _renderer(film: WorldClip) -> Renderer:
     scene = condition(film.condition.scene, film.seed, film.family, aspect=film.width / film.height)
     return Renderer(scene, film.width, film.height)
 
 
 @lru_cache(maxsize=64)
-def _plane(film: Film, number: int) -> NDArray[np.uint8]:
+def _plane(film: WorldClip, number: int) -> NDArray[np.uint8]:
     plane = _renderer(film).plane(number / film.condition.fps)
     return np.ascontiguousarray(plane.transpose(2, 0, 1))
 
 
-def films(quick: bool, tuning: bool = False) -> list[Film]:
+def world_clips(quick: bool, tuning: bool = False) -> list[WorldClip]:
     """What a run looks at. Tuning and test share no seed, and mostly no family."""
     families = TUNING_FAMILIES if tuning else TEST_FAMILIES
     first = 0 if tuning else FIRST_TEST_SEED
     if quick:
         size = 3.2, 320, 180
-        return [Film(each, families[0], first, *size) for each in CONDITIONS]
+        return [WorldClip(each, families[0], first, *size) for each in CONDITIONS]
     return [
-        Film(each, family, first + number, 16.0)
+        WorldClip(each, family, first + number, 16.0)
         for each in CONDITIONS
         for number, family in enumerate(families)
     ]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from codecsight.change.measurement.exposure import Tone, tone
+from codecsight.change.measurement.exposure import Exposure, tone
 from codecsight.change.measurement.yuv_planes import planes
 
 RNG = np.random.default_rng(3)
@@ -25,7 +25,7 @@ def test_the_same_light_leaves_every_level_alone() -> None:
 
 def test_one_shade_of_grey_gives_an_offset_only() -> None:
     grey = np.full((1, 90, 160), 100, np.float32)
-    assert tone(grey, grey + 20) == Tone(1.0, 20.0)
+    assert tone(grey, grey + 20) == Exposure(1.0, 20.0)
 
 
 def test_a_picture_without_a_fair_point_says_nothing() -> None:
@@ -41,5 +41,5 @@ def test_bytes_have_the_tone_of_their_planes_bit_for_bit() -> None:
 def test_a_picture_is_toned_within_its_range() -> None:
     levels = np.zeros((3, 1, 3), np.float32)
     levels[0], levels[1] = (0, 100, 250), (-10, 0, 20)
-    assert Tone(1.2, 5).of(levels)[0].round().tolist() == [[5, 125, 255]]
-    assert Tone(1.2, 5).of(levels)[1].tolist() == [pytest.approx([-12, 0, 24])]
+    assert Exposure(1.2, 5).of(levels)[0].round().tolist() == [[5, 125, 255]]
+    assert Exposure(1.2, 5).of(levels)[1].tolist() == [pytest.approx([-12, 0, 24])]

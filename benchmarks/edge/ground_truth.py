@@ -25,7 +25,7 @@ VISIBLE = 12.0
 SHARE = 0.02
 
 
-class Drawn(Protocol):
+class RenderedScene(Protocol):
     """A film whose scene can be drawn again, picture by picture."""
 
     def plane(self, number: int) -> NDArray[np.uint8]:
@@ -41,10 +41,10 @@ class Drawn(Protocol):
         ...
 
 
-class Canvas:
+class ShippedScene:
     """What one policy has shipped of a film's scene, for one frame of the slot."""
 
-    def __init__(self, film: Drawn, grid: PatchGrid) -> None:
+    def __init__(self, film: RenderedScene, grid: PatchGrid) -> None:
         self._film, self._grid = film, grid
         self._shipped = film.plane(0).copy()
         self._known = np.zeros(self._shipped.shape[1:], np.float32)

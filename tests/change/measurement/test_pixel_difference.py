@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from codecsight.change.measurement.exposure import BRIGHT, Tone
+from codecsight.change.measurement.exposure import BRIGHT, Exposure
 from codecsight.change.measurement.pixel_difference import THIN, brighter, differences, less, lit
 from codecsight.change.measurement.yuv_planes import planes, smoothed
 
@@ -16,7 +16,9 @@ def picture() -> NDArray[np.uint8]:
     return RNG.integers(0, 256, (*SHAPE, 3), dtype=np.uint8)
 
 
-def exposed(tone: Tone, old: NDArray[np.float32], new: NDArray[np.float32]) -> NDArray[np.float32]:
+def exposed(
+    tone: Exposure, old: NDArray[np.float32], new: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """The brightness `old` under a tone, as far as `new` can be compared with it."""
     if tone.same:
         return old
@@ -24,8 +26,8 @@ def exposed(tone: Tone, old: NDArray[np.float32], new: NDArray[np.float32]) -> N
     return np.where(old >= BRIGHT, np.maximum(under, new), under)
 
 
-@pytest.mark.parametrize("tone", [Tone(), Tone(1.2, -9.0), Tone(0.7, 30.0)], ids=str)
-def test_differences_are_smoothed_under_the_tone_and_of_the_larger_colour(tone: Tone) -> None:
+@pytest.mark.parametrize("tone", [Exposure(), Exposure(1.2, -9.0), Exposure(0.7, 30.0)], ids=str)
+def test_differences_are_smoothed_under_the_tone_and_of_the_larger_colour(tone: Exposure) -> None:
     shown, shipped = picture(), picture()
     new, old = planes(shown), planes(shipped)
     levels, middle = differences(shown, shipped, tone, 0.45)
@@ -49,8 +51,8 @@ def test_light_is_taken_off_and_what_is_left_has_no_sign() -> None:
     assert middle == pytest.approx(np.median(left[::THIN, ::THIN]), abs=1e-3)
 
 
-@pytest.mark.parametrize("tone", [Tone(), Tone(1.2, -9.0)], ids=str)
-def test_what_is_not_known_as_a_whole_is_no_brighter_and_no_less(tone: Tone) -> None:
+@pytest.mark.parametrize("tone", [Exposure(), Exposure(1.2, -9.0)], ids=str)
+def test_what_is_not_known_as_a_whole_is_no_brighter_and_no_less(tone: Exposure) -> None:
     (new, *_), (old, *_), whole = planes(picture()), planes(picture()), RNG.random(SHAPE) < 0.5
     gain, offset = np.float32(tone.gain), np.float32(tone.offset)
     found = brighter(new, old, gain, offset, tone.same, whole)

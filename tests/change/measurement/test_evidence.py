@@ -5,13 +5,13 @@ import pytest
 
 from codecsight.change.measurement.evidence import CodecEvidence
 from codecsight.core.frame import FrameSignals
-from tests.change.studio import Studio
+from tests.change.synthetic_camera import SyntheticCamera
 
 
-def test_the_fastest_frame_and_the_summed_shift_are_kept(studio: Studio) -> None:
-    evidence = CodecEvidence(studio.grid)
+def test_the_fastest_frame_and_the_summed_shift_are_kept(camera: SyntheticCamera) -> None:
+    evidence = CodecEvidence(camera.grid)
     for speed in (0.25, 1.0, 0.25):
-        evidence.observe(studio.signals(a=(2, 3, speed)), 128, 96)
+        evidence.observe(camera.signals(a=(2, 3, speed)), 128, 96)
     cells = evidence.cells()
     assert cells is not None
     assert cells.motion[2, 3] == 1.0
@@ -19,17 +19,17 @@ def test_the_fastest_frame_and_the_summed_shift_are_kept(studio: Studio) -> None
     assert np.count_nonzero(cells.motion) == 1
 
 
-def test_to_and_fro_sums_up_to_no_shift(studio: Studio) -> None:
-    evidence = CodecEvidence(studio.grid)
+def test_to_and_fro_sums_up_to_no_shift(camera: SyntheticCamera) -> None:
+    evidence = CodecEvidence(camera.grid)
     for speed in (1.0, -1.0):
-        evidence.observe(studio.signals(a=(2, 3, speed)), 128, 96)
+        evidence.observe(camera.signals(a=(2, 3, speed)), 128, 96)
     cells = evidence.cells()
     assert cells is not None
     assert (cells.motion[2, 3], cells.shift[2, 3]) == (1.0, 0.0)
 
 
-def test_i_frames_say_nothing_and_spoil_nothing(studio: Studio) -> None:
-    evidence = CodecEvidence(studio.grid)
+def test_i_frames_say_nothing_and_spoil_nothing(camera: SyntheticCamera) -> None:
+    evidence = CodecEvidence(camera.grid)
     evidence.observe(FrameSignals("I", 9000), 128, 96)
     cells = evidence.cells()
     assert cells is not None
@@ -42,27 +42,27 @@ def test_i_frames_say_nothing_and_spoil_nothing(studio: Studio) -> None:
     ids=["hevc", "unknown type", "damaged"],
 )
 def test_a_frame_without_an_account_of_motion_blinds_until_cleared(
-    studio: Studio, signals: FrameSignals
+    camera: SyntheticCamera, signals: FrameSignals
 ) -> None:
-    evidence = CodecEvidence(studio.grid)
-    evidence.observe(studio.signals(a=(2, 3, 1.0)), 128, 96)
+    evidence = CodecEvidence(camera.grid)
+    evidence.observe(camera.signals(a=(2, 3, 1.0)), 128, 96)
     evidence.observe(signals, 128, 96)
     assert evidence.cells() is None
     evidence.clear()
     assert evidence.cells() is not None
 
 
-def test_a_new_picture_size_blinds_since_blocks_no_longer_match(studio: Studio) -> None:
-    evidence = CodecEvidence(studio.grid)
-    evidence.observe(studio.signals(), 128, 96)
-    evidence.observe(studio.signals(), 120, 90)
+def test_a_new_picture_size_blinds_since_blocks_no_longer_match(camera: SyntheticCamera) -> None:
+    evidence = CodecEvidence(camera.grid)
+    evidence.observe(camera.signals(), 128, 96)
+    evidence.observe(camera.signals(), 120, 90)
     assert evidence.cells() is None
 
 
-def test_motion_that_was_not_read_was_that_of_the_next_frame(studio: Studio) -> None:
-    every, other = CodecEvidence(studio.grid), CodecEvidence(studio.grid)
+def test_motion_that_was_not_read_was_that_of_the_next_frame(camera: SyntheticCamera) -> None:
+    every, other = CodecEvidence(camera.grid), CodecEvidence(camera.grid)
     for number in range(6):
-        signals = studio.signals(a=(2, 3, 1.0))
+        signals = camera.signals(a=(2, 3, 1.0))
         every.observe(signals, 128, 96)
         unread = FrameSignals("P", 900, extracted=False)
         other.observe(signals if number % 2 else unread, 128, 96)
@@ -73,7 +73,7 @@ def test_motion_that_was_not_read_was_that_of_the_next_frame(studio: Studio) -> 
     assert half.motion[2, 3] == seen.motion[2, 3] == 1.0
 
 
-def test_what_is_not_read_hides_no_damage(studio: Studio) -> None:
-    evidence = CodecEvidence(studio.grid)
+def test_what_is_not_read_hides_no_damage(camera: SyntheticCamera) -> None:
+    evidence = CodecEvidence(camera.grid)
     evidence.observe(FrameSignals("P", 900, valid=False, extracted=False), 128, 96)
     assert evidence.cells() is None
