@@ -13,7 +13,7 @@ from actors.rpc.gateway_server import GatewayServer
 from actors.rpc.transport import load_tls_files
 from codecsight import __version__
 from codecsight.config.cloud_config import CloudConfig
-from codecsight.core.answer import Answer, Words
+from codecsight.core.answer import Answer, PartialAnswer
 from codecsight.core.chunk import Chunk
 from codecsight.core.errors import CodecSightError
 from codecsight.core.question import Question
@@ -115,7 +115,9 @@ class GatewayActor:
         answer: Answer = said
         return answer
 
-    async def ask_stream(self, stream: str, question: Question) -> AsyncIterator[Words | Answer]:
+    async def ask_stream(
+        self, stream: str, question: Question
+    ) -> AsyncIterator[PartialAnswer | Answer]:
         """Let the stream's owner answer, and pass its words on."""
         owner = self._lease(stream).owner
         asking = self._workers[owner].ask_stream.options(num_returns="streaming")

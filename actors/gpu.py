@@ -10,7 +10,7 @@ import structlog
 from actors.metrics import WorkerMetrics
 from codecsight.answers.standing import StandingQuestions
 from codecsight.config.cloud_config import CloudConfig, EngineSection
-from codecsight.core.answer import Answer, Words
+from codecsight.core.answer import Answer, PartialAnswer
 from codecsight.core.chunk import Chunk
 from codecsight.core.errors import CodecSightError
 from codecsight.core.grid import GridSpec, PatchGrid
@@ -40,7 +40,7 @@ FULL_RETRY_S = 15.0
 RATE_TOLERANCE = 1.1
 """By how much a stream may be faster than agreed for good: clocks differ."""
 
-Hearing = asyncio.Queue[Words | asyncio.Task[Answer | str]]
+Hearing = asyncio.Queue[PartialAnswer | asyncio.Task[Answer | str]]
 """What somebody hears who asks aloud: words, then the answer."""
 
 
@@ -142,16 +142,16 @@ class GpuWorker:
 
     async def ask_stream(
         self, stream: str, question: Question
-    ) -> AsyncIterator[Words | Answer | str]:
+    ) -> AsyncIterator[PartialAnswer | Answer | str]:
         """The same, with each new word of a spoken answer before it."""
         said: Hearing = asyncio.Queue()
 
         def hear(_: str, so_far: str) -> None:
-            said.put_nowait(Words(so_far))
+            said.put_nowait(PartialAnswer(so_far))
 
         answering = asyncio.create_task(self.ask(stream, question, hear))
         answering.add_done_callback(said.put_nowait)
-        while isinstance(now := await said.get(), Words):
+        while isinstance(now := await said.get(), PartialAnswer):
             yield now
         yield now.result()
 

@@ -13,7 +13,7 @@ from codecsight.engine.engine import Engine
 from codecsight.models.tiny import random_model
 from codecsight.video.capture.source import BaseSource, Source, SourceOptions, open_source
 from codecsight.watch import Watcher, WatchOptions
-from tests.golden.families import SmolVLM2
+from tests.golden.family_references import SmolVLM2
 from tests.video.scenes import encode, texture
 
 QUESTION = Question.parse("Is there a person?")

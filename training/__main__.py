@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 from benchmarks.record import origin
 from codecsight.models.calibration import FILE as CALIBRATION
 from codecsight.models.calibration import write_calibration
-from codecsight.models.families.qwen3_vl import qwen_wording
+from codecsight.models.families.qwen3_vl import qwen_prompt_format
 from codecsight.models.loading import load_model
 from codecsight.models.prompt import PromptLayout
 from training.calibrate import calibrate, with_section
@@ -62,7 +62,7 @@ def main() -> None:
 
 def layout_of(tokenizer: Any, learner: Learner) -> PromptLayout:
     """The order of the sequence, as the engine has it."""
-    return PromptLayout(tokenizer, qwen_wording(tokenizer, learner.network.config))
+    return PromptLayout(tokenizer, qwen_prompt_format(tokenizer, learner.network.config))
 
 
 def _trainer(run: Path, seed: int, device: str | None) -> Trainer:

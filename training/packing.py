@@ -122,7 +122,7 @@ class Packer:
         for index in range(0, len(times), FRAMES):
             stamp = sum(times[index : index + FRAMES]) / FRAMES
             run = self._layout.slot(stamp, self._kept)
-            runs.append(run.at(start))
+            runs.append(run.shifted(start))
             start += run.extent
         joined = Tokens.join(runs)
         return Tokens(joined.ids, joined.positions, joined.visual, start)
@@ -139,8 +139,8 @@ class Packer:
             wording = rng.randrange(len(WORDINGS[item.topic]))
             text = self._question(question(item.topic, wording).text)
             answer = self._answer(item.answer)
-            run = Tokens.join([text, Tokens.text(answer).at(text.extent)])
-            runs.append(run.at(window.extent))
+            run = Tokens.join([text, Tokens.text(answer).shifted(text.extent)])
+            runs.append(run.shifted(window.extent))
             owners.append(torch.full((len(run),), number))
             labels.append(torch.full((len(run),), IGNORED))
             labels[-1][-len(answer) - 1 :] = torch.tensor([*answer, self._end])

@@ -10,7 +10,7 @@ from actors.rpc.convert_control import from_answer, from_status, from_stream, to
 from actors.rpc.transport import TlsCredentials, channel, load_tls_files
 from actors.wire import control_pb2 as wire
 from actors.wire.control_pb2_grpc import ControlServiceStub
-from codecsight.core.answer import Answer, Words
+from codecsight.core.answer import Answer, PartialAnswer
 from codecsight.core.errors import CodecSightError
 from codecsight.core.question import Question
 from codecsight.uplink.fleet import CloudStatus, StreamStatus
@@ -55,13 +55,13 @@ class ControlClient:
 
     def ask_stream(
         self, stream: str, question: Question, timeout_s: float = 30.0
-    ) -> Iterator[Words | Answer]:
+    ) -> Iterator[PartialAnswer | Answer]:
         """The same, with each new word of a spoken answer before it. Raises ControlError."""
         request = wire.AskStreamRequest(stream=stream, question=to_question(question))
         try:
             for said in self._stub.AskStream(request, timeout=timeout_s):
                 whole = said.WhichOneof("result") == "answer"
-                yield from_answer(said.answer) if whole else Words(said.partial_text)
+                yield from_answer(said.answer) if whole else PartialAnswer(said.partial_text)
         except grpc.RpcError as error:
             self._fail(error)
 

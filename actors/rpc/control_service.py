@@ -12,7 +12,7 @@ from actors.rpc.stream_host import StreamHost
 from actors.rpc.transport import Context
 from actors.wire import control_pb2 as wire
 from actors.wire.control_pb2_grpc import ControlServiceServicer
-from codecsight.core.answer import Words
+from codecsight.core.answer import PartialAnswer
 from codecsight.core.errors import CodecSightError
 from codecsight.core.question import Question
 from codecsight.uplink.cloud_link import StreamRejected
@@ -38,8 +38,8 @@ class ControlService(ControlServiceServicer):
         """The same, word by word."""
         async with self._asked(request, context) as question:
             async for said in self._host.ask_stream(request.stream, question):
-                if isinstance(said, Words):
-                    yield wire.AskStreamResponse(partial_text=said.so_far)
+                if isinstance(said, PartialAnswer):
+                    yield wire.AskStreamResponse(partial_text=said.text)
                 else:
                     yield wire.AskStreamResponse(answer=to_answer(said))
 

@@ -21,7 +21,7 @@ def to_question(question: Question) -> wire.Question:
         text=question.text,
         kind=_KINDS[question.kind],
         choices=question.choices,
-        most=question.most,
+        most=question.max_count,
         schema=question.schema,
     )
 
@@ -32,7 +32,9 @@ def from_question(message: wire.Question) -> Question:
     if kind is None:
         raise WireError(f"the question {message.text!r} is of unknown kind {message.kind}")
     choices = tuple(checked("choices", choice) for choice in message.choices)
-    return plain(Question, message, kind=kind, choices=choices, schema=message.schema)
+    return plain(
+        Question, message, kind=kind, choices=choices, max_count=message.most, schema=message.schema
+    )
 
 
 def to_answer(answer: Answer) -> wire.Answer:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from codecsight.core.answer import Answer, Words
+from codecsight.core.answer import Answer, PartialAnswer
 from codecsight.core.chunk import Chunk
 from codecsight.core.question import Question
 from codecsight.uplink.cloud_link import SessionGrant
@@ -39,7 +39,7 @@ class StreamHost(Protocol):
         """Answer from what the stream shows now. Raises LeaseError if nobody watches it."""
         ...
 
-    def ask_stream(self, stream: str, question: Question) -> AsyncIterator[Words | Answer]:
+    def ask_stream(self, stream: str, question: Question) -> AsyncIterator[PartialAnswer | Answer]:
         """The same, with each new word of a spoken answer before it."""
         ...
 

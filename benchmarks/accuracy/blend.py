@@ -38,7 +38,7 @@ class BlendSession(StreamSession):
         if not self._slid:
             return super()._prefill_slots(indices)
         slots, prefix = self.window.slots, len(self.window.prefix)
-        tokens = Tokens.join([slot.tokens.at(slot.start) for slot in slots])
+        tokens = Tokens.join([slot.tokens.shifted(slot.start) for slot in slots])
         cells = CellFeatures.join([slot.features for slot in slots])
         old = len(tokens) - len(slots[-1].tokens)
         count = math.ceil(self.share * old)
@@ -47,7 +47,7 @@ class BlendSession(StreamSession):
         visual = tokens.visual.numpy()
         which = (np.cumsum(visual) - 1)[chosen][visual[chosen]]
         places = torch.from_numpy(prefix + chosen)
-        self._prefill(tokens.pick(chosen), cells.pick(which), places)
+        self._prefill(tokens.select(chosen), cells.select(which), places)
         self.window.computed([len(slots) - 1])
         return len(chosen)
 
@@ -57,7 +57,7 @@ class BlendSession(StreamSession):
         computed again anyhow, and the newest slot's.
         """
         prefix = self.window.prefix
-        whole = Tokens.join([prefix.at(self.window.prefix_start), tokens])
+        whole = Tokens.join([prefix.shifted(self.window.prefix_start), tokens])
         fork, size = self.kv.fork(0), len(whole)
         causal = torch.ones(size, size, dtype=torch.bool).tril()
         self.model.forward(whole, cells, fork, causal, torch.arange(0))

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.filming import Footage
-from codecsight.answers.scoring import Scored, ballot_of, score
+from codecsight.answers.scoring import ScoredAnswer, build_option_tree, score
 from codecsight.core.question import Question
 from codecsight.core.slot import Slot
 from codecsight.engine.attention import FOREVER, Copies, Run, View, forward
@@ -53,24 +53,26 @@ class Fresh:
     @torch.inference_mode()
     def answer(
         self, footage: Footage, chosen: Chosen, questions: Sequence[Question], probe: Question
-    ) -> tuple[list[Scored], Flops, int]:
+    ) -> tuple[list[ScoredAnswer], Flops, int]:
         """Answers, the operations for the window and one `probe` question, and cells prefilled."""
         name, whole = footage.stream.url, footage.slots["everything"]
         spent = self._see(name, whole, [index for index, _ in chosen])
         window, cells, extent = self._window(name, whole, chosen)
-        ballot = ballot_of(questions, self._model)
-        table, size = BlockTable(self._pool), len(window) + len(ballot.tree)
+        option_tree = build_option_tree(questions, self._model)
+        table, size = BlockTable(self._pool), len(window) + len(option_tree.tree)
         rows, at = table.take(size), np.arange(size)
-        shuts = np.concatenate([np.full(len(window), FOREVER), ballot.tree.ends + len(window)])
-        read = [len(window) + row for row in ballot.rows]
-        tokens = Tokens.join([window, ballot.tree.tokens.at(extent)])
+        shuts = np.concatenate(
+            [np.full(len(window), FOREVER), option_tree.tree.subtree_ends + len(window)]
+        )
+        read = [len(window) + row for row in option_tree.logit_indices]
+        tokens = Tokens.join([window, option_tree.tree.tokens.shifted(extent)])
         run = Run(tokens, cells, rows, at, View(rows, at, shuts), read)
         logits = forward(self._model, self._pool, [run], Copies.join([]))[0]
         table.give(rows)
-        asked = ballot_of([probe], self._model)
+        asked = build_option_tree([probe], self._model)
         size = len(window) + len(asked.tree)
-        spent += Flops(llm=self._meter.llm(size, size, len(asked.rows)))
-        return score(ballot, logits), spent, len(cells)
+        spent += Flops(llm=self._meter.llm(size, size, len(asked.logit_indices)))
+        return score(option_tree, logits), spent, len(cells)
 
     def _see(self, name: str, whole: list[Slot], indices: list[int]) -> Flops:
         missing = [index for index in indices if (name, index) not in self._features]
@@ -87,9 +89,9 @@ class Fresh:
         runs, position = [layout.prefix], layout.prefix.extent
         for index, kept in chosen:
             tokens = layout.slot(slot_time(whole[index].times), kept)
-            runs.append(tokens.at(position))
+            runs.append(tokens.shifted(position))
             position += tokens.extent
-        picked = [self._features[name, index].pick(kept.ravel()) for index, kept in chosen]
+        picked = [self._features[name, index].select(kept.ravel()) for index, kept in chosen]
         return Tokens.join(runs), CellFeatures.join(picked), position
 
 

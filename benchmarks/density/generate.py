@@ -33,7 +33,7 @@ class Generate(WindowByWindow):
         stream, index = self._waiting.popleft()
         inputs = self._inputs(window_of(self._films[stream], index))
         said = self._generate(inputs)
-        text = self._model.text_of(said[0, inputs["input_ids"].shape[1] :].tolist())
+        text = self._model.detokenize(said[0, inputs["input_ids"].shape[1] :].tolist())
         length = inputs["input_ids"].shape[1]
         self._tokens = length
         shape = length, len(inputs["pixel_values_videos"])

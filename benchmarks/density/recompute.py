@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.density.systems import QUESTION, Said, WindowByWindow, window_of
-from codecsight.answers.scoring import ballot_of, score
+from codecsight.answers.scoring import build_option_tree, score
 from codecsight.core.slot import Slot
 from codecsight.engine.attention import FOREVER, Copies, Run, View, forward
 from codecsight.engine.pool import BlockTable, KVPool
@@ -36,16 +36,18 @@ class Recompute(WindowByWindow):
     def work(self) -> list[Said]:
         """Do the next piece."""
         batch = [self._waiting.popleft() for _ in range(min(2, len(self._waiting)))]
-        ballot = ballot_of([QUESTION], self._model)
+        option_tree = build_option_tree([QUESTION], self._model)
         runs, tables = [], []
         for stream, index in batch:
             tokens, cells, extent = self._window(stream, index)
-            asked = ballot.tree.tokens.at(extent)
+            asked = option_tree.tree.tokens.shifted(extent)
             whole = Tokens.join([tokens, asked])
             table = BlockTable(self._pool)
             rows, at = table.take(len(whole)), np.arange(len(whole))
-            shuts = np.concatenate([np.full(len(tokens), FOREVER), ballot.tree.ends + len(tokens)])
-            read = [len(tokens) + row for row in ballot.rows]
+            shuts = np.concatenate(
+                [np.full(len(tokens), FOREVER), option_tree.tree.subtree_ends + len(tokens)]
+            )
+            read = [len(tokens) + row for row in option_tree.logit_indices]
             runs.append(Run(whole, cells, rows, at, View(rows, at, shuts), read))
             tables.append((table, rows))
             self._spent += self._meter.llm(len(whole), len(whole), len(read))
@@ -54,7 +56,7 @@ class Recompute(WindowByWindow):
         for table, rows in tables:
             table.give(rows)
         return [
-            (stream, index, score(ballot, found)[0].value)
+            (stream, index, score(option_tree, found)[0].value)
             for (stream, index), found in zip(batch, logits, strict=True)
         ]
 
@@ -67,9 +69,9 @@ class Recompute(WindowByWindow):
         kept = evs_keep(slots, self._pruned)
         for slot, keep in zip(slots, kept, strict=True):
             tokens = layout.slot(slot_time(slot.times), keep)
-            runs.append(tokens.at(position))
+            runs.append(tokens.shifted(position))
             position += tokens.extent
-        cells = [one.pick(keep.ravel()) for one, keep in zip(features, kept, strict=True)]
+        cells = [one.select(keep.ravel()) for one, keep in zip(features, kept, strict=True)]
         return Tokens.join(runs), CellFeatures.join(cells), position
 
     def flops(self) -> float:

@@ -76,7 +76,7 @@ class Timed:
     def _timed(self, name: str, call: Any, *what: Any) -> Any:
         began = self._clock()
         found = call(*what)
-        self._model.wait()
+        self._model.synchronize()
         self.spent[name] += self._clock() - began
         return found
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Generator, Sequence
 
 from torch import Tensor
 
-from codecsight.answers.scoring import Scored
-from codecsight.answers.structured import Shape, value_of
+from codecsight.answers.scoring import ScoredAnswer
+from codecsight.answers.structured_output import Shape, value_of
 from codecsight.core.question import Question, QuestionKind
 from codecsight.models.base import VisionLanguageModel
 
-Decoding = Generator[Sequence[int], Tensor, Scored]
+GreedyDecoding = Generator[Sequence[int], Tensor, ScoredAnswer]
 """Yields tokens to be added to the sequence (first the question), wants the logits [vocab] after
 the last of them, and returns the answer.
 """
@@ -18,9 +18,9 @@ Heard = Callable[[str], None]
 """Is told of each new word: the answer so far."""
 
 
-def decoding(
+def greedy_decoding(
     question: Question, model: VisionLanguageModel, most: int, heard: Heard = lambda _: None
-) -> Decoding:
+) -> GreedyDecoding:
     """The likeliest tokens one by one, at most `most` of them; those that a schema leaves no choice
     about go along with the one before. The probability is the mean of those of the tokens chosen,
     the end included. Raises QuestionError for a schema that can't be followed.
@@ -32,16 +32,16 @@ def decoding(
     while len(said) < most and not (shape and shape.whole):
         probability, token = _likeliest(logits, shape)
         chances.append(probability)
-        if model.is_end(token):
+        if model.is_eos(token):
             break
         fresh = [token, *(shape.say(token) if shape else [])][: most - len(said)]
         said += fresh
-        heard(model.text_of(said))
+        heard(model.detokenize(said))
         if len(said) < most and not (shape and shape.whole):
             logits = yield fresh
-    text = model.text_of(said)
+    text = model.detokenize(said)
     sure = sum(chances) / max(len(chances), 1)
-    return Scored(value_of(text) if shape else text, sure)
+    return ScoredAnswer(value_of(text) if shape else text, sure)
 
 
 def _likeliest(logits: Tensor, shape: Shape | None) -> tuple[float, int]:
@@ -55,13 +55,13 @@ def decode(
     model: VisionLanguageModel,
     extend: Callable[[Sequence[int]], Tensor],
     most: int,
-) -> Scored:
+) -> ScoredAnswer:
     """The whole answer at once; `extend` adds tokens and gives the logits after the last one."""
-    words = decoding(question, model, most)
+    words = greedy_decoding(question, model, most)
     ids = next(words)
     while True:
         try:
             ids = words.send(extend(ids))
         except StopIteration as end:
-            scored: Scored = end.value
+            scored: ScoredAnswer = end.value
             return scored

@@ -18,7 +18,7 @@ Spelling = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredAnswer:
     """A typed value and its calibrated probability among the options; `scores` are their summed
     log-probabilities as the model gave them (none where it was spoken).
     """
@@ -29,7 +29,7 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class Ballot:
+class OptionTree:
     """Questions and the spellings of their options as a `tree` in which nothing stands twice, and
     what to read: `reads` holds (token of the tree, next token's id, spelling) and
     `options[question][option]` lists the option's `spellings` by number. Scores are divided by the
@@ -44,12 +44,12 @@ class Ballot:
     spellings: int
 
     @property
-    def rows(self) -> list[int]:
+    def logit_indices(self) -> list[int]:
         """The tokens of the tree after which logits are needed."""
         return sorted({after for after, _, _ in self.reads})
 
 
-def ballot_of(questions: Sequence[Question], model: VisionLanguageModel) -> Ballot:
+def build_option_tree(questions: Sequence[Question], model: VisionLanguageModel) -> OptionTree:
     """Lay out questions that have options. Raises QuestionError for options that the model's
     tokenizer cannot spell or tell apart.
     """
@@ -65,14 +65,14 @@ def ballot_of(questions: Sequence[Question], model: VisionLanguageModel) -> Ball
             paths += [[*asked, *spelling[:-1]] for spelling in option]
             ends += option
         options.append(numbers)
-    tree, places = TokenTree.of(paths)
+    tree, places = TokenTree.from_sequences(paths)
     reads = [
         (after, token, number)
         for number, (at, spelling) in enumerate(zip(places, ends, strict=True))
         for after, token in zip(at[-len(spelling) :], spelling, strict=True)
     ]
     temperatures = [model.calibration.of(question.kind) for question in questions]
-    return Ballot(questions, temperatures, tree, reads, options, len(ends))
+    return OptionTree(questions, temperatures, tree, reads, options, len(ends))
 
 
 def spell_options(question: Question, model: VisionLanguageModel) -> list[list[Spelling]]:
@@ -87,14 +87,18 @@ def spell_options(question: Question, model: VisionLanguageModel) -> list[list[S
             f"{', '.join(question.options)}"
         )
     if any(longer[: len(shorter)] == shorter for shorter, longer in permutations(everyone, 2)):
-        return [[(*spelling, model.end) for spelling in spellings] for spellings in options]
+        return [
+            [(*spelling, model.eos_token_id) for spelling in spellings] for spellings in options
+        ]
     return options
 
 
 def _spell(question: Question, option: str, model: VisionLanguageModel) -> list[Spelling]:
     cased = [option, option.capitalize()] if question.kind is QuestionKind.YES_NO else [option]
     known = [
-        tuple(ids) for ids in map(model.layout.answer, cased) if ids and model.unknown not in ids
+        tuple(ids)
+        for ids in map(model.layout.answer, cased)
+        if ids and model.unk_token_id not in ids
     ]
     if not known:
         raise QuestionError(
@@ -103,32 +107,32 @@ def _spell(question: Question, option: str, model: VisionLanguageModel) -> list[
     return list(dict.fromkeys(known))
 
 
-def score(ballot: Ballot, logits: Tensor) -> list[Scored]:
-    """The best option of each question. `logits` is [len(ballot.rows), vocab]; an option's
-    score is the summed log-probability of its tokens, all its spellings together, and
+def score(option_tree: OptionTree, logits: Tensor) -> list[ScoredAnswer]:
+    """The best option of each question. `logits` is [len(option_tree.logit_indices), vocab];
+    an option's score is the summed log-probability of its tokens, all its spellings together, and
     probabilities are normalised over the options, at the model's temperature for the kind.
     """
     chances = torch.log_softmax(logits.double().cpu(), dim=-1)
-    row = {after: index for index, after in enumerate(ballot.rows)}
-    totals = [0.0] * ballot.spellings
-    for after, token, spelling in ballot.reads:
+    row = {after: index for index, after in enumerate(option_tree.logit_indices)}
+    totals = [0.0] * option_tree.spellings
+    for after, token, spelling in option_tree.reads:
         totals[spelling] += float(chances[row[after], token])
     likely = torch.tensor(totals)
     return [
         _best(question, [float(likely[ids].logsumexp(0)) for ids in options], temperature)
         for question, options, temperature in zip(
-            ballot.questions, ballot.options, ballot.temperatures, strict=True
+            option_tree.questions, option_tree.options, option_tree.temperatures, strict=True
         )
     ]
 
 
-def _best(question: Question, scores: list[float], temperature: float) -> Scored:
+def _best(question: Question, scores: list[float], temperature: float) -> ScoredAnswer:
     best = max(range(len(scores)), key=scores.__getitem__)
     sure = 1 / sum(math.exp((other - scores[best]) / temperature) for other in scores)
     match question.kind:
         case QuestionKind.YES_NO:
-            return Scored(question.options[best] == "yes", sure, tuple(scores))
+            return ScoredAnswer(question.options[best] == "yes", sure, tuple(scores))
         case QuestionKind.COUNT:
-            return Scored(int(question.options[best]), sure, tuple(scores))
+            return ScoredAnswer(int(question.options[best]), sure, tuple(scores))
         case _:
-            return Scored(question.options[best], sure, tuple(scores))
+            return ScoredAnswer(question.options[best], sure, tuple(scores))

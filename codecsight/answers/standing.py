@@ -7,7 +7,7 @@ from codecsight.core.answer import Answer
 from codecsight.core.question import Question
 
 
-class Step(Protocol):
+class SlotOutcome(Protocol):
     """What happened to a stream's window."""
 
     @property
@@ -21,7 +21,7 @@ class Step(Protocol):
         ...
 
 
-class Engine(Protocol):
+class QuestionEngine(Protocol):
     """Where questions are asked."""
 
     def ask_all(
@@ -47,7 +47,9 @@ class StandingQuestions:
         """What is asked of a stream."""
         return self._questions.get(stream, ())
 
-    def answer(self, engine: Engine, step: Step, hear: Callable[[str, str], None]) -> list[Answer]:
+    def answer(
+        self, engine: QuestionEngine, step: SlotOutcome, hear: Callable[[str, str], None]
+    ) -> list[Answer]:
         """Ask what is due after `step`: everything when the window has moved, else nothing. `hear`
         is told of each new word of a spoken answer: the question, and the answer so far.
         """

@@ -22,7 +22,7 @@ class TokenTree:
         self._parents: list[int] = []
 
     @staticmethod
-    def of(paths: Sequence[Sequence[int]]) -> tuple["TokenTree", list[list[int]]]:
+    def from_sequences(paths: Sequence[Sequence[int]]) -> tuple["TokenTree", list[list[int]]]:
         """The tree of these runs from the root, in which what several begin with stands once; and
         for each run the indices of its tokens.
         """
@@ -34,14 +34,14 @@ class TokenTree:
             shared = common(before, path)
             at = at[:shared]
             for token in path[shared:]:
-                at.append(tree.grow([token], at[-1] if at else None))
+                at.append(tree.add_branch([token], at[-1] if at else None))
             before, places[number] = path, list(at)
         return tree, places
 
     def __len__(self) -> int:
         return len(self._ids)
 
-    def grow(self, ids: Sequence[int], after: int | None = None) -> int:
+    def add_branch(self, ids: Sequence[int], after: int | None = None) -> int:
         """Add a run after the token with index `after` (None: at the root); returns the index of
         its last token.
         """
@@ -60,7 +60,7 @@ class TokenTree:
         return replace(run, positions=torch.tensor(self._depths).expand(3, -1))
 
     @property
-    def ends(self) -> NDArray[np.int64]:
+    def subtree_ends(self) -> NDArray[np.int64]:
         """For each token the index after its last descendant. The tree must have grown depth
         first, so that all tokens in between descend from it.
         """

@@ -14,7 +14,7 @@ from codecsight.core.errors import CodecSightError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from codecsight.core.answer import Answer, Words
+    from codecsight.core.answer import Answer, PartialAnswer
     from codecsight.core.question import Question
 
 
@@ -51,7 +51,7 @@ def ask(
 
     asked = load_question(question, schema)
     with ControlClient(address, load_tls_files(ca, cert, key)) as client:
-        if asked.spoken and out.is_terminal and not as_json:
+        if asked.free_form and out.is_terminal and not as_json:
             answer = _heard(client.ask_stream(stream, asked, timeout))
         else:
             answer = client.ask(stream, asked, timeout)
@@ -62,15 +62,15 @@ def ask(
         out.print(f"{answer.start:.1f}-{answer.end:.1f} s, {answer.latency_ms:.0f} ms")
 
 
-def _heard(saying: "Iterator[Words | Answer]") -> "Answer":
+def _heard(saying: "Iterator[PartialAnswer | Answer]") -> "Answer":
     """The answer, at the end; until then its words are shown."""
-    from codecsight.core.answer import Words
+    from codecsight.core.answer import PartialAnswer
 
     with Live(console=out, transient=True) as live:
         for said in saying:
-            if not isinstance(said, Words):
+            if not isinstance(said, PartialAnswer):
                 return said
-            live.update(Text(f"{said.so_far} ..."), refresh=True)
+            live.update(Text(f"{said.text} ..."), refresh=True)
     raise CodecSightError("the cloud hung up before the answer was whole; ask again")
 
 

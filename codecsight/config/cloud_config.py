@@ -46,8 +46,8 @@ class EngineSection(StrictModel):
     """The window: `window` and `stride` in slots; memory in KV blocks of 16 tokens, or, with
     `memory_mib`, in MiB of all that a worker keeps for its streams (the weights and what a step
     needs while it runs come on top). No stream is let in that would keep the device at work for
-    more than the share `max_utilization` of the time. `neighbour_radius` is for models whose ViT can't remember (all
-    but Qwen3-VL).
+    more than the share `max_utilization` of the time. `neighbour_radius` is for models whose ViT
+    can't use cached vision context (all but Qwen3-VL).
     """
 
     window: int = Field(default=8, ge=1, le=512)

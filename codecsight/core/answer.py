@@ -7,10 +7,10 @@ Value = bool | int | str | dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class PartialAnswer:
     """An answer that is being said, `so_far`."""
 
-    so_far: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

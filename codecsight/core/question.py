@@ -29,14 +29,14 @@ class QuestionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`choices` are the allowed answers of a CHOICE; `most` bounds a COUNT (0..most); `schema` is
-    what a JSON answer must follow, a JSON schema of an object, as text.
+    """A question: `choices` are the options of a CHOICE, `max_count` is the upper bound of a COUNT
+    (0..max_count), `schema` is the JSON schema (of an object, as text) that a JSON answer follows.
     """
 
     text: str
     kind: QuestionKind
     choices: tuple[str, ...] = ()
-    most: int = 9
+    max_count: int = 9
     schema: str = ""
 
     def __post_init__(self) -> None:
@@ -48,15 +48,16 @@ class Question:
             raise CodecSightError(
                 f"the question {self.text!r} has {len(self.choices)} choices; at most {_MOST} go"
             )
-        if not 1 <= self.most <= _MOST:
+        if not 1 <= self.max_count <= _MOST:
             raise CodecSightError(
-                f"the question {self.text!r} counts to {self.most}; from 1 to {_MOST} is possible"
+                f"the question {self.text!r} counts to {self.max_count}; "
+                f"from 1 to {_MOST} is possible"
             )
         if self.kind is QuestionKind.JSON:
             _check_schema(self)
 
     @property
-    def spoken(self) -> bool:
+    def free_form(self) -> bool:
         """Whether the answer is said word by word, not scored."""
         return self.kind in (QuestionKind.TEXT, QuestionKind.JSON)
 
@@ -67,14 +68,14 @@ class Question:
             case QuestionKind.YES_NO:
                 return ("yes", "no")
             case QuestionKind.COUNT:
-                return tuple(str(n) for n in range(self.most + 1))
+                return tuple(str(n) for n in range(self.max_count + 1))
             case QuestionKind.CHOICE:
                 return self.choices
             case QuestionKind.TEXT | QuestionKind.JSON:
                 return ()
 
     @staticmethod
-    def shaped(text: str, schema: Mapping[str, object]) -> "Question":
+    def with_schema(text: str, schema: Mapping[str, object]) -> "Question":
         """A question to be answered by an object that follows a JSON schema, such as a pydantic
         model's `model_json_schema()`.
         """

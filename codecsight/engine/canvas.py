@@ -24,7 +24,7 @@ class Canvas:
 
     def of(self, kept: NDArray[np.bool_]) -> CellFeatures:
         """Those of the `kept` cells ([rows, cols])."""
-        return self.features.pick(np.flatnonzero(kept))
+        return self.features.select(np.flatnonzero(kept))
 
     @property
     def nbytes(self) -> int:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine.resources.flops import FlopMeter
 from codecsight.jit import cached_njit
-from codecsight.models.base import CellMemory
+from codecsight.models.vision_kv_cache import VisionKVCache
 
 Mask = NDArray[np.bool_]
 
@@ -36,7 +36,7 @@ class Look:
     slot: Slot
     own: NDArray[np.intp]
     fresh: Mask
-    remembers: CellMemory | None = None
+    remembers: VisionKVCache | None = None
 
     def cost(self, meter: FlopMeter) -> int:
         """What the ViT spends on it."""
@@ -49,7 +49,7 @@ class Sight:
     an anchor came; and what it remembers of them. See `EngineConfig` for `ring` and `still`.
     """
 
-    def __init__(self, ring: int, still: float = 0.0, memory: CellMemory | None = None) -> None:
+    def __init__(self, ring: int, still: float = 0.0, memory: VisionKVCache | None = None) -> None:
         self._ring, self._still, self._memory = ring, still, memory
         self._pixels: NDArray[np.uint8] | None = None
 

@@ -253,7 +253,7 @@ class Engine:
     def _inquiry(self, questions: Sequence[Question], hear: Hear = deaf) -> Inquiry | None:
         if not questions:
             return None
-        typed = tuple(each for each in questions if not each.spoken)
+        typed = tuple(each for each in questions if not each.free_form)
         most, words = self.config.max_question_tokens, self.config.max_answer_tokens
         inquiry = Inquiry(questions, self._lay_out(typed), self.model, words, hear)
         longest = max(len(ask.tree) for ask in inquiry.asks)

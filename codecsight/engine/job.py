@@ -48,7 +48,7 @@ class Prefill:
             return self.tokens, self.cells
         cells = np.cumsum([0, *self.tokens.visual.tolist()])
         own = np.arange(cells[self.done], cells[self.done + count])
-        return self.tokens.pick(np.arange(self.done, self.done + count)), self.cells.pick(own)
+        return self.tokens.select(np.arange(self.done, self.done + count)), self.cells.select(own)
 
 
 @dataclass(slots=True)

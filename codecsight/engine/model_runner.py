@@ -29,7 +29,7 @@ def encode(model: VisionLanguageModel, chosen: list[Chosen]) -> None:
     slots, own = [look.slot for _, look in todo], [look.own for _, look in todo]
     memories = [look.remembers for _, look in todo if look.remembers is not None]
     features = model.encode_slots(slots, own, memories or None)
-    model.wait()
+    model.synchronize()
     ms = (time.perf_counter() - started) * 1e3
     cells = max(sum(slot.kept_count for slot in slots), 1)
     for (session, look), found in zip(todo, features, strict=True):
@@ -51,7 +51,7 @@ def prefill(
         return
     copies = Copies.join([copy for _, part in parts for copy in part.copies])
     logits = forward(model, pool, runs, copies)
-    model.wait()
+    model.synchronize()
     ms = (time.perf_counter() - started) * 1e3 / sum(len(run.tokens) for run in runs)
     for session, part in parts:
         mine, logits = logits[: len(part.runs)], logits[len(part.runs) :]

@@ -80,10 +80,10 @@ def _retimed(session: "StreamSession") -> Standpoint:
         return Standpoint(View.past(seen), copied, (), copies)
     whole = whole_slot(session)
     missing = np.flatnonzero(unseen)
-    tokens = whole.pick(np.flatnonzero(whole.visual.numpy())[missing])
+    tokens = whole.select(np.flatnonzero(whole.visual.numpy())[missing])
     rows = session.table.take(len(missing))
     view = View.past(seen).then(View.causal(rows))
-    run = Run(tokens, session.canvas.features.pick(missing), rows, np.arange(len(rows)), view)
+    run = Run(tokens, session.canvas.features.select(missing), rows, np.arange(len(rows)), view)
     taken = np.concatenate([copied, rows])
     return Standpoint(View.past(np.concatenate([seen, rows])), taken, (run,), copies)
 
@@ -98,4 +98,4 @@ def whole_slot(session: "StreamSession") -> Tokens:
     """The newest slot as if nothing had been left out."""
     newest = session.window.entries[-1]
     kept = np.ones_like(newest.kept)
-    return session.model.layout.slot(newest.time, kept).at(newest.start)
+    return session.model.layout.slot(newest.time, kept).shifted(newest.start)

@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
-from codecsight.answers.decoding import decoding
-from codecsight.answers.scoring import Ballot, Scored, ballot_of, score
+from codecsight.answers.decoding import greedy_decoding
+from codecsight.answers.scoring import OptionTree, ScoredAnswer, build_option_tree, score
 from codecsight.answers.token_tree import TokenTree
 from codecsight.core.question import Question
 from codecsight.engine.errors import EngineError
@@ -44,14 +44,18 @@ class Ask(Protocol):
 class TypedAsk:
     """Questions with options: one pass. Answers go to `put`, in order."""
 
-    def __init__(self, ballot: Ballot, put: Callable[[list[Scored]], None]) -> None:
-        self.tree, self.read, self.size = ballot.tree, ballot.rows, len(ballot.tree)
+    def __init__(self, option_tree: OptionTree, put: Callable[[list[ScoredAnswer]], None]) -> None:
+        self.tree, self.read, self.size = (
+            option_tree.tree,
+            option_tree.logit_indices,
+            len(option_tree.tree),
+        )
         self.asked, self.rows = 0, np.arange(0)
-        self._ballot, self._put = ballot, put
+        self._option_tree, self._put = option_tree, put
 
     def take(self, logits: Tensor) -> bool:
         """Read the answers."""
-        self._put(score(self._ballot, logits))
+        self._put(score(self._option_tree, logits))
         return True
 
 
@@ -63,18 +67,18 @@ class SpokenAsk:
         question: Question,
         model: VisionLanguageModel,
         most: int,
-        put: Callable[[list[Scored]], None],
+        put: Callable[[list[ScoredAnswer]], None],
         hear: Hear,
     ) -> None:
         heard = partial(hear, question.text)
-        self._words, self._put = decoding(question, model, most, heard), put
+        self._words, self._put = greedy_decoding(question, model, most, heard), put
         self._lay(next(self._words))
         self.size = len(self.tree) + most
         self.asked, self.rows = 0, np.arange(0)
 
     def _lay(self, ids: Sequence[int]) -> None:
         self.tree = TokenTree()
-        self.read = [self.tree.grow(ids)]
+        self.read = [self.tree.add_branch(ids)]
 
     def take(self, logits: Tensor) -> bool:
         """Choose the next word, or end."""
@@ -95,41 +99,46 @@ class Inquiry:
     def __init__(
         self,
         questions: Sequence[Question],
-        ballots: Sequence[Ballot],
+        option_trees: Sequence[OptionTree],
         model: VisionLanguageModel,
         most_words: int,
         hear: Hear,
     ) -> None:
         self.questions = questions
-        self.found: dict[int, Scored] = {}
-        typed = [i for i, q in enumerate(questions) if not q.spoken]
+        self.found: dict[int, ScoredAnswer] = {}
+        typed = [i for i, q in enumerate(questions) if not q.free_form]
         self.asks: list[Ask] = []
-        for ballot in ballots:
-            indices, typed = typed[: len(ballot.questions)], typed[len(ballot.questions) :]
-            self.asks.append(TypedAsk(ballot, self._putter(indices)))
+        for option_tree in option_trees:
+            indices, typed = (
+                typed[: len(option_tree.questions)],
+                typed[len(option_tree.questions) :],
+            )
+            self.asks.append(TypedAsk(option_tree, self._putter(indices)))
         self.asks += [
             SpokenAsk(question, model, most_words, self._putter([index]), hear)
             for index, question in enumerate(questions)
-            if question.spoken
+            if question.free_form
         ]
 
-    def _putter(self, indices: Sequence[int]) -> Callable[[list[Scored]], None]:
-        def put(found: list[Scored]) -> None:
+    def _putter(self, indices: Sequence[int]) -> Callable[[list[ScoredAnswer]], None]:
+        def put(found: list[ScoredAnswer]) -> None:
             self.found.update(zip(indices, found, strict=True))
 
         return put
 
 
-def lay_out(questions: Sequence[Question], model: VisionLanguageModel, most: int) -> list[Ballot]:
-    """The questions with options as few ballots of at most `most` tokens. Raises QuestionError for
+def lay_out(
+    questions: Sequence[Question], model: VisionLanguageModel, most: int
+) -> list[OptionTree]:
+    """The questions with options as few trees of at most `most` tokens. Raises QuestionError for
     one that this model can't be asked, EngineError for one that is too long.
     """
     if not questions:
         return []
-    ballot = ballot_of(questions, model)
-    if len(ballot.tree) <= most:
-        return [ballot]
+    option_tree = build_option_tree(questions, model)
+    if len(option_tree.tree) <= most:
+        return [option_tree]
     if len(questions) == 1:
-        raise EngineError(f"a question of {len(ballot.tree)} tokens; {most} are allowed")
+        raise EngineError(f"a question of {len(option_tree.tree)} tokens; {most} are allowed")
     half = len(questions) // 2
     return lay_out(questions[:half], model, most) + lay_out(questions[half:], model, most)

@@ -59,7 +59,7 @@ class StreamSession:
         self._dense_vit = meter.vit(np.ones((grid.rows, grid.cols), np.bool_))
         self._present_tokens = 0 if config.present is Present.LAST_SLOT else self._slot_tokens
         self._prefix_rows = prefix_rows
-        self._memory = model.memory(grid.rows, grid.cols) if config.remember else None
+        self._memory = model.new_vision_kv_cache(grid.rows, grid.cols) if config.remember else None
         self._begin_anew()
 
     def reset(self, scratch: BlockTable) -> list[Job]:
@@ -193,7 +193,7 @@ class StreamSession:
         entry.features = features if all_fresh else self.canvas.of(entry.kept)
         prefill.vit_ms = vit_ms
         slots = [self.window.slots[index] for index in prefill.indices]
-        prefill.tokens = Tokens.join([slot.tokens.at(slot.start) for slot in slots])
+        prefill.tokens = Tokens.join([slot.tokens.shifted(slot.start) for slot in slots])
         prefill.cells = CellFeatures.join([slot.features for slot in slots])
         prefill.spent = Flops(vit=look.cost(self.meter))
 
@@ -245,8 +245,8 @@ class StreamSession:
             ask.rows = scratch.take(ask.size)
         past, rows = ask.rows[: ask.asked], ask.rows[ask.asked : ask.asked + len(ask.tree)]
         at = np.arange(len(rows))
-        tokens = ask.tree.tokens.at(self.window.next_position + ask.asked)
-        seen = view.then(View.past(past)).then(View(rows, at, ask.tree.ends))
+        tokens = ask.tree.tokens.shifted(self.window.next_position + ask.asked)
+        seen = view.then(View.past(past)).then(View(rows, at, ask.tree.subtree_ends))
         return Run(tokens, self.model.no_cells(), rows, at, seen, ask.read)
 
     def _drop_standpoint(self) -> None:

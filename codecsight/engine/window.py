@@ -57,7 +57,7 @@ class Entry:
     @property
     def cells_start(self) -> int:
         """The position that its cells count from."""
-        return self.start + self.tokens.cells_at
+        return self.start + self.tokens.cell_offset
 
     @property
     def drift(self) -> float:
@@ -69,7 +69,7 @@ class Entry:
         chosen = cells[self.kept]
         stay = np.zeros(self.length, np.bool_)
         stay[self.tokens.visual.numpy()] = chosen
-        self.tokens, self.features = self.tokens.pick(stay), self.features.pick(chosen)
+        self.tokens, self.features = self.tokens.select(stay), self.features.select(chosen)
         self.kept = self.kept & cells
         self.__post_init__()
         return stay

@@ -17,12 +17,13 @@ from transformers import PreTrainedModel
 
 from codecsight.core.grid import GridSpec
 from codecsight.core.slot import Slot
-from codecsight.models.base import Attend, CellFeatures, CellMemory, KVShape, Rotation
+from codecsight.models.base import Attend, CellFeatures, KVShape, Rotation
 from codecsight.models.calibration import Calibration
 from codecsight.models.errors import ModelError
 from codecsight.models.packed_text import PackedText
 from codecsight.models.packing import Turn, signed
-from codecsight.models.prompt import PromptLayout, Tokens, Wording
+from codecsight.models.prompt import PromptFormat, PromptLayout, Tokens
+from codecsight.models.vision_kv_cache import VisionKVCache
 
 Which = NDArray[np.intp]
 """Indices of some of a slot's kept cells."""
@@ -72,7 +73,7 @@ class Adapter(ABC):
         check_text_model(name, self.text, self.kv)
         self._configure(network.config)
         self.cell = self.patch * self.merge
-        self.layout = PromptLayout(tokenizer, self._wording())
+        self.layout = PromptLayout(tokenizer, self._prompt_format())
         self._mean, self._std = (
             torch.tensor(each, device=self.kv.device).view(3, 1, 1)
             for each in scale or self.pixel_scale
@@ -92,7 +93,7 @@ class Adapter(ABC):
         """Set `patch`, `merge` and `frames`. Raises ModelError for what this cannot serve."""
 
     @abstractmethod
-    def _wording(self) -> Wording:
+    def _prompt_format(self) -> PromptFormat:
         """How the family writes a stream."""
 
     @abstractmethod
@@ -102,7 +103,7 @@ class Adapter(ABC):
         """
 
     def _see_packed(
-        self, slots: Sequence[Slot], own: Sequence[Which], _memories: Sequence[CellMemory] | None
+        self, slots: Sequence[Slot], own: Sequence[Which], _memories: Sequence[VisionKVCache] | None
     ) -> list[Tensor]:
         """The same in what way is fastest, for each slot's `own` cells (indices among the kept):
         each [all own cells, d].
@@ -131,11 +132,11 @@ class Adapter(ABC):
         """What this model asks of the edge, at `rate` sampled frames per second."""
         return GridSpec(cell=self.cell, frames=self.frames, rate=rate, max_cells=max_cells)
 
-    def memory(self, _rows: int, _cols: int) -> CellMemory | None:
-        """Where a ViT remembers; see `VisionLanguageModel.memory`."""
+    def new_vision_kv_cache(self, _rows: int, _cols: int) -> VisionKVCache | None:
+        """Where a ViT remembers; see `VisionLanguageModel.new_vision_kv_cache`."""
         return None
 
-    def encode_cells(self, slot: Slot, _memory: CellMemory | None = None) -> CellFeatures:
+    def encode_cells(self, slot: Slot, _memory: VisionKVCache | None = None) -> CellFeatures:
         """Run the ViT over the slot's kept cells alone, as transformers does."""
         if not slot.kept_count:
             return self.no_cells()
@@ -146,21 +147,21 @@ class Adapter(ABC):
         self,
         slots: Sequence[Slot],
         own: Sequence[Which] | None = None,
-        memories: Sequence[CellMemory] | None = None,
+        caches: Sequence[VisionKVCache] | None = None,
     ) -> list[CellFeatures]:
         """The ViT over the kept cells of many slots; see `VisionLanguageModel.encode_slots`."""
         wanted = [np.arange(slot.kept_count) for slot in slots] if own is None else own
         seen = [index for index, slot in enumerate(slots) if slot.kept_count]
         if not seen:
             return [self.no_cells() for _ in slots]
-        known = None if memories is None else [memories[index] for index in seen]
+        known = None if caches is None else [caches[index] for index in seen]
         found = self._see_packed([slots[i] for i in seen], [wanted[i] for i in seen], known)
         # Copies: a view would keep the whole pack alive as long as any of its streams.
         parts = torch.split(torch.stack(found), [len(one) for one in wanted], dim=1)
         return [CellFeatures(part[0].clone(), part[1:].clone()) for part in parts]
 
-    def strangers(self, _kept: NDArray[np.bool_]) -> int:
-        """How many pairs of cells windows keep apart; see `VisionLanguageModel.strangers`."""
+    def masked_pairs(self, _kept: NDArray[np.bool_]) -> int:
+        """How many pairs of cells windows keep apart; see `VisionLanguageModel.masked_pairs`."""
         return 0
 
     def no_cells(self) -> CellFeatures:
@@ -240,7 +241,7 @@ class Adapter(ABC):
         cos, sin = self.text.rotary_emb(like, self._position_ids(positions))
         return cos[0, :, None], signed(sin)[0, :, None]
 
-    def wait(self) -> None:
+    def synchronize(self) -> None:
         """Until everything asked of the device is done."""
         if self.kv.device.type == "cuda":
             torch.cuda.synchronize(self.kv.device)
@@ -263,22 +264,22 @@ class Adapter(ABC):
         later = keys32 * cos + torch.cat([-second, first], dim=-1) * sin
         return later.to(keys.dtype)
 
-    def text_of(self, ids: Sequence[int]) -> str:
+    def detokenize(self, ids: Sequence[int]) -> str:
         """The words of `ids`, without special tokens."""
         words: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
         return words.strip()
 
-    def is_end(self, token: int) -> bool:
+    def is_eos(self, token: int) -> bool:
         """Whether `token` ends an answer."""
         return token in self._ends
 
     @property
-    def end(self) -> int:
+    def eos_token_id(self) -> int:
         """The token that ends an answer."""
         return self._ends[0]
 
     @property
-    def unknown(self) -> int | None:
+    def unk_token_id(self) -> int | None:
         """The tokenizer's id for what it cannot spell, if it has one."""
         unknown: int | None = self.tokenizer.unk_token_id
         return unknown

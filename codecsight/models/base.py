@@ -13,6 +13,7 @@ from codecsight.core.grid import GridSpec
 from codecsight.core.slot import Slot
 from codecsight.models.calibration import Calibration
 from codecsight.models.prompt import PromptLayout, Tokens
+from codecsight.models.vision_kv_cache import VisionKVCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class CellFeatures:
         """What all take."""
         return len(self) * self.cell_bytes
 
-    def pick(self, which: NDArray[Any]) -> "CellFeatures":
+    def select(self, which: NDArray[Any]) -> "CellFeatures":
         """Only these cells (a mask or indices)."""
         index = torch.from_numpy(which).to(self.embeddings.device)
         return CellFeatures(self.embeddings[index], self.deepstack[:, index])
@@ -50,28 +51,6 @@ class CellFeatures:
             torch.cat([part.embeddings for part in parts]),
             torch.cat([part.deepstack for part in parts], dim=1),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class CellMemory:
-    """What the ViT's layers left of one stream's cells, for cells that come later to attend to:
-    `kv` [layers, 2, patches, heads, head_dim], keys (turned to their places) and values of the
-    whole picture, cell by cell. Whoever encodes writes into it.
-    """
-
-    kv: Tensor
-
-    @property
-    def nbytes(self) -> int:
-        """What it takes."""
-        return self.kv.nbytes
-
-    def take(self, layer: int, rows: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Put those of some patches (`rows`, int64 [n]) in the place of what was known of them:
-        [n, heads, head_dim] each. Returns those of all: [patches, heads, head_dim] each.
-        """
-        keys, values = self.kv[layer].unbind()
-        return keys.index_copy_(0, rows, key), values.index_copy_(0, rows, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +94,13 @@ class VisionLanguageModel(Protocol):
         """What this model asks of the edge, at `rate` sampled frames per second."""
         ...
 
-    def memory(self, rows: int, cols: int) -> CellMemory | None:
+    def new_vision_kv_cache(self, rows: int, cols: int) -> VisionKVCache | None:
         """Room for what the ViT leaves of a picture of so many cells; None where it can't attend to
         what it left before.
         """
         ...
 
-    def encode_cells(self, slot: Slot, memory: CellMemory | None = None) -> CellFeatures:
+    def encode_cells(self, slot: Slot, memory: VisionKVCache | None = None) -> CellFeatures:
         """Run the ViT over the slot's kept cells alone, each at its true place in the picture;
         the dropped ones take no part, or with a `memory` are seen as they were left there. Order as
         in `slot.patches`.
@@ -132,7 +111,7 @@ class VisionLanguageModel(Protocol):
         self,
         slots: Sequence[Slot],
         own: Sequence[NDArray[np.intp]] | None = None,
-        memories: Sequence[CellMemory] | None = None,
+        caches: Sequence[VisionKVCache] | None = None,
     ) -> list[CellFeatures]:
         """The same for many slots in one call; none sees another. With `own` (per slot, indices
         among its kept cells) only these cells' features are wanted, the others are there to be
@@ -140,7 +119,7 @@ class VisionLanguageModel(Protocol):
         """
         ...
 
-    def strangers(self, kept: NDArray[np.bool_]) -> int:
+    def masked_pairs(self, kept: NDArray[np.bool_]) -> int:
         """How many ordered pairs of these cells ([rows, cols]) don't see each other in the layers
         of the ViT that attend in windows; 0 where none do.
         """
@@ -170,7 +149,7 @@ class VisionLanguageModel(Protocol):
         """
         ...
 
-    def wait(self) -> None:
+    def synchronize(self) -> None:
         """Until everything asked of the device is done."""
         ...
 
@@ -182,20 +161,20 @@ class VisionLanguageModel(Protocol):
         """Cached keys [..., tokens, head_dim] as they would be so many positions later."""
         ...
 
-    def text_of(self, ids: Sequence[int]) -> str:
+    def detokenize(self, ids: Sequence[int]) -> str:
         """The words of `ids`, without special tokens."""
         ...
 
-    def is_end(self, token: int) -> bool:
+    def is_eos(self, token: int) -> bool:
         """Whether `token` ends an answer."""
         ...
 
     @property
-    def end(self) -> int:
+    def eos_token_id(self) -> int:
         """The token that ends an answer."""
         ...
 
     @property
-    def unknown(self) -> int | None:
+    def unk_token_id(self) -> int | None:
         """The tokenizer's id for what it cannot spell, if it has one."""
         ...

@@ -19,8 +19,8 @@ from transformers.vision_utils import (
     get_vision_position_ids,
 )
 
-from codecsight.models.base import CellMemory
 from codecsight.models.packing import Turn, signed, turned
+from codecsight.models.vision_kv_cache import VisionKVCache
 
 Which = NDArray[np.intp]
 
@@ -34,18 +34,18 @@ class PackedVision:
         self._visual, self._unit = visual, int(visual.spatial_merge_unit)
         self._weight, self._bias = reader(visual.patch_embed.proj, mean, std)
 
-    def memory(self, rows: int, cols: int) -> CellMemory:
+    def new_vision_kv_cache(self, rows: int, cols: int) -> VisionKVCache:
         """Room for a picture of so many cells."""
         blocks, like = self._visual.blocks, self._weight
         heads, width = blocks[0].attn.num_heads, len(like) // blocks[0].attn.num_heads
-        return CellMemory(like.new_zeros(len(blocks), 2, rows * cols * self._unit, heads, width))
+        return VisionKVCache(like.new_zeros(len(blocks), 2, rows * cols * self._unit, heads, width))
 
     def __call__(
         self,
         pixels: Tensor,
         kept: Sequence[NDArray[np.bool_]],
         own: Sequence[Which],
-        memories: Sequence[CellMemory] | None = None,
+        memories: Sequence[VisionKVCache] | None = None,
     ) -> list[Tensor]:
         """Patches [n, 3 * frames * patch * patch] of 0..255, those of the cells `kept` (each
         [rows, cols]) by each of many slots, to the embeddings of each slot's `own` cells (indices
@@ -104,7 +104,7 @@ class Slots:
         self, counts: list[int], own: Sequence[Which], unit: int, device: torch.device
     ) -> None:
         self.counts = counts
-        self.memories: list[tuple[CellMemory, Tensor]] = []
+        self.memories: list[tuple[VisionKVCache, Tensor]] = []
         mine = [patches_of(one, unit) for one in own]
         self.asking = [len(one) for one in mine]
         places = zip(np.cumsum([0, *counts[:-1]]), mine, strict=True)
@@ -123,7 +123,7 @@ class Slots:
         if not self.memories:
             return list(own)
         pairs = zip(self.memories, own, strict=True)
-        return [memory.take(layer, rows, *mine) for (memory, rows), mine in pairs]
+        return [memory.update(layer, rows, *mine) for (memory, rows), mine in pairs]
 
 
 def _block(

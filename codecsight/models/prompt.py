@@ -31,23 +31,23 @@ _QUESTION_MARKER = "QUESTION-GOES-HERE"
 class Tokens:
     """A run of the sequence, on the CPU: `ids` int64 [n], `positions` int64 [3, n] and `visual`
     bool [n] (which of them are cells). The next run starts `extent` positions after this one, and
-    its cells, if it may hold any, count from `cells_at` positions after its start.
+    its cells, if it may hold any, count from `cell_offset` positions after its start.
     """
 
     ids: Tensor
     positions: Tensor
     visual: Tensor
     extent: int
-    cells_at: int = 0
+    cell_offset: int = 0
 
     def __len__(self) -> int:
         return self.ids.numel()
 
-    def at(self, start: int) -> "Tokens":
+    def shifted(self, start: int) -> "Tokens":
         """The same run, moved by `start` on every axis."""
         return replace(self, positions=self.positions + start)
 
-    def pick(self, which: NDArray[Any]) -> "Tokens":
+    def select(self, which: NDArray[Any]) -> "Tokens":
         """Only these tokens (a mask or indices), each where it stood."""
         index = torch.from_numpy(which)
         return replace(
@@ -94,7 +94,7 @@ def in_line(kept: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class PromptFormat:
     """How a family writes a stream: per slot what `opening` makes of its time in seconds, a token
     `cell` for each cell, and `closing`. A chat template (the tokenizer's own, or `template`) shows
     one of `videos` in place of them all; `intro` goes before the first, `outro` after the last. An
@@ -115,8 +115,8 @@ class Wording:
 class PromptLayout:
     """Turns a chat template, slots and questions into `Tokens` that each start at 0."""
 
-    def __init__(self, tokenizer: Any, wording: Wording) -> None:
-        self._tokenizer, self._wording = tokenizer, wording
+    def __init__(self, tokenizer: Any, wording: PromptFormat) -> None:
+        self._tokenizer, self._prompt_format = tokenizer, wording
         before, between, self._after = split_chat_template(
             tokenizer, wording.videos, wording.template
         )
@@ -132,8 +132,8 @@ class PromptLayout:
         """One slot at `time` seconds of the stream, with a token per cell that `kept`
         ([rows, cols]) holds, row by row.
         """
-        places, extent = self._wording.spread(kept)
-        opening, closing = Tokens.text(self._said(self._wording.opening(time))), self._closing
+        places, extent = self._prompt_format.spread(kept)
+        opening, closing = Tokens.text(self._said(self._prompt_format.opening(time))), self._closing
         start, end = opening.extent, opening.extent + extent
         cells = Tokens(
             ids=torch.full((places.shape[1],), self._cell),
@@ -141,8 +141,8 @@ class PromptLayout:
             visual=torch.ones(places.shape[1], dtype=torch.bool),
             extent=extent,
         )
-        run = Tokens.join([opening, cells, closing.at(end)])
-        return replace(run, extent=end + closing.extent, cells_at=start)
+        run = Tokens.join([opening, cells, closing.shifted(end)])
+        return replace(run, extent=end + closing.extent, cell_offset=start)
 
     def question(self, text: str) -> Tokens:
         """The question and the template's tail, up to where the answer begins. Special tokens
@@ -153,7 +153,7 @@ class PromptLayout:
 
     def answer(self, text: str) -> list[int]:
         """Token ids of `text` where it begins an answer; special tokens in it are plain text."""
-        return self.encode(self._wording.lead + text, split_special_tokens=True)
+        return self.encode(self._prompt_format.lead + text, split_special_tokens=True)
 
     def encode(self, text: str, *, split_special_tokens: bool = False) -> list[int]:
         """Token ids of `text`, with nothing added."""

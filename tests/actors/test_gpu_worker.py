@@ -11,7 +11,7 @@ import pytest
 
 from actors.gpu import GpuWorker
 from codecsight.config.cloud_config import CloudConfig
-from codecsight.core.answer import Answer, Words
+from codecsight.core.answer import Answer, PartialAnswer
 from codecsight.core.chunk import Chunk
 from codecsight.core.grid import GridSpec
 from codecsight.core.question import Question
@@ -210,17 +210,17 @@ def test_who_asks_aloud_hears_the_words_and_then_the_answer(folder: Path) -> Non
     spec = _open(worker).spec
     _push(worker, _chunk(spec, 0))
     question = Question.parse("What is there?")
-    assert question.spoken
+    assert question.free_form
 
-    async def hear(asked: Question) -> list[Words | Answer | str]:
+    async def hear(asked: Question) -> list[PartialAnswer | Answer | str]:
         return [said async for said in worker.ask_stream(STREAM, asked)]
 
     *words, answer = asyncio.run(hear(question))
     assert isinstance(answer, Answer)
     assert len(words) > 1
-    assert all(isinstance(said, Words) for said in words)
-    assert str(answer.value).startswith(words[0].so_far)
-    assert words[-1].so_far == answer.value
+    assert all(isinstance(said, PartialAnswer) for said in words)
+    assert str(answer.value).startswith(words[0].text)
+    assert words[-1].text == answer.value
     whole = _ask(worker, STREAM, question)
     assert isinstance(whole, Answer)
     assert whole.value == answer.value
@@ -233,17 +233,17 @@ def test_two_who_ask_the_same_aloud_each_hear_their_own_answer(folder: Path) -> 
     _push(worker, _chunk(_open(worker).spec, 0))
     question = Question.parse("What is there?")
 
-    async def hear(after: int) -> list[Words | Answer | str]:
+    async def hear(after: int) -> list[PartialAnswer | Answer | str]:
         for _ in range(after):
             await asyncio.sleep(0)
         return [said async for said in worker.ask_stream(STREAM, question)]
 
-    async def both() -> tuple[list[Words | Answer | str], ...]:
+    async def both() -> tuple[list[PartialAnswer | Answer | str], ...]:
         return tuple(await asyncio.gather(hear(0), hear(6)))
 
     alone = asyncio.run(hear(0))
     *words, _ = alone
-    assert len({said.so_far for said in words if isinstance(said, Words)}) == len(words) > 1
+    assert len({said.text for said in words if isinstance(said, PartialAnswer)}) == len(words) > 1
     for *heard, answer in asyncio.run(both()):
         assert heard == words
         assert isinstance(answer, Answer)
@@ -253,7 +253,7 @@ def test_who_asks_aloud_where_nothing_was_shown_is_told_why(folder: Path) -> Non
     worker = _worker(folder)
     _open(worker)
 
-    async def hear() -> list[Words | Answer | str]:
+    async def hear() -> list[PartialAnswer | Answer | str]:
         return [said async for said in worker.ask_stream(STREAM, Question.parse("What is there?"))]
 
     (said,) = asyncio.run(hear())

@@ -25,7 +25,7 @@ class Script:
 
 def test_words_are_said_until_the_end(model: Qwen3VL) -> None:
     words = model.layout.encode("a van")
-    script = Script(model, [*words, model.end])
+    script = Script(model, [*words, model.eos_token_id])
     found = decode(SEEN, model, script.extend, most=20)
     assert (found.value, found.probability) == ("a van", pytest.approx(0.5))
     assert script.heard == [model.layout.question(SEEN.text).ids.tolist(), *([w] for w in words)]
@@ -38,5 +38,5 @@ def test_no_more_words_than_allowed(model: Qwen3VL) -> None:
 
 
 def test_an_answer_may_be_empty(model: Qwen3VL) -> None:
-    found = decode(SEEN, model, Script(model, [model.end]).extend, most=5)
+    found = decode(SEEN, model, Script(model, [model.eos_token_id]).extend, most=5)
     assert (found.value, found.probability) == ("", pytest.approx(0.5))

@@ -27,7 +27,7 @@ from benchmarks.accuracy.policies import thinned
 from benchmarks.accuracy.rows import is_guess
 from benchmarks.accuracy.scores import ALL, Tally, tallies
 from benchmarks.accuracy.streams import Setting, Stream
-from codecsight.answers.scoring import ballot_of
+from codecsight.answers.scoring import build_option_tree
 from codecsight.cli.app import app
 from codecsight.core.slot import Slot
 from codecsight.engine import EngineConfig, Present
@@ -226,14 +226,16 @@ def test_an_account_covers_full_windows_with_one_question_each(
 ) -> None:
     each = footages[0]
     account = dense.account([each])
-    ballot = ballot_of([PROBE], model)
+    option_tree = build_option_tree([PROBE], model)
     meter = FlopMeter(model)
     slots = each.slots["everything"][-SHORT.window :]
     layout = model.layout
     size = len(layout.prefix)
     size += sum(len(layout.slot(slot_time(slot.times), slot.kept)) for slot in slots)
     one = SHORT.window * meter.vit(slots[0].kept) + meter.llm(size, size)
-    one += meter.llm(len(ballot.tree), size + len(ballot.tree), len(ballot.rows))
+    one += meter.llm(
+        len(option_tree.tree), size + len(option_tree.tree), len(option_tree.logit_indices)
+    )
     assert account.dense.total == pytest.approx(one * len(each.windows), rel=0.02)
     assert account.tokens_ratio == 1.0
 

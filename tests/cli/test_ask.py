@@ -11,7 +11,7 @@ from subprocess import PIPE
 import pytest
 
 from actors.rpc.control_client import ControlClient, ControlError
-from codecsight.core.answer import Answer, Words
+from codecsight.core.answer import Answer, PartialAnswer
 from codecsight.core.question import Question
 from tests.actors.rpc.memory_host import MemoryHost, serving, site, welcomed
 from tests.uplink.chunks import STREAM
@@ -65,7 +65,7 @@ def test_words_are_shown_as_they_are_said_on_a_terminal_only() -> None:
 
 
 def test_asking_aloud_gives_words_and_then_the_answer_or_says_why_not() -> None:
-    def asked(port: int, stream: str) -> list[Words | Answer]:
+    def asked(port: int, stream: str) -> list[PartialAnswer | Answer]:
         with ControlClient(f"127.0.0.1:{port}") as control:
             return list(control.ask_stream(stream, Question.parse(SEEN)))
 
@@ -73,7 +73,7 @@ def test_asking_aloud_gives_words_and_then_the_answer_or_says_why_not() -> None:
         async with serving(MemoryHost()) as server, site(server.port) as client:
             await welcomed(client.open(STREAM, 640, 360))
             *words, answer = await asyncio.to_thread(asked, server.port, STREAM)
-            assert words == [Words("a"), Words("a red"), Words("a red car")]
+            assert words == [PartialAnswer("a"), PartialAnswer("a red"), PartialAnswer("a red car")]
             assert isinstance(answer, Answer)
             with pytest.raises(ControlError, match="nobody"):
                 await asyncio.to_thread(asked, server.port, "north.nobody")

@@ -150,10 +150,10 @@ def test_cloud_questions_may_want_an_object(tmp_path: Path) -> None:
         load_config(path, CloudConfig)
     path.write_text(path.read_text().replace("  - {text: Nothing, kind: json}\n", ""))
     shaped, bare = load_config(path, CloudConfig).standing_questions
-    assert shaped == Question.shaped(
+    assert shaped == Question.with_schema(
         "What is there?", {"type": "object", "properties": {"people": {"type": "integer"}}}
     )
-    assert bare == Question.shaped("And now?", {"type": "object"})
+    assert bare == Question.with_schema("And now?", {"type": "object"})
 
 
 def test_a_question_that_cannot_be_asked_is_refused(tmp_path: Path) -> None:

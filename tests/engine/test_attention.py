@@ -20,16 +20,18 @@ def pack(model: Qwen3VL, random: np.random.Generator) -> tuple[list[Run], Copies
     rows = random.permutation(320)
     a, b, asked, copied = rows[:40], rows[40:90], rows[90:100], rows[100:106]
     tree = TokenTree()
-    first = tree.grow([1, 2, 3])
-    tree.grow([4, 5], first)
-    tree.grow([6], first)
-    tree.grow([7, 8, 9, 10])
+    first = tree.add_branch([1, 2, 3])
+    tree.add_branch([4, 5], first)
+    tree.add_branch([6], first)
+    tree.add_branch([7, 8, 9, 10])
 
     def run(own: np.ndarray, at: np.ndarray, view: View, read: Sequence[int] = ()) -> Run:
         return Run(Tokens.text([1] * len(own)), model.no_cells(), own, at, view, read)
 
     middle = np.r_[10:20, 40:50]
-    fork = View.past(np.concatenate([a, copied])).then(View(asked, np.arange(10), tree.ends))
+    fork = View.past(np.concatenate([a, copied])).then(
+        View(asked, np.arange(10), tree.subtree_ends)
+    )
     runs = [
         run(a[:25], np.arange(25), View.causal(a[:25])),
         run(b[middle], middle, View.causal(b), [19]),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from codecsight.answers.scoring import ballot_of
+from codecsight.answers.scoring import build_option_tree
 from codecsight.core.grid import PatchGrid
 from codecsight.core.question import Question, QuestionKind
 from codecsight.core.slot import Slot
@@ -210,7 +210,7 @@ def test_ten_questions_cost_ten_short_forks_and_no_prefill(
 
     monkeypatch.setattr(engine.model, "forward_packed", measured)
     engine.ask_all("a", questions)
-    asked = [len(ballot_of([question], engine.model).tree) for question in questions]
+    asked = [len(build_option_tree([question], engine.model).tree) for question in questions]
     beginning = len(engine.model.layout.encode("Is door "))
     assert sum(sizes) <= sum(asked) - 9 * beginning  # which they share
     assert max(asked) < window / 2  # short, beside the window that they all stand on

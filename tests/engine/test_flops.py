@@ -59,8 +59,8 @@ def test_vit_calls(
 
 def test_vit_calls_that_remember(model: Qwen3VL, meter: FlopMeter, slot_at: MakeSlot) -> None:
     slot = slot_at(3, keep=0.5)
-    memory = model.memory(*slot.kept.shape)
-    spent = counted(lambda: model.encode_slots([slot], memories=[memory]))
+    memory = model.new_vision_kv_cache(*slot.kept.shape)
+    spent = counted(lambda: model.encode_slots([slot], caches=[memory]))
     assert spent == meter.vit_remembering(slot.kept) > meter.vit(slot.kept)
     assert counted(lambda: model.encode_cells(slot, memory)) == spent
 

@@ -93,7 +93,7 @@ def test_a_cell_is_encoded_as_in_the_picture_of_what_the_ring_shows(
     expected = model.encode_cells(
         Slot(SlotKind.DELTA, wide, composed[wide.ravel()], np.ones(wide.sum()), (0.0, 0.5), 0.0)
     ).embeddings[torch.from_numpy(kept[wide])]
-    found = model.encode_cells(look.slot).pick(look.own).embeddings
+    found = model.encode_cells(look.slot).select(look.own).embeddings
     torch.testing.assert_close(found, expected)
 
 
@@ -128,7 +128,7 @@ def test_deltas_and_first_anchors_are_looked_at_whatever_they_show(model: Qwen3V
 
 
 def _remembering(model: Qwen3VL) -> Sight:
-    return Sight(ring=1, still=8.0, memory=model.memory(ROWS, COLS))
+    return Sight(ring=1, still=8.0, memory=model.new_vision_kv_cache(ROWS, COLS))
 
 
 def test_the_neighbours_cost_vit_work_and_nothing_else(model: Qwen3VL) -> None:

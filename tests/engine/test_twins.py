@@ -18,7 +18,7 @@ from codecsight.models.families.qwen3_vl import Qwen3VL
 MakeSlot = Callable[..., Slot]
 
 PERSON = Question("Is there a person?", QuestionKind.YES_NO)
-COUNT = Question("How many cars?", QuestionKind.COUNT, most=11)
+COUNT = Question("How many cars?", QuestionKind.COUNT, max_count=11)
 SEEN = Question("What is there?", QuestionKind.TEXT)
 STREAMS = ("a", "b", "c", "d", "e")
 
@@ -179,7 +179,7 @@ def test_anchors_that_look_as_before_are_encoded_where_they_differ(
 def test_an_object_is_said_alike(model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot) -> None:
     properties = {"people": {"enum": [0, 1, 2, 3]}, "car": {"enum": ["red", "blue"]}}
     schema = {"type": "object", "properties": properties, "required": ["people", "car"]}
-    asked = Question.shaped("What is there?", {**schema, "additionalProperties": False})
+    asked = Question.with_schema("What is there?", {**schema, "additionalProperties": False})
     config = EngineConfig(window=3, stride=1)
     engine, naive = Engine(model, config), NaiveEngine(model, config)
     for one in (engine, naive):

@@ -11,7 +11,7 @@ from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.folder import DEFAULT_MODEL
 from codecsight.models.loading import load_model
 from codecsight.models.tiny import random_model
-from tests.golden.twin import Look, NaiveTwin
+from tests.golden.transformers_reference import TransformersReference, UnprunedSlot
 
 
 @pytest.fixture(scope="session", params=["random", "default"])
@@ -24,8 +24,8 @@ def model(request: pytest.FixtureRequest) -> Qwen3VL:
 
 
 @pytest.fixture(scope="session")
-def twin(model: Qwen3VL) -> NaiveTwin:
-    return NaiveTwin(model)
+def twin(model: Qwen3VL) -> TransformersReference:
+    return TransformersReference(model)
 
 
 @pytest.fixture(scope="session")
@@ -33,14 +33,16 @@ def grid(model: Qwen3VL) -> PatchGrid:
     return PatchGrid(model.grid_spec(rate=2.0, max_cells=48), rows=3, cols=4)
 
 
-Film = Callable[..., list[Look]]
+Film = Callable[..., list[UnprunedSlot]]
 
 
 @pytest.fixture(scope="session")
 def film(grid: PatchGrid) -> Film:
     """A made-up stream: the first slot whole, of the others a share `keep` of the cells."""
 
-    def make(slots: int, keep: float = 1.0, seed: int = 0, start: float = 0.0) -> list[Look]:
+    def make(
+        slots: int, keep: float = 1.0, seed: int = 0, start: float = 0.0
+    ) -> list[UnprunedSlot]:
         random = np.random.default_rng(seed)
         frames = grid.spec.frames
         looks = []
@@ -48,7 +50,7 @@ def film(grid: PatchGrid) -> Film:
             shape = (frames, 3, grid.height, grid.width)
             kept = random.random((grid.rows, grid.cols)) < (keep if index else 1.0)
             times = tuple(start + index + step / 2 for step in range(frames))
-            looks.append(Look(times, random.integers(0, 256, shape, dtype=np.uint8), kept))
+            looks.append(UnprunedSlot(times, random.integers(0, 256, shape, dtype=np.uint8), kept))
         return looks
 
     return make

@@ -10,7 +10,7 @@ from codecsight.core.question import Question, QuestionKind
 from codecsight.engine import Engine, EngineConfig, Present
 
 YES_NO = Question("Is there a person?", QuestionKind.YES_NO)
-COUNT = Question("How many cars?", QuestionKind.COUNT, most=11)
+COUNT = Question("How many cars?", QuestionKind.COUNT, max_count=11)
 COLOUR = Question("What colour is the car?", QuestionKind.CHOICE, ("red", "blue", "dark blue"))
 TEXT = Question("What do you see?", QuestionKind.TEXT)
 
@@ -42,7 +42,7 @@ def one_by_one(twin: Any, looks: list[Any], question: Question, canvas: bool) ->
         for text in cased:
             ids = twin.model.tokenizer(text)["input_ids"]
             total = torch.tensor(0.0)
-            for index, token in enumerate([*ids, twin.model.end][: len(ids) + ends]):
+            for index, token in enumerate([*ids, twin.model.eos_token_id][: len(ids) + ends]):
                 logits = twin.logits(looks, question.text, ids[:index], canvas=canvas)
                 total += logits.log_softmax(-1)[token]
             parts.append(total)
@@ -82,11 +82,11 @@ def test_free_text_is_what_greedy_decoding_says(
     while len(said) < engine.config.max_answer_tokens:
         logits = twin.logits(looks, TEXT.text, said, canvas=canvas)
         chances.append(float(logits.softmax(-1).max()))
-        if twin.model.is_end(int(logits.argmax())):
+        if twin.model.is_eos(int(logits.argmax())):
             break
         said.append(int(logits.argmax()))
     answer = engine.ask("gate", TEXT)
-    assert answer.value == twin.model.text_of(said)
+    assert answer.value == twin.model.detokenize(said)
     assert answer.probability == pytest.approx(sum(chances) / len(chances), abs=1e-4)
 
 

@@ -18,24 +18,24 @@ from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.loading import FAMILIES, load_model
 from codecsight.models.prompt import Tokens
 from tests.golden.conftest import Spy
-from tests.golden.families import REFERENCES, Reference
-from tests.golden.twin import Look
+from tests.golden.family_references import REFERENCES, FamilyReference
+from tests.golden.transformers_reference import UnprunedSlot
 
 QUESTION = Question("Is it dark?", QuestionKind.YES_NO)
-Film = Callable[..., list[Look]]
+Film = Callable[..., list[UnprunedSlot]]
 Said = Callable[..., torch.Tensor]
 
 
 @pytest.fixture(scope="module", params=REFERENCES, ids=lambda kind: kind.__name__)
-def family(request: pytest.FixtureRequest) -> Reference:
+def family(request: pytest.FixtureRequest) -> FamilyReference:
     return request.param()
 
 
 @pytest.fixture
-def film(family: Reference) -> Film:
+def film(family: FamilyReference) -> Film:
     """A made-up stream: the first slot whole, of the others a share `keep` of the cells."""
 
-    def make(slots: int, keep: float = 1.0, start: float = 0.0) -> list[Look]:
+    def make(slots: int, keep: float = 1.0, start: float = 0.0) -> list[UnprunedSlot]:
         random, grid = np.random.default_rng(0), family.patches
         looks = []
         for index in range(slots):
@@ -43,17 +43,17 @@ def film(family: Reference) -> Film:
             frames = random.integers(0, 256, shape, dtype=np.uint8)
             kept = random.random((grid.rows, grid.cols)) < (keep if index else 1.0)
             times = tuple(start + index + step / 2 for step in range(grid.spec.frames))
-            looks.append(Look(times, frames, kept))
+            looks.append(UnprunedSlot(times, frames, kept))
         return looks
 
     return make
 
 
 @pytest.fixture
-def said(family: Reference, monkeypatch: pytest.MonkeyPatch) -> Said:
+def said(family: FamilyReference, monkeypatch: pytest.MonkeyPatch) -> Said:
     """What the engine says after the question about a stream: logits [vocab]."""
 
-    def said(looks: Sequence[Look], **config: object) -> torch.Tensor:
+    def said(looks: Sequence[UnprunedSlot], **config: object) -> torch.Tensor:
         settings = {
             "present": Present.LAST_SLOT,
             "remember": False,
@@ -80,12 +80,16 @@ def test_no_family_goes_without_a_reference() -> None:
     assert {kind.adapter for kind in REFERENCES} | {Qwen3VL} == set(FAMILIES.values())
 
 
-def test_nothing_pruned_is_one_plain_forward(family: Reference, film: Film, said: Said) -> None:
+def test_nothing_pruned_is_one_plain_forward(
+    family: FamilyReference, film: Film, said: Said
+) -> None:
     looks = film(3)
     assert same(said(looks, window=4), family.plain(looks, QUESTION.text))
 
 
-def test_pruned_is_a_forward_over_what_was_kept(family: Reference, film: Film, said: Said) -> None:
+def test_pruned_is_a_forward_over_what_was_kept(
+    family: FamilyReference, film: Film, said: Said
+) -> None:
     looks = film(4, keep=0.4)
     ours = said(looks, window=4)
     assert same(ours, family.pruned(looks, QUESTION.text))
@@ -93,21 +97,23 @@ def test_pruned_is_a_forward_over_what_was_kept(family: Reference, film: Film, s
 
 
 def test_sliding_with_all_refreshed_is_a_fresh_window(
-    family: Reference, film: Film, said: Said
+    family: FamilyReference, film: Film, said: Said
 ) -> None:
     looks = film(6, keep=0.5)
     ours = said(looks, window=3, stride=1, refresh="all")
     assert same(ours, family.pruned(looks[-3:], QUESTION.text))
 
 
-def test_a_canvas_is_the_newest_slot_made_whole(family: Reference, film: Film, said: Said) -> None:
+def test_a_canvas_is_the_newest_slot_made_whole(
+    family: FamilyReference, film: Film, said: Said
+) -> None:
     looks = film(3, keep=0.4)
     ours = said(looks, window=1, stride=1, present=Present.CANVAS)
     assert not same(ours, family.pruned(looks[-1:], QUESTION.text))
     assert same(ours, family.canvas(looks, QUESTION.text))
 
 
-def test_default_policies_say_what_the_naive_twin_says(family: Reference, film: Film) -> None:
+def test_default_policies_say_what_the_naive_twin_says(family: FamilyReference, film: Film) -> None:
     """Cached keys turned to the present, the prefix moved, neighbours looked at."""
     looks, answers = film(7, keep=0.4), []
     for kind in (Engine, NaiveEngine):
@@ -123,7 +129,7 @@ def test_default_policies_say_what_the_naive_twin_says(family: Reference, film: 
 
 
 @torch.inference_mode()
-def test_slots_are_encoded_together_as_alone(family: Reference, film: Film) -> None:
+def test_slots_are_encoded_together_as_alone(family: FamilyReference, film: Film) -> None:
     slots = [look.slot(family.model.cell) for look in (*film(2), *film(3, keep=0.3), *film(2, 0))]
     for slot, together in zip(slots, family.model.encode_slots(slots), strict=True):
         alone = family.model.encode_cells(slot)
@@ -131,7 +137,7 @@ def test_slots_are_encoded_together_as_alone(family: Reference, film: Film) -> N
         torch.testing.assert_close(together.embeddings, alone.embeddings, atol=1e-5, rtol=0)
 
 
-def test_what_it_costs_to_see_and_to_read_is_known(family: Reference, film: Film) -> None:
+def test_what_it_costs_to_see_and_to_read_is_known(family: FamilyReference, film: Film) -> None:
     """Experts, windows and tokens beside the patches included."""
     model, meter = family.model, FlopMeter(family.model)
     for look in film(4, keep=0.5):
@@ -145,14 +151,14 @@ def test_what_it_costs_to_see_and_to_read_is_known(family: Reference, film: Film
 
 
 @torch.inference_mode()
-def test_rotated_keys_are_those_of_a_later_place(family: Reference) -> None:
+def test_rotated_keys_are_those_of_a_later_place(family: FamilyReference) -> None:
     model = family.model
 
     def keys_at(start: int) -> torch.Tensor:
         empty = torch.zeros(1, model.kv.heads, 0, model.kv.head_dim)
         fork = Fork([(empty, empty)] * model.kv.layers)
         mask = torch.ones(5, 5, dtype=torch.bool).tril()
-        run = Tokens.text([5, 6, 7, 8, 9]).at(start)
+        run = Tokens.text([5, 6, 7, 8, 9]).shifted(start)
         model.forward(run, model.no_cells(), fork, mask, torch.arange(0))
         return torch.cat([keys for keys, _ in fork.branch()._layers])
 
@@ -161,7 +167,9 @@ def test_rotated_keys_are_those_of_a_later_place(family: Reference) -> None:
     assert not torch.allclose(turned, keys_at(0), atol=1e-1)
 
 
-def test_a_folder_gives_back_the_family(family: Reference, film: Film, tmp_path: object) -> None:
+def test_a_folder_gives_back_the_family(
+    family: FamilyReference, film: Film, tmp_path: object
+) -> None:
     family.model.network.save_pretrained(tmp_path)
     family.model.tokenizer.save_pretrained(tmp_path)
     loaded = load_model(str(tmp_path), device="cpu")

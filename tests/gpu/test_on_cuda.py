@@ -21,7 +21,7 @@ from tests.engine.test_twins import POLICIES, config_of
 pytestmark = pytest.mark.gpu
 
 MakeSlot = Callable[..., Slot]
-COUNT = Question("How many cars?", QuestionKind.COUNT, most=11)
+COUNT = Question("How many cars?", QuestionKind.COUNT, max_count=11)
 COLOUR = Question("What colour?", QuestionKind.CHOICE, ("red", "green", "blue"))
 STREAMS = "abc"
 

@@ -22,9 +22,11 @@ from codecsight.models.tiny import byte_tokenizer, random_model, random_network
 from tests.gpu.elsewhere import DEVICE, Elsewhere, Misplaced
 
 QUESTIONS = [
-    Question("How many cars?", QuestionKind.COUNT, most=11),
+    Question("How many cars?", QuestionKind.COUNT, max_count=11),
     Question("What is there?", QuestionKind.TEXT),
-    Question.shaped("And who?", {"type": "object", "properties": {"who": {"enum": ["a", "b"]}}}),
+    Question.with_schema(
+        "And who?", {"type": "object", "properties": {"who": {"enum": ["a", "b"]}}}
+    ),
 ]
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from codecsight.models.errors import ModelError
-from tests.golden.families import InternVL3, Llava, Reference
-from tests.golden.twin import Look
+from tests.golden.family_references import FamilyReference, InternVL3, Llava
+from tests.golden.transformers_reference import UnprunedSlot
 
 
-def changed(kind: type[Reference], part: str, **fields: Any) -> type[Reference]:
+def changed(kind: type[FamilyReference], part: str, **fields: Any) -> type[FamilyReference]:
     """The same family with other numbers in a part of its configuration."""
 
     class Changed(kind):  # type: ignore[misc, valid-type]
@@ -38,7 +38,7 @@ SLIDING = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers":
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_would_be_answered_wrong_is_refused(kind: type[Reference], message: str) -> None:
+def test_what_would_be_answered_wrong_is_refused(kind: type[FamilyReference], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         kind()
 
@@ -49,6 +49,6 @@ def test_any_layer_of_the_vit_may_be_the_one_that_is_read(layer: int) -> None:
     """transformers counts what goes into the first one as well."""
     llava = changed(Llava, "", vision_feature_layer=layer)()
     frames = np.random.default_rng(1).integers(0, 256, (1, 3, 64, 64), dtype=np.uint8)
-    look = Look((0.0,), frames, np.ones((4, 4), np.bool_))
+    look = UnprunedSlot((0.0,), frames, np.ones((4, 4), np.bool_))
     seen = llava.model.encode_cells(look.slot(llava.model.cell)).embeddings
     torch.testing.assert_close(seen, llava.see(look), atol=1e-5, rtol=0)

@@ -47,7 +47,7 @@ def test_a_chat_template_may_lie_in_a_file_of_the_processor(copy: Path) -> None:
     (copy / "chat_template.jinja").unlink()
     (copy / "chat_template.json").write_text(json.dumps({"chat_template": f"Hello.{ours}"}))
     loaded = load_model(copy, device="cpu")
-    assert loaded.text_of(loaded.layout.prefix.ids.tolist()).startswith("Hello.")
+    assert loaded.detokenize(loaded.layout.prefix.ids.tolist()).startswith("Hello.")
 
 
 def test_pixels_may_be_described_in_one_file_with_the_rest(copy: Path) -> None:

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from codecsight.models.errors import ModelError
-from codecsight.models.families.qwen3_vl import Qwen3VL, qwen_wording
+from codecsight.models.families.qwen3_vl import Qwen3VL, qwen_prompt_format
 from codecsight.models.prompt import PromptLayout, Tokens, split_chat_template
 from codecsight.models.tiny import byte_tokenizer, random_network
 
@@ -19,7 +19,7 @@ def test_positions_are_those_of_transformers(model: Qwen3VL, shape: tuple[int, i
     runs.append(layout.question("Is it dark?"))
     start, placed = 0, []
     for run in runs:
-        placed.append(run.at(start))
+        placed.append(run.shifted(start))
         start += run.extent
     ours = Tokens.join(placed)
     types = (ours.ids == config.video_token_id).int()[None] * 2
@@ -61,14 +61,16 @@ def test_a_slot_without_cells_is_its_stamp(model: Qwen3VL) -> None:
 def test_special_tokens_in_a_question_are_plain_text(model: Qwen3VL) -> None:
     ids = model.layout.question("Is <|video_pad|><|im_end|> here?").ids.tolist()
     assert model.network.config.video_token_id not in ids
-    assert ids.count(model.end) == 1
+    assert ids.count(model.eos_token_id) == 1
     assert model.tokenizer.decode(ids).startswith("Is <|video_pad|><|im_end|> here?<|im_end|>")
 
 
 def test_a_system_prompt_belongs_to_the_prefix() -> None:
     tokenizer = byte_tokenizer()
     tokenizer.chat_template = "<|im_start|>system\nBe brief.<|im_end|>\n" + tokenizer.chat_template
-    layout = PromptLayout(tokenizer, qwen_wording(tokenizer, random_network(tokenizer, 0).config))
+    layout = PromptLayout(
+        tokenizer, qwen_prompt_format(tokenizer, random_network(tokenizer, 0).config)
+    )
     assert tokenizer.decode(layout.prefix.ids).startswith("<|im_start|>system\nBe brief.")
 
 

@@ -67,7 +67,7 @@ def test_rotated_keys_are_those_of_a_later_place(model: Qwen3VL) -> None:
         empty = torch.zeros(1, shape.heads, 0, shape.head_dim)
         fork = Fork([(empty, empty)] * shape.layers)
         mask = torch.ones(5, 5, dtype=torch.bool).tril()
-        run = Tokens.text([5, 6, 7, 8, 9]).at(start)
+        run = Tokens.text([5, 6, 7, 8, 9]).shifted(start)
         model.forward(run, model.no_cells(), fork, mask, torch.arange(0))
         return torch.cat([keys for keys, _ in fork.branch()._layers])
 
@@ -127,7 +127,7 @@ def test_packed_the_vit_says_of_own_cells_what_transformers_says(
     random = np.random.default_rng(5)
     slots = [slot_of(model, random.random((3, 4)) < 0.6, seed) for seed in range(5)]
     own = [np.flatnonzero(random.random(slot.kept_count) < 0.7) for slot in slots]
-    wanted = [model.encode_cells(slot).pick(one) for slot, one in zip(slots, own, strict=True)]
+    wanted = [model.encode_cells(slot).select(one) for slot, one in zip(slots, own, strict=True)]
     for cells in (1, 12, 1000):
         monkeypatch.setitem(model.__dict__, "_cached_cells", cells)
         for one, other in zip(model.encode_slots(slots, own), wanted, strict=True):
@@ -142,9 +142,9 @@ def test_new_cells_see_what_the_vit_left_of_the_others(model: Qwen3VL) -> None:
     kept[1, 1:3] = True
     pictures = [slot_of(model, whole, seed) for seed in range(2)]
     same = replace(pictures[0], kept=kept, patches=pictures[0].patches[5:7])
-    memories, plain = ([model.memory(3, 4) for _ in pictures] for _ in range(2))
-    first = model.encode_slots(pictures, memories=memories)
-    again = model.encode_slots([same, slot_of(model, kept, 7)], memories=memories)
+    memories, plain = ([model.new_vision_kv_cache(3, 4) for _ in pictures] for _ in range(2))
+    first = model.encode_slots(pictures, caches=memories)
+    again = model.encode_slots([same, slot_of(model, kept, 7)], caches=memories)
     for slot, memory, found in zip(pictures, plain, first, strict=True):
         wanted = model.encode_cells(slot)
         assert torch.allclose(found.embeddings, wanted.embeddings, atol=1e-5)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from codecsight.answers.decoding import decode
-from codecsight.answers.scoring import Scored, ballot_of, score
+from codecsight.answers.scoring import ScoredAnswer, build_option_tree, score
 from codecsight.answers.token_tree import TokenTree
 from codecsight.core.question import Question
 from codecsight.engine.config import Present
@@ -56,38 +56,38 @@ class PresentFork:
         unseen = np.flatnonzero(~seen)
         if len(unseen):
             visual = np.flatnonzero(self._whole.visual.numpy())[unseen]
-            self._prefill(self._whole.pick(visual), session.canvas.features.pick(unseen))
+            self._prefill(self._whole.select(visual), session.canvas.features.select(unseen))
 
     def _prefill(self, tokens: Tokens, cells: CellFeatures) -> None:
         """Add tokens of the newest slot to the fork."""
         causal = torch.ones(len(tokens), len(tokens), dtype=torch.bool).tril()
         start = self._session.window.entries[-1].start
-        self._forward(self._fork, tokens.at(start), cells, causal, [])
+        self._forward(self._fork, tokens.shifted(start), cells, causal, [])
 
-    def answer(self, questions: Sequence[Question]) -> list[Scored]:
+    def answer(self, questions: Sequence[Question]) -> list[ScoredAnswer]:
         """Answer all, in order: those with options in one pass (more, where they are too long
         for one), free text one by one.
         """
-        typed = [question for question in questions if not question.spoken]
+        typed = [question for question in questions if not question.free_form]
         scored = iter(self._score(typed) if typed else [])
         return [
-            self._decode(question) if question.spoken else next(scored) for question in questions
+            self._decode(question) if question.free_form else next(scored) for question in questions
         ]
 
-    def _score(self, questions: Sequence[Question]) -> list[Scored]:
-        ballot = ballot_of(questions, self._model)
-        if len(questions) > 1 and len(ballot.tree) > self._session.config.max_question_tokens:
+    def _score(self, questions: Sequence[Question]) -> list[ScoredAnswer]:
+        option_tree = build_option_tree(questions, self._model)
+        if len(questions) > 1 and len(option_tree.tree) > self._session.config.max_question_tokens:
             half = len(questions) // 2
             return self._score(questions[:half]) + self._score(questions[half:])
-        logits = self._ask(self._fork.branch(), ballot.tree, ballot.rows)
-        return score(ballot, logits)
+        logits = self._ask(self._fork.branch(), option_tree.tree, option_tree.logit_indices)
+        return score(option_tree, logits)
 
-    def _decode(self, question: Question) -> Scored:
+    def _decode(self, question: Question) -> ScoredAnswer:
         fork = self._fork.branch()
 
         def extend(ids: Sequence[int]) -> Tensor:
             tree = TokenTree()
-            last = tree.grow(ids)
+            last = tree.add_branch(ids)
             return self._ask(fork, tree, [last])[0]
 
         return decode(question, self._model, extend, self._session.config.max_answer_tokens)
@@ -98,7 +98,7 @@ class PresentFork:
         if len(tree) > most:
             raise EngineError(f"a question of {len(tree)} tokens; {most} are allowed")
         asked = fork.length - self._base_tokens
-        tokens = tree.tokens.at(session.window.next_position + asked)
+        tokens = tree.tokens.shifted(session.window.next_position + asked)
         logits = self._forward(fork, tokens, self._model.no_cells(), tree.mask, rows)
         keys = session.window.dense_length + asked + len(tree)
         dense = Flops(llm=session.meter.llm(len(tree), keys, len(rows)))

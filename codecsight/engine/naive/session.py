@@ -72,7 +72,7 @@ class StreamSession:
         self.kv.length = 0
         self.canvas = Canvas()
         grid, config = self.grid, self.config
-        memory = self.model.memory(grid.rows, grid.cols) if config.remember else None
+        memory = self.model.new_vision_kv_cache(grid.rows, grid.cols) if config.remember else None
         self.sight = Sight(config.ring, config.still, memory)
         self._present: PresentFork | None = None
         self._seen = 0
@@ -96,8 +96,8 @@ class StreamSession:
         self._arrival = arrival
         try:
             look = self.sight.look(slot)
-            said = self.model.encode_cells(look.slot, look.remembers).pick(look.own)
-            self.model.wait()
+            said = self.model.encode_cells(look.slot, look.remembers).select(look.own)
+            self.model.synchronize()
             vit_ms = _ms_since(arrival)
             self.canvas.update(look.fresh, said)
             features = self.canvas.of(slot.kept)
@@ -150,7 +150,7 @@ class StreamSession:
         slide = self._make_room(entry)
         self.window.append(entry)
         again = self._prefill_slots([*slide.stale, len(self.window.slots) - 1])
-        self.model.wait()
+        self.model.synchronize()
         self._seen += 1
         moved = (self._seen - self.config.window) % self.config.stride == 0
         work = self._cost(entry, look, again, moved=moved)
@@ -204,7 +204,7 @@ class StreamSession:
     def _prefill_slots(self, indices: list[int]) -> int:
         """Prefill these slots of the window in one pass; returns how many tokens that took."""
         entries = [self.window.slots[index] for index in indices]
-        tokens = Tokens.join([entry.tokens.at(entry.start) for entry in entries])
+        tokens = Tokens.join([entry.tokens.shifted(entry.start) for entry in entries])
         cells = CellFeatures.join([entry.features for entry in entries])
         places = torch.from_numpy(self.window.places(indices))
         self._prefill(tokens, cells, places)

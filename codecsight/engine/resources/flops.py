@@ -71,7 +71,7 @@ class FlopMeter:
     """
 
     def __init__(self, model: VisionLanguageModel) -> None:
-        self._strangers = model.strangers
+        self._strangers = model.masked_pairs
         if model not in _counted:
             _counted[model] = _count(model)
         costs = _counted[model]
@@ -134,7 +134,7 @@ def _count(model: VisionLanguageModel) -> _Costs:
 def _window_rate(model: VisionLanguageModel) -> int:
     """What a pair of cells costs in the layers of the ViT that attend in windows, if any do."""
     near, far = (np.isin(np.arange(16), cells)[None] for cells in ([0, 1], [0, 15]))
-    strangers = model.strangers(far)
+    strangers = model.masked_pairs(far)
     if not strangers:
         return 0
     together, apart = (_seeing(model, kept, 2) for kept in (near, far))
@@ -144,7 +144,7 @@ def _window_rate(model: VisionLanguageModel) -> int:
 def _vit_rates(model: VisionLanguageModel, window_rate: int) -> tuple[int, _Rates]:
     def cost(cells: int, wanted: int) -> int:
         kept = np.ones((1, cells), np.bool_)
-        saved = model.strangers(kept) * window_rate
+        saved = model.masked_pairs(kept) * window_rate
         return _seeing(model, kept, wanted) + saved
 
     one, two, three, both, pair = cost(1, 1), cost(2, 1), cost(3, 1), cost(2, 2), cost(3, 2)

@@ -94,7 +94,7 @@ def block_bytes(model: VisionLanguageModel) -> int:
 
 def cell_bytes(model: VisionLanguageModel, config: EngineConfig) -> int:
     """The most that a stream ever keeps beside the pool, per cell of its grid."""
-    memory = model.memory(1, 1) if config.remember else None
+    memory = model.new_vision_kv_cache(1, 1) if config.remember else None
     pictures = config.window + 1 + (config.evict is Evict.SUPERSEDED)  # the canvas, what outlived
     said = pictures * model.no_cells().cell_bytes
     shown = (config.max_waiting + 1) * model.frames * 3 * model.cell**2  # bytes: uint8

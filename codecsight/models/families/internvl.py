@@ -9,11 +9,11 @@ from transformers import InternVLForConditionalGeneration
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from codecsight.models.errors import ModelError
-from codecsight.models.families.siglip_base import TowerAdapter
-from codecsight.models.prompt import Wording, in_line
+from codecsight.models.families.siglip_base import SiglipAdapter
+from codecsight.models.prompt import PromptFormat, in_line
 
 
-class InternVL(TowerAdapter):
+class InternVL(SiglipAdapter):
     """The adapter around an `InternVLForConditionalGeneration`."""
 
     family = "internvl"
@@ -32,10 +32,10 @@ class InternVL(TowerAdapter):
                 "layer of its ViT to be the one that is read"
             )
 
-    def _wording(self) -> Wording:
+    def _prompt_format(self) -> PromptFormat:
         start = getattr(self.tokenizer, "start_image_token", "<img>")
         end = getattr(self.tokenizer, "end_image_token", "</img>")
-        return Wording(
+        return PromptFormat(
             cell=self.tokenizer.convert_ids_to_tokens(self.network.config.image_token_id),
             opening=lambda time: f"Frame at {time:.1f} seconds: {start}",
             closing=f"{end}\n",

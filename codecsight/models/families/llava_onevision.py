@@ -15,11 +15,11 @@ from torch import Tensor
 from transformers import LlavaOnevisionForConditionalGeneration
 
 from codecsight.models.errors import ModelError
-from codecsight.models.families.siglip_base import TowerAdapter
-from codecsight.models.prompt import Wording, in_line
+from codecsight.models.families.siglip_base import SiglipAdapter
+from codecsight.models.prompt import PromptFormat, in_line
 
 
-class LlavaOnevision(TowerAdapter):
+class LlavaOnevision(SiglipAdapter):
     """The adapter around a `LlavaOnevisionForConditionalGeneration`."""
 
     family = "llava_onevision"
@@ -38,12 +38,12 @@ class LlavaOnevision(TowerAdapter):
         self.patch = vision.patch_size
         self.side = math.ceil(vision.image_size // self.patch / self.merge)
 
-    def _wording(self) -> Wording:
+    def _prompt_format(self) -> PromptFormat:
         """A slot is a film of one frame, and films end with the embedding of a new line, which
         stands where a token more says `cell`.
         """
         cell = self.tokenizer.convert_ids_to_tokens(self.network.config.video_token_id)
-        return Wording(
+        return PromptFormat(
             cell=cell, opening=lambda _: "", closing=cell, videos=(cell,), spread=in_line
         )
 

@@ -20,8 +20,8 @@ from transformers.vision_utils import get_vision_position_ids, get_vision_window
 
 from codecsight.core.slot import Slot
 from codecsight.models.adapter import Adapter
-from codecsight.models.families.qwen3_vl import qwen_wording, slot_ends
-from codecsight.models.prompt import Wording
+from codecsight.models.families.qwen3_vl import qwen_prompt_format, slot_ends
+from codecsight.models.prompt import PromptFormat
 
 
 class Qwen25VL(Adapter):
@@ -36,8 +36,8 @@ class Qwen25VL(Adapter):
         self.patch, self.merge = vision.patch_size, vision.spatial_merge_size
         self.frames = vision.temporal_patch_size
 
-    def _wording(self) -> Wording:
-        return qwen_wording(self.tokenizer, self.network.config)
+    def _prompt_format(self) -> PromptFormat:
+        return qwen_prompt_format(self.tokenizer, self.network.config)
 
     def _position_ids(self, positions: Tensor) -> Tensor:
         return positions[:, None]
@@ -62,8 +62,8 @@ class Qwen25VL(Adapter):
         )
         return [seen.pooler_output]
 
-    def strangers(self, kept: NDArray[np.bool_]) -> int:
-        """How many pairs of cells windows keep apart; see `VisionLanguageModel.strangers`."""
+    def masked_pairs(self, kept: NDArray[np.bool_]) -> int:
+        """How many pairs of cells windows keep apart; see `VisionLanguageModel.masked_pairs`."""
         _, cells, windows = self._table(*kept.shape)
         _, sizes = within_windows(kept.reshape(-1), cells, windows)
         return int(kept.sum() ** 2 - (sizes**2).sum())

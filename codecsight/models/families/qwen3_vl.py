@@ -19,10 +19,11 @@ from transformers.vision_utils import (
 
 from codecsight.core.slot import Slot
 from codecsight.models.adapter import Adapter, Which
-from codecsight.models.base import CellFeatures, CellMemory
+from codecsight.models.base import CellFeatures
+from codecsight.models.families.attention import cached_vision_context
 from codecsight.models.packed_vision import PackedVision, patches_of
-from codecsight.models.prompt import Wording, in_grid
-from codecsight.models.vision_kv_cache import remembering
+from codecsight.models.prompt import PromptFormat, in_grid
+from codecsight.models.vision_kv_cache import VisionKVCache
 
 
 class Qwen3VL(Adapter):
@@ -40,8 +41,8 @@ class Qwen3VL(Adapter):
     def _vision(self) -> PackedVision:
         return PackedVision(self.network.model.visual, self._mean, self._std)
 
-    def _wording(self) -> Wording:
-        return qwen_wording(self.tokenizer, self.network.config)
+    def _prompt_format(self) -> PromptFormat:
+        return qwen_prompt_format(self.tokenizer, self.network.config)
 
     @property
     def _levels(self) -> int:
@@ -69,20 +70,22 @@ class Qwen3VL(Adapter):
         )
         return [seen.pooler_output, *seen.deepstack_features]
 
-    def memory(self, rows: int, cols: int) -> CellMemory:
-        """Keys and values of every layer of the ViT; see `VisionLanguageModel.memory`."""
-        return self._vision.memory(rows, cols)
+    def new_vision_kv_cache(self, rows: int, cols: int) -> VisionKVCache:
+        """Zeroed keys and values of every ViT layer for a picture of `rows` x `cols` cells."""
+        return self._vision.new_vision_kv_cache(rows, cols)
 
-    def encode_cells(self, slot: Slot, memory: CellMemory | None = None) -> CellFeatures:
+    def encode_cells(self, slot: Slot, memory: VisionKVCache | None = None) -> CellFeatures:
         """Run the ViT over the slot's kept cells alone, as transformers does."""
         if memory is None:
             return super().encode_cells(slot)
         rows = torch.from_numpy(patches_of(np.flatnonzero(slot.kept), self.merge**2))
-        with remembering(self.network.model.visual.config, memory, rows.to(self.kv.device)):
+        with cached_vision_context(
+            self.network.model.visual.config, memory, rows.to(self.kv.device)
+        ):
             return super().encode_cells(slot)
 
     def _see_packed(
-        self, slots: Sequence[Slot], own: Sequence[Which], memories: Sequence[CellMemory] | None
+        self, slots: Sequence[Slot], own: Sequence[Which], memories: Sequence[VisionKVCache] | None
     ) -> list[Tensor]:
         counts = [slot.kept_count for slot in slots]
         packs = cached_packs(counts, self._cached_cells) if self._cached_cells else [slice(None)]
@@ -93,7 +96,7 @@ class Qwen3VL(Adapter):
         return [torch.cat(layer) for layer in zip(*found, strict=True)]
 
     def _pack(
-        self, slots: Sequence[Slot], own: Sequence[Which], memories: Sequence[CellMemory] | None
+        self, slots: Sequence[Slot], own: Sequence[Which], memories: Sequence[VisionKVCache] | None
     ) -> list[Tensor]:
         pixels = torch.from_numpy(np.concatenate([slot.patches for slot in slots]))
         patches = self._cut(pixels.to(self.kv.device))
@@ -163,11 +166,11 @@ def slot_ends(slots: Sequence[Slot], unit: int) -> Tensor:
     return torch.tensor([0, *np.cumsum(counts) * unit], dtype=torch.int32)
 
 
-def qwen_wording(tokenizer: Any, config: Any) -> Wording:
+def qwen_prompt_format(tokenizer: Any, config: Any) -> PromptFormat:
     """How Qwen3-VL writes a stream: seconds in words, then a picture's cells between markers."""
     ids = [config.vision_start_token_id, config.video_token_id, config.vision_end_token_id]
     start, cell, end = tokenizer.convert_ids_to_tokens(ids)
-    return Wording(
+    return PromptFormat(
         cell=cell,
         opening=lambda time: f"<{time:.1f} seconds>{start}",
         closing=end,

@@ -7,58 +7,21 @@ cells take one position each, row by row.
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface
 
 from codecsight.core.grid import GridSpec
 from codecsight.core.slot import Slot
 from codecsight.models.adapter import Adapter
-
-APART = "codecsight-apart"
-"""The name under which transformers finds `attend_apart`."""
-
-_lengths: ContextVar[list[int]] = ContextVar("_lengths")
+from codecsight.models.families.attention import block_diagonal
 
 
-def attend_apart(
-    _module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, *_: Any, **more: Any
-) -> tuple[Tensor, None]:
-    """transformers' form of attention ([1, heads, patches, d] to [1, patches, heads, d]), within
-    each picture of a pack alone.
-    """
-    pictures = (torch.split(each, _lengths.get(), dim=2) for each in (query, key, value))
-    seen = [
-        scaled_dot_product_attention(q, k, v, scale=more["scaling"])
-        for q, k, v in zip(*pictures, strict=True)
-    ]
-    return torch.cat(seen, dim=2).transpose(1, 2).contiguous(), None
-
-
-AttentionInterface.register(APART, attend_apart)
-
-
-@contextmanager
-def apart(config: Any, lengths: list[int]) -> Iterator[None]:
-    """While open, pictures of so many patches, side by side, don't see each other."""
-    before, token = config._attn_implementation, _lengths.set(lengths)
-    config._attn_implementation = APART
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
-        _lengths.reset(token)
-
-
-class TowerAdapter(Adapter):
+class SiglipAdapter(Adapter):
     """An adapter around such a ViT, which was trained on pictures of `side` x `side` cells."""
 
     frames = 1
@@ -108,7 +71,7 @@ class TowerAdapter(Adapter):
         lengths = [len(heading) + count for count in counts]
         pictures = [torch.cat([heading, picture]) for picture in torch.split(hidden, counts)]
         pack = torch.cat(pictures)[None]
-        with apart(self._tower.config, lengths):
+        with block_diagonal(self._tower.config, lengths):
             for layer in self._layers():
                 pack = self._through(layer, pack)
         seen = [picture[len(heading) :] for picture in torch.split(pack[0], lengths)]

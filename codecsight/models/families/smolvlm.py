@@ -11,11 +11,11 @@ from torch import Tensor
 from transformers import SmolVLMForConditionalGeneration
 from transformers.models.smolvlm.processing_smolvlm import DEFAULT_CHAT_TEMPLATE
 
-from codecsight.models.families.siglip_base import TowerAdapter
-from codecsight.models.prompt import Wording, in_line
+from codecsight.models.families.siglip_base import SiglipAdapter
+from codecsight.models.prompt import PromptFormat, in_line
 
 
-class SmolVLM(TowerAdapter):
+class SmolVLM(SiglipAdapter):
     """The adapter around a `SmolVLMForConditionalGeneration`."""
 
     family = "smolvlm"
@@ -31,10 +31,10 @@ class SmolVLM(TowerAdapter):
         self.patch, self.merge = vision.patch_size, config.scale_factor
         self.side = vision.image_size // self.patch // self.merge
 
-    def _wording(self) -> Wording:
+    def _prompt_format(self) -> PromptFormat:
         around = getattr(self.tokenizer, "fake_image_token", "<fake_token_around_image>")
         whole = getattr(self.tokenizer, "global_image_token", "<global-img>")
-        return Wording(
+        return PromptFormat(
             cell=self.tokenizer.convert_ids_to_tokens(self.network.config.image_token_id),
             opening=lambda time: f"\nFrame from {minutes(time)}:{around}{whole}",
             closing=around,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from actors.rpc.gateway_server import GatewayServer
 from actors.rpc.transport import TlsCredentials
 from actors.rpc.uplink_client import StreamLink, Timing, UplinkClient
-from codecsight.core.answer import Answer, Words
+from codecsight.core.answer import Answer, PartialAnswer
 from codecsight.core.chunk import Chunk
 from codecsight.core.question import Question
 from codecsight.core.slot import Slot
@@ -70,12 +70,14 @@ class MemoryHost:
         }.get(question.kind, "red")
         return Answer(stream, question.text, value, 0.75, 1.0, 2.5, 1e9, 12.5, 6, 8)
 
-    async def ask_stream(self, stream: str, question: Question) -> AsyncIterator[Words | Answer]:
+    async def ask_stream(
+        self, stream: str, question: Question
+    ) -> AsyncIterator[PartialAnswer | Answer]:
         answer = await self.ask(stream, question)
-        if question.spoken:
+        if question.free_form:
             words = str(answer.value).split()
             for count in range(1, len(words) + 1):
-                yield Words(" ".join(words[:count]))
+                yield PartialAnswer(" ".join(words[:count]))
         yield answer
 
     async def streams(self) -> list[StreamStatus]:

@@ -104,10 +104,10 @@ def test_an_endless_detail_is_cut_before_it_is_sent() -> None:
     "question",
     [
         Question("Is it open?", QuestionKind.YES_NO),
-        Question("How many cars?", QuestionKind.COUNT, most=40),
+        Question("How many cars?", QuestionKind.COUNT, max_count=40),
         Question("Which?", QuestionKind.CHOICE, ("red", "blue")),
         Question("What happens?", QuestionKind.TEXT),
-        Question.shaped("What is there?", {"type": "object"}),
+        Question.with_schema("What is there?", {"type": "object"}),
     ],
     ids=str,
 )

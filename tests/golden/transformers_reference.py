@@ -20,7 +20,7 @@ from codecsight.models.families.qwen3_vl import Qwen3VL
 
 
 @dataclass(frozen=True)
-class Look:
+class UnprunedSlot:
     """A slot before pruning: frames uint8 [frames, 3, height, width], and what to keep of it."""
 
     times: tuple[float, ...]
@@ -42,14 +42,14 @@ class Look:
         )
 
 
-class NaiveTwin:
+class TransformersReference:
     def __init__(self, model: Qwen3VL) -> None:
         self.model, self.network = model, model.network
         self.vision = model.network.config.vision_config
 
     def logits(
         self,
-        looks: Sequence[Look],
+        looks: Sequence[UnprunedSlot],
         question: str,
         answer: Sequence[int] = (),
         *,
@@ -69,7 +69,7 @@ class NaiveTwin:
                 seen[-1] = newest([look.kept for look in looks], seen)
             return self._masked(window, seen[-len(window) :], question, answer)
 
-    def _plain(self, looks: Sequence[Look], question: str, answer: Sequence[int]) -> Tensor:
+    def _plain(self, looks: Sequence[UnprunedSlot], question: str, answer: Sequence[int]) -> Tensor:
         ids, types = self._ids(looks, question, answer)
         return self.network(
             input_ids=ids,
@@ -80,7 +80,7 @@ class NaiveTwin:
 
     def _masked(
         self,
-        looks: Sequence[Look],
+        looks: Sequence[UnprunedSlot],
         seen: Sequence[list[Tensor]],
         question: str,
         answer: Sequence[int],
@@ -91,7 +91,9 @@ class NaiveTwin:
         return self._run(ids, positions, causal & self._present(types, looks), seen)
 
     @torch.inference_mode()
-    def logits_reused(self, looks: Sequence[Look], question: str, windows: Sequence[int]) -> Tensor:
+    def logits_reused(
+        self, looks: Sequence[UnprunedSlot], question: str, windows: Sequence[int]
+    ) -> Tensor:
         """When nothing is ever computed twice: slot i has seen the slots from `windows[i]` on, and
         the question sees the last slot's window. One plain forward over all slots, with one copy
         of the prefix before each window.
@@ -118,7 +120,7 @@ class NaiveTwin:
         masked = mask & self._present(types, looks)
         return self._run(ids, positions, masked, seen, read=len(slot) - 1)
 
-    def _present(self, types: Tensor, looks: Sequence[Look]) -> Tensor:
+    def _present(self, types: Tensor, looks: Sequence[UnprunedSlot]) -> Tensor:
         """Which tokens are no dropped cells."""
         present = torch.ones(types.shape[1], dtype=torch.bool)
         present[types[0] == 2] = torch.from_numpy(
@@ -146,13 +148,13 @@ class NaiveTwin:
             mm_encoder_outputs={"video": video},
         ).logits[0, read]
 
-    def _grid(self, looks: Sequence[Look]) -> Tensor:
+    def _grid(self, looks: Sequence[UnprunedSlot]) -> Tensor:
         height, width = looks[0].frames.shape[2:]
         patch = self.vision.patch_size
         return torch.tensor([[len(looks), height // patch, width // patch]])
 
     def _ids(
-        self, looks: Sequence[Look], question: str, answer: Sequence[int]
+        self, looks: Sequence[UnprunedSlot], question: str, answer: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
         text = "<|im_start|>user\n"
         for look in looks:
@@ -176,7 +178,7 @@ class NaiveTwin:
         rows = height // patch * (width // patch)
         return blocks.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(rows, -1)
 
-    def _see(self, look: Look) -> list[Tensor]:
+    def _see(self, look: UnprunedSlot) -> list[Tensor]:
         """The ViT over the whole picture with the dropped patches hidden as keys: embeddings and
         deepstack levels, each [cells, d]; those of dropped cells mean nothing.
         """

@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import BaseModel
 
-from codecsight.answers.decoding import decode, decoding
+from codecsight.answers.decoding import decode, greedy_decoding
 from codecsight.core.errors import CodecSightError, QuestionError
 from codecsight.core.question import Question, QuestionKind
 from codecsight.models.families.qwen3_vl import Qwen3VL
@@ -22,7 +22,7 @@ SCENE = {
     "required": ["people", "car", "moving"],
     "additionalProperties": False,
 }
-ASKED = Question.shaped("What is there?", SCENE)
+ASKED = Question.with_schema("What is there?", SCENE)
 
 
 def likes(model: Qwen3VL, text: str) -> Callable[[Sequence[int]], torch.Tensor]:
@@ -50,7 +50,7 @@ def test_random_models_stay_within_the_schema(model: Qwen3VL, seed: int) -> None
         size: int | None
 
     random = torch.Generator().manual_seed(seed)
-    question = Question.shaped("Which bags?", Bag.model_json_schema())
+    question = Question.with_schema("Which bags?", Bag.model_json_schema())
     width = len(model.tokenizer)
     found = decode(question, model, lambda _: torch.randn(width, generator=random), most=400)
     if isinstance(found.value, dict):
@@ -63,7 +63,7 @@ def test_what_the_schema_forces_costs_no_pass(model: Qwen3VL) -> None:
     extend, passes = likes(model, "f7b"), []
     decode(ASKED, model, lambda ids: passes.append(list(ids)) or extend(ids), most=64)
     assert len(passes) == 3  # one per choice; all that is between them goes along
-    assert model.text_of(passes[1]) == '7,"car":"'
+    assert model.detokenize(passes[1]) == '7,"car":"'
 
 
 def test_an_answer_that_is_cut_off_is_given_as_far_as_it_got(model: Qwen3VL) -> None:
@@ -72,9 +72,11 @@ def test_an_answer_that_is_cut_off_is_given_as_far_as_it_got(model: Qwen3VL) -> 
 
 
 def test_a_schema_that_cannot_be_followed_is_refused_by_name(model: Qwen3VL) -> None:
-    question = Question.shaped("What?", {"type": "object", "properties": {"a": {"$ref": "#/b"}}})
+    question = Question.with_schema(
+        "What?", {"type": "object", "properties": {"a": {"$ref": "#/b"}}}
+    )
     with pytest.raises(QuestionError, match=r"'What\?' has a schema that can't be followed: .*/b"):
-        next(decoding(question, model, most=9))
+        next(greedy_decoding(question, model, most=9))
 
 
 @pytest.mark.parametrize(

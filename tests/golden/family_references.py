@@ -34,7 +34,12 @@ from codecsight.models.families.qwen2_5_vl import Qwen25VL
 from codecsight.models.families.qwen3_vl import Qwen3VLMoe
 from codecsight.models.families.smolvlm import SmolVLM
 from codecsight.models.tiny import CHAT_TEMPLATE, SPECIAL_TOKENS, byte_tokenizer
-from tests.golden.twin import Look, NaiveTwin, hidden_keys, newest
+from tests.golden.transformers_reference import (
+    TransformersReference,
+    UnprunedSlot,
+    hidden_keys,
+    newest,
+)
 
 TEXT = {
     "hidden_size": 48,
@@ -57,7 +62,7 @@ VISION = {
 MROPE = {"rope_type": "default", "rope_theta": 10000.0}
 
 
-class Reference:
+class FamilyReference:
     """One family. `grid` is rows and columns of its pictures."""
 
     adapter: ClassVar[type[Adapter]]
@@ -89,17 +94,17 @@ class Reference:
     def config(self, words: int, token: Any) -> Any:
         raise NotImplementedError
 
-    def prompt(self, looks: Sequence[Look], question: str) -> str:
+    def prompt(self, looks: Sequence[UnprunedSlot], question: str) -> str:
         raise NotImplementedError
 
-    def inputs(self, ids: Tensor, looks: Sequence[Look]) -> dict[str, Any]:
+    def inputs(self, ids: Tensor, looks: Sequence[UnprunedSlot]) -> dict[str, Any]:
         """What transformers' forward wants besides `ids`."""
         raise NotImplementedError
 
-    def positions(self, ids: Tensor, _looks: Sequence[Look]) -> Tensor:
+    def positions(self, ids: Tensor, _looks: Sequence[UnprunedSlot]) -> Tensor:
         return torch.arange(ids.shape[1])[None]
 
-    def see(self, look: Look) -> Tensor:
+    def see(self, look: UnprunedSlot) -> Tensor:
         """Embeddings [cells, d] of all cells, the dropped patches hidden."""
         raise NotImplementedError
 
@@ -109,29 +114,29 @@ class Reference:
 
     # What it comes to
 
-    def ids(self, looks: Sequence[Look], question: str) -> Tensor:
+    def ids(self, looks: Sequence[UnprunedSlot], question: str) -> Tensor:
         text = self.prompt(looks, question)
         return torch.tensor([self.model.tokenizer(text, add_special_tokens=False)["input_ids"]])
 
     @torch.inference_mode()
-    def plain(self, looks: Sequence[Look], question: str) -> Tensor:
+    def plain(self, looks: Sequence[UnprunedSlot], question: str) -> Tensor:
         """Logits [vocab] after the question: one call of transformers' forward, from pixels."""
         ids = self.ids(looks, question)
         return self.network(input_ids=ids, **self.inputs(ids, looks)).logits[0, -1]
 
     @torch.inference_mode()
-    def pruned(self, looks: Sequence[Look], question: str) -> Tensor:
+    def pruned(self, looks: Sequence[UnprunedSlot], question: str) -> Tensor:
         """The same over the kept tokens alone."""
         return self._over(looks, question, [self.see(look) for look in looks])
 
     @torch.inference_mode()
-    def canvas(self, looks: Sequence[Look], question: str) -> Tensor:
+    def canvas(self, looks: Sequence[UnprunedSlot], question: str) -> Tensor:
         """About the last slot alone, made whole from what was last seen of each cell."""
         seen = newest([look.kept for look in looks], [[self.see(look)] for look in looks])
         whole = replace(looks[-1], kept=np.ones_like(looks[-1].kept))
         return self._over([whole], question, seen)
 
-    def _over(self, looks: Sequence[Look], question: str, seen: Sequence[Tensor]) -> Tensor:
+    def _over(self, looks: Sequence[UnprunedSlot], question: str, seen: Sequence[Tensor]) -> Tensor:
         ids = self.ids(looks, question)
         visual = ids[0] == self.model.tokenizer.convert_tokens_to_ids(self.cell)
         embeddings = self.network.get_input_embeddings()(ids)
@@ -145,7 +150,7 @@ class Reference:
         ).last_hidden_state
         return self.network.lm_head(hidden[0, -1])
 
-    def scaled(self, looks: Sequence[Look]) -> Tensor:
+    def scaled(self, looks: Sequence[UnprunedSlot]) -> Tensor:
         """Pixels as the family's processor scales them: [looks, frames, 3, height, width]."""
         mean, std = (torch.tensor(each).view(3, 1, 1) for each in self.model.pixel_scale)
         frames = torch.from_numpy(np.stack([look.frames for look in looks]))
@@ -162,14 +167,14 @@ def marks(token: Any) -> dict[str, int]:
     }
 
 
-class Qwen(Reference):
+class Qwen(FamilyReference):
     """Both kinds spell slots alike and number positions by `get_rope_index`."""
 
     cell = "<|video_pad|>"
     special = SPECIAL_TOKENS
     template = CHAT_TEMPLATE
 
-    def prompt(self, looks: Sequence[Look], question: str) -> str:
+    def prompt(self, looks: Sequence[UnprunedSlot], question: str) -> str:
         text = "<|im_start|>user\n"
         for look in looks:
             stamp = sum(look.times) / len(look.times)
@@ -177,20 +182,20 @@ class Qwen(Reference):
             text += f"<{stamp:.1f} seconds><|vision_start|>{cells}<|vision_end|>"
         return f"{text}{question}<|im_end|>\n<|im_start|>assistant\n"
 
-    def thw(self, looks: Sequence[Look]) -> Tensor:
+    def thw(self, looks: Sequence[UnprunedSlot]) -> Tensor:
         rows, cols = self.grid
         return torch.tensor([[1, 2 * rows, 2 * cols]] * len(looks))
 
     def types(self, ids: Tensor) -> Tensor:
         return (ids == self.network.config.video_token_id).int() * 2
 
-    def pixels(self, looks: Sequence[Look]) -> Tensor:
+    def pixels(self, looks: Sequence[UnprunedSlot]) -> Tensor:
         """As transformers' Qwen video processors order them."""
         (rows, cols), patch = self.grid, self.model.patch
         blocks = self.scaled(looks).view(len(looks), 2, 3, rows, 2, patch, cols, 2, patch)
         return blocks.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(-1, 3 * 2 * patch**2)
 
-    def positions(self, ids: Tensor, looks: Sequence[Look]) -> Tensor:
+    def positions(self, ids: Tensor, looks: Sequence[UnprunedSlot]) -> Tensor:
         types, grids = self.types(ids), self.thw(looks)
         found, _ = self.network.model.get_rope_index(ids, types, video_grid_thw=grids)
         return found
@@ -215,14 +220,14 @@ class Qwen25(Qwen):
             **marks(token),
         )
 
-    def inputs(self, ids: Tensor, looks: Sequence[Look]) -> dict[str, Any]:
+    def inputs(self, ids: Tensor, looks: Sequence[UnprunedSlot]) -> dict[str, Any]:
         return {
             "pixel_values_videos": self.pixels(looks),
             "video_grid_thw": self.thw(looks),
             "mm_token_type_ids": self.types(ids),
         }
 
-    def see(self, look: Look) -> Tensor:
+    def see(self, look: UnprunedSlot) -> Tensor:
         grid = self.thw([look])
         order, _ = get_vision_window_index(grid, 2, 32, 8)
         keys = torch.from_numpy(np.repeat(look.kept.ravel()[order], 4))
@@ -257,18 +262,18 @@ class Qwen3Moe(Qwen):
             **marks(token),
         )
 
-    def plain(self, looks: Sequence[Look], question: str) -> Tensor:
-        return NaiveTwin(self.model).logits(looks, question)
+    def plain(self, looks: Sequence[UnprunedSlot], question: str) -> Tensor:
+        return TransformersReference(self.model).logits(looks, question)
 
-    def pruned(self, looks: Sequence[Look], question: str) -> Tensor:
+    def pruned(self, looks: Sequence[UnprunedSlot], question: str) -> Tensor:
         """By masks: the deepstack is added in the text model's own layers."""
-        return NaiveTwin(self.model).logits(looks, question)
+        return TransformersReference(self.model).logits(looks, question)
 
-    def canvas(self, looks: Sequence[Look], question: str) -> Tensor:
-        return NaiveTwin(self.model).logits(looks, question, canvas=True, last=1)
+    def canvas(self, looks: Sequence[UnprunedSlot], question: str) -> Tensor:
+        return TransformersReference(self.model).logits(looks, question, canvas=True, last=1)
 
 
-class InternVL3(Reference):
+class InternVL3(FamilyReference):
     adapter = InternVL
     grid = (4, 4)
     cell = "<IMG_CONTEXT>"
@@ -299,16 +304,16 @@ class InternVL3(Reference):
             image_seq_length=16,
         )
 
-    def prompt(self, looks: Sequence[Look], question: str) -> str:
+    def prompt(self, looks: Sequence[UnprunedSlot], question: str) -> str:
         """As the family's processor spells a film, its frames told by time instead of number."""
         cells = "<img>" + "<IMG_CONTEXT>" * looks[0].kept.size + "</img>"
         frames = "\n".join(f"Frame at {look.times[0]:.1f} seconds: {cells}" for look in looks)
         return f"<|im_start|>user\n{frames}\n{question}<|im_end|>\n<|im_start|>assistant\n"
 
-    def inputs(self, _ids: Tensor, looks: Sequence[Look]) -> dict[str, Any]:
+    def inputs(self, _ids: Tensor, looks: Sequence[UnprunedSlot]) -> dict[str, Any]:
         return {"pixel_values": self.scaled(looks)[:, 0]}
 
-    def see(self, look: Look) -> Tensor:
+    def see(self, look: UnprunedSlot) -> Tensor:
         with hidden_keys(self.network.model.vision_tower, patches_of(look, 2, heading=1)):
             return self.network.model.get_image_features(self.scaled([look])[:, 0]).pooler_output[0]
 
@@ -319,7 +324,7 @@ class SmallerInternVL3(InternVL3):
     grid = (3, 3)
 
 
-class SmolVLM2(Reference):
+class SmolVLM2(FamilyReference):
     adapter = SmolVLM
     grid = (3, 3)
     cell = "<image>"
@@ -348,7 +353,7 @@ class SmolVLM2(Reference):
             scale_factor=3,
         )
 
-    def prompt(self, looks: Sequence[Look], question: str) -> str:
+    def prompt(self, looks: Sequence[UnprunedSlot], question: str) -> str:
         """As the family's processor does it (`replace_video_token`), without numbers of frames."""
         cells = _prompt_single_image(
             looks[0].kept.size, "<fake_token_around_image>", "<image>", "<global-img>"
@@ -360,10 +365,10 @@ class SmolVLM2(Reference):
         film += DEFAULT_MEDIA_OUTTRO
         return f"<|im_start|>User: {film}{question}<end_of_utterance>\nAssistant:"
 
-    def inputs(self, _ids: Tensor, looks: Sequence[Look]) -> dict[str, Any]:
+    def inputs(self, _ids: Tensor, looks: Sequence[UnprunedSlot]) -> dict[str, Any]:
         return {"pixel_values": self.scaled(looks)[None, :, 0]}
 
-    def see(self, look: Look) -> Tensor:
+    def see(self, look: UnprunedSlot) -> Tensor:
         with hidden_keys(self.network.model.vision_model, patches_of(look, 3)):
             seen = self.network.model.get_image_features(self.scaled([look]))
             return seen.pooler_output[0]
@@ -373,7 +378,7 @@ class SmallerSmolVLM2(SmolVLM2):
     grid = (2, 2)
 
 
-class Llava(Reference):
+class Llava(FamilyReference):
     adapter = LlavaOnevision
     grid = (4, 4)
     cell = "<video>"
@@ -406,15 +411,15 @@ class Llava(Reference):
             video_token_index=token("<video>"),
         )
 
-    def prompt(self, looks: Sequence[Look], question: str) -> str:
+    def prompt(self, looks: Sequence[UnprunedSlot], question: str) -> str:
         """A film of one frame per slot, each with a token more for the new line after it."""
         film = "<video>" * (looks[0].kept.size + 1) * len(looks)
         return f"<|im_start|>user {film}\n{question}<|im_end|><|im_start|>assistant\n"
 
-    def inputs(self, _ids: Tensor, looks: Sequence[Look]) -> dict[str, Any]:
+    def inputs(self, _ids: Tensor, looks: Sequence[UnprunedSlot]) -> dict[str, Any]:
         return {"pixel_values_videos": self.scaled(looks)}
 
-    def see(self, look: Look) -> Tensor:
+    def see(self, look: UnprunedSlot) -> Tensor:
         with hidden_keys(self.network.model.vision_tower, patches_of(look, 2)):
             return self.network.model.get_video_features(self.scaled([look])).pooler_output[0, :-1]
 
@@ -430,10 +435,10 @@ class OddLlava(Llava):
 
     trained = 56
 
-    def plain(self, looks: Sequence[Look], question: str) -> Tensor:
+    def plain(self, looks: Sequence[UnprunedSlot], question: str) -> Tensor:
         return self.pruned(looks, question)
 
-    def see(self, look: Look) -> Tensor:
+    def see(self, look: UnprunedSlot) -> Tensor:
         model = self.network.model
         with hidden_keys(model.vision_tower, patches_of(look, 2)):
             seen = model.vision_tower(
@@ -444,13 +449,13 @@ class OddLlava(Llava):
         return pooled[0].flatten(1).T
 
 
-def patches_of(look: Look, merge: int, heading: int = 0) -> Tensor:
+def patches_of(look: UnprunedSlot, merge: int, heading: int = 0) -> Tensor:
     """Which patches are kept, row by row, after so many tokens that always are."""
     kept = np.kron(look.kept, np.ones((merge, merge), np.bool_)).ravel()
     return torch.from_numpy(np.concatenate([np.ones(heading, np.bool_), kept]))
 
 
-REFERENCES: Sequence[type[Reference]] = (
+REFERENCES: Sequence[type[FamilyReference]] = (
     Qwen3Moe,
     Qwen25,
     InternVL3,

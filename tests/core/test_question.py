@@ -25,7 +25,7 @@ def test_choices_are_what_is_listed() -> None:
 
 
 def test_a_count_goes_from_none_to_most() -> None:
-    assert Question("How many?", QuestionKind.COUNT, most=2).options == ("0", "1", "2")
+    assert Question("How many?", QuestionKind.COUNT, max_count=2).options == ("0", "1", "2")
 
 
 @pytest.mark.parametrize("text", ["", "  ", "Which? | red", "| a, b"])
@@ -42,4 +42,4 @@ def test_choices_are_bounded() -> None:
 @pytest.mark.parametrize("most", [0, -1, 100, 10**9])
 def test_a_count_is_bounded(most: int) -> None:
     with pytest.raises(CodecSightError, match="from 1 to 99"):
-        Question("How many?", QuestionKind.COUNT, most=most)
+        Question("How many?", QuestionKind.COUNT, max_count=most)

@@ -69,7 +69,7 @@ def value_of(text: str) -> str | dict[str, Any]:
 
 
 def _tokens(model: VisionLanguageModel) -> LLTokenizer:
-    return _known(model.tokenizer, model.end)
+    return _known(model.tokenizer, model.eos_token_id)
 
 
 @lru_cache(maxsize=4)

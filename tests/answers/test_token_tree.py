@@ -6,9 +6,9 @@ from codecsight.answers.token_tree import TokenTree
 
 def test_branches_see_their_ancestors_and_not_each_other() -> None:
     tree = TokenTree()
-    root = tree.grow([10, 11])
-    tree.grow([20, 21], after=root)
-    tree.grow([30], after=root)
+    root = tree.add_branch([10, 11])
+    tree.add_branch([20, 21], after=root)
+    tree.add_branch([30], after=root)
     assert tree.tokens.ids.tolist() == [10, 11, 20, 21, 30]
     assert tree.tokens.positions[0].tolist() == [0, 1, 2, 3, 2]
     expected = [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 0, 0, 1]]
@@ -17,7 +17,7 @@ def test_branches_see_their_ancestors_and_not_each_other() -> None:
 
 def test_roots_are_strangers_that_start_at_the_same_place() -> None:
     tree = TokenTree()
-    first, second = tree.grow([1, 2]), tree.grow([3])
+    first, second = tree.add_branch([1, 2]), tree.add_branch([3])
     assert (first, second) == (1, 2)
     assert tree.tokens.positions[0].tolist() == [0, 1, 0]
     assert tree.mask[2].tolist() == [False, False, True]
@@ -25,7 +25,7 @@ def test_roots_are_strangers_that_start_at_the_same_place() -> None:
 
 def test_what_runs_begin_with_stands_once() -> None:
     paths = [[1, 2, 3], [4], [1, 2, 5, 6], [1, 2, 3], [1], [1, 7]]
-    tree, places = TokenTree.of(paths)
+    tree, places = TokenTree.from_sequences(paths)
     ids = tree.tokens.ids.tolist()
     assert sorted(ids) == [1, 2, 3, 4, 5, 6, 7]
     for path, at in zip(paths, places, strict=True):
@@ -34,12 +34,12 @@ def test_what_runs_begin_with_stands_once() -> None:
         seen = np.flatnonzero(tree.mask[at[-1]].numpy())
         assert seen.tolist() == sorted(at)
         for index in at:  # what the kernels go by: all that stands before an end descends
-            assert tree.mask[index : tree.ends[index], index].all()
-            assert not tree.mask[tree.ends[index] :, index].any()
+            assert tree.mask[index : tree.subtree_ends[index], index].all()
+            assert not tree.mask[tree.subtree_ends[index] :, index].any()
 
 
 def test_an_empty_run_grows_nothing() -> None:
     tree = TokenTree()
-    root = tree.grow([7])
-    assert tree.grow([], after=root) == root
+    root = tree.add_branch([7])
+    assert tree.add_branch([], after=root) == root
     assert len(tree) == 1
