@@ -15,14 +15,14 @@ from codecsight.models.calibration import write_calibration
 from codecsight.models.families.qwen3_vl import qwen_prompt_format
 from codecsight.models.loading import load_model
 from codecsight.models.prompt import PromptLayout
-from training.calibrate import calibrate, with_section
-from training.card import card
-from training.export import WEIGHTS, export
-from training.footage import footage
+from training.evaluation.calibrate import fit_calibration, with_calibration_section
+from training.evaluation.real_footage import measure_real_footage
+from training.evaluation.report import measure_answers, measure_descriptions
 from training.network import Learner
-from training.report import measure, measure_speech
-from training.stages import Trainer
+from training.publish.card import model_card
+from training.publish.export import WEIGHTS, export_checkpoint
 from training.tokenizer import build_tokenizer
+from training.trainer import Trainer
 
 
 def main() -> None:
@@ -69,13 +69,13 @@ def _trainer(run: Path, seed: int, device: str | None) -> Trainer:
     """Its weights are drawn on the CPU, so that a seed means the same on every device."""
     tokenizer = build_tokenizer()
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    learner = Learner.fresh(tokenizer, seed).to(device)
+    learner = Learner.from_scratch(tokenizer, seed).to(device)
     return Trainer(learner, layout_of(tokenizer, learner), run, seed)
 
 
 def _export(trainer: Trainer, checkpoint: Path, results: Path, windows: int) -> None:
     """Write the folder, then measure what was written, not what was in memory."""
-    export(trainer.learner, build_tokenizer(), checkpoint)
+    export_checkpoint(trainer.learner, build_tokenizer(), checkpoint)
     told = {
         **origin(),
         "seed": trainer.seed,
@@ -95,25 +95,25 @@ def _measure(checkpoint: Path, results: Path, windows: int) -> None:
     layout = layout_of(tokenizer, learner)
     told = {
         **json.loads(results.read_text()),
-        "scores": measure(learner, layout, windows),
-        "descriptions": measure_speech(load_model(checkpoint), windows // 4),
-        "footage": footage(learner, layout),
+        "scores": measure_answers(learner, layout, windows),
+        "descriptions": measure_descriptions(load_model(checkpoint), windows // 4),
+        "footage": measure_real_footage(learner, layout),
     }
     results.write_text(json.dumps(told, indent=1) + "\n")
-    readme, sure = card(told), results.with_name(CALIBRATION)
+    readme, sure = model_card(told), results.with_name(CALIBRATION)
     if (checkpoint / CALIBRATION).exists() and sure.exists():
-        readme = with_section(readme, json.loads(sure.read_text()))
+        readme = with_calibration_section(readme, json.loads(sure.read_text()))
     (checkpoint / "README.md").write_text(readme)
 
 
 def _calibrate(checkpoint: Path, results: Path) -> None:
     """Write the checkpoint's `calibration.json`, its card's section, and what was found."""
-    calibration, told = calibrate(load_model(checkpoint, "cpu"))
+    calibration, told = fit_calibration(load_model(checkpoint, "cpu"))
     write_calibration(checkpoint, calibration)
     results.write_text(json.dumps(told, indent=1) + "\n")
     readme = checkpoint / "README.md"
     if readme.exists():
-        readme.write_text(with_section(readme.read_text(), told))
+        readme.write_text(with_calibration_section(readme.read_text(), told))
 
 
 if __name__ == "__main__":

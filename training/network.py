@@ -11,10 +11,10 @@ from transformers.vision_utils import (
     get_vision_position_ids,
 )
 
-from training.packing import IGNORED, Batch
-from training.recipe import CELL, FRAMES, MERGE, PATCH, configuration
-from training.targets import CHANNELS
-from training.tokenizer import SPECIAL
+from training.data.packing import IGNORED, Batch
+from training.data.targets import CHANNELS
+from training.recipe import CELL, FRAMES, MERGE, PATCH, model_config
+from training.tokenizer import SPECIAL_TOKENS
 
 _SLOTS, _EXACT = "slots-side-by-side", "in-full-precision"
 
@@ -72,11 +72,11 @@ class Learner(nn.Module):
         network.model.language_model.config._attn_implementation = _EXACT
 
     @staticmethod
-    def fresh(tokenizer: Any, seed: int) -> "Learner":
+    def from_scratch(tokenizer: Any, seed: int) -> "Learner":
         """A model that knows nothing yet."""
         torch.manual_seed(seed)
-        tokens = {name: tokenizer.convert_tokens_to_ids(name) for name in SPECIAL}
-        config = configuration(tokens, len(tokenizer))
+        tokens = {name: tokenizer.convert_tokens_to_ids(name) for name in SPECIAL_TOKENS}
+        config = model_config(tokens, len(tokenizer))
         return Learner(
             Qwen3VLForConditionalGeneration._from_config(config, attn_implementation="sdpa")
         )
@@ -92,7 +92,7 @@ class Learner(nn.Module):
         """Where its weights lie; batches must lie there, too."""
         return self.dense_head.weight.device
 
-    def see(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
+    def encode_images(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         """The ViT over all slots: cell embeddings and the deepstack's, each [cells, d]."""
         visual = self.network.model.visual
         grid = torch.tensor([[1, batch.grid[0] * MERGE, batch.grid[1] * MERGE]])
@@ -135,7 +135,7 @@ class Learner(nn.Module):
         hidden = text(
             inputs_embeds=inputs,
             position_ids=batch.positions,
-            attention_mask=batch.mask(),
+            attention_mask=batch.attention_mask(),
             visual_pos_masks=visual,
             deepstack_visual_embeds=deepstack,
             use_cache=False,

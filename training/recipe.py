@@ -10,21 +10,21 @@ CELL = PATCH * MERGE
 # Cells (rows, cols) of the pictures, and how often each shape is drawn.
 GRIDS = {(6, 8): 0.8, (5, 9): 0.2}
 # Windows begin within so many seconds of the stream, but some as late as after days.
-USUAL_START, LATEST_START, LATE_STARTS = 2000.0, 1e6, 0.15
+EARLY_START_MAX_S, LATE_START_MAX_S, LATE_START_SHARE = 2000.0, 1e6, 0.15
 # Slots in a window, and how often each length is drawn.
-LENGTHS = {1: 0.15, 2: 0.2, 3: 0.12, 4: 0.15, 5: 0.09, 6: 0.09, 7: 0.08, 8: 0.12}
+WINDOW_LENGTHS = {1: 0.15, 2: 0.2, 3: 0.12, 4: 0.15, 5: 0.09, 6: 0.09, 7: 0.08, 8: 0.12}
 # Two slots are all it takes to tell a direction; so where that is to be learnt, most have few.
-SHORTER = {1: 0.1, 2: 0.35, 3: 0.17, 4: 0.14, 5: 0.06, 6: 0.06, 7: 0.04, 8: 0.08}
+SHORT_WINDOW_LENGTHS = {1: 0.1, 2: 0.35, 3: 0.17, 4: 0.14, 5: 0.06, 6: 0.06, 7: 0.04, 8: 0.08}
 # Training never sees a scene of the other seeds.
 TRAINING_SEEDS = range(1 << 24)
 HELD_OUT_SEEDS = range(1 << 24, 1 << 25)
 # The most questions a window is asked while training, and how many more for each of its slots: a
 # long window costs more to read, and there is more to be asked of it.
-ASKS, ASKS_PER_SLOT = 8, 2
+MAX_QUESTIONS, MAX_QUESTIONS_PER_SLOT = 8, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Odds:
+class QuestionWeights:
     """How much likelier than others a topic is asked of where the answer is "yes", and "no"."""
 
     yes: dict[str, float]
@@ -32,7 +32,7 @@ class Odds:
 
 
 # What is rare is asked for where it is seen.
-RARE = Odds(
+DEFAULT_WEIGHTS = QuestionWeights(
     yes={
         **dict.fromkeys(("left", "right", "on-left", "on-right", "vehicle"), 1.5),
         **dict.fromkeys(("bag", "left-behind"), 2.5),
@@ -46,8 +46,10 @@ RARE = Odds(
 # Which way things move is learnt late, and not at all while rarer things crowd it out. Asked for
 # both ways, or "yes" would be the best answer wherever anything moves.
 _WAYS = dict.fromkeys(("left", "right"), 6.0)
-TURNS = Odds({**RARE.yes, **_WAYS}, {**RARE.no, **_WAYS})
-RARE_COUNT = 3.0
+DIRECTION_WEIGHTS = QuestionWeights(
+    {**DEFAULT_WEIGHTS.yes, **_WAYS}, {**DEFAULT_WEIGHTS.no, **_WAYS}
+)
+HIGH_COUNT_WEIGHT = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Stage:
     """`samples` windows in batches of about `slots` slots, while the learning rate falls.
     `vision_rate` scales that of the vision tower (0: frozen but for what feeds the language
     model), `dense` weighs the loss of the per-cell targets, `answers` that of the questions, each
-    as likely as its `odds`. Windows are counted, not time: how fast a machine is must not decide
+    as likely as its `weights`. Windows are counted, not time: how fast a machine is must not decide
     what it learns.
     """
 
@@ -67,7 +69,7 @@ class Stage:
     dense: float
     answers: float
     lengths: dict[int, float]
-    odds: Odds = RARE
+    weights: QuestionWeights = DEFAULT_WEIGHTS
     warmup: int = 60
 
     def share(self, samples: int) -> float:
@@ -78,12 +80,12 @@ class Stage:
 STAGES = (
     Stage("cells", 24_000, 32, 2e-3, 1.0, 1.0, 0.0, {1: 1.0}),
     Stage("stills", 16_000, 32, 1.5e-3, 0.4, 0.3, 1.0, {1: 1.0}),
-    Stage("clips", 43_000, 56, 1e-3, 0.5, 0.3, 1.0, LENGTHS),
-    Stage("turns", 30_000, 56, 1e-3, 1.0, 0.5, 1.0, SHORTER, TURNS),
+    Stage("clips", 43_000, 56, 1e-3, 0.5, 0.3, 1.0, WINDOW_LENGTHS),
+    Stage("turns", 30_000, 56, 1e-3, 1.0, 0.5, 1.0, SHORT_WINDOW_LENGTHS, DIRECTION_WEIGHTS),
 )
 
 
-def configuration(tokens: dict[str, int], vocabulary: int) -> Qwen3VLConfig:
+def model_config(tokens: dict[str, int], vocabulary: int) -> Qwen3VLConfig:
     """The model's config; `tokens` gives the ids of the special tokens."""
     text: dict[str, Any] = {
         "vocab_size": vocabulary,

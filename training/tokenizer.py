@@ -6,11 +6,11 @@ Bytes make every text sayable; the words of the questions, and every answer, are
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from codecsight.world.actor import COLOURS, Kind
-from codecsight.world.questions import WORDINGS
-from codecsight.world.sentence import NOTHING, NUMBERS
+from codecsight.world.labels.description import EMPTY_DESCRIPTION, NUMBER_WORDS
+from codecsight.world.labels.questions import WORDINGS
+from codecsight.world.scene.actor import COLOURS, ActorKind
 
-SPECIAL = (
+SPECIAL_TOKENS = (
     "<|endoftext|>",
     "<|im_start|>",
     "<|im_end|>",
@@ -20,11 +20,11 @@ SPECIAL = (
     "<|video_pad|>",
 )
 ANSWERS = ("yes", "no", *"0123456789", *COLOURS)
-_WORDS = (*(kind.value for kind in Kind), "car", "user", "assistant", "system", "seconds")
+_WORDS = (*(kind.value for kind in ActorKind), "car", "user", "assistant", "system", "seconds")
 # What else descriptions are made of.
 _TOLD = (
-    *NUMBERS,
-    NOTHING,
+    *NUMBER_WORDS,
+    EMPTY_DESCRIPTION,
     *("in", "a", "people", "cars", "bags", "smoke", "fire"),
     *("standing", "walking", "running", "lying", "moving", "left", "right"),
 )
@@ -62,16 +62,16 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     inner.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=_SIZE,
-        special_tokens=list(SPECIAL),
+        special_tokens=list(SPECIAL_TOKENS),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
     inner.train_from_iterator(_corpus(), trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=inner,
-        eos_token=SPECIAL[2],
-        pad_token=SPECIAL[0],
-        additional_special_tokens=list(SPECIAL[1:]),
+        eos_token=SPECIAL_TOKENS[2],
+        pad_token=SPECIAL_TOKENS[0],
+        additional_special_tokens=list(SPECIAL_TOKENS[1:]),
         chat_template=CHAT_TEMPLATE,
         model_max_length=32768,
         clean_up_tokenization_spaces=False,

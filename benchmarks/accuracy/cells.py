@@ -21,7 +21,7 @@ from benchmarks.edge.run import CLIPS
 from codecsight.core.grid import GridSpec, PatchGrid
 from codecsight.core.slot import Slot, SlotKind
 from codecsight.world import Renderer
-from codecsight.world.view import Window
+from codecsight.world.scene.view import ViewRegion
 
 Rows = list[dict[str, Any]]
 POLICIES = ("tracked", "pixels", "random", "published-0.5", "published-0.5-sampled")
@@ -63,17 +63,17 @@ class _Scene:
         """Which picture was taken at that time of the stream."""
         return round(time * self._fps)
 
-    def window(self, number: int) -> Window:
+    def window(self, number: int) -> ViewRegion:
         """Which part of the scene that picture shows."""
-        return self._renderer.scene.view.window(number / self._fps)
+        return self._renderer.scene.view.region(number / self._fps)
 
     def light(self, number: int) -> float:
         """How bright the scene was, as a factor."""
-        return self._renderer.scene.light.at(number / self._fps)
+        return self._renderer.scene.light.factor(number / self._fps)
 
     def _plane(self, number: int) -> NDArray[np.uint8]:
         """The whole scene when that picture was taken: RGB, uint8 [3, h, w]."""
-        plane = self._renderer.plane(number / self._fps)
+        plane = self._renderer.scene_image(number / self._fps)
         return np.ascontiguousarray(plane.transpose(2, 0, 1))
 
 

@@ -21,13 +21,13 @@ from codecsight.video.capture.source import SourceOptions
 from codecsight.video.codec.decoder import decode_stream
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from codecsight.video.codec.resizer import Resizer
-from codecsight.world import Scene, Truth, truth
-from codecsight.world.questions import ask_of, question
+from codecsight.world import GroundTruth, Scene, ground_truth
+from codecsight.world.labels.ground_truth import CLEARLY_VISIBLE
+from codecsight.world.labels.questions import label_window, topic_question
 from codecsight.world.source import WorldSource
-from codecsight.world.truth import CLEAR
 
 Items = list[StreamInfo | Packet]
-DESCRIBE = question("describe")
+DESCRIBE = topic_question("describe")
 _SLOW, _MOVING = 0.005, 0.035  # picture widths per second, as in the world's questions
 
 
@@ -125,8 +125,8 @@ def _windows(stream: Stream, whole: list[Slot]) -> tuple[list[Window], dict[Ques
     for end in range(setting.window, len(whole) + 1, setting.stride):
         times = [t for slot in moments[end - setting.window : end] for t in slot]
         seen = [_truth(scene, t) for t in times]
-        topics = {each.question: each.topic for each in ask_of(seen)}
-        answers = {each.question: each.answer for each in ask_of(seen)}
+        topics = {each.question: each.topic for each in label_window(seen)}
+        answers = {each.question: each.answer for each in label_window(seen)}
         described = answers.pop(DESCRIBE, None)
         questions.update({question: topics[question] for question in answers})
         windows.append(Window(end - 1, answers, _content(seen), described))
@@ -150,13 +150,13 @@ def _moments(stream: Stream, whole: list[Slot]) -> list[tuple[float, ...]]:
     return moments
 
 
-def _shown(seen: Truth) -> int:
-    return sum(actor.visible >= CLEAR for actor in seen.actors)
+def _shown(seen: GroundTruth) -> int:
+    return sum(actor.visible_fraction >= CLEARLY_VISIBLE for actor in seen.actors)
 
 
-def _content(window: list[Truth]) -> str:
+def _content(window: list[GroundTruth]) -> str:
     """What the newest slot's two moments show."""
-    there = [actor for actor in window[-1].actors if actor.visible >= CLEAR]
+    there = [actor for actor in window[-1].actors if actor.visible_fraction >= CLEARLY_VISIBLE]
     speeds = [float(np.hypot(*actor.velocity)) for actor in there]
     if any(speed >= _MOVING for speed in speeds):
         return "moving"
@@ -166,5 +166,5 @@ def _content(window: list[Truth]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _truth(scene: Scene, t: float) -> Truth:
-    return truth(scene, t)
+def _truth(scene: Scene, t: float) -> GroundTruth:
+    return ground_truth(scene, t)

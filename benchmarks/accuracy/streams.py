@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from codecsight.core.slot import ANCHOR_EVERY
-from codecsight.world import HELD_OUT
+from codecsight.world import HELD_OUT_FAMILIES
 from codecsight.world.source import WorldCamera
 
 FIRST_SEED = (1 << 24) + 50_000
-FAMILIES = (*HELD_OUT, "street", "yard", "hall", "night")
+FAMILIES = (*HELD_OUT_FAMILIES, "street", "yard", "hall", "night")
 
 WIDTH, HEIGHT = 480, 360
 RATE = 2.0
@@ -100,7 +100,7 @@ STRESS: dict[str, Kind] = {
     "unfamiliar": {"fps": 12},
 }
 """The world's conditions, and the cameras that look at them."""
-STRESS_PLACES = {"unfamiliar": HELD_OUT}
+STRESS_PLACES = {"unfamiliar": HELD_OUT_FAMILIES}
 """Where a condition is looked at, if not in all families: what is there is new as well."""
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.core.grid import PatchGrid
-from codecsight.world.view import Window
+from codecsight.world.scene.view import ViewRegion
 
 VISIBLE = 12.0
 SHARE = 0.02
@@ -32,7 +32,7 @@ class RenderedScene(Protocol):
         """The whole scene, without noise and drift of light: RGB, uint8 [3, h, w]."""
         ...
 
-    def window(self, number: int) -> Window:
+    def window(self, number: int) -> ViewRegion:
         """Which part of the scene that picture shows."""
         ...
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from codecsight.world import Renderer
-from codecsight.world.conditions import condition
-from codecsight.world.view import Window
+from codecsight.world.scene.conditions import condition_scene
+from codecsight.world.scene.view import ViewRegion
 
 WIDTH, HEIGHT = 640, 360
 TUNING_FAMILIES = ("yard", "street", "hall")
@@ -89,24 +89,26 @@ class WorldClip:
         """
         return _plane(self, number)
 
-    def window(self, number: int) -> Window:
+    def window(self, number: int) -> ViewRegion:
         """Which part of the scene that picture shows."""
-        return _renderer(self).scene.view.window(number / self.condition.fps)
+        return _renderer(self).scene.view.region(number / self.condition.fps)
 
     def light(self, number: int) -> float:
         """How bright the scene was, as a factor."""
-        return _renderer(self).scene.light.at(number / self.condition.fps)
+        return _renderer(self).scene.light.factor(number / self.condition.fps)
 
 
 @lru_cache(maxsize=1)
 def _renderer(film: WorldClip) -> Renderer:
-    scene = condition(film.condition.scene, film.seed, film.family, aspect=film.width / film.height)
+    scene = condition_scene(
+        film.condition.scene, film.seed, film.family, aspect=film.width / film.height
+    )
     return Renderer(scene, film.width, film.height)
 
 
 @lru_cache(maxsize=64)
 def _plane(film: WorldClip, number: int) -> NDArray[np.uint8]:
-    plane = _renderer(film).plane(number / film.condition.fps)
+    plane = _renderer(film).scene_image(number / film.condition.fps)
     return np.ascontiguousarray(plane.transpose(2, 0, 1))
 
 

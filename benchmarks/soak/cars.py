@@ -11,11 +11,11 @@ from codecsight.core.question import Question
 from codecsight.core.slot import Reason, Slot, SlotKind
 from codecsight.engine import Engine, EngineConfig
 from codecsight.models.base import VisionLanguageModel
-from codecsight.world import Kind, Renderer, Scene
-from codecsight.world.actor import COLOURS, Actor, Waypoint
-from codecsight.world.questions import question
+from codecsight.world import ActorKind, Renderer, Scene
+from codecsight.world.labels.questions import topic_question
+from codecsight.world.scene.actor import COLOURS, Actor, Waypoint
 
-COLOUR: Question = question("paint")
+COLOUR: Question = topic_question("paint")
 ROWS, COLS, RATE = 6, 8, 2.0
 SEEDS = range(1 << 24, (1 << 24) + 40)  # never trained on
 _CHANGED = 6.0  # mean grey levels by which a cell must differ from what was last shipped
@@ -68,7 +68,7 @@ def said_alone(
 def scene_of(colour: str, seed: int) -> Scene:
     """A place with nobody but one car, which is always in plain sight."""
     turns = [Waypoint(8.0 * n, 0.3 if n % 2 else 0.7, 0.8) for n in range(64)]
-    car = Actor(1, Kind.VEHICLE, colour, 0.22, tuple(turns))
+    car = Actor(1, ActorKind.VEHICLE, colour, 0.22, tuple(turns))
     return replace(Scene.random(seed, "yard"), actors=(car,), traffic=0.0)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from codecsight.core.answer import Answer, Value
-from codecsight.world.questions import WORDINGS, ask
+from codecsight.world.labels.questions import WORDINGS, label_questions
 from codecsight.world.source import WorldCamera
 
 STEP_S = 0.5
@@ -51,7 +51,7 @@ def score_answers(
 def _truth(answer: Answer, topic: str, camera: WorldCamera) -> str | None:
     """The true answer at the end of the window; None where people could disagree."""
     times = np.arange(answer.end, max(answer.start - STEP_S / 2, -STEP_S / 2), -STEP_S)[::-1]
-    asked = ask(camera.scene, [float(max(0.0, t)) for t in times])
+    asked = label_questions(camera.scene, [float(max(0.0, t)) for t in times])
     return next((each.answer for each in asked if each.topic == topic), None)
 
 

@@ -1,26 +1,33 @@
 """Procedural CCTV with exact ground truth: demo cameras, test input and training data."""
 
-from codecsight.world.actor import COLOURS, Actor, Box, Kind, Waypoint
-from codecsight.world.families import FAMILIES, HELD_OUT, TRAINING
-from codecsight.world.renderer import Renderer
-from codecsight.world.scene import Scene
-from codecsight.world.truth import Event, EventKind, Seen, Truth, events, truth
+from codecsight.world.labels.ground_truth import (
+    ActorState,
+    GroundTruth,
+    SceneEvent,
+    SceneEventKind,
+    ground_truth,
+    scene_events,
+)
+from codecsight.world.rendering.renderer import Renderer
+from codecsight.world.scene.actor import COLOURS, Actor, ActorKind, Box, Waypoint
+from codecsight.world.scene.families import FAMILIES, HELD_OUT_FAMILIES, TRAINING_FAMILIES
+from codecsight.world.scene.scene import Scene
 
 __all__ = [
     "COLOURS",
     "FAMILIES",
-    "HELD_OUT",
-    "TRAINING",
+    "HELD_OUT_FAMILIES",
+    "TRAINING_FAMILIES",
     "Actor",
+    "ActorKind",
+    "ActorState",
     "Box",
-    "Event",
-    "EventKind",
-    "Kind",
+    "GroundTruth",
     "Renderer",
     "Scene",
-    "Seen",
-    "Truth",
+    "SceneEvent",
+    "SceneEventKind",
     "Waypoint",
-    "events",
-    "truth",
+    "ground_truth",
+    "scene_events",
 ]

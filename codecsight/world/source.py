@@ -16,10 +16,10 @@ from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.pacer import Pacer, StopFlag
 from codecsight.video.capture.source import BaseSource, SourceError, SourceOptions, SourceState
 from codecsight.video.codec.encoder import ENCODERS, CameraEncoder, EncoderProfile
-from codecsight.world.conditions import CONDITIONS, condition
-from codecsight.world.families import family
-from codecsight.world.renderer import Renderer
-from codecsight.world.scene import Scene
+from codecsight.world.rendering.renderer import Renderer
+from codecsight.world.scene.conditions import CONDITIONS, condition_scene
+from codecsight.world.scene.families import get_family
+from codecsight.world.scene.scene import Scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class WorldCamera:
             except ValueError as error:
                 raise SourceError(f"{url}: {key} can't be {text!r}: {error}") from None
         try:
-            return WorldCamera(family(parts.netloc).name, **given)
+            return WorldCamera(get_family(parts.netloc).name, **given)
         except CodecSightError as error:
             raise SourceError(f"{url}: {error}") from None
 
@@ -65,7 +65,7 @@ class WorldCamera:
         """The scene it looks at; its stream's time is the scene's."""
         aspect = self.width / self.height
         if self.condition:
-            return condition(self.condition, self.seed, self.family, aspect)
+            return condition_scene(self.condition, self.seed, self.family, aspect)
         scene = Scene.random(self.seed, self.family, aspect, self.noise)
         return scene if self.incidents is None else replace(scene, incidents=self.incidents)
 

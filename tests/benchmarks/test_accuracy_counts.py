@@ -16,7 +16,7 @@ from benchmarks.accuracy.streams import FULL, Setting, Stream, streams
 from benchmarks.accuracy.words import shared
 from codecsight.core.grid import GridSpec
 from codecsight.core.question import Question, QuestionKind
-from codecsight.world.questions import WORDINGS
+from codecsight.world.labels.questions import WORDINGS
 
 STREAM = Stream(Setting("native", 4, 1, 8), ("plain",), "street", 1, 4, ())
 EMPTY = Footage(STREAM, GridSpec(28, 2, 2.0, 48).fit(480, 360), {}, [], {}, {})

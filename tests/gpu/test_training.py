@@ -7,9 +7,9 @@ import torch
 
 from tests.gpu.elsewhere import DEVICE, Elsewhere
 from training.__main__ import layout_of
-from training.clips import draw
+from training.data.clips import draw_clips
+from training.data.packing import Batch, Packer
 from training.network import Learner
-from training.packing import Batch, Packer
 from training.tokenizer import build_tokenizer
 
 GRID = (5, 9)
@@ -17,25 +17,27 @@ GRID = (5, 9)
 
 @pytest.fixture(scope="module")
 def learner() -> Learner:
-    return Learner.fresh(build_tokenizer(), seed=3).eval()
+    return Learner.from_scratch(build_tokenizer(), seed=3).eval()
 
 
 @pytest.fixture(scope="module")
 def batch(learner: Learner) -> Batch:
     layout = layout_of(build_tokenizer(), learner)
-    return Packer(layout, GRID, asks=3).pack(draw(random.Random(5), 2, 3, GRID), random.Random(1))
+    return Packer(layout, GRID, max_questions=3).pack(
+        draw_clips(random.Random(5), 2, 3, GRID), random.Random(1)
+    )
 
 
 def losses(learner: Learner, batch: Batch) -> list[float]:
     """Of cells and of answers."""
-    embeddings, deepstack = learner.see(batch)
+    embeddings, deepstack = learner.encode_images(batch)
     logits, true = learner.answer_logits(embeddings, deepstack, batch)
     answers = torch.nn.functional.cross_entropy(logits, true)
     return [loss.item() for loss in (learner.dense_loss(embeddings, batch), answers)]
 
 
 def test_every_tensor_of_a_training_batch_is_where_it_is_needed(batch: Batch) -> None:
-    learner = Learner.fresh(build_tokenizer(), seed=3).eval()
+    learner = Learner.from_scratch(build_tokenizer(), seed=3).eval()
     with torch.inference_mode():
         here = losses(learner, batch)
         with Elsewhere() as away:

@@ -11,14 +11,14 @@ import torch
 from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
 
 from codecsight.models.loading import DEFAULT_MODEL
-from codecsight.world import HELD_OUT, TRAINING
-from codecsight.world.questions import ask_of, question
-from training.card import EXAMPLE
-from training.clips import Clip
-from training.evaluate import Score, held_out
+from codecsight.world import HELD_OUT_FAMILIES, TRAINING_FAMILIES
+from codecsight.world.labels.questions import label_window, topic_question
+from training.data.clips import Clip
+from training.data.packing import cut_cells
+from training.evaluation.descriptions import clause_subject
+from training.evaluation.scoring import Score, held_out_clips
 from training.network import patchify
-from training.packing import cut
-from training.speech import about
+from training.publish.card import EXAMPLE
 
 GRID = (6, 8)
 
@@ -52,14 +52,14 @@ def inputs(
         "input_ids": ids,
         "attention_mask": torch.ones_like(ids),
         "mm_token_type_ids": (ids == network.config.video_token_id).int() * 2,
-        "pixel_values_videos": patchify(torch.from_numpy(cut(frames))),
+        "pixel_values_videos": patchify(torch.from_numpy(cut_cells(frames))),
         "video_grid_thw": torch.tensor([[clip.slots, 2 * GRID[0], 2 * GRID[1]]]),
     }
 
 
 @lru_cache
 def unseen(families: tuple[str, ...]) -> list[Clip]:
-    return held_out(40, 3, GRID, families, seed=77)
+    return held_out_clips(40, 3, GRID, families, seed=77)
 
 
 @torch.no_grad()
@@ -71,7 +71,7 @@ def scored(
 ) -> Score:
     score = Score()
     for clip in unseen(families):
-        for asked in ask_of(clip.window):
+        for asked in label_window(clip.window):
             if asked.topic == topic:
                 logits = network(**inputs(network, tokenizer, clip, asked.question.text)).logits
                 options = asked.question.options
@@ -80,7 +80,9 @@ def scored(
     return score
 
 
-@pytest.mark.parametrize("families", [TRAINING, HELD_OUT], ids=["new seeds", "new families"])
+@pytest.mark.parametrize(
+    "families", [TRAINING_FAMILIES, HELD_OUT_FAMILIES], ids=["new seeds", "new families"]
+)
 @pytest.mark.parametrize("topic", ["person", "vehicle", "people", "on-left"])
 def test_it_answers_far_better_than_the_commonest_answer_would(
     network: Qwen3VLForConditionalGeneration,
@@ -97,25 +99,25 @@ def test_it_answers_far_better_than_the_commonest_answer_would(
 def said(
     network: Qwen3VLForConditionalGeneration, tokenizer: AutoTokenizer, clip: Clip, topic: str
 ) -> str:
-    given = inputs(network, tokenizer, clip, question(topic).text)
+    given = inputs(network, tokenizer, clip, topic_question(topic).text)
     return tokenizer.decode(network.generate(**given)[0, given["input_ids"].shape[1] :])
 
 
 def test_left_to_itself_it_says_one_word_and_stops(
     network: Qwen3VLForConditionalGeneration, tokenizer: AutoTokenizer
 ) -> None:
-    (clip,) = held_out(1, 2, GRID)
+    (clip,) = held_out_clips(1, 2, GRID)
     assert said(network, tokenizer, clip, "person") in ("yes<|im_end|>", "no<|im_end|>")
 
 
 def test_it_describes_in_clauses_of_the_kinds_it_was_taught(
     network: Qwen3VLForConditionalGeneration, tokenizer: AutoTokenizer
 ) -> None:
-    for clip in unseen(TRAINING)[:8]:
+    for clip in unseen(TRAINING_FAMILIES)[:8]:
         text = said(network, tokenizer, clip, "describe")
         assert text.endswith("<|im_end|>")
         clauses = text.removesuffix("<|im_end|>").split(", ")
-        assert "other" not in {about(clause) for clause in clauses}, text
+        assert "other" not in {clause_subject(clause) for clause in clauses}, text
         assert len(clauses) <= 5
 
 
@@ -124,9 +126,9 @@ def test_the_example_of_its_card_runs_by_itself_and_is_answered(
 ) -> None:
     assert EXAMPLE.read_text() in (DEFAULT_MODEL / "README.md").read_text()
     (tmp_path / "ask.py").write_text(EXAMPLE.read_text())
-    clip = unseen(TRAINING)[0]
+    clip = unseen(TRAINING_FAMILIES)[0]
     np.save(tmp_path / "pictures.npy", clip.frames)
-    given = [str(DEFAULT_MODEL), "pictures.npy", question("person").text]
+    given = [str(DEFAULT_MODEL), "pictures.npy", topic_question("person").text]
     run = subprocess.run(
         [sys.executable, "-I", "ask.py", *given], cwd=tmp_path, capture_output=True, text=True
     )

@@ -7,9 +7,9 @@ import torch
 
 from codecsight.models.prompt import PromptLayout
 from training.__main__ import layout_of
-from training.clips import draw
+from training.data.clips import draw_clips
+from training.data.packing import IGNORED, Packer
 from training.network import Learner, patchify
-from training.packing import IGNORED, Packer
 from training.tokenizer import build_tokenizer
 
 GRID = (5, 9)
@@ -17,7 +17,7 @@ GRID = (5, 9)
 
 @pytest.fixture(scope="module")
 def learner() -> Learner:
-    return Learner.fresh(build_tokenizer(), seed=3).eval()
+    return Learner.from_scratch(build_tokenizer(), seed=3).eval()
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +29,20 @@ def layout(learner: Learner) -> PromptLayout:
 def test_packed_questions_are_answered_as_by_the_library_one_by_one(
     learner: Learner, layout: PromptLayout
 ) -> None:
-    clips = draw(random.Random(5), 2, 3, GRID)
-    batch = Packer(layout, GRID, asks=3).pack(clips, random.Random(1))
-    packed, _ = learner.answer_logits(*learner.see(batch), batch)
+    clips = draw_clips(random.Random(5), 2, 3, GRID)
+    batch = Packer(layout, GRID, max_questions=3).pack(clips, random.Random(1))
+    packed, _ = learner.answer_logits(*learner.encode_images(batch), batch)
     row = 0
     for window in range(2):
-        for number in range(1, int(batch.owner[window].max()) + 1):
-            mine = (batch.owner[window] == 0) | (batch.owner[window] == number)
+        for number in range(1, int(batch.segment_ids[window].max()) + 1):
+            mine = (batch.segment_ids[window] == 0) | (batch.segment_ids[window] == number)
             ids = batch.ids[window, mine][None]
             alone = library_logits(learner, batch.cells.view(2, -1, 2, 3, 16, 16)[window], ids)
             due = batch.labels[window, mine] != IGNORED
             said = int(due.sum())
             torch.testing.assert_close(packed[row : row + said], alone[due], atol=1e-4, rtol=0)
             row += said
-    assert row == len(packed) == sum(batch.said) >= 8
+    assert row == len(packed) == sum(batch.answer_lengths) >= 8
 
 
 def library_logits(learner: Learner, cells: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:

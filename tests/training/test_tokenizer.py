@@ -3,9 +3,9 @@ import re
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from codecsight.world import COLOURS, Kind
-from codecsight.world.questions import WORDINGS
-from training.tokenizer import ANSWERS, SPECIAL, build_tokenizer
+from codecsight.world import COLOURS, ActorKind
+from codecsight.world.labels.questions import WORDINGS
+from training.tokenizer import ANSWERS, SPECIAL_TOKENS, build_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +31,16 @@ def test_every_answer_is_one_token_where_the_answer_begins(
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:
     opening = tokenizer.encode("<|im_start|>assistant\n")
-    for answer in (*ANSWERS, *COLOURS, *Kind, "car"):
+    for answer in (*ANSWERS, *COLOURS, *ActorKind, "car"):
         ids = tokenizer.encode(f"<|im_start|>assistant\n{answer}")
         assert ids[:-1] == opening, answer
         assert tokenizer.decode(ids[-1:]) == answer
 
 
 def test_special_tokens_are_single_and_all_different(tokenizer: PreTrainedTokenizerFast) -> None:
-    ids = [tokenizer.encode(token) for token in SPECIAL]
+    ids = [tokenizer.encode(token) for token in SPECIAL_TOKENS]
     assert all(len(each) == 1 for each in ids)
-    assert len({each[0] for each in ids}) == len(SPECIAL)
+    assert len({each[0] for each in ids}) == len(SPECIAL_TOKENS)
     assert tokenizer.eos_token == "<|im_end|>"
 
 

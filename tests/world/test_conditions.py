@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 
 from codecsight.core.errors import CodecSightError
-from codecsight.world import Renderer, Scene, truth
-from codecsight.world.conditions import CONDITIONS, condition
-from codecsight.world.scene import Light
-from codecsight.world.shapes import Style
-from codecsight.world.view import Aim, View
+from codecsight.world import Renderer, Scene, ground_truth
+from codecsight.world.scene.conditions import CONDITIONS, condition_scene
+from codecsight.world.scene.scene import Light, Style
+from codecsight.world.scene.view import PtzPosition, View
 
 
 def renderer(name: str, seed: int = 4) -> Renderer:
-    return Renderer(condition(name, seed, "street", 16 / 9), 320, 180)
+    return Renderer(condition_scene(name, seed, "street", 16 / 9), 320, 180)
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
@@ -28,15 +27,15 @@ def test_a_moment_always_looks_the_same(name: str) -> None:
 
 def test_an_unknown_condition_is_refused_with_those_there_are() -> None:
     with pytest.raises(CodecSightError, match="'fog'; there are: calm"):
-        condition("fog", 1)
+        condition_scene("fog", 1)
 
 
 def test_a_camera_that_turns_shows_the_same_scene_elsewhere() -> None:
     pan = renderer("pan")
-    first, later = pan.scene.view.window(2.0), pan.scene.view.window(3.0)
+    first, later = pan.scene.view.region(2.0), pan.scene.view.region(3.0)
     step = (later.left - first.left) / first.size * 320
     assert 8 < step < 25
-    before, after = (pan.clean(t).astype(int) for t in (2.0, 3.0))
+    before, after = (pan.clean_frame(t).astype(int) for t in (2.0, 3.0))
     whole = round(step)
     still = np.abs(before[:60, whole:] - after[:60, :-whole]).mean()
     assert still < 3 < np.abs(before - after)[:60].mean()
@@ -44,16 +43,16 @@ def test_a_camera_that_turns_shows_the_same_scene_elsewhere() -> None:
 
 def test_the_plane_lies_still_whatever_the_camera_does() -> None:
     shake = renderer("shake")
-    top = [shake.plane(t)[:40] for t in (1.0, 1.3)]
+    top = [shake.scene_image(t)[:40] for t in (1.0, 1.3)]
     assert np.array_equal(*top)
-    assert not np.array_equal(shake.clean(1.0)[:30], shake.clean(1.3)[:30])
+    assert not np.array_equal(shake.clean_frame(1.0)[:30], shake.clean_frame(1.3)[:30])
 
 
 def test_a_view_goes_from_aim_to_aim_and_never_beyond_the_scene() -> None:
-    view = View((Aim(0, 0.5, 0.5, 2.0), Aim(10, 1.0, 0.5, 4.0)), shake=0.01)
-    assert view.window(-1).size == 0.5
-    assert view.window(5).size == pytest.approx(1 / 3)
-    window = view.window(20)
+    view = View((PtzPosition(0, 0.5, 0.5, 2.0), PtzPosition(10, 1.0, 0.5, 4.0)), shake=0.01)
+    assert view.region(-1).size == 0.5
+    assert view.region(5).size == pytest.approx(1 / 3)
+    window = view.region(20)
     assert window.left + window.size <= 1
     assert view.zoom == 4.0
 
@@ -62,34 +61,37 @@ def test_a_lamp_changes_the_picture_though_nobody_moves() -> None:
     state = renderer("state")
     lamp = state.scene.effects[0]
     assert not state.scene.actors
-    dark, lit = state.clean(lamp.on - 0.1), state.clean(lamp.on + 0.1)
+    dark, lit = state.clean_frame(lamp.on - 0.1), state.clean_frame(lamp.on + 0.1)
     assert np.abs(lit.astype(int) - dark).max() > 20
-    assert np.array_equal(dark, state.clean(lamp.on - 0.2))
+    assert np.array_equal(dark, state.clean_frame(lamp.on - 0.2))
 
 
 def test_visitors_are_gone_whenever_others_look() -> None:
-    scene = condition("visitor", 4)
-    assert not any(scene.present(n / 2) for n in range(60))
-    assert any(scene.present(n / 20) for n in range(60))
+    scene = condition_scene("visitor", 4)
+    assert not any(scene.actors_at(n / 2) for n in range(60))
+    assert any(scene.actors_at(n / 20) for n in range(60))
 
 
 def test_an_unfamiliar_scene_lives_like_any_other_and_looks_unlike() -> None:
-    scene, own = condition("unfamiliar", 4, "plaza"), Scene.random(4, "plaza")
-    usual, moments = replace(scene, style=Style.USUAL), [n * 5.0 for n in range(12)]
-    assert [s.present(10.0) for s in (scene, usual)] == [own.present(10.0)] * 2
-    for t in (t for t in moments if own.present(t)):
-        boxes = [[(seen.identity, seen.box) for seen in truth(s, t).actors] for s in (scene, usual)]
+    scene, own = condition_scene("unfamiliar", 4, "plaza"), Scene.random(4, "plaza")
+    usual, moments = replace(scene, style=Style.DEFAULT), [n * 5.0 for n in range(12)]
+    assert [s.actors_at(10.0) for s in (scene, usual)] == [own.actors_at(10.0)] * 2
+    for t in (t for t in moments if own.actors_at(t)):
+        boxes = [
+            [(seen.identity, seen.box) for seen in ground_truth(s, t).actors]
+            for s in (scene, usual)
+        ]
         assert boxes[0] == boxes[1]
-        there = any(seen.visible > 0 for seen in truth(scene, t).actors)
-        pictures = [Renderer(s, 320, 240).clean(t) for s in (scene, usual)]
+        there = any(seen.visible_fraction > 0 for seen in ground_truth(scene, t).actors)
+        pictures = [Renderer(s, 320, 240).clean_frame(t) for s in (scene, usual)]
         assert np.array_equal(*pictures) != there
 
 
 def test_other_scenes_have_nothing_of_it() -> None:
     scene = Scene.random(3, "street")
     assert not scene.effects
-    assert not scene.grainy
-    assert scene.view.window(5.0).size == 1.0
+    assert not scene.per_frame_noise
+    assert scene.view.region(5.0).size == 1.0
 
 
 def test_rain_is_in_every_frame_elsewhere_and_on_no_scene() -> None:
@@ -99,11 +101,11 @@ def test_rain_is_in_every_frame_elsewhere_and_on_no_scene() -> None:
     first, second = ((wet.frame(t) != calm.frame(t)).any(axis=2) for t in (1.0, 1.1))
     assert 0.002 < first.mean() < 0.1
     assert (first & second).sum() < 0.3 * first.sum()
-    assert np.array_equal(wet.plane(1.0), calm.plane(1.0))
+    assert np.array_equal(wet.scene_image(1.0), calm.scene_image(1.0))
 
 
 def test_what_is_far_away_is_small_and_slow() -> None:
-    scene = condition("tiny", 4)
+    scene = condition_scene("tiny", 4)
     assert all(actor.height * 480 < 40 for actor in scene.actors)
     speeds = [abs(actor.velocity(t)[0]) for actor in scene.actors for t in range(60)]
     assert 0 < max(speeds) <= 0.05
@@ -113,9 +115,9 @@ def test_a_camera_that_zooms_sees_people_where_it_shows_them() -> None:
     ptz = renderer("ptz", 6)
     still = Renderer(replace(ptz.scene, actors=()), 320, 180)
     for t in (1.0, 12.0, 20.0):
-        changed = (ptz.clean(t) != still.clean(t)).any(axis=2)
+        changed = (ptz.clean_frame(t) != still.clean_frame(t)).any(axis=2)
         boxes = np.zeros_like(changed)
-        for seen in truth(ptz.scene, t).actors:
+        for seen in ground_truth(ptz.scene, t).actors:
             box = seen.box
             rows = slice(max(round(box.top * 180) - 2, 0), max(round(box.bottom * 180) + 2, 0))
             cols = slice(max(round(box.left * 320) - 2, 0), max(round(box.right * 320) + 2, 0))

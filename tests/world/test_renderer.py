@@ -3,12 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from codecsight.world import FAMILIES, Actor, Kind, Renderer, Scene, Waypoint, truth
-from codecsight.world.scene import Light
-from codecsight.world.shapes import Style
+from codecsight.world import FAMILIES, Actor, ActorKind, Renderer, Scene, Waypoint, ground_truth
+from codecsight.world.scene.scene import Light, Style
 
 
-def crossing(kind: Kind, identity: int = 1, colour: str = "red", height: float = 0.3) -> Actor:
+def crossing(kind: ActorKind, identity: int = 1, colour: str = "red", height: float = 0.3) -> Actor:
     """Somebody who goes from left to right through the picture in ten seconds."""
     path = (Waypoint(0, -0.2, 0.8), Waypoint(10, 1.2, 0.8))
     return Actor(identity, kind, colour, height, path)
@@ -20,18 +19,18 @@ def stage(*actors: Actor, **changes: object) -> Scene:
 
 
 @pytest.mark.parametrize("style", list(Style))
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(ActorKind))
 @pytest.mark.parametrize("size", [(128, 96), (144, 80), (640, 480)])
 def test_what_an_actor_changes_lies_in_its_box_and_fills_it(
-    style: Style, kind: Kind, size: tuple[int, int]
+    style: Style, kind: ActorKind, size: tuple[int, int]
 ) -> None:
     width, height = size
     aspect = width / height
     full = Renderer(stage(crossing(kind), aspect=aspect, style=style), width, height)
     empty = Renderer(stage(aspect=aspect), width, height)
     for t in (1.5, 3.0, 5.2, 7.9):
-        changed = (full.clean(t) != empty.clean(t)).any(axis=2)
-        (seen,) = truth(full.scene, t).actors
+        changed = (full.clean_frame(t) != empty.clean_frame(t)).any(axis=2)
+        (seen,) = ground_truth(full.scene, t).actors
         rows, cols = np.nonzero(changed)
         box = seen.box
         assert cols.min() + 0.5 >= max(0, box.left) * width
@@ -54,7 +53,7 @@ def test_a_moment_of_a_scene_always_looks_the_same(family: str) -> None:
 
 def test_seeds_and_families_look_different() -> None:
     pictures = {
-        Renderer(Scene.random(seed, family), 64, 48).clean(0.0).tobytes()
+        Renderer(Scene.random(seed, family), 64, 48).clean_frame(0.0).tobytes()
         for seed in range(3)
         for family in FAMILIES
     }
@@ -70,16 +69,16 @@ def test_noise_differs_from_frame_to_frame_and_has_the_scenes_strength() -> None
 
 
 def test_nearer_actors_hide_farther_ones() -> None:
-    near = replace(crossing(Kind.VEHICLE, 1, "blue", 0.4), path=(Waypoint(0, 0.5, 0.9),) * 2)
-    far = replace(crossing(Kind.PERSON, 2, "red", 0.2), path=(Waypoint(0, 0.5, 0.85),) * 2)
+    near = replace(crossing(ActorKind.VEHICLE, 1, "blue", 0.4), path=(Waypoint(0, 0.5, 0.9),) * 2)
+    far = replace(crossing(ActorKind.PERSON, 2, "red", 0.2), path=(Waypoint(0, 0.5, 0.85),) * 2)
     near, far = (
         replace(actor, path=(actor.path[0], replace(actor.path[1], time=9.0)))
         for actor in (near, far)
     )
     both, alone = stage(near, far), stage(far)
-    assert truth(both, 1.0).visible(2) < 0.2
-    assert truth(both, 1.0).visible(1) == 1.0
-    assert truth(alone, 1.0).visible(2) == 1.0
+    assert ground_truth(both, 1.0).visible_fraction(2) < 0.2
+    assert ground_truth(both, 1.0).visible_fraction(1) == 1.0
+    assert ground_truth(alone, 1.0).visible_fraction(2) == 1.0
 
 
 def test_the_light_drifts_as_the_scene_says() -> None:

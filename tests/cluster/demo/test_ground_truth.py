@@ -3,7 +3,7 @@
 from cluster.demo.ground_truth import score_answers
 from cluster.demo.plan import WORLD_STREAMS
 from codecsight.core.answer import Answer
-from codecsight.world.questions import ask
+from codecsight.world.labels.questions import label_questions
 from codecsight.world.source import WorldCamera
 
 STREAM = "demo.yard"
@@ -22,7 +22,7 @@ def test_somebody_who_always_says_yes_is_right_when_it_is_so() -> None:
     truths = [
         asked.answer
         for end in range(4, 64, 2)
-        for asked in ask(SCENE, [end - 0.5, float(end)])
+        for asked in label_questions(SCENE, [end - 0.5, float(end)])
         if asked.topic == "person"
     ]
     assert 0 < score.checked == len(truths)

@@ -1,0 +1,1 @@
+"""Exact ground truth of a scene, and questions with their true answers."""

@@ -1,0 +1,67 @@
+"""People, vehicles and bags as labelled pixels."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codecsight.world.rendering.shapes import Part, parts_of
+from codecsight.world.scene.actor import Actor, Box
+from codecsight.world.scene.scene import Style
+
+
+@dataclass(frozen=True, slots=True)
+class Sprite:
+    """An actor's pixels: `labels` [h, w] int8 is the part each shows or -1; its corner is at
+    (`x`, `y`), in pixels of the picture, and may lie outside. `palette` is uint8 [parts, 3].
+    """
+
+    x: int
+    y: int
+    labels: NDArray[np.int8]
+    palette: NDArray[np.uint8]
+
+    def within(self, width: int, height: int) -> tuple[slice, slice, NDArray[np.int8]]:
+        """The rows and columns it covers of a picture of that size, and its labels there."""
+        high, wide = self.labels.shape
+        top, left = min(max(self.y, 0), height), min(max(self.x, 0), width)
+        bottom = min(max(self.y + high, top), height)
+        right = min(max(self.x + wide, left), width)
+        labels = self.labels[top - self.y : bottom - self.y, left - self.x : right - self.x]
+        return slice(top, bottom), slice(left, right), labels
+
+
+def sprite(actor: Actor, style: Style, box: Box, t: float, width: int, height: int) -> Sprite:
+    """The shape of `actor` at `t` in a picture of `width` x `height` pixels.
+
+    A pixel belongs to it when its centre lies within one of its parts, so nothing is ever drawn
+    outside `box`.
+    """
+    parts = parts_of(actor, style, t)
+    x, u = _centres(box.left * width, box.right * width)
+    y, v = _centres(box.top * height, box.bottom * height)
+    if actor.is_facing_left(t):
+        u = 1 - u
+    upright = (v, u) if actor.is_lying(t) else (u, v)
+    labels = np.full((len(upright[1]), len(upright[0])), -1, np.int8)
+    for index, part in enumerate(parts):
+        labels[_covered(part, *upright)] = index
+    labels = labels.T if actor.is_lying(t) else labels
+    return Sprite(x, y, labels, np.array([part.paint for part in parts], np.uint8))
+
+
+def _centres(start: float, end: float) -> tuple[int, NDArray[np.float64]]:
+    first, last = math.ceil(start - 0.5), math.ceil(end - 0.5)
+    at = np.arange(first, last, dtype=np.float64)
+    return first, (at + (0.5 - start)) / (end - start)
+
+
+def _covered(part: Part, u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.bool_]:
+    across = (2 * u - part.left - part.right) / (part.right - part.left)
+    down = (2 * v - part.top - part.bottom) / (part.bottom - part.top)
+    if part.form == "rectangle":
+        inside: NDArray[np.bool_] = (np.abs(down) <= 1)[:, None] & (np.abs(across) <= 1)
+    else:
+        inside = (down**2)[:, None] + across**2 <= 1
+    return inside

@@ -1,0 +1,1 @@
+"""Scenes: places, actors, effects, light and the camera's view."""

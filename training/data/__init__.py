@@ -1,0 +1,1 @@
+"""Training windows and batches, drawn from the procedural world."""

@@ -1,0 +1,1 @@
+"""Accuracy, descriptions and calibration of a checkpoint."""
