@@ -43,11 +43,13 @@ class QuestionConfig(StrictModel):
 
 
 class EngineSection(StrictModel):
-    """The window: `window` and `stride` in slots; memory in KV blocks of 16 tokens, or, with
-    `memory_mib`, in MiB of all that a worker keeps for its streams (the weights and what a step
-    needs while it runs come on top). No stream is let in that would keep the device at work for
-    more than the share `max_utilization` of the time. `neighbour_radius` is for models whose ViT
-    can't use cached vision context (all but Qwen3-VL).
+    """Settings of the engine, as EngineConfig names them.
+
+    `window` and `stride` are in slots. Memory is given either in KV blocks of 16 tokens, or with
+    `memory_mib` as everything a worker holds for its streams (weights and the scratch memory of a
+    step come on top). A stream that would raise the device's busy time above the share
+    `max_utilization` is rejected. `neighbour_radius` applies to models without a vision KV cache
+    (all but Qwen3-VL).
     """
 
     window: int = Field(default=8, ge=1, le=512)
