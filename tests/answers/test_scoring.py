@@ -108,7 +108,7 @@ def test_a_temperature_tempers_the_probability_and_keeps_the_order(
     hot = {"yes-no": 3.0, "count": 3.0}
     monkeypatch.setattr(model, "calibration", Calibration(temperatures=hot))
     tempered = build_option_tree(several, model)
-    logits = torch.randn(len(plain.rows), model.network.config.text_config.vocab_size) * 4
+    logits = torch.randn(len(plain.logit_indices), model.network.config.text_config.vocab_size) * 4
     for one, other in zip(score(plain, logits), score(tempered, logits), strict=True):
         assert (one.value, one.scores) == (other.value, other.scores)
     person, count, side = (found.probability for found in score(plain, logits))
