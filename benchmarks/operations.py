@@ -12,8 +12,8 @@ from itertools import pairwise
 
 import torch
 
-from benchmarks.accuracy.filming import Footage, footage
-from benchmarks.accuracy.hearing import PROBE
+from benchmarks.accuracy.evaluation import PROBE
+from benchmarks.accuracy.footage import Footage, render_footage
 from benchmarks.accuracy.streams import FULL, PUBLISHED, RATE, streams
 from benchmarks.record import record
 from codecsight.core.slot import Slot, SlotKind
@@ -37,7 +37,7 @@ def main() -> None:
     model = load_model(device="cpu")
     spec = model.grid_spec(RATE, MAX_CELLS)
     size = replace(FULL, full_length=0, native=0, stress=0)
-    films = [footage(stream, spec) for stream in streams(size)]
+    films = [render_footage(stream, spec) for stream in streams(size)]
     shares = {name: shares_of(model, films, config) for name, config in CONFIGS.items()}
     print(record("operations", {"streams": len(films), "shares": shares}))
 

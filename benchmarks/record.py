@@ -1,4 +1,4 @@
-"""How results are kept: as JSON, with the machine and the commit they come from."""
+"""Write benchmark results as JSON, with the machine and the commit they come from."""
 
 import json
 import os
@@ -12,14 +12,14 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def record(name: str, result: dict[str, Any]) -> Path:
-    """Write `results/NAME.json`."""
+    """Write `results/NAME.json` and return its path."""
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps({**origin(), **result}, indent=1) + "\n", encoding="utf-8")
     return path
 
 
-def told(result: dict[str, Any]) -> str:
-    """A result of many rows as JSON, a row a line: `meta` first, then each list of rows."""
+def rows_json(result: dict[str, Any]) -> str:
+    """A result with many rows as JSON text, one row per line: `meta`, then each list of rows."""
     parts = [f'"meta": {json.dumps(result["meta"], indent=1)}']
     for name, rows in result.items():
         if name != "meta":
@@ -28,7 +28,7 @@ def told(result: dict[str, Any]) -> str:
 
 
 def origin() -> dict[str, Any]:
-    """Where and from what a result was made."""
+    """Time, commit and machine of a result."""
     return {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _COMMIT,
@@ -48,7 +48,7 @@ def _git(*arguments: str) -> str:
 
 
 _COMMIT = _git("rev-parse", "--short", "HEAD")
-"""Of the code that runs, noted as it starts: others may go on committing while it does."""
+"""Read at import: the working tree may move to another commit while a benchmark runs."""
 
 
 def _processor() -> str:

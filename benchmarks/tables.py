@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accuracy import plot, report
+from benchmarks.accuracy.report import plot
+from benchmarks.accuracy.report import tables as report
 from benchmarks.density.table import density_table
 from benchmarks.edge import tables as edge
 from benchmarks.record import RESULTS
@@ -57,7 +58,7 @@ def with_tables(text: str) -> str:
     tables = (
         demo_table(_load("demo.json")),
         report.summary(_load("accuracy.json")),
-        ring_table(_load("ring.json")),
+        ring_table(_load("vit-context.json")),
         edge.summary(_load("edge.json")),
         density_table(_load("density-cpu.json")),
     )
@@ -118,17 +119,17 @@ def ring_table(row: dict[str, Any]) -> str:
     """What it is worth that the ViT sees the neighbours of what changed."""
     questions = list(row["rows"][0]["right"])
     lines = [
-        "`python -m benchmarks.ring`: what pruning costs in answers, "
+        "`python -m benchmarks.vit_context`: what pruning costs in answers, "
         f"{len(row['families'])} cameras of {row['seconds']} s (commit {row['commit']}, "
-        "[results](benchmarks/results/ring.json)); "
-        "a ring is how many neighbours around a changed cell the ViT encodes as well; the default "
-        "is to remember the keys and values of all.",
+        "[results](benchmarks/results/vit-context.json)); "
+        "the radius counts the neighbours around a changed cell that the ViT encodes too; default: "
+        "the cached keys and values of all cells.",
         "",
         f"| | cells shipped | ViT FLOPs of dense | {' | '.join(questions)} |",
         "|---|---|---|" + "---|" * len(questions),
     ]
     for arm in row["rows"]:
-        ring = "remembered" if arm["ring"] is None else f"ring {arm['ring']}"
+        ring = "cached" if arm["neighbour_radius"] is None else f"radius {arm['neighbour_radius']}"
         name = "nothing pruned" if arm["policy"] == "everything" else ring
         right = " | ".join(f"{arm['right'][question]:.1%}" for question in questions)
         lines.append(f"| {name} | {arm['kept']:.0%} | {arm['vit_flops_of_dense']:.0%} | {right} |")

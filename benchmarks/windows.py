@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.density.films import Film, make_film
+from benchmarks.density.traces import SlotTrace, make_trace
 from benchmarks.record import record
 from cluster.demo.ground_truth import score_answers
 from cluster.demo.plan import QUESTIONS
@@ -55,7 +55,7 @@ def main() -> None:
     }
     films = {
         every: {
-            name: make_film(spec, url, ("tracked", "everything")[: 1 + (every == EVERY[0])], every)
+            name: make_trace(spec, url, ("tracked", "everything")[: 1 + (every == EVERY[0])], every)
             for name, url in urls.items()
         }
         for every in EVERY
@@ -70,7 +70,9 @@ def main() -> None:
 
 
 def _hear(
-    model: VisionLanguageModel, films: dict[str, Film], arm: tuple[str, int, Evict, str, Present]
+    model: VisionLanguageModel,
+    films: dict[str, SlotTrace],
+    arm: tuple[str, int, Evict, str, Present],
 ) -> tuple[dict[str, Any], list[Answer]]:
     policy, every, evict, refresh, present = arm
     engine = Engine(model, EngineConfig(evict=evict, refresh=refresh, present=present))

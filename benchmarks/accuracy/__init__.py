@@ -1,1 +1,1 @@
-"""How well pruned, cached windows answer, beside whole ones and beside the truth."""
+"""Answer quality of pruned, cached windows, against whole windows and the ground truth."""

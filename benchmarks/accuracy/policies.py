@@ -54,8 +54,8 @@ PUBLISHED: dict[str, Make] = {
     "published-0.25-sampled": lambda grid: SampledOnly(grid, tau=0.25),
     "published-0.5-sampled": lambda grid: SampledOnly(grid, tau=0.5),
 }
-OFTENER = "tracked-2"
-RHYTHMS = {OFTENER: 2, "tracked-8": 8}
+FREQUENT_ANCHORS = "tracked-2"
+ANCHOR_INTERVALS = {FREQUENT_ANCHORS: 2, "tracked-8": 8}
 """Ours with whole slots more often and more rarely."""
 
 
@@ -63,7 +63,7 @@ def trackers(grid: PatchGrid, setting: Setting, *, plain: bool) -> dict[str, Cha
     """A tracker for every policy that decides by what it sees."""
     ours = {name: (make, setting.anchor_every) for name, make in OURS.items()}
     theirs = {name: (make, setting.published_anchor) for name, make in PUBLISHED.items()}
-    measured = RHYTHMS if plain else {OFTENER: RHYTHMS[OFTENER]}
+    measured = ANCHOR_INTERVALS if plain else {FREQUENT_ANCHORS: ANCHOR_INTERVALS[FREQUENT_ANCHORS]}
     rhythms = {name: (OURS["tracked"], rhythm) for name, rhythm in measured.items()}
     return {
         name: ChangeTracker(grid, make(grid), rhythm)

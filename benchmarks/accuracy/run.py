@@ -1,4 +1,8 @@
-"""The whole bench: every pair of policies in every setting and condition, as rows."""
+"""Run the accuracy benchmark: every variant in every setting and condition, as result rows.
+
+A variant is a change policy with a KV policy. The streams of one setting (or one stress condition)
+are rendered together, evaluated under each variant, and compared with the dense variant.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,15 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.accuracy import arms as pairs
-from benchmarks.accuracy import cells, words
-from benchmarks.accuracy.arms import Arm
-from benchmarks.accuracy.baselines import guess, hear_fresh
-from benchmarks.accuracy.blend import SHARE, BlendEngine, share_for
-from benchmarks.accuracy.filming import Footage, footage
-from benchmarks.accuracy.fresh import Fresh
-from benchmarks.accuracy.hearing import Heard, hear, hear_blended
-from benchmarks.accuracy.scores import ALL, macro, tallies
+from benchmarks.accuracy import variants
+from benchmarks.accuracy.baselines.cacheblend import SHARE, CacheBlendEngine, share_for_budget
+from benchmarks.accuracy.baselines.recompute import WindowRecomputer
+from benchmarks.accuracy.baselines.simple import evaluate_recomputed, trivial_baseline
+from benchmarks.accuracy.evaluation import Answers, evaluate, evaluate_cacheblend
+from benchmarks.accuracy.footage import Footage, render_footage
+from benchmarks.accuracy.scoring import descriptions, stale_cells
+from benchmarks.accuracy.scoring.scores import ALL, macro, tallies
 from benchmarks.accuracy.streams import (
     FULL,
     NATIVE,
@@ -30,6 +33,7 @@ from benchmarks.accuracy.streams import (
     Stream,
     streams,
 )
+from benchmarks.accuracy.variants import Variant
 from benchmarks.record import origin
 from codecsight.core.grid import GridSpec
 from codecsight.engine import EngineConfig
@@ -37,48 +41,51 @@ from codecsight.models.base import VisionLanguageModel
 from codecsight.models.loading import load_model
 
 MAX_CELLS = 48
+"""Upper bound on the cells of a slot, as in the default configuration."""
 SEED = 7
+"""Seed of the bootstrap over streams."""
 
-Say = Callable[[str], None]
+OnProgress = Callable[[str], None]
 Rows = list[dict[str, Any]]
 
 
-def run(quick: bool, say: Say = print) -> dict[str, Any]:
-    """Measure everything. `quick` is for tests: few streams, plain conditions, few pairs."""
-    return measure(QUICK if quick else FULL, quick, say)
+def run(quick: bool, on_progress: OnProgress = print) -> dict[str, Any]:
+    """Measure everything. `quick` is for tests: few streams, plain conditions, few variants."""
+    return measure(QUICK if quick else FULL, quick, on_progress)
 
 
-def measure(size: Size, quick: bool, say: Say = print) -> dict[str, Any]:
-    """A run of any size."""
+def measure(size: Size, quick: bool, on_progress: OnProgress = print) -> dict[str, Any]:
+    """Run over `size` streams; returns `meta` and the lists `rows`, `cells` and `text`."""
     torch.set_num_threads(1)
     started, model = time.process_time(), load_model(device="cpu")
-    watched, rows, cell_rows, text = streams(size), Rows(), Rows(), Rows()
+    all_streams, rows, cell_rows, text = streams(size), Rows(), Rows(), Rows()
     spec = model.grid_spec(RATE, MAX_CELLS)
-    for (setting, plain), group in groupby(watched, lambda each: (each.setting, each.plain)):
+    for (setting, plain), group in groupby(all_streams, lambda each: (each.setting, each.plain)):
         for batch in _batches(list(group), plain):
-            footages = _filmed(spec, batch, say)
-            rows += _answers(model, spec, footages, _arms(setting, plain, quick), say)
-            say(f"{_name(batch)}: cells, words")
-            cell_rows += cells.rows(footages)
+            footages = _render(spec, batch, on_progress)
+            chosen = _variants(setting, plain, quick)
+            rows += _evaluate_batch(model, spec, footages, chosen, on_progress)
+            on_progress(f"{_batch_name(batch)}: cells, descriptions")
+            cell_rows += stale_cells.rows(footages)
             if setting in (PUBLISHED, NATIVE) and plain:
-                text += words.rows(model, footages)
+                text += descriptions.rows(model, footages)
     if not quick:
-        say("vtest: cells")
-        cell_rows += cells.real(spec)
+        on_progress("vtest: cells")
+        cell_rows += stale_cells.real(spec)
     meta = {
         **origin(),
         "quick": quick,
         "model": model.name,
-        "default": {"change": pairs.DEFAULT_CHANGE, "kv": pairs.kv_name(EngineConfig())},
+        "default": {"change": variants.DEFAULT_CHANGE, "kv": variants.kv_name(EngineConfig())},
         "bootstrap_seed": SEED,
-        "streams": [{"url": each.url, "setting": each.setting.name} for each in watched],
+        "streams": [{"url": each.url, "setting": each.setting.name} for each in all_streams],
         "cpu_minutes": round((time.process_time() - started) / 60, 1),
     }
     return {"meta": meta, "rows": rows, "cells": cell_rows, "text": text}
 
 
 def _batches(group: list[Stream], plain: bool) -> Iterator[list[Stream]]:
-    """What is held in memory at once: a setting's plain streams, or one condition's."""
+    """Streams held in memory together: all plain streams of a setting, or one stress condition."""
     if plain:
         yield group
     else:
@@ -86,115 +93,128 @@ def _batches(group: list[Stream], plain: bool) -> Iterator[list[Stream]]:
             yield list(each)
 
 
-def _arms(setting: Setting, plain: bool, quick: bool) -> list[Arm]:
+def _variants(setting: Setting, plain: bool, quick: bool) -> list[Variant]:
     if quick:
-        return pairs.quick_arms(setting)
+        return variants.quick_variants(setting)
     if setting.name == "published-40s":
-        return pairs.few_arms(setting)
-    return pairs.every_arm(setting) if plain else pairs.stress_arms(setting)
+        return variants.full_length_variants(setting)
+    return variants.all_variants(setting) if plain else variants.stress_variants(setting)
 
 
-def _name(batch: Sequence[Stream]) -> str:
+def _batch_name(batch: Sequence[Stream]) -> str:
     return f"{batch[0].setting.name}, {batch[0].conditions[0]}"
 
 
-def _filmed(spec: GridSpec, batch: Sequence[Stream], say: Say) -> list[Footage]:
+def _render(spec: GridSpec, batch: Sequence[Stream], on_progress: OnProgress) -> list[Footage]:
     footages = []
     for number, stream in enumerate(batch, 1):
-        say(f"{_name(batch)}: filming {number} of {len(batch)}")
-        footages.append(footage(stream, spec))
+        on_progress(f"{_batch_name(batch)}: rendering {number} of {len(batch)}")
+        footages.append(render_footage(stream, spec))
     return footages
 
 
-def _answers(
+def _evaluate_batch(
     model: VisionLanguageModel,
     spec: GridSpec,
     footages: Sequence[Footage],
-    arms: Sequence[Arm],
-    say: Say,
+    chosen: Sequence[Variant],
+    on_progress: OnProgress,
 ) -> Rows:
-    """The rows of these streams in all the conditions that they count for."""
+    """Rows of these streams, for every condition that one of them counts towards."""
     batch = [each.stream for each in footages]
-    setting, name = batch[0].setting, _name(batch)
-    dense_arm = pairs.reference(setting)
-    say(f"{name}: dense")
-    dense = hear(model, footages, dense_arm)
-    for url, account in dense.accounts.items():  # the dense model encodes every window anew
-        dense.accounts[url] = replace(account, spent=account.dense)
-    heard, fresh = {dense_arm: dense}, Fresh(model)
-    for number, arm in enumerate(sorted(arms, key=lambda each: not each.default), 1):
-        say(f"{name}: {arm.change}, {arm.kv} ({number} of {len(arms)})")
-        heard[arm] = _heard(model, fresh, footages, arm, heard)
+    setting, name = batch[0].setting, _batch_name(batch)
+    dense_variant = variants.dense_variant(setting)
+    on_progress(f"{name}: dense")
+    dense = evaluate(model, footages, dense_variant)
+    # The engine encodes each slot once; the dense model is charged for encoding every window anew.
+    for url, cost in dense.costs.items():
+        dense.costs[url] = replace(cost, spent=cost.dense)
+    answers, recomputer = {dense_variant: dense}, WindowRecomputer(model)
+    # The default goes first: baselines get the budget that it used.
+    for number, variant in enumerate(sorted(chosen, key=lambda each: not each.default), 1):
+        on_progress(f"{name}: {variant.change}, {variant.kv} ({number} of {len(chosen)})")
+        answers[variant] = _evaluate_variant(model, recomputer, footages, variant, answers)
     rows = Rows()
     for condition in dict.fromkeys(each for stream in batch for each in stream.conditions):
-        chosen = [each for each in footages if condition in each.stream.conditions]
-        for arm, said in heard.items():
-            rows += _rows(spec, condition, chosen, arm, said, dense)
+        counted = [each for each in footages if condition in each.stream.conditions]
+        for variant, given in answers.items():
+            rows += _rows(spec, condition, counted, variant, given, dense)
     return rows
 
 
-def _heard(
+def _evaluate_variant(
     model: VisionLanguageModel,
-    fresh: Fresh,
+    recomputer: WindowRecomputer,
     footages: Sequence[Footage],
-    arm: Arm,
-    heard: dict[Arm, Heard],
-) -> Heard:
-    if arm.config is not None:
-        return hear(model, footages, arm)
-    if arm.change in ("repeat", "constant"):
-        return guess(footages, arm.change, next(iter(heard.values())))
-    if arm.change == pairs.DEFAULT_CHANGE:
-        return _blended(model, footages, arm, heard)
-    ours = next(said for each, said in heard.items() if each.default)
-    return hear_fresh(fresh, footages, arm, ours)
+    variant: Variant,
+    answers: dict[Variant, Answers],
+) -> Answers:
+    """Answers of one variant. `answers` holds the earlier ones, the dense variant's first."""
+    if variant.config is not None:
+        return evaluate(model, footages, variant)
+    if variant.change in ("repeat", "constant"):
+        return trivial_baseline(footages, variant.change, next(iter(answers.values())))
+    if variant.change == variants.DEFAULT_CHANGE:
+        return _evaluate_cacheblend(model, footages, variant, answers)
+    default = next(given for each, given in answers.items() if each.default)
+    return evaluate_recomputed(recomputer, footages, variant, default)
 
 
-def _blended(
-    model: VisionLanguageModel, footages: Sequence[Footage], arm: Arm, heard: dict[Arm, Heard]
-) -> Heard:
-    """Tokens refreshed: the published share, or what a refresh policy of ours costs."""
+def _evaluate_cacheblend(
+    model: VisionLanguageModel,
+    footages: Sequence[Footage],
+    variant: Variant,
+    answers: dict[Variant, Answers],
+) -> Answers:
+    """Refresh tokens: the published share, or the share that costs as much as `variant.like`."""
     setting, share = footages[0].stream.setting, SHARE
-    if arm.like is not None:
-        tracked = partial(pairs.engine_arm, pairs.DEFAULT_CHANGE, setting)
-        known = [tracked(refresh="none"), pairs.blends()[0], tracked(refresh=arm.like)]
-        spent = [heard[each].account(footages).spent.llm for each in known]
-        free, published, target = spent
-        share = share_for(free, published, target, model.kv.layers, arm.search_free)
+    if variant.like is not None:
+        tracked = partial(variants.engine_variant, variants.DEFAULT_CHANGE, setting)
+        known = [
+            tracked(refresh="none"),
+            variants.cacheblend_variants()[0],
+            tracked(refresh=variant.like),
+        ]
+        spent = [answers[each].total_cost(footages).spent.llm for each in known]
+        no_refresh, published, target = spent
+        share = share_for_budget(
+            no_refresh, published, target, model.kv.layers, variant.search_free
+        )
     config = EngineConfig(setting.window, setting.stride, refresh="none")
-    return hear_blended(BlendEngine(model, config, share, arm.search_free), footages)
+    return evaluate_cacheblend(
+        CacheBlendEngine(model, config, share, variant.search_free), footages
+    )
 
 
 def _rows(
     spec: GridSpec,
     condition: str,
     footages: Sequence[Footage],
-    arm: Arm,
-    said: Heard,
-    dense: Heard,
+    variant: Variant,
+    answers: Answers,
+    dense: Answers,
 ) -> Rows:
-    """A row for each question, and for all together."""
-    setting = footages[0].stream.setting
+    """One row for each question topic, and one for all of them together."""
     common = {
-        "setting": setting.name,
+        "setting": footages[0].stream.setting.name,
         "condition": condition,
-        "change": arm.change,
-        "kv": arm.kv,
-        "default": arm.default,
+        "change": variant.change,
+        "kv": variant.kv,
+        "default": variant.default,
     }
-    account = said.account(footages)
-    cost = {
-        "flops_ratio": round(account.flops_ratio, 4),
-        "vit_flops_ratio": round(account.spent.vit / account.dense.vit, 4),
-        "llm_flops_ratio": round(account.spent.llm / account.dense.llm, 4),
-        "tokens_ratio": round(account.tokens_ratio, 4),
-        "uplink_bytes_per_s": _uplink(spec, footages, arm),
+    cost = answers.total_cost(footages)
+    cost_columns = {
+        "flops_ratio": round(cost.flops_ratio, 4),
+        "vit_flops_ratio": round(cost.spent.vit / cost.dense.vit, 4),
+        "llm_flops_ratio": round(cost.spent.llm / cost.dense.llm, 4),
+        "tokens_ratio": round(cost.tokens_ratio, 4),
+        "uplink_bytes_per_s": _uplink(spec, footages, variant),
     }
-    tallied = tallies(footages, said, dense)
+    by_topic = tallies(footages, answers, dense)
     rng = np.random.default_rng(SEED)
     rows = [
-        {**common, "question": name, **tally.row(rng), **cost}
-        for name, tally in sorted(tallied.items())
+        {**common, "question": name, **tally.row(rng), **cost_columns}
+        for name, tally in sorted(by_topic.items())
     ]
     topics = [row for row in rows if not row["question"].startswith(ALL)]
     for row in rows:
@@ -206,12 +226,12 @@ def _rows(
     return rows
 
 
-def _uplink(spec: GridSpec, footages: Sequence[Footage], arm: Arm) -> int:
-    """Bytes per second and stream; baselines that choose in the cloud are sent everything, and who
-    guesses is sent nothing.
+def _uplink(spec: GridSpec, footages: Sequence[Footage], variant: Variant) -> int:
+    """Bytes per second and stream. Baselines that choose cells in the cloud receive everything;
+    trivial baselines receive nothing.
     """
-    if arm in pairs.guesses():
+    if variant in variants.trivial_baselines():
         return 0
-    change = arm.change if arm.change in footages[0].uplink else "everything"
+    change = variant.change if variant.change in footages[0].uplink else "everything"
     seconds = sum(len(each.slots[change]) * spec.slot_seconds for each in footages)
     return round(sum(each.uplink[change] for each in footages) / seconds)

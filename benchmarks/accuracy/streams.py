@@ -12,7 +12,7 @@ FAMILIES = (*HELD_OUT_FAMILIES, "street", "yard", "hall", "night")
 
 WIDTH, HEIGHT = 480, 360
 RATE = 2.0
-RECODED = 224, 168
+REENCODED_SIZE = 224, 168
 """A cell is 28 pixels of it, as in the published system (448 pixels, 16 x 16 tokens): the rule's
 threshold is in pixels, and its blocks are 16, so that their size relative to cells matters.
 """
@@ -26,7 +26,7 @@ EVENTFUL = "incidents", 0.8
 @dataclass(frozen=True, slots=True)
 class Setting:
     """How windows are laid out, in slots of a second: `window`, `stride`, and from anchor to anchor
-    for us (`anchor_every`) and for the published rule (`published_anchor`). Where `recoded`, the
+    for us (`anchor_every`) and for the published rule (`published_anchor`). Where `reencoded`, the
     camera's stream is encoded again, small and with a GOP of one stride, before anybody sees it.
     """
 
@@ -35,12 +35,12 @@ class Setting:
     stride: int
     published_anchor: int
     anchor_every: int = ANCHOR_EVERY
-    recoded: bool = False
+    reencoded: bool = False
 
 
-PUBLISHED = Setting("published", window=10, stride=2, published_anchor=2, recoded=True)
+PUBLISHED = Setting("published", window=10, stride=2, published_anchor=2, reencoded=True)
 """The published 40 s, 8 s and GOP of 8 s, a quarter as long: the model's windows are short."""
-FULL_LENGTH = Setting("published-40s", window=40, stride=8, published_anchor=8, recoded=True)
+FULL_LENGTH = Setting("published-40s", window=40, stride=8, published_anchor=8, reencoded=True)
 """The same at full length, though the model was never trained on so long a window."""
 NATIVE = Setting("native", window=8, stride=2, published_anchor=8)
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from benchmarks.density.systems import QUESTION, Said, WindowByWindow, window_of
+from benchmarks.density.systems import QUESTION, Said, StatelessSystem, window_of
 from codecsight.core.slot import Slot
 from codecsight.engine.resources.flops import counted
 from codecsight.engine.window import slot_time
@@ -17,7 +17,7 @@ Shape = tuple[int, int]
 """Tokens and patches of a window."""
 
 
-class Generate(WindowByWindow):
+class Generate(StatelessSystem):
     """What a user would write: transformers' own `generate` on each window, one token."""
 
     def __init__(self, model: Qwen3VL) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.density.clock import Clock
-from benchmarks.density.films import Film
-from benchmarks.density.packed import Packed
+from benchmarks.density.engine_system import EngineSystem
 from benchmarks.density.systems import STRIDE, WINDOW, Said, System
+from benchmarks.density.traces import SlotTrace
 
 LIMIT_MS = 1000.0
 """The p99 TTFT up to which a number of streams counts as served."""
@@ -30,7 +30,7 @@ Answers = dict[tuple[int, int], object]
 
 
 def level(
-    make: Make, films: list[Film], streams: int, seconds: float, clock: Clock
+    make: Make, films: list[SlotTrace], streams: int, seconds: float, clock: Clock
 ) -> tuple[dict[str, Any], Answers]:
     """A row of one system at so many streams, and what it said."""
     system = make(streams)
@@ -45,7 +45,9 @@ def level(
     return row | ttft(waits), said
 
 
-def throughput(make: Make, films: list[Film], streams: int, seconds: float, clock: Clock) -> float:
+def throughput(
+    make: Make, films: list[SlotTrace], streams: int, seconds: float, clock: Clock
+) -> float:
     """Slots per second of one system at so many streams."""
     system = make(streams)
     row, _, _ = measure(system, films, warm_up(system, films, streams), seconds, clock)
@@ -53,7 +55,7 @@ def throughput(make: Make, films: list[Film], streams: int, seconds: float, cloc
 
 
 def measure(
-    system: System, films: list[Film], first: list[int], seconds: float, clock: Clock
+    system: System, films: list[SlotTrace], first: list[int], seconds: float, clock: Clock
 ) -> tuple[dict[str, Any], Answers, int]:
     """As fast as it can, every stream's next slot as soon as all are done, windows full: the row,
     what was said, and the slots that each stream has shown.
@@ -61,7 +63,7 @@ def measure(
     flops, rounds, said = system.flops(), 0, list[Said]()
     rates: list[float] = []
     # Of systems that hold nothing, a part of a long round will do.
-    patience = math.inf if isinstance(system, Packed) else seconds
+    patience = math.inf if isinstance(system, EngineSystem) else seconds
     left, most = seconds, shortest(films) - max(first)
     while (left > 0 or len(rates) < REPEATS) and rounds + STRIDE <= most:
         started, before = clock(), len(said)
@@ -83,14 +85,14 @@ def measure(
     return row, answers, rounds
 
 
-def warm_up(system: System, films: list[Film], streams: int) -> list[int]:
+def warm_up(system: System, films: list[SlotTrace], streams: int) -> list[int]:
     """Open all streams and fill their windows, each to another phase of its anchors; returns each
     stream's next slot.
     """
     first = [WINDOW + STRIDE * (stream % (WINDOW // STRIDE)) for stream in range(streams)]
     for stream in range(streams):
         system.open(stream, films[stream % len(films)])
-    if not isinstance(system, Packed):  # the others hold nothing between questions
+    if not isinstance(system, EngineSystem):  # the others hold nothing between questions
         return first
     for index in range(max(first)):
         for stream in range(streams):
@@ -111,7 +113,7 @@ def ttft(waits: list[float]) -> dict[str, float | None]:
     }
 
 
-def adhoc_ms(system: System, films: list[Film], clock: Clock) -> float:
+def adhoc_ms(system: System, films: list[SlotTrace], clock: Clock) -> float:
     """The mean time to answer a question out of the blue, when nothing else is to be done."""
     index = warm_up(system, films, 1)[0] - 1
     system.ask(0, index)
@@ -121,7 +123,7 @@ def adhoc_ms(system: System, films: list[Film], clock: Clock) -> float:
     return round((clock() - started) / 8 * 1e3, 2)
 
 
-def simulate(system: System, films: list[Film], first: list[int], clock: Clock) -> list[float]:
+def simulate(system: System, films: list[SlotTrace], first: list[int], clock: Clock) -> list[float]:
     """Waits in milliseconds, over stream time for as long as the films last, or six slots where
     streams are many.
     """
@@ -153,7 +155,7 @@ def simulate(system: System, films: list[Film], first: list[int], clock: Clock) 
 
 
 def streams_at_limit(
-    make: Make, films: list[Film], slots_per_s: float, most: int, clock: Clock
+    make: Make, films: list[SlotTrace], slots_per_s: float, most: int, clock: Clock
 ) -> int:
     """The most streams (of what throughput allows, in a few steps) within the limit."""
     for share in (0.95, 0.85, 0.7, 0.5, 0.25):
@@ -167,7 +169,7 @@ def streams_at_limit(
     return 0
 
 
-def shortest(films: list[Film]) -> int:
+def shortest(films: list[SlotTrace]) -> int:
     """Slots that every film has."""
     return min(len(slots) for film in films for slots in film.slots.values())
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.density.systems import QUESTION, Said, WindowByWindow, window_of
+from benchmarks.density.systems import QUESTION, Said, StatelessSystem, window_of
 from codecsight.answers.scoring import build_option_tree, score
 from codecsight.core.slot import Slot
 from codecsight.engine.attention import FOREVER, Copies, Run, View, forward
@@ -19,7 +19,7 @@ from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.prompt import Tokens
 
 
-class Recompute(WindowByWindow):
+class Recompute(StatelessSystem):
     """This engine's kernels on whole windows: every question encodes and prefills its window anew,
     in one pass. With `pruned` (EVS, arXiv 2510.14624), after the ViT that share of the window's
     tokens is dropped, those whose pixels differ least from the slot before.

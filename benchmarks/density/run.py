@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks.density.clock import clock_of
-from benchmarks.density.films import OFTEN, make_films
+from benchmarks.density.engine_system import EngineSystem
 from benchmarks.density.generate import Generate
 from benchmarks.density.measure import (
     LIMIT_MS,
@@ -21,11 +21,11 @@ from benchmarks.density.measure import (
     streams_at_limit,
     throughput,
 )
-from benchmarks.density.packed import Packed
 from benchmarks.density.recompute import Recompute
 from benchmarks.density.shapes import random_weights
 from benchmarks.density.stages import edge_stages, engine_stages
 from benchmarks.density.systems import STRIDE, WINDOW
+from benchmarks.density.traces import OFTEN, make_traces
 from benchmarks.record import origin
 from codecsight.engine import EngineConfig, Present
 from codecsight.models.families.qwen3_vl import Qwen3VL
@@ -41,7 +41,7 @@ POLICIES = ("tracked", OFTEN, "published", "everything")
 
 def run(
     quick: bool,
-    say: Callable[[str], None] = print,
+    on_progress: Callable[[str], None] = print,
     device: str = "cpu",
     shape: str | None = None,
 ) -> dict[str, Any]:
@@ -52,21 +52,21 @@ def run(
     clock = clock_of(device)
     model = random_weights(shape, device) if shape else load_model(device=device)
     assert isinstance(model, Qwen3VL)
-    say("filming")
-    films = make_films(model.grid_spec(2.0, 48), 2 if quick else 6, 24 if quick else 30, POLICIES)
+    on_progress("filming")
+    films = make_traces(model.grid_spec(2.0, 48), 2 if quick else 6, 24 if quick else 30, POLICIES)
     systems = systems_of(model)
     levels = (1, 4) if quick else (1, 4, 16, 32, 64, 128)
     rows: list[dict[str, Any]] = []
     answers: dict[str, Answers] = {name: {} for name in systems}
     for streams in levels:
         for name, make in systems.items():
-            say(f"{name}, {streams} streams")
+            on_progress(f"{name}, {streams} streams")
             row, said = level(make, films, streams, 1.0, clock)
             row["slots_per_s_each_time"] = [row["slots_per_s"]]
             rows.append({"system": name, "concurrency": streams, **row})
             answers[name].update(said)
     for turn in range(0 if quick else AGAIN):
-        say(f"throughput again, {turn + 1} of {AGAIN}")
+        on_progress(f"throughput again, {turn + 1} of {AGAIN}")
         for row in rows if turn % 2 else reversed(rows):
             rate = throughput(systems[row["system"]], films, row["concurrency"], 1.0, clock)
             row["slots_per_s_each_time"].append(rate)
@@ -74,13 +74,13 @@ def run(
         row["slots_per_s"] = float(np.median(row["slots_per_s_each_time"]))
         row["core_s_per_camera_hour"] = round(3600 * SLOTS_PER_S / row["slots_per_s"], 2)
     for name, make in systems.items():
-        say(f"{name}: streams at the limit")
+        on_progress(f"{name}: streams at the limit")
         own = [row for row in rows if row["system"] == name]
         best = max(row["slots_per_s"] for row in own)
         limit = streams_at_limit(make, films, best, 8 if quick else 512, clock)
         for row in own:
             row["streams_at_limit"] = limit
-    say("stages")
+    on_progress("stages")
     kept = {policy: float(np.mean([film.kept(policy) for film in films])) for policy in POLICIES}
     return {
         **origin(),
@@ -109,8 +109,8 @@ def systems_of(model: Qwen3VL) -> dict[str, Make]:
         "transformers": lambda _: Generate(model),
         "dense": lambda _: Recompute(model),
         "evs": lambda _: Recompute(model, EVS_PRUNED),
-        "published": lambda streams: Packed(model, "published", streams, published),
-        "codecsight-whole": lambda streams: Packed(model, "everything", streams, ours),
-        "codecsight-often": lambda streams: Packed(model, OFTEN, streams, ours),
-        "codecsight": lambda streams: Packed(model, "tracked", streams, ours),
+        "published": lambda streams: EngineSystem(model, "published", streams, published),
+        "codecsight-whole": lambda streams: EngineSystem(model, "everything", streams, ours),
+        "codecsight-often": lambda streams: EngineSystem(model, OFTEN, streams, ours),
+        "codecsight": lambda streams: EngineSystem(model, "tracked", streams, ours),
     }

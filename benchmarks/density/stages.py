@@ -4,9 +4,9 @@ from collections import defaultdict
 from typing import Any
 
 from benchmarks.density.clock import Clock
-from benchmarks.density.films import Film
-from benchmarks.density.packed import Packed
+from benchmarks.density.engine_system import EngineSystem
 from benchmarks.density.systems import WINDOW
+from benchmarks.density.traces import SlotTrace
 from codecsight.change.policies import make_policy
 from codecsight.change.tracker import ChangeTracker
 from codecsight.core.grid import GridSpec
@@ -82,13 +82,13 @@ class Timed:
 
 
 def engine_stages(
-    model: VisionLanguageModel, films: list[Film], streams: int, clock: Clock
+    model: VisionLanguageModel, films: list[SlotTrace], streams: int, clock: Clock
 ) -> dict[str, float]:
     """Milliseconds per slot of this engine at its defaults: `vit`, `prefill` and `answer` (the text
     model's time, by tokens), and `rest` (taking in, planning, laying out, reading answers).
     """
     timed = Timed(model, clock)
-    system = Packed(timed, "tracked", streams, EngineConfig(max_waiting=64))
+    system = EngineSystem(timed, "tracked", streams, EngineConfig(max_waiting=64))
     for stream in range(streams):
         system.open(stream, films[stream % len(films)])
     rounds = min(len(film.slots["tracked"]) for film in films)

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import Protocol
 
-from benchmarks.density.films import Film
+from benchmarks.density.traces import SlotTrace
 from codecsight.core.answer import Value
 from codecsight.core.question import Question
 from codecsight.core.slot import Slot
@@ -20,7 +20,7 @@ class System(Protocol):
 
     policy: str
 
-    def open(self, stream: int, film: Film) -> None:
+    def open(self, stream: int, film: SlotTrace) -> None:
         """A camera is there."""
 
     def take(self, stream: int, index: int) -> None:
@@ -43,7 +43,7 @@ class System(Protocol):
         """Keys and values held, per stream."""
 
 
-class WindowByWindow(ABC):
+class StatelessSystem(ABC):
     """What all systems share that keep nothing of a stream: every due window is worked off whole,
     from its films, in the order in which it came due.
     """
@@ -51,10 +51,10 @@ class WindowByWindow(ABC):
     policy = "everything"
 
     def __init__(self) -> None:
-        self._films: dict[int, Film] = {}
+        self._films: dict[int, SlotTrace] = {}
         self._waiting: deque[tuple[int, int]] = deque()
 
-    def open(self, stream: int, film: Film) -> None:
+    def open(self, stream: int, film: SlotTrace) -> None:
         """A camera is there."""
         self._films[stream] = film
 
@@ -83,6 +83,6 @@ def due(index: int) -> bool:
     return (index + 1 - WINDOW) % STRIDE == 0
 
 
-def window_of(film: Film, index: int) -> list[Slot]:
+def window_of(film: SlotTrace, index: int) -> list[Slot]:
     """The whole slots of the window that ends with slot `index`."""
     return film.slots["everything"][max(index + 1 - WINDOW, 0) : index + 1]

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.density.films import Film, make_films
 from benchmarks.density.measure import level, streams_at_limit
 from benchmarks.density.run import EVS_PRUNED, POLICIES
-from benchmarks.density.systems import QUESTION, WINDOW, Said, WindowByWindow, window_of
+from benchmarks.density.systems import QUESTION, WINDOW, Said, StatelessSystem, window_of
+from benchmarks.density.traces import SlotTrace, make_traces
 from benchmarks.record import origin
 from codecsight.models.folder import DEFAULT_MODEL
 from codecsight.models.loading import load_model
@@ -25,7 +25,7 @@ from codecsight.patches.cut import paste
 LEVELS = (1, 4, 16, 32, 64, 128)
 
 
-class Served(WindowByWindow):
+class VllmSystem(StatelessSystem):
     """Each due window is a request of its own; those that wait are handed over together."""
 
     def __init__(self, llm: Any, tokens_per_window: int, block_bytes: float) -> None:
@@ -53,7 +53,7 @@ class Served(WindowByWindow):
         return self._bytes
 
 
-def _request(film: Film, index: int) -> dict[str, Any]:
+def _request(film: SlotTrace, index: int) -> dict[str, Any]:
     slots = window_of(film, index)
     pictures = np.concatenate([_pictures(film, each.kept, each.patches) for each in slots])
     times = [moment for slot in slots for moment in slot.times]
@@ -71,7 +71,9 @@ def _request(film: Film, index: int) -> dict[str, Any]:
     return {"prompt": prompt, "multi_modal_data": {"video": [(pictures, metadata)]}}
 
 
-def _pictures(film: Film, kept: NDArray[np.bool_], patches: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _pictures(
+    film: SlotTrace, kept: NDArray[np.bool_], patches: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
     """[frames, height, width, 3]."""
     grid = film.grid
     pictures = np.zeros((patches.shape[1], grid.height, grid.width, 3), np.uint8)
@@ -84,15 +86,15 @@ def main() -> None:
     from vllm import LLM
 
     model = load_model(device="cpu")
-    films = make_films(model.grid_spec(2.0, 48), 6, 30, POLICIES)
+    films = make_traces(model.grid_spec(2.0, 48), 6, 30, POLICIES)
     shape, rows = model.kv, list[dict[str, Any]]()
     per_token = 2.0 * shape.layers * shape.heads * shape.head_dim * 2
     window = WINDOW * (films[0].grid.cells + len(model.layout.slot(0, np.zeros((1, 1), np.bool_))))
     for name, more in (("vllm", {}), ("vllm-evs", {"video_pruning_rate": EVS_PRUNED})):
         llm = LLM(str(DEFAULT_MODEL), dtype="bfloat16", limit_mm_per_prompt={"video": 1}, **more)
 
-        def make(_streams: int, llm: Any = llm) -> Served:
-            return Served(llm, window, per_token)
+        def make(_streams: int, llm: Any = llm) -> VllmSystem:
+            return VllmSystem(llm, window, per_token)
 
         own: list[dict[str, Any]] = []
         for streams in LEVELS:

@@ -15,17 +15,19 @@ from benchmarks.record import origin
 CLIPS = Path(os.environ.get("CODECSIGHT_CLIPS", Path(__file__).parents[3] / "shared" / "clips"))
 
 
-def run(quick: bool, clips: Path = CLIPS, say: Callable[[str], None] = print) -> dict[str, Any]:
+def run(
+    quick: bool, clips: Path = CLIPS, on_progress: Callable[[str], None] = print
+) -> dict[str, Any]:
     """Measure everything. `quick` is for tests: every condition once, small and short, on one grid,
     and no real footage. Real footage is left out, too, where `clips` isn't there.
     """
-    rows = _world(quick, say)
+    rows = _world(quick, on_progress)
     if not quick and clips.is_dir():
-        say("real footage")
+        on_progress("real footage")
         rows += real_footage.rows(clips)
-    say("cost")
+    on_progress("cost")
     rows += cost.rows(quick, clips)
-    say("payload")
+    on_progress("payload")
     rows += payload.rows(quick)
     chosen = world_clips(quick)
     settings = {
@@ -41,13 +43,13 @@ def run(quick: bool, clips: Path = CLIPS, say: Callable[[str], None] = print) ->
     return {**origin(), "settings": settings, "rows": rows}
 
 
-def _world(quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def _world(quick: bool, on_progress: Callable[[str], None]) -> list[dict[str, Any]]:
     """A row for each film, policy and grid, and one for each condition over all its films."""
     rows: list[dict[str, Any]] = []
     totals: dict[tuple[str, str, str], Score] = defaultdict(Score)
     for film in world_clips(quick):
         condition = film.condition.name
-        say(f"{condition} {film.name}")
+        on_progress(f"{condition} {film.name}")
         for (policy, grid), score in scores(film, SPECS[:1] if quick else SPECS).items():
             shape = f"{grid.rows}x{grid.cols}"
             rows.append(_row(film.name, condition, policy, shape, score))

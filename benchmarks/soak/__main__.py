@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.density.films import Film, make_films
+from benchmarks.density.traces import SlotTrace, make_traces
 from benchmarks.record import record
 from benchmarks.soak.day import day
 from benchmarks.soak.leak import leak
@@ -44,9 +44,9 @@ def main() -> None:
     print(path)
 
 
-def films(model: VisionLanguageModel) -> list[Film]:
+def films(model: VisionLanguageModel) -> list[SlotTrace]:
     """Two cameras."""
-    return make_films(model.grid_spec(2.0, 48), 2, 24, ("tracked",))
+    return make_traces(model.grid_spec(2.0, 48), 2, 24, ("tracked",))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.soak.cars import COLOUR, Film, films, grid_of
+from benchmarks.soak.colour_streams import COLOUR, Film, films, grid_of
 from codecsight.engine import AdmissionRefused, Engine, EngineConfig, SlotRefused
 from codecsight.models.base import VisionLanguageModel
 

@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import torch
 
-from benchmarks.density.films import Film
+from benchmarks.density.traces import SlotTrace
 from codecsight.core.question import Question
 from codecsight.core.slot import Slot
 from codecsight.engine import Engine, EngineConfig
@@ -22,7 +22,7 @@ QUESTIONS = tuple(map(Question.parse, ("Is there a person?", "How many people ar
 def memory(
     model: VisionLanguageModel,
     config: EngineConfig,
-    films: Sequence[Film],
+    films: Sequence[SlotTrace],
     windows: int,
     streams: int = 8,
     times: int = 40,

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.density.films import Film, make_films
+from benchmarks.density.traces import SlotTrace, make_traces
 from codecsight.core.question import Question
 from codecsight.core.slot import ANCHOR_EVERY, SlotKind
 from codecsight.engine import DeviceBusy, Engine, EngineConfig, SlotRefused
@@ -39,7 +39,7 @@ class Camera:
     """
 
     name: str
-    film: Film
+    film: SlotTrace
     start: float
     every: float = 1.0
     floods: bool = False
@@ -136,7 +136,7 @@ def overload(
     the same number when nobody else comes; all of them without a door. Then one that misbehaves
     among a quarter of them.
     """
-    films = make_films(model.grid_spec(2.0, 48), 3, 26, ("tracked",))
+    films = make_traces(model.grid_spec(2.0, 48), 3, 26, ("tracked",))
     config = replace(config, max_waiting=1)  # the worker takes a stream's chunks one by one
     prior = seconds_per_slot(model, config, films[0].grid, [QUESTION], time.process_time)
 
@@ -165,7 +165,7 @@ def overload(
 
 
 def _fitting(
-    model: VisionLanguageModel, config: EngineConfig, films: list[Film], door: Load
+    model: VisionLanguageModel, config: EngineConfig, films: list[SlotTrace], door: Load
 ) -> int:
     """Streams that the door lets in when they come one after the other."""
     fleet = _fleet(model, config, 200, door)
@@ -176,7 +176,7 @@ def _fitting(
 def _watch(
     model: VisionLanguageModel,
     config: EngineConfig,
-    films: list[Film],
+    films: list[SlotTrace],
     streams: int,
     load: Load | None,
     seconds: float,
@@ -203,7 +203,7 @@ def _fleet(
     return Fleet(engine, load)
 
 
-def _cameras(films: list[Film], count_: int, apart: float) -> list[Camera]:
+def _cameras(films: list[SlotTrace], count_: int, apart: float) -> list[Camera]:
     return [Camera(str(n), films[n % len(films)], n * apart) for n in range(count_)]
 
 

@@ -64,5 +64,5 @@ def _measure(name: str, json_file: Path, quick: bool, **how: str | None) -> None
             "the benchmarks aren't installed with the package: run this in a checkout of it"
         ) from None
     with err.status("measuring") as status:
-        result = module.run(quick, say=lambda what: status.update(what), **how)
+        result = module.run(quick, on_progress=lambda what: status.update(what), **how)
     json_file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

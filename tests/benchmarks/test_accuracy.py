@@ -10,23 +10,23 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from benchmarks.accuracy.arms import engine_arm, reference
-from benchmarks.accuracy.baselines import guess
-from benchmarks.accuracy.blend import BlendEngine
-from benchmarks.accuracy.filming import Footage, footage
-from benchmarks.accuracy.fresh import Fresh, chosen_slots, evs_cells
-from benchmarks.accuracy.hearing import (
+from benchmarks.accuracy.baselines.cacheblend import CacheBlendEngine
+from benchmarks.accuracy.baselines.recompute import WindowRecomputer, chosen_slots, evs_cells
+from benchmarks.accuracy.baselines.simple import trivial_baseline
+from benchmarks.accuracy.evaluation import (
     PROBE,
-    Heard,
-    hear,
-    hear_blended,
-    hear_slots,
-    spelled,
+    Answers,
+    evaluate,
+    evaluate_cacheblend,
+    evaluate_slots,
+    option_text,
 )
+from benchmarks.accuracy.footage import Footage, render_footage
 from benchmarks.accuracy.policies import thinned
-from benchmarks.accuracy.rows import is_guess
-from benchmarks.accuracy.scores import ALL, Tally, tallies
+from benchmarks.accuracy.report.rows import is_trivial
+from benchmarks.accuracy.scoring.scores import ALL, Tally, tallies
 from benchmarks.accuracy.streams import Setting, Stream
+from benchmarks.accuracy.variants import dense_variant, engine_variant
 from codecsight.answers.scoring import build_option_tree
 from codecsight.cli.app import app
 from codecsight.core.slot import Slot
@@ -59,14 +59,14 @@ def model() -> VisionLanguageModel:
 def footages(model: VisionLanguageModel) -> list[Footage]:
     spec = model.grid_spec(2.0, 48)
     return [
-        footage(Stream(SHORT, ("calm",), family, 20 + n, 18, CAMERA), spec)
+        render_footage(Stream(SHORT, ("calm",), family, 20 + n, 18, CAMERA), spec)
         for n, family in enumerate(FAMILIES)
     ]
 
 
 @pytest.fixture(scope="module")
-def dense(model: VisionLanguageModel, footages: list[Footage]) -> Heard:
-    return hear(model, footages, reference(SHORT))
+def dense(model: VisionLanguageModel, footages: list[Footage]) -> Answers:
+    return evaluate(model, footages, dense_variant(SHORT))
 
 
 Judge = Callable[..., float]
@@ -74,8 +74,8 @@ Judge = Callable[..., float]
 
 
 @pytest.fixture(scope="module")
-def agreement(footages: list[Footage], dense: Heard) -> Judge:
-    def of(heard: Heard, topics: Iterable[str] = (ALL,)) -> float:
+def agreement(footages: list[Footage], dense: Answers) -> Judge:
+    def of(heard: Answers, topics: Iterable[str] = (ALL,)) -> float:
         found = tallies(footages, heard, dense)
         counts = np.sum([found[topic].counts for topic in topics], axis=0)
         return float(Tally(counts).row(np.random.default_rng(0))["agreement"])
@@ -84,17 +84,17 @@ def agreement(footages: list[Footage], dense: Heard) -> Judge:
 
 
 @pytest.fixture(scope="module")
-def ours(model: VisionLanguageModel, footages: list[Footage]) -> Heard:
-    return hear(model, footages, engine_arm("tracked", SHORT))
+def ours(model: VisionLanguageModel, footages: list[Footage]) -> Answers:
+    return evaluate(model, footages, engine_variant("tracked", SHORT))
 
 
 @pytest.fixture(scope="module")
-def random(model: VisionLanguageModel, footages: list[Footage]) -> Heard:
-    return hear(model, footages, engine_arm("random", SHORT))
+def random(model: VisionLanguageModel, footages: list[Footage]) -> Answers:
+    return evaluate(model, footages, engine_variant("random", SHORT))
 
 
 @pytest.fixture(scope="module")
-def chance(agreement: Judge, random: Heard) -> float:
+def chance(agreement: Judge, random: Answers) -> float:
     """What as many random cells come to: who errs must fall below that."""
     return agreement(random)
 
@@ -107,9 +107,9 @@ def shipped() -> EngineConfig:
 
 
 def test_ours_agrees_more_often_than_chance_and_than_who_does_not_look(
-    footages: list[Footage], dense: Heard, agreement: Judge, ours: Heard, chance: float
+    footages: list[Footage], dense: Answers, agreement: Judge, ours: Answers, chance: float
 ) -> None:
-    blind = [agreement(guess(footages, how, dense)) for how in ("repeat", "constant")]
+    blind = [agreement(trivial_baseline(footages, how, dense)) for how in ("repeat", "constant")]
     assert agreement(ours) > max(chance, *blind) + CLEARLY
 
 
@@ -121,15 +121,15 @@ def test_a_policy_that_drops_what_moves_is_worse_than_chance(
         still = [thinned(whole, ~seen.kept) for whole, seen in pairs]
         return [each.slots["everything"][0], *still[1:]]
 
-    assert agreement(hear_slots(model, footages, shipped(), blind)) < chance
+    assert agreement(evaluate_slots(model, footages, shipped(), blind)) < chance
 
 
 def test_a_policy_that_takes_a_cell_for_its_neighbour_is_worse_than_chance_at_what_is_there(
     model: VisionLanguageModel,
     footages: list[Footage],
     agreement: Judge,
-    ours: Heard,
-    random: Heard,
+    ours: Answers,
+    random: Answers,
 ) -> None:
     def shifted(each: Footage) -> list[Slot]:
         return [
@@ -137,7 +137,7 @@ def test_a_policy_that_takes_a_cell_for_its_neighbour_is_worse_than_chance_at_wh
             for slot in each.slots["tracked"]
         ]
 
-    broken = hear_slots(model, footages, shipped(), shifted)
+    broken = evaluate_slots(model, footages, shipped(), shifted)
     assert agreement(broken, STATE) < agreement(random, STATE)
     assert agreement(broken) < (agreement(ours) + agreement(random)) / 2
 
@@ -147,8 +147,8 @@ def test_tokens_one_position_off_cost_most_of_the_lead_in_questions_about_places
     model: VisionLanguageModel,
     footages: list[Footage],
     agreement: Judge,
-    ours: Heard,
-    random: Heard,
+    ours: Answers,
+    random: Answers,
     monkeypatch: pytest.MonkeyPatch,
     error: str,
 ) -> None:
@@ -164,7 +164,7 @@ def test_tokens_one_position_off_cost_most_of_the_lead_in_questions_about_places
         return replace(tokens, positions=places)
 
     monkeypatch.setattr(PromptLayout, "slot", wrong)
-    broken = hear(model, footages, engine_arm("tracked", SHORT))
+    broken = evaluate(model, footages, engine_variant("tracked", SHORT))
     halfway = (agreement(ours, PLACES) + agreement(random, PLACES)) / 2
     assert agreement(broken, PLACES) < halfway
 
@@ -186,7 +186,7 @@ def test_an_engine_that_reuses_another_streams_keys_is_worse_than_chance(
 
     monkeypatch.setattr(sessions, "standpoint", mistaken)
     config = replace(shipped(), present=Present.LAST_SLOT)
-    heard = hear_slots(model, footages, config, lambda each: each.slots["everything"])
+    heard = evaluate_slots(model, footages, config, lambda each: each.slots["everything"])
     assert agreement(heard) < chance
 
 
@@ -194,14 +194,14 @@ def test_an_engine_that_reuses_another_streams_keys_is_worse_than_chance(
 
 
 def test_the_dense_model_agrees_with_itself_computed_by_other_means(
-    model: VisionLanguageModel, footages: list[Footage], dense: Heard
+    model: VisionLanguageModel, footages: list[Footage], dense: Answers
 ) -> None:
-    fresh, each = Fresh(model), footages[0]
+    fresh, each = WindowRecomputer(model), footages[0]
     for window in each.windows[::4]:
         chosen = chosen_slots("last-frames", SHORT.window, SHORT.window, each, window.index)
         said, _, cells = fresh.answer(each, chosen, list(each.questions), PROBE)
         heard = dense.answers[each.stream.url, window.index]
-        assert [spelled(one.value) for one in said] == [
+        assert [option_text(one.value) for one in said] == [
             heard[question] for question in each.questions
         ]
         assert cells == SHORT.window * each.grid.cells
@@ -210,7 +210,7 @@ def test_the_dense_model_agrees_with_itself_computed_by_other_means(
 def test_baselines_are_charged_what_torch_counts(
     model: VisionLanguageModel, footages: list[Footage]
 ) -> None:
-    fresh, each = Fresh(model), footages[0]
+    fresh, each = WindowRecomputer(model), footages[0]
     chosen = evs_cells(SHORT.window, 0.4, each, each.windows[0].index)
     charged = []
 
@@ -222,10 +222,10 @@ def test_baselines_are_charged_what_torch_counts(
 
 
 def test_an_account_covers_full_windows_with_one_question_each(
-    model: VisionLanguageModel, footages: list[Footage], dense: Heard
+    model: VisionLanguageModel, footages: list[Footage], dense: Answers
 ) -> None:
     each = footages[0]
-    account = dense.account([each])
+    account = dense.total_cost([each])
     option_tree = build_option_tree([PROBE], model)
     meter = FlopMeter(model)
     slots = each.slots["everything"][-SHORT.window :]
@@ -241,11 +241,11 @@ def test_an_account_covers_full_windows_with_one_question_each(
 
 
 def test_blending_all_tokens_is_computing_anew(
-    model: VisionLanguageModel, footages: list[Footage], dense: Heard
+    model: VisionLanguageModel, footages: list[Footage], dense: Answers
 ) -> None:
     config = EngineConfig(4, 1, refresh="none", present=Present.LAST_SLOT, remember=False, ring=0)
-    engine = BlendEngine(model, config, share=1.0)
-    blended = hear_blended(engine, footages[:1], lambda each: each.slots["everything"])
+    engine = CacheBlendEngine(model, config, share=1.0)
+    blended = evaluate_cacheblend(engine, footages[:1], lambda each: each.slots["everything"])
     stream = footages[0].stream.url
     assert blended.answers == {key: dense.answers[key] for key in dense.answers if key[0] == stream}
 
@@ -274,12 +274,12 @@ def test_a_quick_run_gives_every_row(tmp_path: Path) -> None:
     keys = {"f1", "f1_dense", "agreement", "agreement_low", "flops_ratio", "tokens_ratio"}
     for row in pooled:
         assert keys <= row.keys()
-        assert (row["flops_ratio"] == 0) == is_guess(row)
+        assert (row["flops_ratio"] == 0) == is_trivial(row)
         assert row["agreement_low"] <= row["agreement"] <= row["agreement_high"]
     for setting in ("published", "native"):
         rows = [r for r in pooled if (r["setting"], r["condition"]) == (setting, "plain")]
         ours = next(row for row in rows if row["default"])
-        others = [row for row in rows if row["change"] == "random" or is_guess(row)]
+        others = [row for row in rows if row["change"] == "random" or is_trivial(row)]
         assert ours["agreement"] > max(row["agreement"] for row in others) + 0.02
         assert ours["flops_ratio"] < 0.3
         assert 0 < ours["uplink_bytes_per_s"] < 10_000

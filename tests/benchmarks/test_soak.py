@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from benchmarks.density.films import Film, make_films
+from benchmarks.density.traces import SlotTrace, make_traces
 from benchmarks.soak import day as days
 from benchmarks.soak.leak import leak
 from benchmarks.soak.memory import memory
@@ -27,8 +27,8 @@ def model() -> Qwen3VL:
 
 
 @pytest.fixture(scope="module")
-def films(model: Qwen3VL) -> list[Film]:
-    return make_films(model.grid_spec(2.0, 24), 1, 17, ("tracked",), fps=4)
+def films(model: Qwen3VL) -> list[SlotTrace]:
+    return make_traces(model.grid_spec(2.0, 24), 1, 17, ("tracked",), fps=4)
 
 
 @pytest.fixture
@@ -55,7 +55,11 @@ def fleet_of(model: Qwen3VL, clock: Callable[[], float], load: Load | None = Non
 
 
 def waits(
-    model: Qwen3VL, films: list[Film], clock: Callable[[], float], last: Camera, streams: int = 3
+    model: Qwen3VL,
+    films: list[SlotTrace],
+    clock: Callable[[], float],
+    last: Camera,
+    streams: int = 3,
 ) -> float:
     """The mean wait of streams that behave, with a last one beside them."""
     fleet = fleet_of(model, clock)
@@ -64,7 +68,7 @@ def waits(
 
 
 def test_a_stream_that_floods_or_stalls_slows_no_other_by_more_than_a_tenth(
-    model: Qwen3VL, films: list[Film], clock: Callable[[], float]
+    model: Qwen3VL, films: list[SlotTrace], clock: Callable[[], float]
 ) -> None:
     behaves = waits(model, films, clock, Camera("last", films[0], 1.0))
     stalls = waits(model, films, clock, Camera("last", films[0], 1.0, every=float("inf")))
@@ -77,7 +81,7 @@ def test_a_stream_that_floods_or_stalls_slows_no_other_by_more_than_a_tenth(
 
 
 def test_twice_the_streams_that_fit(
-    model: Qwen3VL, films: list[Film], clock: Callable[[], float]
+    model: Qwen3VL, films: list[SlotTrace], clock: Callable[[], float]
 ) -> None:
     def crowd() -> list[Camera]:
         return [Camera(str(n), films[0], n * 1.0) for n in range(12)]
@@ -110,7 +114,7 @@ def test_no_stream_speaks_of_anothers_colour() -> None:
     assert told["blocks_free_at_the_end"] == told["blocks_of_the_pool"]
 
 
-def test_memory_is_sampled_from_beginning_to_end(model: Qwen3VL, films: list[Film]) -> None:
+def test_memory_is_sampled_from_beginning_to_end(model: Qwen3VL, films: list[SlotTrace]) -> None:
     told = memory(model, EngineConfig(window=4), films, windows=40, streams=2, times=4)
     assert told["windows"] >= 40
     assert told["rss_mib_late"] < told["rss_mib_early"] * 1.2

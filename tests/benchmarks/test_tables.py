@@ -2,8 +2,8 @@
 
 import json
 
-from benchmarks.accuracy import report
-from benchmarks.record import RESULTS, told
+from benchmarks.accuracy.report import tables as report
+from benchmarks.record import RESULTS, rows_json
 from benchmarks.tables import ACCURACY, FRONTIER, README, SIGNALS, made, stale
 
 
@@ -25,4 +25,4 @@ def test_other_numbers_make_other_pages() -> None:
 
 def test_a_result_of_rows_is_json() -> None:
     result = {"meta": {"commit": "abc"}, "rows": [{"a": 1}, {"a": None}], "cells": []}
-    assert json.loads(told(result)) == result
+    assert json.loads(rows_json(result)) == result

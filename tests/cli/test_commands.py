@@ -191,6 +191,6 @@ def test_benchmarks_are_found_in_the_folder_one_is_in_or_asked_for(tmp_path: Pat
     assert "checkout" in asked.stderr
     checkout = tmp_path / "benchmarks" / "edge"
     checkout.mkdir(parents=True)
-    (checkout / "run.py").write_text("def run(quick, say): return {'rows': []}\n")
+    (checkout / "run.py").write_text("def run(quick, on_progress): return {'rows': []}\n")
     assert bench(tmp_path).returncode == 0
     assert json.loads((tmp_path / "it.json").read_text()) == {"rows": []}

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.ring`: what the ViT's sight of a changed cell's neighbours is worth.
+"""`python -m benchmarks.vit_context`: what the ViT's sight of a changed cell's neighbours is worth.
 
 The same procedural cameras are watched with whole pictures, with the kept cells alone, with rings
 of neighbours from what was shipped before, and with all that the ViT remembers of them; answers are
@@ -36,7 +36,11 @@ def main() -> None:
     torch.set_num_threads(1)
     model = load_model()
     rows = [_row(model, policy, ring) for policy, ring in ARMS]
-    print(record("ring", {"seconds": SECONDS, "seed": SEED, "families": FAMILIES, "rows": rows}))
+    print(
+        record(
+            "vit-context", {"seconds": SECONDS, "seed": SEED, "families": FAMILIES, "rows": rows}
+        )
+    )
 
 
 def _row(model: VisionLanguageModel, policy: str, ring: int | None) -> dict[str, object]:
@@ -54,7 +58,7 @@ def _row(model: VisionLanguageModel, policy: str, ring: int | None) -> dict[str,
     work = engine.status().work
     row: dict[str, object] = {
         "policy": policy,
-        "ring": ring,
+        "neighbour_radius": ring,
         "kept": sum(c.cells_kept for c in cameras) / sum(c.cells_total for c in cameras),
         "vit_flops_of_dense": work.spent.vit / work.once.vit,
         "llm_flops_of_dense": work.spent.llm / work.once.llm,

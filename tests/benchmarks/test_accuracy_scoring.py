@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.accuracy.arms import every_arm
-from benchmarks.accuracy.baselines import guess
-from benchmarks.accuracy.blend import SHARE, share_for
-from benchmarks.accuracy.filming import Footage, Window
-from benchmarks.accuracy.fresh import chosen_slots
-from benchmarks.accuracy.hearing import Account, Heard
-from benchmarks.accuracy.scores import MOTION, Tally, tallies
+from benchmarks.accuracy.baselines.cacheblend import SHARE, share_for_budget
+from benchmarks.accuracy.baselines.recompute import chosen_slots
+from benchmarks.accuracy.baselines.simple import trivial_baseline
+from benchmarks.accuracy.evaluation import Answers, Cost
+from benchmarks.accuracy.footage import Footage, Window
+from benchmarks.accuracy.scoring.descriptions import shared
+from benchmarks.accuracy.scoring.scores import MOTION, Tally, tallies
 from benchmarks.accuracy.streams import FULL, Setting, Stream, streams
-from benchmarks.accuracy.words import shared
+from benchmarks.accuracy.variants import all_variants
 from codecsight.core.grid import GridSpec
 from codecsight.core.question import Question, QuestionKind
 from codecsight.world.labels.questions import WORDINGS
@@ -25,11 +25,11 @@ EMPTY = Footage(STREAM, GridSpec(28, 2, 2.0, 48).fit(480, 360), {}, [], {}, {})
 def test_a_blend_gets_the_share_that_a_budget_pays_for() -> None:
     """1000 operations a layer for all reused tokens, 4 layers, and 500 spent on all else."""
     published = 500 + 1000 + round(SHARE * 3 * 1000)
-    searching = share_for(500, published, 500 + 1000 + 1500, layers=4, search_free=False)
-    knowing = share_for(500, published, 500 + 3000, layers=4, search_free=True)
+    searching = share_for_budget(500, published, 500 + 1000 + 1500, layers=4, search_free=False)
+    knowing = share_for_budget(500, published, 500 + 3000, layers=4, search_free=True)
     assert searching == pytest.approx(0.5)
     assert knowing == pytest.approx(0.75)
-    assert share_for(500, published, 600, layers=4, search_free=False) == 0.0
+    assert share_for_budget(500, published, 600, layers=4, search_free=False) == 0.0
 
 
 def test_fewer_frames_are_spread_over_the_window() -> None:
@@ -45,13 +45,13 @@ def test_who_repeats_says_what_the_dense_model_said_before() -> None:
     windows = [Window(n, {question: "yes"}, "moving") for n in range(4)]
     each = replace(EMPTY, windows=windows, questions={question: "person"})
     said = {(STREAM.url, n): {question: w} for n, w in enumerate(("no", "yes", "no", "no"))}
-    dense = Heard(said, {STREAM.url: Account()})
-    repeated, constant = (guess([each], how, dense) for how in ("repeat", "constant"))
+    dense = Answers(said, {STREAM.url: Cost()})
+    repeated, constant = (trivial_baseline([each], how, dense) for how in ("repeat", "constant"))
     assert [repeated.answers[STREAM.url, n][question] for n in range(4)] == [
         "no", "no", "yes", "no"
     ]  # fmt: skip
     assert {words[question] for words in constant.answers.values()} == {"no"}
-    assert constant.accounts[STREAM.url].spent.total == 0
+    assert constant.costs[STREAM.url].spent.total == 0
 
 
 def test_shared_words_are_counted_as_often_as_they_stand_there() -> None:
@@ -73,8 +73,8 @@ def test_f1_flips_and_agreement_by_hand() -> None:
     ]
     each = replace(EMPTY, windows=windows, questions={question: "person"})
 
-    def said(*words: str) -> Heard:
-        return Heard({(STREAM.url, n): {question: word} for n, word in enumerate(words)})
+    def said(*words: str) -> Answers:
+        return Answers({(STREAM.url, n): {question: word} for n, word in enumerate(words)})
 
     dense = said("yes", "yes", "no", "yes", "no")
     ours = said("yes", "no", "yes", "no", "yes")
@@ -97,7 +97,7 @@ def test_intervals_come_from_streams_not_from_windows() -> None:
 
 def test_the_default_is_among_the_pairs_once_wherever_it_is_measured() -> None:
     for setting in {stream.setting for stream in streams(FULL)}:
-        arms = every_arm(setting)
+        arms = all_variants(setting)
         assert sum(arm.default for arm in arms) == 1
         assert len(set(arms)) == len(arms)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from actors.rpc.convert_uplink import to_request
 from benchmarks.accuracy.policies import random_slots, trackers
-from benchmarks.accuracy.streams import RATE, RECODED, Stream
+from benchmarks.accuracy.streams import RATE, REENCODED_SIZE, Stream
 from codecsight.change.tracker import ChangeTracker
 from codecsight.core.frame import Frame
 from codecsight.core.grid import GridSpec, PatchGrid
@@ -59,14 +59,14 @@ class Footage:
     uplink: dict[str, int]
 
 
-def footage(stream: Stream, spec: GridSpec) -> Footage:
+def render_footage(stream: Stream, spec: GridSpec) -> Footage:
     """Watch a stream with every policy at once."""
     setting = stream.setting
     items: Items = list(WorldSource(stream.camera, SourceOptions()).items())
     width, height = stream.camera.width, stream.camera.height
-    if setting.recoded:
-        width, height = RECODED
-        items = list(recoded(decode_stream(items), setting.stride * spec.frames))
+    if setting.reencoded:
+        width, height = REENCODED_SIZE
+        items = list(reencoded(decode_stream(items), setting.stride * spec.frames))
     grid = spec.fit(width, height)
     slots = _slots(items, trackers(grid, setting, plain=stream.plain))
     raw = slots["everything"]
@@ -98,10 +98,10 @@ def _decoded(items: Items, tracker: ChangeTracker) -> Iterator[Frame]:
     return decode_stream(items, lambda: tracker.motion_interval_s)
 
 
-def recoded(frames: Iterable[Frame], gop: int) -> Iterator[StreamInfo | Packet]:
+def reencoded(frames: Iterable[Frame], gop: int) -> Iterator[StreamInfo | Packet]:
     """As an offline pipeline prepares a video: scaled down and encoded anew, with its own GOP."""
-    encoder = CameraEncoder(*RECODED, RATE, EncoderProfile(gop=gop, preset="medium"))
-    resizer = Resizer(*RECODED)
+    encoder = CameraEncoder(*REENCODED_SIZE, RATE, EncoderProfile(gop=gop, preset="medium"))
+    resizer = Resizer(*REENCODED_SIZE)
     yield encoder.info
     for frame in frames:
         yield from encoder.encode(resizer.rgb(frame), frame.time, frame.capture_time)

@@ -2,33 +2,33 @@
 
 from collections.abc import Callable
 
-from benchmarks.accuracy.rows import (
+from benchmarks.accuracy.report.formatting import (
+    decimal,
+    interval,
+    percent,
+    question_cells,
+    readme_name,
+    reuse_cell,
+    stress_cell,
+    variant_name,
+)
+from benchmarks.accuracy.report.rows import (
     SETTINGS,
     Result,
     Row,
-    content_arms,
-    default_of,
+    content_variants,
+    default_row,
+    default_rows,
+    find_row,
     frontier,
-    headline,
-    is_change,
-    is_kv,
-    is_of,
-    of_default,
-    pooled,
-    row_of,
-    stress,
+    headline_rows,
+    in_change_table,
+    in_kv_table,
+    is_variant,
+    pooled_rows,
+    stress_rows,
 )
-from benchmarks.accuracy.verdict import limits_part, result_part, targets_part
-from benchmarks.accuracy.wording import (
-    brief,
-    cell,
-    interval,
-    number,
-    pair,
-    percent,
-    question_cells,
-    short,
-)
+from benchmarks.accuracy.report.targets import limits_part, result_part, targets_part
 
 
 def parts(result: Result) -> dict[str, str]:
@@ -38,8 +38,8 @@ def parts(result: Result) -> dict[str, str]:
         "result": result_part(result),
         "frontier": "\n\n".join(_frontier(result, name) for name in SETTINGS),
         "targets": targets_part(result),
-        "change": "\n\n".join(_arms(result, name, is_change) for name in SETTINGS),
-        "kv": "\n\n".join(_arms(result, name, is_kv) for name in SETTINGS),
+        "change": "\n\n".join(_arms(result, name, in_change_table) for name in SETTINGS),
+        "kv": "\n\n".join(_arms(result, name, in_kv_table) for name in SETTINGS),
         "full": _arms(result, "published-40s", lambda _: True),
         "stress": stress_part(result),
         "questions": questions_part(result),
@@ -53,7 +53,7 @@ def parts(result: Result) -> dict[str, str]:
 def run_part(result: Result) -> str:
     """Where the numbers come from."""
     meta = result["meta"]
-    size = {name: default_of(result, name, "plain") for name in SETTINGS}
+    size = {name: default_row(result, name, "plain") for name in SETTINGS}
     counts = ", ".join(
         f"{row['streams']} streams with {row['windows']} windows and {row['answers']:,} fair "
         f"questions ({name})"
@@ -63,7 +63,7 @@ def run_part(result: Result) -> str:
         f"`python -m benchmarks.accuracy`, commit {meta['commit']}, model `{meta['model']}`, "
         f"{meta['cpu_minutes']} minutes of one core ({meta['machine']['processor']}): {counts}. "
         f"[Results](../benchmarks/results/accuracy.json). The shipped default is **"
-        f"{pair(meta['default'])}**."
+        f"{variant_name(meta['default'])}**."
     )
 
 
@@ -71,27 +71,27 @@ def stress_part(result: Result) -> str:
     """Ours beside the others in every condition: agreement, and F1 of it."""
     others: list[tuple[str, Callable[[Row], bool]]] = [
         ("ours", lambda row: bool(row["default"])),
-        ("ours, all computed anew", lambda row: is_of(row, "tracked", "all/canvas")),
+        ("ours, all computed anew", lambda row: is_variant(row, "tracked", "all/latest-features")),
         ("ours, whole every 2nd slot", lambda row: row["change"] == "tracked-2"),
-        ("nothing pruned", lambda row: is_of(row, "everything", "none/retimed")),
-        ("published, union", lambda row: is_of(row, "published-0.5", "anchors/last-slot")),
+        ("nothing pruned", lambda row: is_variant(row, "everything", "none/rerotated")),
+        ("published, union", lambda row: is_variant(row, "published-0.5", "anchors/last-slot")),
         (
             "published, sampled",
-            lambda row: is_of(row, "published-0.5-sampled", "anchors/last-slot"),
+            lambda row: is_variant(row, "published-0.5-sampled", "anchors/last-slot"),
         ),
         ("random", lambda row: row["change"] == "random"),
-        ("last frames", lambda row: is_of(row, "last-frames", "all")),
+        ("last frames", lambda row: is_variant(row, "last-frames", "all")),
         ("repeated", lambda row: row["change"] == "repeat"),
     ]
     lines = [
         f"| condition | F1, dense | {' | '.join(name for name, _ in others)} |",
         "|---|---|" + "---|" * len(others),
     ]
-    for default in stress(result):
-        rows = pooled(result, "native", default["condition"])
+    for default in stress_rows(result):
+        rows = pooled_rows(result, "native", default["condition"])
         found = [next((row for row in rows if pick(row)), None) for _, pick in others]
-        cells = " | ".join(brief(row) for row in found)
-        lines.append(f"| {default['condition']} | {number(default['f1_dense'])} | {cells} |")
+        cells = " | ".join(stress_cell(row) for row in found)
+        lines.append(f"| {default['condition']} | {decimal(default['f1_dense'])} | {cells} |")
     return "\n".join(lines)
 
 
@@ -103,7 +103,7 @@ def questions_part(result: Result) -> str:
         "|---|" + "---|---|---|---|" * len(SETTINGS),
     ]  # fmt: skip
     rows = {
-        name: {row["question"]: row for row in of_default(result, name, "plain")}
+        name: {row["question"]: row for row in default_rows(result, name, "plain")}
         for name in SETTINGS
     }
     for topic in sorted({topic for each in rows.values() for topic in each if ":" not in topic}):
@@ -122,13 +122,13 @@ def content_part(result: Result) -> str:
             f"| {setting} | {' | '.join(contents)} | asked about motion | about what is there |",
             "|---|" + "---|" * len(kinds),
         ]
-        for arm in content_arms(result, setting):
-            found = [row_of(result, setting, arm, f"all:{kind}") for kind in kinds]
+        for arm in content_variants(result, setting):
+            found = [find_row(result, setting, arm, f"all:{kind}") for kind in kinds]
             cells = " | ".join(
                 "" if row is None else f"{percent(row['agreement'])} ({row['answers']})"
                 for row in found
             )
-            lines.append(f"| {pair(arm)} | {cells} |")
+            lines.append(f"| {variant_name(arm)} | {cells} |")
         lines.append("")
     return "\n".join(lines).strip()
 
@@ -137,7 +137,7 @@ def text_part(result: Result) -> str:
     """Descriptions in the model's own words."""
     lines = ["| | windows | same sentence | shared words | right words |", "|---|---|---|---|---|"]
     for row in result["text"]:
-        name = f"**{pair(row)}**" if row["default"] else pair(row)
+        name = f"**{variant_name(row)}**" if row["default"] else variant_name(row)
         measured = " | ".join(percent(row[key]) for key in ("same", "shared", "right"))
         lines.append(f"| {row['setting']}: {name} | {row['windows']} | {measured} |")
     return "\n".join(lines)
@@ -154,7 +154,7 @@ def cells_part(result: Result) -> str:
         "|---|---|" + "---|" * len(policies),
     ]
     for place in places:
-        cells = [cell(found.get((*place, policy))) for policy in policies]
+        cells = [reuse_cell(found.get((*place, policy))) for policy in policies]
         ours = found.get((*place, "tracked"))
         changed = "" if ours is None else percent(ours["changed_share"])
         lines.append(f"| {', '.join(place)} | {changed} | {' | '.join(cells)} |")
@@ -172,12 +172,12 @@ def summary(result: Result) -> str:
         "|---|---|---|---|---|---|",
     ]
     for setting in SETTINGS:
-        for row in headline(result, setting):
-            name = "**CodecSight**" if row["default"] else short(row)
+        for row in headline_rows(result, setting):
+            name = "**CodecSight**" if row["default"] else readme_name(row)
             agreed = f"{percent(row['agreement'])} {interval(row, 'agreement')}"
             lines.append(
                 f"| {setting} | {name} | {agreed} | "
-                f"{number(row['f1'])} ({number(row['f1_dense'])}) | "
+                f"{decimal(row['f1'])} ({decimal(row['f1_dense'])}) | "
                 f"{percent(row['flops_ratio'])} | {percent(row['tokens_ratio'])} |"
             )
     return "\n".join(lines)
@@ -185,33 +185,33 @@ def summary(result: Result) -> str:
 
 def _frontier(result: Result, setting: str) -> str:
     """Those that nobody beats, and ours."""
-    rows = pooled(result, setting, "plain")
+    rows = pooled_rows(result, setting, "plain")
     best = [row for row in rows if row in frontier(rows) or row["default"]]
     lines = [f"| {setting} | agreement | F1 | operations | tokens |", "|---|---|---|---|---|"]
     for row in sorted(best, key=lambda row: row["flops_ratio"]):
-        name = f"**{pair(row)}**" if row["default"] else pair(row)
+        name = f"**{variant_name(row)}**" if row["default"] else variant_name(row)
         shares = f"{percent(row['flops_ratio'])} | {percent(row['tokens_ratio'])}"
-        lines.append(f"| {name} | {percent(row['agreement'])} | {number(row['f1'])} | {shares} |")
+        lines.append(f"| {name} | {percent(row['agreement'])} | {decimal(row['f1'])} | {shares} |")
     return "\n".join(lines)
 
 
 def _arms(result: Result, setting: str, chosen: Callable[[Row], bool]) -> str:
-    rows = pooled(result, setting, "plain")
+    rows = pooled_rows(result, setting, "plain")
     if not rows:
         return "Not measured in this run."
     best = frontier(rows)
     lines = [
-        f"| {setting} | agreement | F1 (dense {number(rows[0]['f1_dense'])}) | flips to yes, no | "
+        f"| {setting} | agreement | F1 (dense {decimal(rows[0]['f1_dense'])}) | flips to yes, no | "
         "operations: ViT, LLM, both | tokens | uplink B/s |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in sorted(filter(chosen, rows), key=lambda row: -row["agreement"]):
-        name = f"**{pair(row)}**" if row["default"] else pair(row)
+        name = f"**{variant_name(row)}**" if row["default"] else variant_name(row)
         parts = (row[f"{part}flops_ratio"] for part in ("vit_", "llm_", ""))
         uplink = "" if row["uplink_bytes_per_s"] is None else f"{row['uplink_bytes_per_s']:,}"
         lines.append(
             f"| {name}{' *' if row in best else ''} | {percent(row['agreement'])} "
-            f"{interval(row, 'agreement')} | {number(row['f1'])} | "
+            f"{interval(row, 'agreement')} | {decimal(row['f1'])} | "
             f"{row['flips_to_yes']}, {row['flips_to_no']} | "
             f"{', '.join(map(percent, parts))} | {percent(row['tokens_ratio'])} | {uplink} |"
         )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from benchmarks.accuracy.policies import OFTENER, RHYTHMS
+from benchmarks.accuracy.policies import ANCHOR_INTERVALS, FREQUENT_ANCHORS
 from benchmarks.accuracy.streams import Setting
 from codecsight.engine import EngineConfig, Evict, Present
 
@@ -10,7 +10,7 @@ DEFAULT_CHANGE = "tracked"
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class Variant:
     """A change policy under a KV policy. `config` is the engine's; None where something else runs
     the windows (`kv` says what). A baseline that takes whole slots takes as many as ours could pay
     for, or so many `slots`; a blend refreshes its published share, or what the operations of our
@@ -26,18 +26,18 @@ class Arm:
     search_free: bool = False
 
 
-def engine_arm(change: str, setting: Setting, **settings: object) -> Arm:
+def engine_variant(change: str, setting: Setting, **settings: object) -> Variant:
     """The engine at its defaults, but for `settings`."""
     shipped = EngineConfig(window=setting.window, stride=setting.stride)
     config = replace(shipped, **settings)  # type: ignore[arg-type]
-    return Arm(change, kv_name(config), config, change == DEFAULT_CHANGE and config == shipped)
+    return Variant(change, kv_name(config), config, change == DEFAULT_CHANGE and config == shipped)
 
 
 def kv_name(config: EngineConfig) -> str:
     """What is computed again, where questions stand, what the ViT sees around, what is given up."""
-    sight = "remembered" if config.remember else f"ring {config.ring}"
+    sight = "cached" if config.remember else f"radius {config.ring}"
     name = f"{config.refresh}/{config.present.value}/{sight}"
-    name = f"{name}/anchors seen anew" if config.remember and not config.still else name
+    name = f"{name}/anchors re-encoded" if config.remember and not config.still else name
     return name if config.evict is Evict.AGE else f"{name}/{config.evict.value}"
 
 
@@ -45,9 +45,9 @@ BLIND: dict[str, object] = {"remember": False, "ring": 0}
 """The ViT sees what is kept of a slot, and nothing else."""
 
 
-def reference(setting: Setting) -> Arm:
+def dense_variant(setting: Setting) -> Variant:
     """The dense model: whole slots, whole windows, each computed anew."""
-    return engine_arm("everything", setting, refresh="all", present=Present.LAST_SLOT, **BLIND)
+    return engine_variant("everything", setting, refresh="all", present=Present.LAST_SLOT, **BLIND)
 
 
 PUBLISHED_KV = {"refresh": "anchors", "present": Present.LAST_SLOT, **BLIND}
@@ -56,72 +56,82 @@ the present.
 """
 
 
-def every_arm(setting: Setting) -> list[Arm]:
+def all_variants(setting: Setting) -> list[Variant]:
     """All change policies under the default KV policy, all KV policies under ours, and pairs that
     stand for known systems.
     """
-    changes = ["tracked", *RHYTHMS, "pixels", "random", "everything"]
+    changes = ["tracked", *ANCHOR_INTERVALS, "pixels", "random", "everything"]
     changes += ["published-0.25", "published-0.5"]
-    arms = [engine_arm(change, setting) for change in changes]
-    arms += [engine_arm("tracked", setting, **settings) for settings in KV]
-    arms += [engine_arm(change, setting, **PUBLISHED_KV) for change in _published(setting)]
-    arms.append(engine_arm("everything", setting, **PUBLISHED_KV))
-    arms.append(replace(reference(setting), change="everything-raw"))
-    return list(dict.fromkeys([*arms, *blends(), *controls(), *fixed(), *guesses()]))
+    arms = [engine_variant(change, setting) for change in changes]
+    arms += [engine_variant("tracked", setting, **settings) for settings in KV]
+    arms += [engine_variant(change, setting, **PUBLISHED_KV) for change in _published(setting)]
+    arms.append(engine_variant("everything", setting, **PUBLISHED_KV))
+    arms.append(replace(dense_variant(setting), change="everything-raw"))
+    return list(
+        dict.fromkeys(
+            [
+                *arms,
+                *cacheblend_variants(),
+                *simple_baselines(),
+                *fixed_slot_baselines(),
+                *trivial_baselines(),
+            ]
+        )
+    )
 
 
-def stress_arms(setting: Setting) -> list[Arm]:
+def stress_variants(setting: Setting) -> list[Variant]:
     """What is measured in every condition."""
-    changes = ("tracked", OFTENER, "pixels", "random", "everything")
-    arms = [engine_arm(change, setting) for change in changes]
-    arms += [engine_arm("tracked", setting, **settings) for settings in UNDER_STRESS]
-    arms += [engine_arm(change, setting, **PUBLISHED_KV) for change in _published(setting)]
-    return [*arms, blends()[0], *controls(), *guesses()]
+    changes = ("tracked", FREQUENT_ANCHORS, "pixels", "random", "everything")
+    arms = [engine_variant(change, setting) for change in changes]
+    arms += [engine_variant("tracked", setting, **settings) for settings in UNDER_STRESS]
+    arms += [engine_variant(change, setting, **PUBLISHED_KV) for change in _published(setting)]
+    return [*arms, cacheblend_variants()[0], *simple_baselines(), *trivial_baselines()]
 
 
-def few_arms(setting: Setting) -> list[Arm]:
+def full_length_variants(setting: Setting) -> list[Variant]:
     """Ours and the published system."""
-    arms = [engine_arm("tracked", setting), engine_arm("everything", setting)]
-    arms.append(engine_arm("tracked", setting, refresh="all", present=Present.CANVAS))
-    arms.append(engine_arm("published-0.5", setting, **PUBLISHED_KV))
-    return [*arms, *controls(), *guesses()]
+    arms = [engine_variant("tracked", setting), engine_variant("everything", setting)]
+    arms.append(engine_variant("tracked", setting, refresh="all", present=Present.CANVAS))
+    arms.append(engine_variant("published-0.5", setting, **PUBLISHED_KV))
+    return [*arms, *simple_baselines(), *trivial_baselines()]
 
 
-def quick_arms(setting: Setting) -> list[Arm]:
+def quick_variants(setting: Setting) -> list[Variant]:
     """One of each sort."""
-    published = engine_arm("published-0.5", setting, **PUBLISHED_KV)
-    ours = [engine_arm(change, setting) for change in ("tracked", "random")]
-    return [*ours, published, *controls()[:2], *guesses()]
+    published = engine_variant("published-0.5", setting, **PUBLISHED_KV)
+    ours = [engine_variant(change, setting) for change in ("tracked", "random")]
+    return [*ours, published, *simple_baselines()[:2], *trivial_baselines()]
 
 
-def text_arms(setting: Setting) -> list[Arm]:
+def description_variants(setting: Setting) -> list[Variant]:
     """Those that are asked for words of their own."""
-    arms = [engine_arm("tracked", setting), engine_arm("random", setting)]
-    return [*arms, engine_arm("published-0.5", setting, **PUBLISHED_KV)]
+    arms = [engine_variant("tracked", setting), engine_variant("random", setting)]
+    return [*arms, engine_variant("published-0.5", setting, **PUBLISHED_KV)]
 
 
-def controls() -> list[Arm]:
+def simple_baselines() -> list[Variant]:
     """The simple baselines; how much they get is settled by what ours took."""
-    return [Arm(change, "all") for change in ("evs", "last-frames", "low-rate")]
+    return [Variant(change, "all") for change in ("evs", "last-frames", "low-rate")]
 
 
-def fixed() -> list[Arm]:
+def fixed_slot_baselines() -> list[Variant]:
     """Those that choose whole slots, with more of them than ours could pay for."""
     names = [(change, count) for count in (2, 4) for change in ("last-frames", "low-rate")]
-    return [Arm(change, f"{count} slots", slots=count) for change, count in names]
+    return [Variant(change, f"{count} slots", slots=count) for change, count in names]
 
 
-def guesses() -> list[Arm]:
+def trivial_baselines() -> list[Variant]:
     """Answers without looking."""
-    return [Arm(change, "no model") for change in ("repeat", "constant")]
+    return [Variant(change, "no model") for change in ("repeat", "constant")]
 
 
-def blends() -> list[Arm]:
+def cacheblend_variants() -> list[Variant]:
     """Tokens refreshed instead of slots: the published share, and as many as ours pay for."""
     return [
-        Arm("tracked", "cacheblend"),
-        Arm("tracked", "cacheblend at the cost of anchors", like="anchors"),
-        Arm("tracked", "top keys at the cost of drift:2", like="drift:2", search_free=True),
+        Variant("tracked", "cacheblend"),
+        Variant("tracked", "cacheblend at the cost of anchors", like="anchors"),
+        Variant("tracked", "top keys at the cost of drift:2", like="drift:2", search_free=True),
     ]
 
 
@@ -159,4 +169,4 @@ UNDER_STRESS: tuple[dict[str, object], ...] = (
 def _published(setting: Setting) -> list[str]:
     """Where all frames are sampled, there are none to be passed over."""
     names = ["published-0.25", "published-0.25-sampled", "published-0.5", "published-0.5-sampled"]
-    return names[::2] if setting.recoded else names
+    return names[::2] if setting.reencoded else names

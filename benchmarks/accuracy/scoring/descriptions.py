@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy.arms import reference, text_arms
-from benchmarks.accuracy.filming import DESCRIBE, Footage
-from benchmarks.accuracy.hearing import hear
+from benchmarks.accuracy.evaluation import evaluate
+from benchmarks.accuracy.footage import DESCRIBE, Footage
+from benchmarks.accuracy.variants import dense_variant, description_variants
 from codecsight.models.base import VisionLanguageModel
 
 STREAMS, EVERY = 4, 2
@@ -27,9 +27,9 @@ def rows(model: VisionLanguageModel, footages: Sequence[Footage]) -> Rows:
     """A row for each pair that is asked for words, the dense model's own first."""
     setting, chosen = footages[0].stream.setting, [_asked(each) for each in footages[:STREAMS]]
     true = _told(chosen)
-    dense, found = hear(model, chosen, reference(setting)), Rows()
-    for arm in (reference(setting), *text_arms(setting)):
-        heard = dense if arm == reference(setting) else hear(model, chosen, arm)
+    dense, found = evaluate(model, chosen, dense_variant(setting)), Rows()
+    for arm in (dense_variant(setting), *description_variants(setting)):
+        heard = dense if arm == dense_variant(setting) else evaluate(model, chosen, arm)
         who = {"change": arm.change, "kv": arm.kv, "default": arm.default}
         pairs = [(heard.answers[key][DESCRIBE], dense.answers[key][DESCRIBE]) for key in true]
         right = [shared(heard.answers[key][DESCRIBE], said) for key, said in true.items()]

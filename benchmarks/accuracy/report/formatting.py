@@ -1,6 +1,6 @@
-"""How rows are named in the tables, and their measures spelled. None is an empty cell."""
+"""How rows are named in the tables, and their measures option_text. None is an empty cell."""
 
-from benchmarks.accuracy.rows import Row
+from benchmarks.accuracy.report.rows import Row
 
 NAMES = {
     "everything": "nothing pruned",
@@ -16,35 +16,35 @@ NAMES = {
 }
 
 
-def pair(row: Row) -> str:
+def variant_name(row: Row) -> str:
     """Change policy and KV policy; baselines have but one name."""
-    name = named(row["change"])
+    name = change_name(row["change"])
     return name if row["kv"] in ("all", "no model") else f"{name}, {row['kv']}"
 
 
-def named(change: str) -> str:
+def change_name(change: str) -> str:
     """A change policy."""
     return NAMES.get(change, change)
 
 
-def short(row: Row) -> str:
+def readme_name(row: Row) -> str:
     """A system in README."""
     if row["change"].startswith("published"):
         return "the published rule and refresh"
-    return named(row["change"])
+    return change_name(row["change"])
 
 
-def target(aim: str, came: str, met: bool) -> str:
+def target_line(aim: str, came: str, met: bool) -> str:
     """A line of the aims."""
     return f"| {aim} | {came} | {'met' if met else '**missed**'} |"
 
 
-def brief(row: Row | None) -> str:
+def stress_cell(row: Row | None) -> str:
     """Agreement at operations, F1."""
     if row is None:
         return ""
     shares = f"{percent(row['agreement'])} at {percent(row['flops_ratio'])}"
-    return shares if row["f1"] is None else f"{shares}, {number(row['f1'])}"
+    return shares if row["f1"] is None else f"{shares}, {decimal(row['f1'])}"
 
 
 def question_cells(row: Row | None) -> str:
@@ -52,11 +52,11 @@ def question_cells(row: Row | None) -> str:
     if row is None:
         return " | | | "
     flips = f"{row['flips_to_yes']}, {row['flips_to_no']}"
-    measured = number(row["f1"]), number(row["f1_dense"]), percent(row["agreement"]), flips
+    measured = decimal(row["f1"]), decimal(row["f1_dense"]), percent(row["agreement"]), flips
     return " | ".join(measured)
 
 
-def cell(row: Row | None) -> str:
+def reuse_cell(row: Row | None) -> str:
     """Reused and stale-moved cells."""
     if row is None or row["stale_moved"] is None:
         return ""
@@ -68,7 +68,7 @@ def percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.1f}%"
 
 
-def number(value: float | None) -> str:
+def decimal(value: float | None) -> str:
     """An F1."""
     return "" if value is None else f"{value:.3f}"
 

@@ -3,24 +3,24 @@
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.density.films import Film
 from benchmarks.density.systems import QUESTION, Said
+from benchmarks.density.traces import SlotTrace
 from codecsight.engine import Engine, EngineConfig
 
 BLOCKS_PER_STREAM = 64
 
 
-class Packed:
+class EngineSystem:
     """This engine, under a policy and a configuration."""
 
     def __init__(self, model: Any, policy: str, streams: int, config: EngineConfig) -> None:
         config = replace(config, kv_blocks=BLOCKS_PER_STREAM * streams)
         self.policy, self._engine = policy, Engine(model, config)
-        self._films: dict[int, Film] = {}
+        self._films: dict[int, SlotTrace] = {}
         self._tickets: dict[int, tuple[int, int]] = {}
         self.prefilled = 0
 
-    def open(self, stream: int, film: Film) -> None:
+    def open(self, stream: int, film: SlotTrace) -> None:
         """A camera is there."""
         self._films[stream] = film
         self._engine.open(str(stream), film.grid)

@@ -4,8 +4,8 @@ import json
 import re
 from itertools import combinations
 
-from benchmarks.accuracy import plot
-from benchmarks.accuracy.labels import Label, leader, placed
+from benchmarks.accuracy.report import plot
+from benchmarks.accuracy.report.label_layout import Label, leader, placed
 from benchmarks.record import RESULTS
 
 PAGE = 0.0, 0.0, 200.0, 200.0

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchmarks.accuracy.arms import Arm
-from benchmarks.accuracy.blend import BlendEngine
-from benchmarks.accuracy.filming import Footage
+from benchmarks.accuracy.baselines.cacheblend import CacheBlendEngine
+from benchmarks.accuracy.footage import Footage
+from benchmarks.accuracy.variants import Variant
 from codecsight.core.question import Question, QuestionKind
 from codecsight.core.slot import Slot
 from codecsight.engine import Engine, EngineConfig
@@ -18,14 +18,14 @@ PROBE = Question("Is there a person?", QuestionKind.YES_NO)
 
 Key = tuple[str, int]
 """A stream's URL and the index of a window's newest slot."""
-Answers = dict[Question, str]
+WindowAnswers = dict[Question, str]
 Value = bool | int | str | dict[str, Any]
 Change = Callable[[Footage], Sequence[Slot]]
 NOTHING = Flops()
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Cost:
     """Operations `spent` on full windows with one question each, and by the `dense` model on the
     same; cells prefilled for the first time, of all that there were.
     """
@@ -35,8 +35,8 @@ class Account:
     kept: int = 0
     cells: int = 0
 
-    def __add__(self, other: "Account") -> "Account":
-        return Account(
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
             self.spent + other.spent,
             self.dense + other.dense,
             self.kept + other.kept,
@@ -55,62 +55,62 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Answers:
     """An arm's answers by window and question, as options' words, and its accounts by stream."""
 
-    answers: dict[Key, Answers] = field(default_factory=dict)
-    accounts: dict[str, Account] = field(default_factory=dict)
+    answers: dict[Key, WindowAnswers] = field(default_factory=dict)
+    costs: dict[str, Cost] = field(default_factory=dict)
 
     def take(self, key: Key, questions: Iterable[Question], values: Iterable[Value]) -> None:
         """Write down what was said of a window."""
         pairs = zip(questions, values, strict=True)
-        self.answers[key] = {question: spelled(value) for question, value in pairs}
+        self.answers[key] = {question: option_text(value) for question, value in pairs}
 
-    def account(self, footages: Iterable[Footage]) -> Account:
+    def total_cost(self, footages: Iterable[Footage]) -> Cost:
         """Of these streams together."""
-        return sum((self.accounts[each.stream.url] for each in footages), Account())
+        return sum((self.costs[each.stream.url] for each in footages), Cost())
 
 
-def spelled(value: Value) -> str:
+def option_text(value: Value) -> str:
     """An answer as one of its question's options."""
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
-def hear(model: VisionLanguageModel, footages: Sequence[Footage], arm: Arm) -> Heard:
+def evaluate(model: VisionLanguageModel, footages: Sequence[Footage], arm: Variant) -> Answers:
     """An arm that runs in the engine."""
     assert arm.config is not None
-    return hear_slots(model, footages, arm.config, lambda each: each.slots[arm.change])
+    return evaluate_slots(model, footages, arm.config, lambda each: each.slots[arm.change])
 
 
-def hear_slots(
+def evaluate_slots(
     model: VisionLanguageModel, footages: Sequence[Footage], config: EngineConfig, change: Change
-) -> Heard:
+) -> Answers:
     """The streams side by side in one engine, slot by slot."""
     blocks = max(config.kv_blocks, 300 * len(footages))
-    hall = _Hall(Engine(model, replace(config, kv_blocks=blocks)), footages, change)
+    hall = _StreamBatch(Engine(model, replace(config, kv_blocks=blocks)), footages, change)
     for index in range(hall.length):
         hall.show(index)
         if index == config.window - 2:  # the next one fills the windows
-            hall.begin_account()
+            hall.start_cost()
         hall.examine(index)
-    hall.close_account()
+    hall.finish_cost()
     return hall.heard
 
 
-class _Hall:
+class _StreamBatch:
     """Many streams before one engine, and the accounts of it."""
 
     def __init__(self, engine: Engine, footages: Sequence[Footage], change: Change) -> None:
-        self.heard = Heard()
+        self.heard = Answers()
         self._engine, self._footages = engine, footages
         self._slots = {each.stream.url: change(each) for each in footages}
         self._windows = {(e.stream.url, w.index): e for e in footages for w in e.windows}
         self.length = max(map(len, self._slots.values()))
         for each in footages:
             engine.open(each.stream.url, each.grid)
-        self.begin_account()
+        self.start_cost()
 
-    def begin_account(self) -> None:
+    def start_cost(self) -> None:
         """What came before doesn't count."""
         self._before = self._work()
         self._exam = dict.fromkeys(self._slots, Work())
@@ -135,11 +135,11 @@ class _Hall:
         for stream, after in self._work().items():
             self._exam[stream] += _minus(after, before[stream])
 
-    def close_account(self) -> None:
+    def finish_cost(self) -> None:
         """Write down what each stream came to."""
         for stream, after in self._work().items():
             work = _minus(_minus(after, self._before[stream]), self._exam[stream])
-            self.heard.accounts[stream] = account(work, self._slots[stream])
+            self.heard.costs[stream] = cost_of(work, self._slots[stream])
 
     def _work(self) -> dict[str, Work]:
         return {name: each.work for name, each in self._engine.status().streams.items()}
@@ -154,21 +154,23 @@ class _Hall:
         return said
 
 
-def account(work: Work, slots: Sequence[Slot]) -> Account:
+def cost_of(work: Work, slots: Sequence[Slot]) -> Cost:
     """What work on all these slots of a stream came to."""
     kept, cells = (sum(counts) for counts in zip(*map(_cells, slots), strict=True))
-    return Account(work.spent, work.recompute, kept, cells)
+    return Cost(work.spent, work.recompute, kept, cells)
 
 
 def _cells(slot: Slot) -> tuple[int, int]:
     return slot.kept_count, slot.cell_count
 
 
-def hear_blended(
-    engine: BlendEngine, footages: Sequence[Footage], change: Change = lambda f: f.slots["tracked"]
-) -> Heard:
+def evaluate_cacheblend(
+    engine: CacheBlendEngine,
+    footages: Sequence[Footage],
+    change: Change = lambda f: f.slots["tracked"],
+) -> Answers:
     """The same under CacheBlend."""
-    heard, config = Heard(), engine.config
+    heard, config = Answers(), engine.config
     for each in footages:
         stream, slots = each.stream.url, change(each)
         engine.open(stream, each.grid)
@@ -183,7 +185,7 @@ def hear_blended(
                 answers = engine.ask_all(stream, list(each.questions))
                 heard.take((stream, index), each.questions, [said.value for said in answers])
                 exam += _minus(engine.work(stream), started)
-        heard.accounts[stream] = account(_minus(_minus(engine.work(stream), before), exam), slots)
+        heard.costs[stream] = cost_of(_minus(_minus(engine.work(stream), before), exam), slots)
         engine.close(stream)
     return heard
 

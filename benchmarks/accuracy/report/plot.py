@@ -5,9 +5,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from benchmarks.accuracy.labels import Box, Label, leader, placed
-from benchmarks.accuracy.rows import SETTINGS, Result, Row, frontier, is_guess, is_of, pooled
-from benchmarks.accuracy.wording import named
+from benchmarks.accuracy.report.formatting import change_name
+from benchmarks.accuracy.report.label_layout import Box, Label, leader, placed
+from benchmarks.accuracy.report.rows import (
+    SETTINGS,
+    Result,
+    Row,
+    frontier,
+    is_trivial,
+    is_variant,
+    pooled_rows,
+)
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 560, 470, 56, 64, 18, 52
 CHEAPEST, DEAREST, LOWEST = 0.035, 1.12, 0.85
@@ -39,7 +47,7 @@ class Panel:
     @property
     def looking(self) -> list[Row]:
         """All rows that have a place; the default last, so that it is on top."""
-        rows = [row for row in self.rows if not is_guess(row)]
+        rows = [row for row in self.rows if not is_trivial(row)]
         return sorted(rows, key=lambda row: bool(row["default"]))
 
     @property
@@ -55,7 +63,7 @@ class Panel:
         across = [
             (LEFT, _y(row["agreement"]) - 1, WIDTH - RIGHT, _y(row["agreement"]) + 18)
             for row in self.rows
-            if is_guess(row)
+            if is_trivial(row)
         ]
         aim = (LEFT, _y(AIM) - 1, WIDTH - RIGHT, _y(AIM) + 1)
         return [*marks, *across, aim, *_pieces(self.best)]
@@ -63,7 +71,9 @@ class Panel:
 
 def svg(result: Result) -> str:
     """The whole picture."""
-    panels = [Panel(name, rows) for name in SETTINGS if (rows := pooled(result, name, "plain"))]
+    panels = [
+        Panel(name, rows) for name in SETTINGS if (rows := pooled_rows(result, name, "plain"))
+    ]
     drawn = [
         f'<g transform="translate({number * WIDTH},0)">{"".join(_parts(panel))}</g>'
         for number, panel in enumerate(panels)
@@ -80,7 +90,7 @@ def _parts(panel: Panel) -> Iterable[str]:
     yield _text(LEFT, 42, "same answers as the dense model, by operations (of the dense model's)")
     yield from _axes()
     yield _line(LEFT, _y(AIM), WIDTH - RIGHT, _y(AIM), "#d62728", "2 3")
-    yield from _guesses([row for row in panel.rows if is_guess(row)])
+    yield from _guesses([row for row in panel.rows if is_trivial(row)])
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in panel.best)
     yield f'<polyline points="{path}" fill="none" stroke="#bbb" stroke-width="1.5"/>'
     names = list(_names(panel))
@@ -103,11 +113,11 @@ def _guesses(rows: Sequence[Row]) -> Iterable[str]:
     below = []
     for row in rows:
         if row["agreement"] < LOWEST:
-            below.append(f"{named(row['change'])}: {row['agreement']:.0%}")
+            below.append(f"{change_name(row['change'])}: {row['agreement']:.0%}")
             continue
         y = _y(row["agreement"])
         yield _line(LEFT, y, WIDTH - RIGHT, y, "#999", "5 4")
-        yield _text(WIDTH - RIGHT, y + 14, named(row["change"]), "end", "#555")
+        yield _text(WIDTH - RIGHT, y + 14, change_name(row["change"]), "end", "#555")
     if below:
         yield _text(LEFT, HEIGHT - 14, f"off the scale: {'; '.join(below)}", colour="#555")
 
@@ -149,7 +159,7 @@ def _name(row: Row) -> str | None:
     if row["change"] in ALONE:
         slots = f", {row['kv']}" if str(row["kv"]).endswith("slots") else ""
         return ALONE[row["change"]] + slots
-    return next((name for (change, kv), name in PAIRS.items() if is_of(row, change, kv)), None)
+    return next((name for (change, kv), name in PAIRS.items() if is_variant(row, change, kv)), None)
 
 
 ALONE = {
@@ -163,12 +173,12 @@ ALONE = {
 PAIRS = {
     ("everything", "all/"): "dense",
     ("everything", "anchors/"): "nothing pruned, anchors refreshed",
-    ("everything", "none/retimed"): "nothing pruned, reuse alone",
+    ("everything", "none/rerotated"): "nothing pruned, reuse alone",
     ("published-0.5", "anchors/"): "the published system, 0.5",
     ("published-0.25", "anchors/"): "the published system, 0.25",
-    ("tracked", "all/canvas"): "pruning alone",
+    ("tracked", "all/latest-features"): "pruning alone",
     ("tracked", "none/last-slot"): "without a live canvas",
-    ("tracked", "none/retimed/ring 0"): "ring 0",
+    ("tracked", "none/rerotated/radius 0"): "radius 0",
 }
 """Change policies that stand for themselves, and pairs that do."""
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy.filming import Footage
-from benchmarks.accuracy.hearing import Heard
+from benchmarks.accuracy.evaluation import Answers
+from benchmarks.accuracy.footage import Footage
 from codecsight.core.question import QuestionKind
 
 ALL = "all"
@@ -61,7 +61,7 @@ class Tally:
         }
 
 
-def tallies(footages: Sequence[Footage], heard: Heard, dense: Heard) -> dict[str, Tally]:
+def tallies(footages: Sequence[Footage], heard: Answers, dense: Answers) -> dict[str, Tally]:
     """By topic, pooled (`all`), over windows of one content (`all:moving` ..), and over questions
     of one sort (`all:about motion`, `all:about state`).
     """

@@ -23,7 +23,7 @@ SHARE = 0.15
 """Of the reused tokens, as CacheBlend's authors do."""
 
 
-class BlendSession(StreamSession):
+class CacheBlendSession(StreamSession):
     """Refreshes tokens instead of slots."""
 
     share, search_free = SHARE, False
@@ -70,7 +70,7 @@ class BlendSession(StreamSession):
         return deviation
 
 
-class BlendEngine(NaiveEngine):
+class CacheBlendEngine(NaiveEngine):
     """One stream and one slot at a time; `share` of the reused tokens is refreshed."""
 
     def __init__(
@@ -85,12 +85,14 @@ class BlendEngine(NaiveEngine):
 
     def open(self, stream: str, grid: PatchGrid) -> None:
         """Let a stream in."""
-        session = BlendSession(stream, self.model, grid, self.config, self._meter)
+        session = CacheBlendSession(stream, self.model, grid, self.config, self._meter)
         session.share, session.search_free = self._share, self._search_free
         self._sessions[stream] = session
 
 
-def share_for(free: int, published: int, target: int, layers: int, search_free: bool) -> float:
+def share_for_budget(
+    free: int, published: int, target: int, layers: int, search_free: bool
+) -> float:
     """Which share of the reused tokens may be refreshed for `target` operations of a language model
     of so many layers, which spends `free` when nothing is refreshed and `published` with SHARE.
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.accuracy.filming import Footage
+from benchmarks.accuracy.footage import Footage
 from codecsight.answers.scoring import ScoredAnswer, build_option_tree, score
 from codecsight.core.question import Question
 from codecsight.core.slot import Slot
@@ -29,7 +29,7 @@ Chosen = list[tuple[int, Mask]]
 _BLOCKS = 400
 
 
-class Fresh:
+class WindowRecomputer:
     """Answers from windows that are computed anew. Features of the ViT are kept per stream."""
 
     def __init__(self, model: VisionLanguageModel) -> None:

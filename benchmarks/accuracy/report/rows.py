@@ -10,7 +10,7 @@ SETTINGS = ("published", "native")
 
 def frontier(rows: Sequence[Row]) -> list[Row]:
     """Those that look, and that no other of them beats in both agreement and operations."""
-    looking = [row for row in rows if not is_guess(row)]
+    looking = [row for row in rows if not is_trivial(row)]
     return [
         row
         for row in looking
@@ -23,22 +23,22 @@ def frontier(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def is_guess(row: Row) -> bool:
+def is_trivial(row: Row) -> bool:
     """Whether it is an answer without looking."""
     return bool(row["kv"] == "no model")
 
 
-def is_change(row: Row) -> bool:
+def in_change_table(row: Row) -> bool:
     """Whether it belongs to the comparison of change policies."""
     return bool(row["default"]) or row["change"] != "tracked"
 
 
-def is_kv(row: Row) -> bool:
+def in_kv_table(row: Row) -> bool:
     """Whether it belongs to the comparison of KV policies."""
     return bool(row["change"] == "tracked")
 
 
-def pooled(result: Result, setting: str, condition: str) -> list[Row]:
+def pooled_rows(result: Result, setting: str, condition: str) -> list[Row]:
     """Every pair of a setting and condition, all questions together."""
     return [
         row
@@ -47,7 +47,7 @@ def pooled(result: Result, setting: str, condition: str) -> list[Row]:
     ]
 
 
-def of_default(result: Result, setting: str, condition: str) -> list[Row]:
+def default_rows(result: Result, setting: str, condition: str) -> list[Row]:
     """The shipped default's rows, question by question."""
     return [
         row
@@ -56,12 +56,12 @@ def of_default(result: Result, setting: str, condition: str) -> list[Row]:
     ]
 
 
-def default_of(result: Result, setting: str, condition: str) -> Row:
+def default_row(result: Result, setting: str, condition: str) -> Row:
     """The shipped default's pooled row."""
-    return next(row for row in of_default(result, setting, condition) if row["question"] == "all")
+    return next(row for row in default_rows(result, setting, condition) if row["question"] == "all")
 
 
-def stress(result: Result) -> list[Row]:
+def stress_rows(result: Result) -> list[Row]:
     """The default's pooled rows of the stress conditions."""
     return [
         row
@@ -74,13 +74,13 @@ def stress(result: Result) -> list[Row]:
     ]
 
 
-def headline(result: Result, setting: str) -> list[Row]:
+def headline_rows(result: Result, setting: str) -> list[Row]:
     """Ours, and the systems that README sets beside it."""
-    rows = pooled(result, setting, "plain")
+    rows = pooled_rows(result, setting, "plain")
     wanted: list[Callable[[Row], bool]] = [
         lambda row: bool(row["default"]),
-        lambda row: is_of(row, "published-0.5", "anchors/last-slot"),
-        lambda row: is_of(row, "last-frames", "all"),
+        lambda row: is_variant(row, "published-0.5", "anchors/last-slot"),
+        lambda row: is_variant(row, "last-frames", "all"),
         lambda row: row["change"] == "evs",
         lambda row: row["change"] == "random",
         lambda row: row["change"] == "repeat",
@@ -88,10 +88,10 @@ def headline(result: Result, setting: str) -> list[Row]:
     return [row for pick in wanted for row in rows if pick(row)]
 
 
-def content_arms(result: Result, setting: str) -> list[Row]:
+def content_variants(result: Result, setting: str) -> list[Row]:
     """The ways to the present under our change policy, the published system, and baselines."""
-    kinds = ("last-slot", "canvas", "retimed")
-    rows = pooled(result, setting, "plain")
+    kinds = ("last-slot", "latest-features", "rerotated")
+    rows = pooled_rows(result, setting, "plain")
     ours = next(row for row in rows if row["default"])
     refresh, _, rest = ours["kv"].split("/", 2)
     same = [f"{refresh}/{kind}/{rest}" for kind in kinds]
@@ -99,20 +99,20 @@ def content_arms(result: Result, setting: str) -> list[Row]:
         row
         for row in rows
         if (row["change"] == "tracked" and row["kv"] in same)
-        or is_of(row, "published-0.5", "anchors/last-slot")
-        or is_of(row, "last-frames", "all")
+        or is_variant(row, "published-0.5", "anchors/last-slot")
+        or is_variant(row, "last-frames", "all")
         or row["change"] in ("random", "repeat")
     ]
 
 
-def row_of(result: Result, setting: str, arm: Row, question: str) -> Row | None:
+def find_row(result: Result, setting: str, arm: Row, question: str) -> Row | None:
     """A pair's row of one question; None where it was not asked."""
     wanted = setting, "plain", arm["change"], arm["kv"], question
     keys = ("setting", "condition", "change", "kv", "question")
     return next((r for r in result["rows"] if tuple(r[key] for key in keys) == wanted), None)
 
 
-def is_of(row: Row, change: str, kv: str) -> bool:
+def is_variant(row: Row, change: str, kv: str) -> bool:
     """Whether it is that change policy with a KV policy that begins so."""
     return bool(row["change"] == change and row["kv"].startswith(kv))
 

@@ -8,41 +8,50 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from benchmarks.accuracy.arms import Arm
-from benchmarks.accuracy.filming import Footage
-from benchmarks.accuracy.fresh import Chosen, Fresh, chosen_slots, evs_cells
-from benchmarks.accuracy.hearing import NOTHING, PROBE, Account, Answers, Heard
+from benchmarks.accuracy.baselines.recompute import (
+    Chosen,
+    WindowRecomputer,
+    chosen_slots,
+    evs_cells,
+)
+from benchmarks.accuracy.evaluation import NOTHING, PROBE, Answers, Cost, WindowAnswers
+from benchmarks.accuracy.footage import Footage
+from benchmarks.accuracy.variants import Variant
 from codecsight.core.question import Question
 
 Choose = Callable[[Footage, int], Chosen]
 
 
-def hear_fresh(fresh: Fresh, footages: Sequence[Footage], arm: Arm, ours: Heard) -> Heard:
+def evaluate_recomputed(
+    fresh: WindowRecomputer, footages: Sequence[Footage], arm: Variant, ours: Answers
+) -> Answers:
     """A baseline that computes its windows anew."""
-    window, budget = footages[0].stream.setting.window, ours.account(footages)
+    window, budget = footages[0].stream.setting.window, ours.total_cost(footages)
     if arm.change == "evs":
         return _fresh(fresh, footages, partial(evs_cells, window, budget.tokens_ratio), ours)
-    heard = Heard()
+    heard = Answers()
     for count in [arm.slots] if arm.slots else range(1, window + 1):
         choose = partial(chosen_slots, arm.change, window, count)
         heard = _fresh(fresh, footages, choose, ours)
-        if heard.account(footages).flops_ratio >= budget.flops_ratio:
+        if heard.total_cost(footages).flops_ratio >= budget.flops_ratio:
             break
     return heard
 
 
-def _fresh(fresh: Fresh, footages: Sequence[Footage], choose: Choose, ours: Heard) -> Heard:
-    heard = Heard()
+def _fresh(
+    fresh: WindowRecomputer, footages: Sequence[Footage], choose: Choose, ours: Answers
+) -> Answers:
+    heard = Answers()
     fresh.begin()
     for each in footages:
         stream, questions = each.stream.url, list(each.questions)
-        total = Account(dense=ours.accounts[stream].dense)
+        total = Cost(dense=ours.costs[stream].dense)
         fresh.grant(each, range(each.stream.setting.window - 1))
         for window in each.windows:
             said, spent, cells = fresh.answer(each, choose(each, window.index), questions, PROBE)
             heard.take((stream, window.index), questions, [one.value for one in said])
-            total += Account(spent, NOTHING, cells, window_cells(each))
-        heard.accounts[stream] = total
+            total += Cost(spent, NOTHING, cells, window_cells(each))
+        heard.costs[stream] = total
     return heard
 
 
@@ -51,11 +60,11 @@ def window_cells(footage: Footage) -> int:
     return footage.stream.setting.window * footage.grid.cells
 
 
-def guess(footages: Sequence[Footage], change: str, dense: Heard) -> Heard:
+def trivial_baseline(footages: Sequence[Footage], change: str, dense: Answers) -> Answers:
     """What agreement is worth nothing: "constant" says what the dense model says most often, and
     "repeat" what it said of the window before, told for free. No operations are on their account.
     """
-    usual, heard = _most_frequent(dense), Heard()
+    usual, heard = _most_frequent(dense), Answers()
     for each in footages:
         stream, before = each.stream.url, usual
         for window in each.windows:
@@ -63,11 +72,11 @@ def guess(footages: Sequence[Footage], change: str, dense: Heard) -> Heard:
             heard.answers[key] = {question: before[question] for question in each.questions}
             before = usual if change == "constant" else dense.answers[key]
         cells = len(each.windows) * window_cells(each)
-        heard.accounts[stream] = Account(dense=dense.accounts[stream].dense, cells=cells)
+        heard.costs[stream] = Cost(dense=dense.costs[stream].dense, cells=cells)
     return heard
 
 
-def _most_frequent(dense: Heard) -> Answers:
+def _most_frequent(dense: Answers) -> WindowAnswers:
     """By question, over all streams."""
     counts: dict[Question, Counter[str]] = {}
     for answers in dense.answers.values():

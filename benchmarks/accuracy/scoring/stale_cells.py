@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy.filming import Footage
+from benchmarks.accuracy.footage import Footage
 from benchmarks.accuracy.streams import Stream
 from benchmarks.edge import real_footage
 from benchmarks.edge.accuracy import Score

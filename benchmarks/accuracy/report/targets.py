@@ -2,24 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 
-from benchmarks.accuracy.rows import (
-    SETTINGS,
-    Result,
-    Row,
-    default_of,
-    is_of,
-    is_pooled,
-    of_default,
-    pooled,
-    stress,
-)
-from benchmarks.accuracy.wording import (
+from benchmarks.accuracy.report.formatting import (
+    decimal,
     interval,
-    number,
     percent,
     points,
     points_interval,
-    target,
+    target_line,
+)
+from benchmarks.accuracy.report.rows import (
+    SETTINGS,
+    Result,
+    Row,
+    default_row,
+    default_rows,
+    is_pooled,
+    is_variant,
+    pooled_rows,
+    stress_rows,
 )
 
 AGREEMENT, F1_LOST, F1_LOST_STRESS, FLOPS = 0.98, 0.01, 0.03, 0.07
@@ -35,10 +35,10 @@ def result_part(result: Result) -> str:
         "|---|---|---|---|---|---|",
     ]
     for name in SETTINGS:
-        row = default_of(result, name, "plain")
+        row = default_row(result, name, "plain")
         agreed = f"{percent(row['agreement'])}{_miss(row['agreement'] >= AGREEMENT)}"
         lost = f"{points(row['f1_lost'])}{_miss(row['f1_lost'] <= F1_LOST)}"
-        f1 = f"{number(row['f1'])} ({number(row['f1_dense'])})"
+        f1 = f"{decimal(row['f1'])} ({decimal(row['f1_dense'])})"
         saved = f"{percent(1 - row['flops_ratio'])} | {percent(1 - row['tokens_ratio'])}"
         lines.append(f"| {name} | {agreed} | {f1} | {lost} | {saved} |")
     rows = _judged(result)
@@ -56,22 +56,22 @@ def targets_part(result: Result) -> str:
     """What was aimed at, what came out."""
     lines = ["| aim, for the shipped default | came out | |", "|---|---|---|"]
     for name in SETTINGS:
-        row = default_of(result, name, "plain")
+        row = default_row(result, name, "plain")
         agreed = f"{percent(row['agreement'])} {interval(row, 'agreement')}"
         lost = f"{points(row['f1_lost'])} {points_interval(row)}"
         aims = (f"agreement at least {AGREEMENT:.0%}", f"F1 within {100 * F1_LOST:.0f} point")
         lines += [
-            target(f"{name}: {aims[0]}", agreed, row["agreement"] >= AGREEMENT),
-            target(f"{name}: {aims[1]} of dense", lost, row["f1_lost"] <= F1_LOST),
+            target_line(f"{name}: {aims[0]}", agreed, row["agreement"] >= AGREEMENT),
+            target_line(f"{name}: {aims[1]} of dense", lost, row["f1_lost"] <= F1_LOST),
         ]
-    row = default_of(result, "published", "plain")
+    row = default_row(result, "published", "plain")
     spared = f"{percent(1 - row['flops_ratio'])} fewer"
     aim = f"published: at least {1 - FLOPS:.0%} fewer operations"
-    lines.append(target(aim, spared, row["flops_ratio"] <= FLOPS))
+    lines.append(target_line(aim, spared, row["flops_ratio"] <= FLOPS))
     for row in _judged(result):
         aim = f"{row['condition']}: F1 within {100 * F1_LOST_STRESS:.0f} points of dense"
         lost = f"{points(row['f1_lost'])} {points_interval(row)}"
-        lines.append(target(aim, lost, _holds(row)))
+        lines.append(target_line(aim, lost, _holds(row)))
     return "\n".join(lines)
 
 
@@ -86,19 +86,19 @@ def limits_part(result: Result) -> str:
 
 def _limits(result: Result, setting: str, condition: str) -> Iterator[str]:
     name = setting if condition == "plain" else condition
-    ours, rows = default_of(result, setting, condition), pooled(result, setting, condition)
-    questions = [row for row in of_default(result, setting, condition) if not is_pooled(row)]
+    ours, rows = default_row(result, setting, condition), pooled_rows(result, setting, condition)
+    questions = [row for row in default_rows(result, setting, condition) if not is_pooled(row)]
     yield (
         f"- **{name}**: {percent(1 - ours['agreement'])} of the answers differ, most of them to "
         f"{_worst(questions)}. {ours['flips_to_yes']} flips are to yes, {ours['flips_to_no']} to "
         f"no{_gone(questions)}."
     )
     alone = (
-        ("pruning alone (all computed anew)", "tracked", "all/canvas"),
+        ("pruning alone (all computed anew)", "tracked", "all/latest-features"),
         ("reuse alone (nothing pruned)", "everything", result["meta"]["default"]["kv"]),
     )
     for what, change, kv in alone:
-        row = next((row for row in rows if is_of(row, change, kv)), None)
+        row = next((row for row in rows if is_variant(row, change, kv)), None)
         if row:
             yield (
                 f"  - {what}: {percent(1 - row['agreement'])} differ, {points(row['f1_lost'])}, "
@@ -122,7 +122,7 @@ def _gone(rows: Sequence[Row]) -> str:
 
 def _judged(result: Result) -> list[Row]:
     """The stress conditions in which there is something to be found."""
-    return [row for row in stress(result) if row["f1_lost"] is not None]
+    return [row for row in stress_rows(result) if row["f1_lost"] is not None]
 
 
 def _holds(row: Row) -> bool:

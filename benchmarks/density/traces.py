@@ -15,7 +15,7 @@ RHYTHMS = {"published": 8, OFTEN: 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class SlotTrace:
     """One camera's slots under each policy; slot i shows the same pictures under all."""
 
     name: str
@@ -28,21 +28,21 @@ class Film:
         return sum(slot.kept_count for slot in slots) / sum(slot.cell_count for slot in slots)
 
 
-def make_films(
+def make_traces(
     spec: GridSpec, count: int, seconds: int, policies: tuple[str, ...], fps: int = 10
-) -> list[Film]:
+) -> list[SlotTrace]:
     """So many cameras, 640 x 480, H.264 with a key frame every 50 pictures."""
     families = sorted(FAMILIES)
     urls = [
         f"world://{families[number % len(families)]}?seed={9000 + number}&fps={fps}"
         for number in range(count)
     ]
-    return [make_film(spec, f"{url}&seconds={seconds}", policies) for url in urls]
+    return [make_trace(spec, f"{url}&seconds={seconds}", policies) for url in urls]
 
 
-def make_film(
+def make_trace(
     spec: GridSpec, url: str, policies: tuple[str, ...], anchor_every: int | None = None
-) -> Film:
+) -> SlotTrace:
     """One camera, by its `world://` URL, under so many policies, of which OFTEN is `tracked` with
     more anchors.
     """
@@ -53,4 +53,4 @@ def make_film(
         camera = CameraPipeline(spec, "tracked" if policy == OFTEN else policy, every)
         slots[policy] = [slot for item in items for slot in camera.feed(item)] + camera.flush()
     assert camera.tracker is not None
-    return Film(url, camera.tracker.grid, slots)
+    return SlotTrace(url, camera.tracker.grid, slots)

@@ -1,0 +1,1 @@
+"""Tables and the plot made from the accuracy result."""
