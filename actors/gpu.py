@@ -16,15 +16,15 @@ from codecsight.core.errors import CodecSightError
 from codecsight.core.grid import GridSpec, PatchGrid
 from codecsight.core.question import Question
 from codecsight.core.slot import Slot, SlotKind
-from codecsight.engine.config import EngineConfig, Evict, Present
+from codecsight.engine.config import EngineConfig, EvictionPolicy, QueryView
 from codecsight.engine.engine import Engine
 from codecsight.engine.errors import AdmissionRefused, DeviceBusy, EngineError, SlotRefused
-from codecsight.engine.request import Hear, deaf
+from codecsight.engine.request import OnToken, ignore_tokens
 from codecsight.engine.resources.flops import Flops
-from codecsight.engine.resources.memory import within
+from codecsight.engine.resources.memory import fit_to_memory
 from codecsight.engine.resources.profile_run import seconds_per_slot
-from codecsight.engine.resources.utilization import HORIZON_S, Load
-from codecsight.engine.results import Result
+from codecsight.engine.resources.utilization import HORIZON_S, Utilization
+from codecsight.engine.results import JobResult
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.loading import load_model
 from codecsight.patches.codec import PatchError
@@ -75,15 +75,15 @@ class GpuWorker:
         self._metrics = WorkerMetrics(name)
         self._cells = [0, 0]
         self._answered = 0
-        self._waiting: dict[int, asyncio.Future[Result]] = {}
+        self._waiting: dict[int, asyncio.Future[JobResult]] = {}
         self._stepping: asyncio.Task[None] | None = None
 
-    def _first_load(self, most: float) -> Load:
+    def _first_load(self, most: float) -> Utilization:
         """Nothing was seen yet: what a stream will cost is tried out, on a wide picture."""
         config, spec, model = self._engine.config, self._spec, self._engine.model
         cost = seconds_per_slot(model, config, spec.fit(1920, 1080), self._questions)
         every = spec.slot_seconds
-        return Load(most, cost / every, max(HORIZON_S, config.window * every), every)
+        return Utilization(most, cost / every, max(HORIZON_S, config.window * every), every)
 
     def model_name(self) -> str:
         """The model that watches; also a sign that the worker is ready."""
@@ -133,10 +133,14 @@ class GpuWorker:
         self._count(slot, result, owned)
         return None
 
-    async def ask(self, stream: str, question: Question, hear: Hear = deaf) -> Answer | str:
+    async def ask(
+        self, stream: str, question: Question, hear: OnToken = ignore_tokens
+    ) -> Answer | str:
         """The answer to a question about what a stream shows now, or why there is none."""
         try:
-            return (await self._result(self._engine.inquire(stream, [question], hear))).answers[0]
+            return (
+                await self._result(self._engine.submit_questions(stream, [question], hear))
+            ).answers[0]
         except CodecSightError as error:
             return str(error)
 
@@ -159,7 +163,7 @@ class GpuWorker:
         """Let a stream go."""
         if self._owned.pop(stream, None) is not None:
             self._engine.close(stream)
-            self._load.leave(stream)
+            self._load.remove(stream)
             self._standing.set(stream, ())
 
     def windows(self) -> dict[str, StreamWindow]:
@@ -168,7 +172,7 @@ class GpuWorker:
         return {
             name: StreamWindow(
                 tokens=status.tokens,
-                kv_blocks=status.blocks,
+                kv_blocks=status.blocks_reserved,
                 answers=tuple(self._owned[name].answers.values()),
             )
             for name, status in streams.items()
@@ -177,13 +181,13 @@ class GpuWorker:
     def status(self) -> WorkerStatus:
         """The worker's numbers since it began."""
         status = self._engine.status()
-        self._metrics.kv_used.set(status.blocks_used)
-        self._metrics.memory_used.set(status.bytes_used)
+        self._metrics.kv_used.set(status.blocks_reserved)
+        self._metrics.memory_used.set(status.bytes_reserved)
         return WorkerStatus(
             name=self._name,
             streams=len(status.streams),
-            kv_used=status.blocks_used,
-            kv_total=status.blocks_used + status.blocks_free,
+            kv_used=status.blocks_reserved,
+            kv_total=status.blocks_reserved + status.blocks_free,
             cells_kept=self._cells[0],
             cells_total=self._cells[1],
             spent=_count(status.work.spent),
@@ -198,7 +202,7 @@ class GpuWorker:
         try:
             self._engine.open(stream, grid)
         except AdmissionRefused:
-            self._load.leave(stream)
+            self._load.remove(stream)
             raise
 
     def _submit(self, stream: str, slot: Slot) -> int:
@@ -224,17 +228,17 @@ class GpuWorker:
         try:
             self._engine.open(stream, grid)
         except AdmissionRefused:
-            self._load.leave(stream)
+            self._load.remove(stream)
             raise
         owned.grid = grid
         self._owned[stream] = owned
 
-    async def _result(self, ticket: int) -> Result:
+    async def _result(self, ticket: int) -> JobResult:
         """What becomes of a ticket. Raises what the engine has against it."""
         found = self._waiting[ticket] = asyncio.get_running_loop().create_future()
         if self._stepping is None or self._stepping.done():
             self._stepping = asyncio.create_task(self._step_while_busy())
-        result: Result = await found
+        result: JobResult = await found
         if result.error is not None:
             raise result.error
         return result
@@ -249,12 +253,12 @@ class GpuWorker:
                 log.exception("step failed")
                 continue
             finally:
-                self._load.worked(started, time.monotonic())
+                self._load.record_busy(started, time.monotonic())
             for result in results:
                 self._waiting.pop(result.ticket).set_result(result)
 
-    def _count(self, slot: Slot, result: Result, owned: _Owned) -> None:
-        step, answers = result.step, result.answers
+    def _count(self, slot: Slot, result: JobResult, owned: _Owned) -> None:
+        step, answers = result.slot_result, result.answers
         assert step is not None  # noqa: S101 - a slot has a step or an error
         self._cells[0] += slot.kept_count
         self._cells[1] += slot.cell_count
@@ -274,15 +278,15 @@ def _engine_config(
     config = EngineConfig(
         window=section.window,
         stride=section.stride,
-        evict=Evict(section.eviction),
+        eviction=EvictionPolicy(section.eviction),
         refresh=section.refresh,
-        present=Present(section.query_view),
-        ring=section.neighbour_radius,
+        query_view=QueryView(section.query_view),
+        neighbour_radius=section.neighbour_radius,
         kv_blocks=section.kv_blocks,
     )
     if section.memory_mib is None:
         return config
-    return within(section.memory_mib * 2**20, model, config, spec.fit(1920, 1080))
+    return fit_to_memory(section.memory_mib * 2**20, model, config, spec.fit(1920, 1080))
 
 
 def _count(flops: Flops) -> FlopCount:

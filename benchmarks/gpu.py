@@ -17,8 +17,9 @@ import numpy as np
 import torch
 
 from benchmarks.record import RESULTS, record
-from codecsight.engine.attention import Copies, FlexAttention, LoopAttention, Run, View
-from codecsight.engine.pool import KVPool
+from codecsight.engine.attention.kernels import FlexAttention, LoopAttention
+from codecsight.engine.attention.pool import KVPool
+from codecsight.engine.attention.segments import AttentionSpan, KVCopies, PackedSegment
 from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.prompt import Tokens
 from codecsight.models.tiny import byte_tokenizer, random_network
@@ -71,7 +72,11 @@ def _kernels(device: str, count: int) -> dict[str, float]:
         rows = np.arange(start, start + keys)
         at = np.arange(keys - own, keys)
         words = Tokens.text([1] * own)
-        runs.append(Run(words, model.no_cells(), rows[-own:], at, View.causal(rows), (own - 1,)))
+        runs.append(
+            PackedSegment(
+                words, model.no_cells(), rows[-own:], at, AttentionSpan.causal(rows), (own - 1,)
+            )
+        )
         start += keys
     tokens = sum(len(run.tokens) for run in runs)
     heads, width = model.kv.heads, model.kv.head_dim
@@ -80,7 +85,7 @@ def _kernels(device: str, count: int) -> dict[str, float]:
     told = {}
     for kernel in (LoopAttention, FlexAttention):
         with torch.inference_mode():
-            attend = kernel(model, pool, runs, Copies.join([]))
+            attend = kernel(model, pool, runs, KVCopies.join([]))
             told[kernel.__name__] = _timed(lambda: attend(0, query, key, value, False), device)  # noqa: B023
     return told
 

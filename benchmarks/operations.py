@@ -19,13 +19,13 @@ from benchmarks.record import record
 from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine import Engine, EngineConfig
 from codecsight.engine.resources.flops import FlopMeter
-from codecsight.engine.results import Step
+from codecsight.engine.results import SlotResult
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.loading import load_model
 
 MAX_CELLS = 48
 CONFIGS = {
-    "ring": EngineConfig(PUBLISHED.window, PUBLISHED.stride, remember=False),
+    "ring": EngineConfig(PUBLISHED.window, PUBLISHED.stride, vision_kv_cache=False),
     "remembering": EngineConfig(PUBLISHED.window, PUBLISHED.stride),
 }
 Part = tuple[str, int]
@@ -73,11 +73,13 @@ def _parts(model: VisionLanguageModel, film: Footage, config: EngineConfig) -> I
                 yield from _question_parts(engine)
 
 
-def _slot_parts(meter: FlopMeter, config: EngineConfig, slot: Slot, step: Step) -> Iterator[Part]:
+def _slot_parts(
+    meter: FlopMeter, config: EngineConfig, slot: Slot, step: SlotResult
+) -> Iterator[Part]:
     """Every token of a slot costs the language model the same."""
     kind = "anchors" if slot.kind is SlotKind.ANCHOR else "deltas"
     spent, cells = step.work.spent, slot.kept_count / step.prefilled
-    ring = 0 if config.remember else spent.vit - meter.vit(slot.kept)
+    ring = 0 if config.vision_kv_cache else spent.vit - meter.vit(slot.kept)
     yield f"ViT: cells of {kind}", spent.vit - ring
     yield "ViT: ring", ring
     yield f"LLM: cells of {kind}", round(spent.llm * cells)

@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _row(model: VisionLanguageModel, policy: str, ring: int | None) -> dict[str, object]:
-    engine = Engine(model, EngineConfig(remember=ring is None, ring=ring or 0))
+    engine = Engine(model, EngineConfig(vision_kv_cache=ring is None, neighbour_radius=ring or 0))
     questions = [Question.parse(text) for text in QUESTIONS]
     watching = Watcher(engine, WatchOptions(model.grid_spec(2.0, 48), questions, policy))
     urls = {

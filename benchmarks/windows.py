@@ -15,7 +15,7 @@ from cluster.demo.ground_truth import score_answers
 from cluster.demo.plan import QUESTIONS
 from codecsight.core.answer import Answer
 from codecsight.core.question import Question
-from codecsight.engine import Engine, EngineConfig, Evict, Present
+from codecsight.engine import Engine, EngineConfig, EvictionPolicy, QueryView
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.loading import load_model
 from codecsight.world import FAMILIES
@@ -23,23 +23,27 @@ from codecsight.world import FAMILIES
 SECONDS, SEED = 48, 960
 EVERY = (4, 8, 16, 32)
 """How many slots there are from one anchor to the next."""
-AGE, SUPERSEDED = Evict.AGE, Evict.SUPERSEDED
-LAST, CANVAS, RETIMED = Present.LAST_SLOT, Present.CANVAS, Present.RETIMED
-ARMS: tuple[tuple[str, int, Evict, str, Present], ...] = (
+AGE, SUPERSEDED = EvictionPolicy.AGE, EvictionPolicy.SUPERSEDED
+LAST, LATEST_FEATURES, REROTATED = (
+    QueryView.LAST_SLOT,
+    QueryView.LATEST_FEATURES,
+    QueryView.REROTATED,
+)
+ARMS: tuple[tuple[str, int, EvictionPolicy, str, QueryView], ...] = (
     ("everything", 4, AGE, "all", LAST),
     ("everything", 4, AGE, "none", LAST),
-    ("tracked", 4, AGE, "all", CANVAS),
-    ("tracked", 4, AGE, "anchors", CANVAS),
-    ("tracked", 4, AGE, "none", CANVAS),
-    ("tracked", 4, AGE, "none", RETIMED),
-    ("tracked", 4, SUPERSEDED, "none", RETIMED),
-    ("tracked", 8, AGE, "none", RETIMED),
-    ("tracked", 16, AGE, "none", RETIMED),
-    ("tracked", 16, SUPERSEDED, "none", RETIMED),
-    ("tracked", 16, SUPERSEDED, "none", CANVAS),
-    ("tracked", 32, SUPERSEDED, "none", RETIMED),
-    ("tracked", 32, SUPERSEDED, "none", CANVAS),
-    ("tracked", 32, SUPERSEDED, "drift:2", RETIMED),
+    ("tracked", 4, AGE, "all", LATEST_FEATURES),
+    ("tracked", 4, AGE, "anchors", LATEST_FEATURES),
+    ("tracked", 4, AGE, "none", LATEST_FEATURES),
+    ("tracked", 4, AGE, "none", REROTATED),
+    ("tracked", 4, SUPERSEDED, "none", REROTATED),
+    ("tracked", 8, AGE, "none", REROTATED),
+    ("tracked", 16, AGE, "none", REROTATED),
+    ("tracked", 16, SUPERSEDED, "none", REROTATED),
+    ("tracked", 16, SUPERSEDED, "none", LATEST_FEATURES),
+    ("tracked", 32, SUPERSEDED, "none", REROTATED),
+    ("tracked", 32, SUPERSEDED, "none", LATEST_FEATURES),
+    ("tracked", 32, SUPERSEDED, "drift:2", REROTATED),
     ("tracked", 4, AGE, "anchors", LAST),
 )
 
@@ -72,10 +76,10 @@ def main() -> None:
 def _hear(
     model: VisionLanguageModel,
     films: dict[str, SlotTrace],
-    arm: tuple[str, int, Evict, str, Present],
+    arm: tuple[str, int, EvictionPolicy, str, QueryView],
 ) -> tuple[dict[str, Any], list[Answer]]:
     policy, every, evict, refresh, present = arm
-    engine = Engine(model, EngineConfig(evict=evict, refresh=refresh, present=present))
+    engine = Engine(model, EngineConfig(eviction=evict, refresh=refresh, query_view=present))
     questions = [Question.parse(text) for text in QUESTIONS]
     answers: list[Answer] = []
     for name, film in films.items():

@@ -128,7 +128,7 @@ class _StreamBatch:
         for stream in self._slots:
             if (stream, index) in self._windows:
                 questions = list(self._windows[stream, index].questions)
-                asked[self._engine.inquire(stream, questions)] = stream, questions
+                asked[self._engine.submit_questions(stream, questions)] = stream, questions
         for ticket, values in self._work_off().items():
             stream, questions = asked[ticket]
             self.heard.take((stream, index), questions, values)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from benchmarks.accuracy.policies import ANCHOR_INTERVALS, FREQUENT_ANCHORS
 from benchmarks.accuracy.streams import Setting
-from codecsight.engine import EngineConfig, Evict, Present
+from codecsight.engine import EngineConfig, EvictionPolicy, QueryView
 
 DEFAULT_CHANGE = "tracked"
 
@@ -35,22 +35,28 @@ def engine_variant(change: str, setting: Setting, **settings: object) -> Variant
 
 def kv_name(config: EngineConfig) -> str:
     """What is computed again, where questions stand, what the ViT sees around, what is given up."""
-    sight = "cached" if config.remember else f"radius {config.ring}"
-    name = f"{config.refresh}/{config.present.value}/{sight}"
-    name = f"{name}/anchors re-encoded" if config.remember and not config.still else name
-    return name if config.evict is Evict.AGE else f"{name}/{config.evict.value}"
+    sight = "cached" if config.vision_kv_cache else f"radius {config.neighbour_radius}"
+    name = f"{config.refresh}/{config.query_view.value}/{sight}"
+    name = (
+        f"{name}/anchors re-encoded"
+        if config.vision_kv_cache and not config.static_threshold
+        else name
+    )
+    return name if config.eviction is EvictionPolicy.AGE else f"{name}/{config.eviction.value}"
 
 
-BLIND: dict[str, object] = {"remember": False, "ring": 0}
+BLIND: dict[str, object] = {"vision_kv_cache": False, "neighbour_radius": 0}
 """The ViT sees what is kept of a slot, and nothing else."""
 
 
 def dense_variant(setting: Setting) -> Variant:
     """The dense model: whole slots, whole windows, each computed anew."""
-    return engine_variant("everything", setting, refresh="all", present=Present.LAST_SLOT, **BLIND)
+    return engine_variant(
+        "everything", setting, refresh="all", query_view=QueryView.LAST_SLOT, **BLIND
+    )
 
 
-PUBLISHED_KV = {"refresh": "anchors", "present": Present.LAST_SLOT, **BLIND}
+PUBLISHED_KV = {"refresh": "anchors", "query_view": QueryView.LAST_SLOT, **BLIND}
 """What the published system does: whole I frames are computed again, and what was pruned is not at
 the present.
 """
@@ -92,7 +98,9 @@ def stress_variants(setting: Setting) -> list[Variant]:
 def full_length_variants(setting: Setting) -> list[Variant]:
     """Ours and the published system."""
     arms = [engine_variant("tracked", setting), engine_variant("everything", setting)]
-    arms.append(engine_variant("tracked", setting, refresh="all", present=Present.CANVAS))
+    arms.append(
+        engine_variant("tracked", setting, refresh="all", query_view=QueryView.LATEST_FEATURES)
+    )
     arms.append(engine_variant("published-0.5", setting, **PUBLISHED_KV))
     return [*arms, *simple_baselines(), *trivial_baselines()]
 
@@ -141,28 +149,28 @@ KV: tuple[dict[str, object], ...] = (
     {"refresh": "first:1"},
     {"refresh": "anchors"},
     {"refresh": "drift:2"},
-    {"present": Present.LAST_SLOT},
-    {"present": Present.CANVAS},
-    {"present": Present.RETIMED},
-    {"refresh": "anchors", "present": Present.CANVAS},
-    {"refresh": "none", "present": Present.RETIMED},
-    {"refresh": "all", "present": Present.CANVAS},
-    {"evict": Evict.SUPERSEDED},
-    {"still": 0.0},
+    {"query_view": QueryView.LAST_SLOT},
+    {"query_view": QueryView.LATEST_FEATURES},
+    {"query_view": QueryView.REROTATED},
+    {"refresh": "anchors", "query_view": QueryView.LATEST_FEATURES},
+    {"refresh": "none", "query_view": QueryView.REROTATED},
+    {"refresh": "all", "query_view": QueryView.LATEST_FEATURES},
+    {"eviction": EvictionPolicy.SUPERSEDED},
+    {"static_threshold": 0.0},
     BLIND,
-    {**BLIND, "ring": 1},
-    {**BLIND, "ring": 2},
-    {**BLIND, "ring": 9},
+    {**BLIND, "neighbour_radius": 1},
+    {**BLIND, "neighbour_radius": 2},
+    {**BLIND, "neighbour_radius": 9},
 )
 
 
 UNDER_STRESS: tuple[dict[str, object], ...] = (
-    {"refresh": "all", "present": Present.CANVAS},
+    {"refresh": "all", "query_view": QueryView.LATEST_FEATURES},
     {"refresh": "anchors"},
     {"refresh": "first:1"},
-    {"present": Present.CANVAS},
-    {"present": Present.LAST_SLOT},
-    {"still": 0.0},
+    {"query_view": QueryView.LATEST_FEATURES},
+    {"query_view": QueryView.LAST_SLOT},
+    {"static_threshold": 0.0},
 )
 
 

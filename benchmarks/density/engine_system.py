@@ -36,8 +36,8 @@ class EngineSystem:
         said = []
         for result in self._engine.step():
             assert result.error is None, result.error
-            assert result.step is not None
-            self.prefilled += result.step.prefilled + result.step.refreshed
+            assert result.slot_result is not None
+            self.prefilled += result.slot_result.prefilled + result.slot_result.refreshed
             stream, index = self._tickets.pop(result.ticket)
             said += [(stream, index, answer.value) for answer in result.answers]
         return said
@@ -59,7 +59,7 @@ class EngineSystem:
     def kv_bytes(self) -> float:
         """Keys and values held, per stream, those of the ViT too."""
         status = self._engine.status()
-        held = status.blocks_held * self._engine._pool.block_bytes
-        return (held + sum(each.remembered for each in status.streams.values())) / len(
+        held = status.blocks_allocated * self._engine._pool.block_bytes
+        return (held + sum(each.vision_cache_bytes for each in status.streams.values())) / len(
             status.streams
         )

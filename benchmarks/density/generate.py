@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.density.systems import QUESTION, Said, StatelessSystem, window_of
 from codecsight.core.slot import Slot
-from codecsight.engine.resources.flops import counted
+from codecsight.engine.resources.flops import count_flops
 from codecsight.engine.window import slot_time
 from codecsight.models.families.qwen3_vl import Qwen3VL
 
@@ -73,7 +73,7 @@ class Generate(StatelessSystem):
     def flops(self) -> float:
         """Operations so far: a window of each shape is counted once, outside the measured time."""
         for shape in self._calls.keys() - self._costs.keys():
-            self._costs[shape] = counted(partial(self._generate, self._examples[shape]))
+            self._costs[shape] = count_flops(partial(self._generate, self._examples[shape]))
         return sum(calls * self._costs[shape] for shape, calls in self._calls.items())
 
     def kv_bytes(self) -> float:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from benchmarks.density.systems import QUESTION, Said, StatelessSystem, window_of
 from codecsight.answers.scoring import build_option_tree, score
 from codecsight.core.slot import Slot
-from codecsight.engine.attention import FOREVER, Copies, Run, View, forward
-from codecsight.engine.pool import BlockTable, KVPool
+from codecsight.engine.attention.kernels import forward
+from codecsight.engine.attention.pool import BlockTable, KVPool, blocks_for
+from codecsight.engine.attention.segments import UNBOUNDED, AttentionSpan, KVCopies, PackedSegment
 from codecsight.engine.resources.flops import FlopMeter
-from codecsight.engine.resources.validation import blocks
 from codecsight.engine.window import slot_time
 from codecsight.models.base import CellFeatures
 from codecsight.models.families.qwen3_vl import Qwen3VL
@@ -43,18 +43,18 @@ class Recompute(StatelessSystem):
             asked = option_tree.tree.tokens.shifted(extent)
             whole = Tokens.join([tokens, asked])
             table = BlockTable(self._pool)
-            rows, at = table.take(len(whole)), np.arange(len(whole))
+            rows, at = table.allocate(len(whole)), np.arange(len(whole))
             shuts = np.concatenate(
-                [np.full(len(tokens), FOREVER), option_tree.tree.subtree_ends + len(tokens)]
+                [np.full(len(tokens), UNBOUNDED), option_tree.tree.subtree_ends + len(tokens)]
             )
             read = [len(tokens) + row for row in option_tree.logit_indices]
-            runs.append(Run(whole, cells, rows, at, View(rows, at, shuts), read))
+            runs.append(PackedSegment(whole, cells, rows, at, AttentionSpan(rows, at, shuts), read))
             tables.append((table, rows))
             self._spent += self._meter.llm(len(whole), len(whole), len(read))
             self._tokens = len(whole)
-        logits = forward(self._model, self._pool, runs, Copies.join([]))
+        logits = forward(self._model, self._pool, runs, KVCopies.join([]))
         for table, rows in tables:
-            table.give(rows)
+            table.free(rows)
         return [
             (stream, index, score(option_tree, found)[0].value)
             for (stream, index), found in zip(batch, logits, strict=True)
@@ -80,7 +80,7 @@ class Recompute(StatelessSystem):
 
     def kv_bytes(self) -> float:
         """Keys and values held, per stream."""
-        return blocks(self._tokens) * self._pool.block_bytes
+        return blocks_for(self._tokens) * self._pool.block_bytes
 
 
 def evs_keep(slots: Sequence[Slot], pruned: float) -> list[NDArray[np.bool_]]:

@@ -27,7 +27,7 @@ from benchmarks.density.stages import edge_stages, engine_stages
 from benchmarks.density.systems import STRIDE, WINDOW
 from benchmarks.density.traces import OFTEN, make_traces
 from benchmarks.record import origin
-from codecsight.engine import EngineConfig, Present
+from codecsight.engine import EngineConfig, QueryView
 from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.loading import load_model
 
@@ -104,7 +104,13 @@ def run(
 def systems_of(model: Qwen3VL) -> dict[str, Make]:
     """Every system, to be made for a number of streams."""
     ours = EngineConfig(window=WINDOW, stride=STRIDE, max_waiting=64)
-    published = replace(ours, refresh="anchors", present=Present.LAST_SLOT, remember=False, ring=0)
+    published = replace(
+        ours,
+        refresh="anchors",
+        query_view=QueryView.LAST_SLOT,
+        vision_kv_cache=False,
+        neighbour_radius=0,
+    )
     return {
         "transformers": lambda _: Generate(model),
         "dense": lambda _: Recompute(model),

@@ -33,7 +33,7 @@ def main() -> None:
         return
     torch.set_num_threads(1)
     model, usual = load_model(device="cpu"), EngineConfig()
-    crowded = replace(usual, kv_blocks=90, commit=0.12)  # KV changes hands all the time
+    crowded = replace(usual, kv_blocks=90, reservation_ratio=0.12)  # KV changes hands all the time
     runs: dict[str, Run] = {
         "leak": (crowded, lambda: leak(model, crowded, given.steps)),
         "memory": (usual, lambda: memory(model, usual, films(model), given.windows)),

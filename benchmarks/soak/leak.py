@@ -29,10 +29,10 @@ def leak(
         **{key: crowd.told[key] for key in COUNTS},
         "wrong_colours": crowd.wrong,
         "largest_difference_from_alone": crowd.difference,
-        "blocks_held_at_the_end": status.blocks_held + crowd.engine._scratch.blocks,
-        "blocks_free_at_the_end": crowd.engine._pool.free,
-        "bytes_beside_the_pool_at_the_end": status.bytes_beside,
-        "blocks_of_the_pool": crowd.engine._pool.count - crowd.engine._prefix_blocks,
+        "blocks_held_at_the_end": status.blocks_allocated + crowd.engine._scratch.blocks,
+        "blocks_free_at_the_end": crowd.engine._pool.free_blocks,
+        "bytes_beside_the_pool_at_the_end": status.auxiliary_bytes,
+        "blocks_of_the_pool": crowd.engine._pool.num_blocks - crowd.engine._prefix_blocks,
     }
 
 
@@ -99,7 +99,7 @@ class Crowd:
             self._next[stream] = 0
             return
         self.told["slots"] += 1
-        self._due[self.engine.inquire(stream, [COLOUR])] = (film, index)
+        self._due[self.engine.submit_questions(stream, [COLOUR])] = (film, index)
         self._next[stream] = index + 1
         if index + 1 == len(film.slots):
             self._go(stream)

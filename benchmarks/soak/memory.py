@@ -62,8 +62,8 @@ def _measured(engine: Engine) -> dict[str, Any]:
     status = engine.status()
     return {
         "rss_mib": round(psutil.Process().memory_info().rss / 2**20, 2),
-        "blocks_held": status.blocks_held,
-        "mib_beside": round(status.bytes_beside / 2**20, 2),
+        "blocks_held": status.blocks_allocated,
+        "mib_beside": round(status.auxiliary_bytes / 2**20, 2),
         "tokens": sum(stream.tokens for stream in status.streams.values()),
         "tensors": sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects()),
     }

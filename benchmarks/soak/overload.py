@@ -2,8 +2,8 @@
 
 The clock is this process's CPU time, as in `benchmarks.density.run`: slots arrive once a second per
 stream while the engine works, and time jumps ahead where it idles. The rules are those of the
-GPU worker: `Load` at the door, `TokenBucket` per stream, and a stream whose slot is refused waits
-for its next anchor, as an edge does.
+GPU worker: `Utilization` at the door, `TokenBucket` per stream, and a stream whose slot is refused
+waits for its next anchor, as an edge does.
 """
 
 import heapq
@@ -21,7 +21,7 @@ from codecsight.core.question import Question
 from codecsight.core.slot import ANCHOR_EVERY, SlotKind
 from codecsight.engine import DeviceBusy, Engine, EngineConfig, SlotRefused
 from codecsight.engine.resources.profile_run import seconds_per_slot
-from codecsight.engine.resources.utilization import HORIZON_S, Load
+from codecsight.engine.resources.utilization import HORIZON_S, Utilization
 from codecsight.models.base import VisionLanguageModel
 from codecsight.uplink.token_bucket import TokenBucket
 
@@ -60,7 +60,7 @@ class Fleet:
     """
 
     engine: Engine
-    load: Load | None
+    load: Utilization | None
     clock: Callable[[], float] = time.process_time
     waits: list[tuple[str, float, float]] = field(default_factory=list)
     told: Counter[str] = field(default_factory=Counter)
@@ -83,7 +83,7 @@ class Fleet:
             results = self.engine.step() if self.engine.busy else []
             spent = self.clock() - started
             if self.load is not None:
-                self.load.worked(self.now, self.now + spent)
+                self.load.record_busy(self.now, self.now + spent)
             self.now += spent
             for result in results:
                 name, came = self._came.pop(result.ticket)
@@ -140,13 +140,13 @@ def overload(
     config = replace(config, max_waiting=1)  # the worker takes a stream's chunks one by one
     prior = seconds_per_slot(model, config, films[0].grid, [QUESTION], time.process_time)
 
-    def door() -> Load:
-        return Load(0.9, prior, every=1.0)
+    def door() -> Utilization:
+        return Utilization(0.9, prior, slot_interval_s=1.0)
 
     fit = _fitting(model, config, films, door())
     quiet = max(fit // 4, 2)
 
-    def told(streams: int, load: Load | None = None, **how: Any) -> dict[str, Any]:
+    def told(streams: int, load: Utilization | None = None, **how: Any) -> dict[str, Any]:
         return _told(_watch(model, config, films, streams, load, seconds, **how), seconds)
 
     crowd = told(2 * fit, door())
@@ -165,7 +165,7 @@ def overload(
 
 
 def _fitting(
-    model: VisionLanguageModel, config: EngineConfig, films: list[SlotTrace], door: Load
+    model: VisionLanguageModel, config: EngineConfig, films: list[SlotTrace], door: Utilization
 ) -> int:
     """Streams that the door lets in when they come one after the other."""
     fleet = _fleet(model, config, 200, door)
@@ -178,7 +178,7 @@ def _watch(
     config: EngineConfig,
     films: list[SlotTrace],
     streams: int,
-    load: Load | None,
+    load: Utilization | None,
     seconds: float,
     *,
     apart: float = APART,
@@ -197,7 +197,7 @@ def _watch(
 
 
 def _fleet(
-    model: VisionLanguageModel, config: EngineConfig, streams: int, load: Load | None
+    model: VisionLanguageModel, config: EngineConfig, streams: int, load: Utilization | None
 ) -> Fleet:
     engine = Engine(model, replace(config, kv_blocks=BLOCKS_PER_STREAM * streams))
     return Fleet(engine, load)

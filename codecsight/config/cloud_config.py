@@ -56,7 +56,7 @@ class EngineSection(StrictModel):
     stride: int = Field(default=2, ge=1)
     eviction: Literal["age", "superseded"] = "age"
     refresh: str = Field(default="none", pattern=r"^(none|all|anchors|(first|drift):\d+)$")
-    query_view: Literal["canvas", "retimed", "last-slot"] = "retimed"
+    query_view: Literal["latest-features", "rerotated", "last-slot"] = "rerotated"
     neighbour_radius: int = Field(default=1, ge=0, le=16)
     kv_blocks: int = Field(default=4096, ge=1)
     memory_mib: int | None = Field(default=None, ge=1)

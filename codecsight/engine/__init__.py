@@ -1,32 +1,31 @@
 """A KV window per stream, many streams on one device: what is prefilled, kept, refreshed, asked."""
 
-from codecsight.engine.config import EngineConfig, Evict, Present
+from codecsight.engine.config import EngineConfig, EvictionPolicy, QueryView
 from codecsight.engine.engine import Engine
 from codecsight.engine.errors import (
     AdmissionRefused,
+    AnchorRequired,
     DeviceBusy,
     EngineError,
-    NeedAnchor,
     SlotRefused,
 )
 from codecsight.engine.resources.flops import Flops, Work
-from codecsight.engine.results import Result, Step
-from codecsight.engine.status import EngineStatus, StreamStatus
+from codecsight.engine.results import EngineStatus, JobResult, SessionStats, SlotResult
 
 __all__ = [
     "AdmissionRefused",
+    "AnchorRequired",
     "DeviceBusy",
     "Engine",
     "EngineConfig",
     "EngineError",
     "EngineStatus",
-    "Evict",
+    "EvictionPolicy",
     "Flops",
-    "NeedAnchor",
-    "Present",
-    "Result",
+    "JobResult",
+    "QueryView",
+    "SessionStats",
     "SlotRefused",
-    "Step",
-    "StreamStatus",
+    "SlotResult",
     "Work",
 ]

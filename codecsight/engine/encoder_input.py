@@ -14,11 +14,13 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine.resources.flops import FlopMeter
 from codecsight.jit import cached_njit
+from codecsight.models.base import CellFeatures
 from codecsight.models.vision_kv_cache import VisionKVCache
 
 Mask = NDArray[np.bool_]
@@ -27,7 +29,7 @@ _BLOCK = 4  # pixels a side over which noise and the mosaic's coding are average
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class EncodeRequest:
     """What the ViT is given of a slot: its `fresh` cells [rows, cols], perhaps among neighbours.
     `own` are the indices of the fresh ones among all that `slot` keeps; what it `remembers`, if
     anything, is seen besides.
@@ -44,13 +46,18 @@ class Look:
         return meter.vit_remembering(kept) if self.remembers else meter.vit(kept, len(self.own))
 
 
-class Sight:
+class EncoderInput:
     """One stream's pixels as the ViT last saw them: [rows, cols, frames, 3, cell, cell] uint8 once
     an anchor came; and what it remembers of them. See `EngineConfig` for `ring` and `still`.
     """
 
-    def __init__(self, ring: int, still: float = 0.0, memory: VisionKVCache | None = None) -> None:
-        self._ring, self._still, self._memory = ring, still, memory
+    def __init__(
+        self,
+        neighbour_radius: int,
+        static_threshold: float = 0.0,
+        memory: VisionKVCache | None = None,
+    ) -> None:
+        self._ring, self._still, self._memory = neighbour_radius, static_threshold, memory
         self._pixels: NDArray[np.uint8] | None = None
 
     @property
@@ -58,7 +65,7 @@ class Sight:
         """What the pixels take."""
         return 0 if self._pixels is None else self._pixels.nbytes
 
-    def look(self, slot: Slot) -> Look:
+    def look(self, slot: Slot) -> EncodeRequest:
         """What to look at of the stream's next slot; it is remembered."""
         fresh = self._fresh(slot)
         if not fresh.all():
@@ -66,13 +73,13 @@ class Sight:
         kept = slot.kept
         pixels = self._remember(slot)
         if self._memory or self._ring == 0 or slot.kept_count in (0, slot.cell_count):
-            return Look(slot, np.arange(slot.kept_count), kept, self._memory)
+            return EncodeRequest(slot, np.arange(slot.kept_count), kept, self._memory)
         wide = dilated(kept, self._ring)
         patches = np.repeat(pixels[wide][:, -1:], pixels.shape[2], axis=1)
         own = np.flatnonzero(kept[wide])
         patches[own] = slot.patches
         reasons = np.ones(len(patches), np.uint8)
-        return Look(replace(slot, kept=wide, patches=patches, reasons=reasons), own, kept)
+        return EncodeRequest(replace(slot, kept=wide, patches=patches, reasons=reasons), own, kept)
 
     def _fresh(self, slot: Slot) -> Mask:
         """[kept]: which of the slot's cells must be looked at."""
@@ -145,3 +152,35 @@ def dilated(mask: Mask, ring: int) -> Mask:
     shifted = [padded[r : r + rows, c : c + cols] for r in steps for c in steps]
     widened: Mask = np.logical_or.reduce(shifted)
     return widened
+
+
+class LatestFeatures:
+    """Starts with an anchor, which holds every cell, and takes in each slot after it."""
+
+    def __init__(self) -> None:
+        self._features: CellFeatures | None = None
+
+    def update(self, kept: NDArray[np.bool_], features: CellFeatures) -> None:
+        """Take in the features of the `kept` cells ([rows, cols])."""
+        if self._features is None:
+            self._features = CellFeatures(features.embeddings.clone(), features.deepstack.clone())
+            return
+        cells = torch.from_numpy(np.flatnonzero(kept)).to(features.embeddings.device)
+        self._features.embeddings[cells] = features.embeddings
+        self._features.deepstack[:, cells] = features.deepstack
+
+    def of(self, kept: NDArray[np.bool_]) -> CellFeatures:
+        """Those of the `kept` cells ([rows, cols])."""
+        return self.features.select(np.flatnonzero(kept))
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes."""
+        return 0 if self._features is None else self._features.nbytes
+
+    @property
+    def features(self) -> CellFeatures:
+        """Every cell, row by row."""
+        if self._features is None:
+            raise RuntimeError("a canvas is read after its first anchor only")
+        return self._features

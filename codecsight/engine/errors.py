@@ -38,7 +38,7 @@ class DeviceBusy(EngineError):  # noqa: N818
         self.streams, self.load, self.expected = streams, load, expected
 
 
-class NeedAnchor(EngineError):  # noqa: N818
+class AnchorRequired(EngineError):  # noqa: N818
     """What waited for a stream is lost, and what it had shown; it goes on from its next anchor."""
 
     def __init__(self, stream: str, why: str) -> None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from codecsight.core.slot import Slot
-from codecsight.engine.attention import Copies, Run
-from codecsight.engine.encoder_input import Look
-from codecsight.engine.pool import Rows
-from codecsight.engine.request import Ask, Inquiry
+from codecsight.engine.attention.pool import Rows
+from codecsight.engine.attention.segments import KVCopies, PackedSegment
+from codecsight.engine.encoder_input import EncodeRequest
+from codecsight.engine.request import DecodeRequest, QuestionBatch
 from codecsight.engine.resources.flops import Flops
-from codecsight.engine.window import Entry
+from codecsight.engine.window import CachedSlot
 from codecsight.models.base import CellFeatures
 from codecsight.models.prompt import Tokens
 
@@ -22,8 +22,8 @@ class Prefill:
     `look`; `tokens` and `cells` are those to be prefilled, known once it has.
     """
 
-    entry: Entry
-    look: Look
+    entry: CachedSlot
+    look: EncodeRequest
     indices: list[int]
     places: Rows
     evicted: int
@@ -62,7 +62,7 @@ class Job:
     since: float
     slot: Slot | None = None
     tokens: Tokens | None = None
-    inquiry: Inquiry | None = None
+    question_batch: QuestionBatch | None = None
     prefill: Prefill | None = None
 
     @property
@@ -72,12 +72,12 @@ class Job:
 
 
 @dataclass(slots=True)
-class Part:
+class BatchItem:
     """A session's part of a pass: `prefilled` tokens, then the runs of a standpoint, then a run
     for each of the `asks`.
     """
 
-    runs: list[Run] = field(default_factory=list)
-    copies: list[Copies] = field(default_factory=list)
+    runs: list[PackedSegment] = field(default_factory=list)
+    copies: list[KVCopies] = field(default_factory=list)
     prefilled: int = 0
-    asks: list[Ask] = field(default_factory=list)
+    asks: list[DecodeRequest] = field(default_factory=list)

@@ -5,14 +5,15 @@ the language model.
 import time
 from collections.abc import Iterator
 
-from codecsight.engine.attention import Copies, forward
-from codecsight.engine.pool import BlockTable, KVPool
-from codecsight.engine.results import Result
-from codecsight.engine.scheduler import Share
+from codecsight.engine.attention.kernels import forward
+from codecsight.engine.attention.pool import BlockTable, KVPool
+from codecsight.engine.attention.segments import KVCopies
+from codecsight.engine.results import JobResult
+from codecsight.engine.scheduler import Allocation
 from codecsight.engine.session import StreamSession
 from codecsight.models.base import VisionLanguageModel
 
-Chosen = tuple[StreamSession, Share]
+Chosen = tuple[StreamSession, Allocation]
 """A stream, and its part in the step."""
 
 
@@ -38,7 +39,7 @@ def encode(model: VisionLanguageModel, chosen: list[Chosen]) -> None:
 
 def prefill(
     model: VisionLanguageModel, pool: KVPool, scratch: BlockTable, chosen: list[Chosen]
-) -> Iterator[Result]:
+) -> Iterator[JobResult]:
     """One call of the language model for the slots and questions of all streams; questions take
     their rows from `scratch`. Gives what is finished by it, stream by stream.
     """
@@ -49,7 +50,7 @@ def prefill(
     runs = [run for _, part in parts for run in part.runs]
     if not runs:
         return
-    copies = Copies.join([copy for _, part in parts for copy in part.copies])
+    copies = KVCopies.join([copy for _, part in parts for copy in part.copies])
     logits = forward(model, pool, runs, copies)
     model.synchronize()
     ms = (time.perf_counter() - started) * 1e3 / sum(len(run.tokens) for run in runs)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from codecsight.engine.attention import Copies, Run, View
-from codecsight.engine.config import Present
-from codecsight.engine.pool import Rows
+from codecsight.engine.attention.pool import Rows
+from codecsight.engine.attention.segments import AttentionSpan, KVCopies, PackedSegment
+from codecsight.engine.config import QueryView
 from codecsight.engine.window import Mask
 from codecsight.models.prompt import Tokens
 
@@ -16,51 +16,51 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Standpoint:
+class QueryContext:
     """What every question sees until the next slot comes, and the `rows` that were taken for it.
     `runs` and `copies` must go into the first pass that uses it.
     """
 
-    view: View
+    view: AttentionSpan
     rows: Rows
-    runs: tuple[Run, ...] = ()
-    copies: tuple[Copies, ...] = ()
+    runs: tuple[PackedSegment, ...] = ()
+    copies: tuple[KVCopies, ...] = ()
 
-    def done(self) -> "Standpoint":
+    def done(self) -> "QueryContext":
         """The same once that pass is under way: what went into it need not be kept."""
-        return Standpoint(self.view, self.rows)
+        return QueryContext(self.view, self.rows)
 
 
-def standpoint(session: "StreamSession") -> Standpoint:
+def build_query_context(session: "StreamSession") -> QueryContext:
     """The window as it is, or with what stands still brought to its newest slot."""
-    present = session.config.present
-    if present is Present.LAST_SLOT or session.window.entries[-1].whole:
-        return Standpoint(View.past(session.rows), np.arange(0))
-    return _canvas(session) if present is Present.CANVAS else _retimed(session)
+    present = session.config.query_view
+    if present is QueryView.LAST_SLOT or session.window.entries[-1].whole:
+        return QueryContext(AttentionSpan.past(session.kv_indices), np.arange(0))
+    return _canvas(session) if present is QueryView.LATEST_FEATURES else _retimed(session)
 
 
-def standpoint_tokens(session: "StreamSession") -> int:
+def query_context_tokens(session: "StreamSession") -> int:
     """The tokens that must be prefilled for it."""
-    entry, present = session.window.entries[-1], session.config.present
-    if present is Present.LAST_SLOT or entry.whole:
+    entry, present = session.window.entries[-1], session.config.query_view
+    if present is QueryView.LAST_SLOT or entry.whole:
         return 0
-    if present is Present.CANVAS:
+    if present is QueryView.LATEST_FEATURES:
         return entry.dense_length
     return int(_unseen(session).sum())
 
 
-def _canvas(session: "StreamSession") -> Standpoint:
+def _canvas(session: "StreamSession") -> QueryContext:
     """The newest slot is left out, and stands there whole instead."""
     window = session.window
-    base = session.rows[: window.place(len(window.slots) - 1)]
+    base = session.kv_indices[: window.place(len(window.slots) - 1)]
     whole = whole_slot(session)
-    rows = session.table.take(len(whole))
-    view = View.past(base).then(View.causal(rows))
-    run = Run(whole, session.canvas.features, rows, np.arange(len(whole)), view)
-    return Standpoint(View.past(np.concatenate([base, rows])), rows, (run,))
+    rows = session.table.allocate(len(whole))
+    view = AttentionSpan.past(base).then(AttentionSpan.causal(rows))
+    run = PackedSegment(whole, session.latest_features.features, rows, np.arange(len(whole)), view)
+    return QueryContext(AttentionSpan.past(np.concatenate([base, rows])), rows, (run,))
 
 
-def _retimed(session: "StreamSession") -> Standpoint:
+def _retimed(session: "StreamSession") -> QueryContext:
     """The newest token of each other cell is copied to where it would stand in the newest slot.
     A cell that has none left in the window is prefilled there, as the ViT last saw it.
     """
@@ -69,23 +69,25 @@ def _retimed(session: "StreamSession") -> Standpoint:
     for index, cells in window.newest():
         entry = window.slots[index]
         visual = np.flatnonzero(entry.tokens.visual.numpy())[cells[entry.kept]]
-        sources.append(session.rows[window.place(index) + visual])
+        sources.append(session.kv_indices[window.place(index) + visual])
         shifts.append(np.full(len(visual), present - entry.cells_start))
     source, shift = np.concatenate(sources), np.concatenate(shifts)
-    copied = session.table.take(len(source))
-    copies = (Copies(source, copied, shift),)
-    seen = np.concatenate([session.rows, copied])
+    copied = session.table.allocate(len(source))
+    copies = (KVCopies(source, copied, shift),)
+    seen = np.concatenate([session.kv_indices, copied])
     unseen = _unseen(session)
     if not unseen.any():
-        return Standpoint(View.past(seen), copied, (), copies)
+        return QueryContext(AttentionSpan.past(seen), copied, (), copies)
     whole = whole_slot(session)
     missing = np.flatnonzero(unseen)
     tokens = whole.select(np.flatnonzero(whole.visual.numpy())[missing])
-    rows = session.table.take(len(missing))
-    view = View.past(seen).then(View.causal(rows))
-    run = Run(tokens, session.canvas.features.select(missing), rows, np.arange(len(rows)), view)
+    rows = session.table.allocate(len(missing))
+    view = AttentionSpan.past(seen).then(AttentionSpan.causal(rows))
+    run = PackedSegment(
+        tokens, session.latest_features.features.select(missing), rows, np.arange(len(rows)), view
+    )
     taken = np.concatenate([copied, rows])
-    return Standpoint(View.past(np.concatenate([seen, rows])), taken, (run,), copies)
+    return QueryContext(AttentionSpan.past(np.concatenate([seen, rows])), taken, (run,), copies)
 
 
 def _unseen(session: "StreamSession") -> Mask:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 
 from codecsight.core.slot import SlotKind
 from codecsight.engine.errors import EngineError
-from codecsight.engine.window import Entry
+from codecsight.engine.window import CachedSlot
 
-RefreshPolicy = Callable[[Sequence[Entry]], list[bool]]
+RefreshPolicy = Callable[[Sequence[CachedSlot]], list[bool]]
 """Given the slots that stay, oldest first: which of them to compute again."""
 
 
@@ -35,7 +35,7 @@ def refresh_policy(name: str) -> RefreshPolicy:
     )
 
 
-def _most_drifted(stay: Sequence[Entry], count: int) -> list[bool]:
+def _most_drifted(stay: Sequence[CachedSlot], count: int) -> list[bool]:
     drifted = sorted(
         (index for index, entry in enumerate(stay) if entry.lost),
         key=lambda index: -stay[index].drift,

@@ -11,19 +11,19 @@ from codecsight.answers.decoding import greedy_decoding
 from codecsight.answers.scoring import OptionTree, ScoredAnswer, build_option_tree, score
 from codecsight.answers.token_tree import TokenTree
 from codecsight.core.question import Question
+from codecsight.engine.attention.pool import Rows
 from codecsight.engine.errors import EngineError
-from codecsight.engine.pool import Rows
 from codecsight.models.base import VisionLanguageModel
 
-Hear = Callable[[str, str], None]
+OnToken = Callable[[str, str], None]
 """Is told of each new word of a spoken answer: the question, and the answer so far."""
 
 
-def deaf(_question: str, _so_far: str) -> None:
+def ignore_tokens(_question: str, _so_far: str) -> None:
     """Where nobody listens."""
 
 
-class Ask(Protocol):
+class DecodeRequest(Protocol):
     """What is put to the model as one run: some questions, or one more word of an answer.
 
     `tree` comes next and is read after its tokens `read`; `asked` tokens of it stand in the pool
@@ -41,7 +41,7 @@ class Ask(Protocol):
         ...
 
 
-class TypedAsk:
+class OptionRequest:
     """Questions with options: one pass. Answers go to `put`, in order."""
 
     def __init__(self, option_tree: OptionTree, put: Callable[[list[ScoredAnswer]], None]) -> None:
@@ -59,7 +59,7 @@ class TypedAsk:
         return True
 
 
-class SpokenAsk:
+class FreeFormRequest:
     """A question whose answer is said word by word: a pass for each."""
 
     def __init__(
@@ -68,9 +68,9 @@ class SpokenAsk:
         model: VisionLanguageModel,
         most: int,
         put: Callable[[list[ScoredAnswer]], None],
-        hear: Hear,
+        on_token: OnToken,
     ) -> None:
-        heard = partial(hear, question.text)
+        heard = partial(on_token, question.text)
         self._words, self._put = greedy_decoding(question, model, most, heard), put
         self._lay(next(self._words))
         self.size = len(self.tree) + most
@@ -91,8 +91,8 @@ class SpokenAsk:
         return False
 
 
-class Inquiry:
-    """The questions of one stream that are due together; `asks` are still to be put. `hear` is
+class QuestionBatch:
+    """The questions of one stream that are due together; `asks` are still to be put. `on_token` is
     told of each new word of those that are spoken: the question, and the answer so far.
     """
 
@@ -102,32 +102,32 @@ class Inquiry:
         option_trees: Sequence[OptionTree],
         model: VisionLanguageModel,
         most_words: int,
-        hear: Hear,
+        on_token: OnToken,
     ) -> None:
         self.questions = questions
-        self.found: dict[int, ScoredAnswer] = {}
+        self.scored: dict[int, ScoredAnswer] = {}
         typed = [i for i, q in enumerate(questions) if not q.free_form]
-        self.asks: list[Ask] = []
+        self.asks: list[DecodeRequest] = []
         for option_tree in option_trees:
             indices, typed = (
                 typed[: len(option_tree.questions)],
                 typed[len(option_tree.questions) :],
             )
-            self.asks.append(TypedAsk(option_tree, self._putter(indices)))
+            self.asks.append(OptionRequest(option_tree, self._putter(indices)))
         self.asks += [
-            SpokenAsk(question, model, most_words, self._putter([index]), hear)
+            FreeFormRequest(question, model, most_words, self._putter([index]), on_token)
             for index, question in enumerate(questions)
             if question.free_form
         ]
 
     def _putter(self, indices: Sequence[int]) -> Callable[[list[ScoredAnswer]], None]:
         def put(found: list[ScoredAnswer]) -> None:
-            self.found.update(zip(indices, found, strict=True))
+            self.scored.update(zip(indices, found, strict=True))
 
         return put
 
 
-def lay_out(
+def build_option_trees(
     questions: Sequence[Question], model: VisionLanguageModel, most: int
 ) -> list[OptionTree]:
     """The questions with options as few trees of at most `most` tokens. Raises QuestionError for
@@ -141,4 +141,6 @@ def lay_out(
     if len(questions) == 1:
         raise EngineError(f"a question of {len(option_tree.tree)} tokens; {most} are allowed")
     half = len(questions) // 2
-    return lay_out(questions[:half], model, most) + lay_out(questions[half:], model, most)
+    return build_option_trees(questions[:half], model, most) + build_option_trees(
+        questions[half:], model, most
+    )

@@ -11,7 +11,7 @@ none waits for ever.
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class QuestionCost:
     """A question: the `tokens` it puts to the model next, the pool `rows` it must be given first
     (none once it has begun).
     """
@@ -21,7 +21,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class StreamDemand:
     """What one stream waits for, since when (seconds of any steady clock): `cells` to encode, then
     `tokens` to prefill, then questions, the first of which costs `setup` more.
     """
@@ -30,7 +30,7 @@ class Waiting:
     since: float
     cells: int = 0
     tokens: int = 0
-    asks: tuple[Due, ...] = ()
+    asks: tuple[QuestionCost, ...] = ()
     setup: int = 0
 
     @property
@@ -40,7 +40,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Allocation:
     """A stream's part in a step: whether its slot is encoded, how many `tokens` are prefilled, how
     many of its `asks` are put, and what all that costs.
     """
@@ -52,7 +52,7 @@ class Share:
     cost: int
 
 
-def plan(waiting: Sequence[Waiting], budget: int, room: int) -> list[Share]:
+def schedule(waiting: Sequence[StreamDemand], budget: int, room: int) -> list[Allocation]:
     """Who gets what of the next step: at most `budget` tokens of work (a cell to encode counts as
     one) and `room` pool rows for new questions. Something always gets done: a piece that can't be
     cut (the cells of a slot, a question) and is larger than the budget has a step to itself.
@@ -61,7 +61,7 @@ def plan(waiting: Sequence[Waiting], budget: int, room: int) -> list[Share]:
     """
     queue = sorted(waiting, key=lambda each: each.urgency)
     most = budget if len(queue) == 1 else max(budget // 2, 1)
-    shares: list[Share] = []
+    shares: list[Allocation] = []
     left = budget
     for each in queue:
         share = _share(each, min(left, most), room, alone=not shares)
@@ -74,19 +74,19 @@ def plan(waiting: Sequence[Waiting], budget: int, room: int) -> list[Share]:
     return shares
 
 
-def _share(each: Waiting, left: int, room: int, *, alone: bool) -> Share:
+def _share(each: StreamDemand, left: int, room: int, *, alone: bool) -> Allocation:
     """What fits of one stream's work."""
     if each.cells > left and not alone:
-        return Share(each.stream, encode=False, tokens=0, asks=0, cost=0)
+        return Allocation(each.stream, encode=False, tokens=0, asks=0, cost=0)
     tokens = min(each.tokens, max(left - each.cells, 0))
     cost, asks = each.cells + tokens, 0
     if tokens == each.tokens:
         asks, extra = _fitting(each, left - cost, room, alone=alone and not cost)
         cost += extra
-    return Share(each.stream, encode=each.cells > 0, tokens=tokens, asks=asks, cost=cost)
+    return Allocation(each.stream, encode=each.cells > 0, tokens=tokens, asks=asks, cost=cost)
 
 
-def _fitting(each: Waiting, left: int, room: int, *, alone: bool) -> tuple[int, int]:
+def _fitting(each: StreamDemand, left: int, room: int, *, alone: bool) -> tuple[int, int]:
     """How many of its questions fit into the step and into the pool, and what they cost."""
     count, cost = 0, each.setup
     for ask in each.asks:

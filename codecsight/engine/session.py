@@ -13,21 +13,21 @@ from torch import Tensor
 from codecsight.core.answer import Answer
 from codecsight.core.grid import PatchGrid
 from codecsight.core.slot import Slot
-from codecsight.engine.attention import Copies, Run, View
-from codecsight.engine.canvas import Canvas
-from codecsight.engine.config import EngineConfig, Evict, Present
-from codecsight.engine.encoder_input import Look, Sight
+from codecsight.engine.attention.pool import BlockTable, KVPool, Rows
+from codecsight.engine.attention.segments import AttentionSpan, KVCopies, PackedSegment
+from codecsight.engine.config import EngineConfig, EvictionPolicy, QueryView
+from codecsight.engine.encoder_input import EncodeRequest, EncoderInput, LatestFeatures
 from codecsight.engine.errors import SlotRefused
-from codecsight.engine.job import Job, Part, Prefill
-from codecsight.engine.pool import BlockTable, KVPool, Rows
-from codecsight.engine.query_context import Standpoint, standpoint, standpoint_tokens
+from codecsight.engine.job import BatchItem, Job, Prefill
+from codecsight.engine.query_context import QueryContext, build_query_context, query_context_tokens
 from codecsight.engine.refresh import refresh_policy
-from codecsight.engine.request import Ask
+from codecsight.engine.request import DecodeRequest
 from codecsight.engine.resources.flops import FlopMeter, Flops, Work
-from codecsight.engine.resources.validation import check_slot, slot_tokens, window_extent
-from codecsight.engine.results import Result, Step
-from codecsight.engine.scheduler import Due, Waiting
-from codecsight.engine.window import Entry, Window, slot_time
+from codecsight.engine.resources.memory import slot_tokens, window_extent
+from codecsight.engine.resources.validation import check_slot
+from codecsight.engine.results import JobResult, SlotResult
+from codecsight.engine.scheduler import QuestionCost, StreamDemand
+from codecsight.engine.window import CachedSlot, Window, slot_time
 from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens
 
@@ -50,16 +50,18 @@ class StreamSession:
         self.table = BlockTable(pool)
         self.work = Work()
         self.jobs: deque[Job] = deque()
-        self.rows: Rows = np.arange(0)
+        self.kv_indices: Rows = np.arange(0)
         self.window = Window(model.layout.prefix)
-        self._standpoint: Standpoint | None = None
+        self._query_context: QueryContext | None = None
         self._refresh = refresh_policy(config.refresh)
         self._rebase_at = max(config.rebase_at, 4 * window_extent(model, grid, config))
         self._slot_tokens = slot_tokens(model, grid)
         self._dense_vit = meter.vit(np.ones((grid.rows, grid.cols), np.bool_))
-        self._present_tokens = 0 if config.present is Present.LAST_SLOT else self._slot_tokens
+        self._present_tokens = 0 if config.query_view is QueryView.LAST_SLOT else self._slot_tokens
         self._prefix_rows = prefix_rows
-        self._memory = model.new_vision_kv_cache(grid.rows, grid.cols) if config.remember else None
+        self._memory = (
+            model.new_vision_kv_cache(grid.rows, grid.cols) if config.vision_kv_cache else None
+        )
         self._begin_anew()
 
     def reset(self, scratch: BlockTable) -> list[Job]:
@@ -68,34 +70,38 @@ class StreamSession:
         """
         lost, self.jobs = list(self.jobs), deque()
         for job in lost:
-            for ask in job.inquiry.asks if job.inquiry else []:
-                scratch.give(ask.rows)
+            for ask in job.question_batch.asks if job.question_batch else []:
+                scratch.free(ask.rows)
         self._drop_standpoint()
         self._begin_anew()
         return lost
 
     def _begin_anew(self) -> None:
-        self.table.give(self.rows)
-        self.rows = np.arange(0)
+        self.table.free(self.kv_indices)
+        self.kv_indices = np.arange(0)
         self.window = Window(self.model.layout.prefix)
-        self.canvas = Canvas()
-        self.sight = Sight(self.config.ring, self.config.still, self._memory)
+        self.latest_features = LatestFeatures()
+        self.encoder_input = EncoderInput(
+            self.config.neighbour_radius, self.config.static_threshold, self._memory
+        )
         self.quiet_since = time.perf_counter()
         self._prefix_at: int | None = None
         self._last: float | None = None
         self._seen = 0
 
     @property
-    def remembered(self) -> int:
+    def vision_cache_bytes(self) -> int:
         """Bytes of what the ViT remembers."""
         return 0 if self._memory is None else self._memory.nbytes
 
     @property
-    def beside(self) -> int:
+    def auxiliary_bytes(self) -> int:
         """Bytes that are kept beside the pool right now (see `budget`)."""
-        said = self.canvas.nbytes + sum(entry.features.nbytes for entry in self.window.slots)
+        said = self.latest_features.nbytes + sum(
+            entry.features.nbytes for entry in self.window.slots
+        )
         waiting = sum(job.slot.patches.nbytes for job in self.jobs if job.slot is not None)
-        return self.remembered + said + self.sight.nbytes + waiting
+        return self.vision_cache_bytes + said + self.encoder_input.nbytes + waiting
 
     @property
     def needs_anchor(self) -> bool:
@@ -124,7 +130,7 @@ class StreamSession:
             self._last = job.slot.times[-1]
         self.quiet_since = job.arrived
 
-    def waiting(self, number: int) -> Waiting | None:
+    def waiting(self, number: int) -> StreamDemand | None:
         """What the scheduler must know of the next job, under this stream's number."""
         if not self.jobs:
             return None
@@ -132,21 +138,21 @@ class StreamSession:
         if job.slot is not None and job.prefill is None:
             job.prefill = self._begin(job, job.slot)
         prefill = job.prefill
-        asks = job.inquiry.asks if job.inquiry else []
-        return Waiting(
+        asks = job.question_batch.asks if job.question_batch else []
+        return StreamDemand(
             stream=number,
             since=job.since,
             cells=0 if prefill is None or job.encoded else len(prefill.look.own),
             tokens=prefill.left if prefill else 0,
             asks=tuple(_due(ask) for ask in asks),
-            setup=0 if self._standpoint else standpoint_tokens(self) if asks else 0,
+            setup=0 if self._query_context else query_context_tokens(self) if asks else 0,
         )
 
     def _begin(self, job: Job, slot: Slot) -> Prefill:
         """Make room for a slot and give it its place; nothing is computed yet."""
         assert job.tokens is not None  # noqa: S101 - a slot was checked before it was added
         self._drop_standpoint()
-        entry = Entry(
+        entry = CachedSlot(
             slot.kind, slot.kept, slot.times, slot.capture_time, job.tokens, self.model.no_cells()
         )
         evicted, rebased, stale = self._make_room(entry)
@@ -154,20 +160,20 @@ class StreamSession:
         self._seen += 1
         moved = (self._seen - self.config.window) % self.config.stride == 0
         if not moved:
-            job.inquiry = None
+            job.question_batch = None
         self._arrived = job.arrived
         indices = [*stale, len(self.window.slots) - 1]
-        look, places = self.sight.look(slot), self.window.places(indices)
+        look, places = self.encoder_input.look(slot), self.window.places(indices)
         return Prefill(entry, look, indices, places, evicted, rebased, moved)
 
-    def _make_room(self, entry: Entry) -> tuple[int, bool, list[int]]:
+    def _make_room(self, entry: CachedSlot) -> tuple[int, bool, list[int]]:
         """Tokens evicted, whether positions begin anew, and which slots must be computed again."""
         if len(self.window.entries) < self.config.window:
             return 0, False, []
-        superseding = entry.kept if self.config.evict is Evict.SUPERSEDED else None
+        superseding = entry.kept if self.config.eviction is EvictionPolicy.SUPERSEDED else None
         stay = self.window.evict(self.config.stride, superseding)
-        self.table.give(self.rows[~stay])
-        self.rows = self.rows[stay]
+        self.table.free(self.kv_indices[~stay])
+        self.kv_indices = self.kv_indices[stay]
         rebased = self.window.next_position + entry.tokens.extent > self._rebase_at
         if rebased:
             self.window.renumber()
@@ -178,7 +184,7 @@ class StreamSession:
     # What goes into a pass
 
     @property
-    def unseen(self) -> Look | None:
+    def unseen(self) -> EncodeRequest | None:
         """What the ViT must look at for the next job, if it hasn't yet."""
         job = self.jobs[0]
         return None if job.prefill is None or job.encoded else job.prefill.look
@@ -188,9 +194,9 @@ class StreamSession:
         prefill = self.jobs[0].prefill
         assert prefill is not None  # noqa: S101 - it was planned
         entry, look = prefill.entry, prefill.look
-        self.canvas.update(look.fresh, features)
+        self.latest_features.update(look.fresh, features)
         all_fresh = len(features) == entry.kept_count
-        entry.features = features if all_fresh else self.canvas.of(entry.kept)
+        entry.features = features if all_fresh else self.latest_features.of(entry.kept)
         prefill.vit_ms = vit_ms
         slots = [self.window.slots[index] for index in prefill.indices]
         prefill.tokens = Tokens.join([slot.tokens.shifted(slot.start) for slot in slots])
@@ -199,66 +205,70 @@ class StreamSession:
 
     def missing_blocks(self) -> int:
         """What the pool must have for the next job: rows for its slot, or for a standpoint."""
-        rows = self.window.length - len(self.rows)
+        rows = self.window.length - len(self.kv_indices)
         return self.table.missing(rows + self._present_tokens)
 
-    def part(self, tokens: int, asks: int, scratch: BlockTable) -> Part:
+    def part(self, tokens: int, asks: int, scratch: BlockTable) -> BatchItem:
         """The runs of the next pass: so many tokens of the slot, so many questions, which are given
         rows of `scratch`.
         """
-        part, job = Part(), self.jobs[0]
+        part, job = BatchItem(), self.jobs[0]
         if tokens and job.prefill is not None:
             part.runs.append(self._chunk(job.prefill, tokens))
             part.prefilled = tokens
             if self._prefix_at != self.window.prefix_start:
                 part.copies.append(self._move_prefix())
-        if asks and job.inquiry is not None:
-            if self._standpoint is None:
-                fresh = standpoint(self)
+        if asks and job.question_batch is not None:
+            if self._query_context is None:
+                fresh = build_query_context(self)
                 part.runs += fresh.runs
                 part.copies += fresh.copies
-                self._standpoint = fresh.done()
-            part.asks = job.inquiry.asks[:asks]
+                self._query_context = fresh.done()
+            part.asks = job.question_batch.asks[:asks]
             part.runs += [self._question(ask, scratch) for ask in part.asks]
         return part
 
-    def _chunk(self, prefill: Prefill, count: int) -> Run:
-        if len(self.rows) < self.window.length:
-            fresh = self.table.take(self.window.length - len(self.rows))
-            self.rows = np.concatenate([self.rows, fresh])
+    def _chunk(self, prefill: Prefill, count: int) -> PackedSegment:
+        if len(self.kv_indices) < self.window.length:
+            fresh = self.table.allocate(self.window.length - len(self.kv_indices))
+            self.kv_indices = np.concatenate([self.kv_indices, fresh])
         places = prefill.places[prefill.done : prefill.done + count]
         tokens, cells = prefill.chunk(count)
-        view = View.causal(self.rows[: places[-1] + 1])
-        return Run(tokens, cells, self.rows[places], places, view)
+        view = AttentionSpan.causal(self.kv_indices[: places[-1] + 1])
+        return PackedSegment(tokens, cells, self.kv_indices[places], places, view)
 
-    def _move_prefix(self) -> Copies:
+    def _move_prefix(self) -> KVCopies:
         """Let the prefix stand just before the window; from the pristine one, so that rounding does
         not add up.
         """
         self._prefix_at = self.window.prefix_start
         count = len(self._prefix_rows)
-        return Copies(self._prefix_rows, self.rows[:count], np.full(count, self._prefix_at))
+        return KVCopies(self._prefix_rows, self.kv_indices[:count], np.full(count, self._prefix_at))
 
-    def _question(self, ask: Ask, scratch: BlockTable) -> Run:
-        view = self._standpoint.view if self._standpoint else View.past(self.rows)
+    def _question(self, ask: DecodeRequest, scratch: BlockTable) -> PackedSegment:
+        view = (
+            self._query_context.view if self._query_context else AttentionSpan.past(self.kv_indices)
+        )
         if not len(ask.rows):
-            ask.rows = scratch.take(ask.size)
+            ask.rows = scratch.allocate(ask.size)
         past, rows = ask.rows[: ask.asked], ask.rows[ask.asked : ask.asked + len(ask.tree)]
         at = np.arange(len(rows))
         tokens = ask.tree.tokens.shifted(self.window.next_position + ask.asked)
-        seen = view.then(View.past(past)).then(View(rows, at, ask.tree.subtree_ends))
-        return Run(tokens, self.model.no_cells(), rows, at, seen, ask.read)
+        seen = view.then(AttentionSpan.past(past)).then(
+            AttentionSpan(rows, at, ask.tree.subtree_ends)
+        )
+        return PackedSegment(tokens, self.model.no_cells(), rows, at, seen, ask.read)
 
     def _drop_standpoint(self) -> None:
-        if self._standpoint is not None:
-            self.table.give(self._standpoint.rows)
-            self._standpoint = None
+        if self._query_context is not None:
+            self.table.free(self._query_context.rows)
+            self._query_context = None
 
     # What comes out of it
 
     def done(
-        self, part: Part, logits: Sequence[Tensor], scratch: BlockTable, ms: float
-    ) -> Result | None:
+        self, part: BatchItem, logits: Sequence[Tensor], scratch: BlockTable, ms: float
+    ) -> JobResult | None:
         """Take in a pass over `part`; the result of the next job if that was its last."""
         job = self.jobs[0]
         for run in part.runs:
@@ -268,36 +278,36 @@ class StreamSession:
             job.prefill.prefill_ms += ms
         for ask, said in zip(part.asks, logits[len(part.runs) - len(part.asks) :], strict=True):
             self._heard(job, ask, said, scratch)
-        if (job.prefill and job.prefill.left) or (job.inquiry and job.inquiry.asks):
+        if (job.prefill and job.prefill.left) or (job.question_batch and job.question_batch.asks):
             return None
         self.jobs.popleft()
         if self.jobs:
             self.jobs[0].since = max(self.jobs[0].arrived, time.perf_counter())
         step = self._step(job.prefill) if job.prefill else None
-        return Result(job.ticket, self.stream, step, self._answers(job))
+        return JobResult(job.ticket, self.stream, step, self._answers(job))
 
-    def _spend_run(self, run: Run, prefill: Prefill | None) -> None:
+    def _spend_run(self, run: PackedSegment, prefill: Prefill | None) -> None:
         spent = Flops(llm=self.meter.llm(len(run.tokens), len(run.view), len(run.read)))
         if prefill is not None:
             prefill.spent += spent
         else:
             self.work += Work(spent=spent)
 
-    def _heard(self, job: Job, ask: Ask, logits: Tensor, scratch: BlockTable) -> None:
+    def _heard(self, job: Job, ask: DecodeRequest, logits: Tensor, scratch: BlockTable) -> None:
         keys = self.window.dense_length + ask.asked + len(ask.tree)
         dense = Flops(llm=self.meter.llm(len(ask.tree), keys, len(ask.read)))
         self.work += Work(recompute=dense, once=dense)
         if ask.take(logits):
-            scratch.give(ask.rows)
-            assert job.inquiry is not None  # noqa: S101 - it asked
-            job.inquiry.asks.remove(ask)
+            scratch.free(ask.rows)
+            assert job.question_batch is not None  # noqa: S101 - it asked
+            job.question_batch.asks.remove(ask)
 
-    def _step(self, prefill: Prefill) -> Step:
-        self.window.computed(prefill.indices)
+    def _step(self, prefill: Prefill) -> SlotResult:
+        self.window.mark_prefilled(prefill.indices)
         work = self._cost(prefill)
         self.work += work
         own = prefill.entry.length
-        return Step(
+        return SlotResult(
             stream=self.stream,
             slots=len(self.window.entries),
             prefilled=own,
@@ -323,9 +333,9 @@ class StreamSession:
         )
 
     def _answers(self, job: Job) -> tuple[Answer, ...]:
-        if job.inquiry is None:
+        if job.question_batch is None:
             return ()
-        entries, found = self.window.entries, job.inquiry.found
+        entries, found = self.window.entries, job.question_batch.scored
         latency_ms = (time.perf_counter() - self._arrived) * 1e3
         return tuple(
             Answer(
@@ -340,9 +350,9 @@ class StreamSession:
                 cells_kept=sum(entry.kept_count for entry in entries),
                 cells_total=len(entries) * self.grid.cells,
             )
-            for index, question in enumerate(job.inquiry.questions)
+            for index, question in enumerate(job.question_batch.questions)
         )
 
 
-def _due(ask: Ask) -> Due:
-    return Due(tokens=len(ask.tree), rows=0 if len(ask.rows) else ask.size)
+def _due(ask: DecodeRequest) -> QuestionCost:
+    return QuestionCost(tokens=len(ask.tree), rows=0 if len(ask.rows) else ask.size)

@@ -19,7 +19,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(slots=True)
-class Entry:
+class CachedSlot:
     """One slot in a window. `tokens` count from 0 and stand `start` positions further on;
     `features` are those of its kept cells. `times` and `capture_time` as in `Slot`. Of the `seen`
     tokens before it when it was computed, `lost` are gone since.
@@ -82,12 +82,12 @@ class Window:
 
     def __init__(self, prefix: Tokens) -> None:
         self.prefix = prefix
-        self.remains: list[Entry] = []
-        self.entries: list[Entry] = []
+        self.remains: list[CachedSlot] = []
+        self.entries: list[CachedSlot] = []
         self.next_position = prefix.extent
 
     @property
-    def slots(self) -> list[Entry]:
+    def slots(self) -> list[CachedSlot]:
         """Everything after the prefix."""
         return self.remains + self.entries
 
@@ -117,7 +117,7 @@ class Window:
         runs = [np.arange(starts[index], starts[index + 1]) for index in indices]
         return np.concatenate(runs) if runs else np.arange(0)
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: CachedSlot) -> None:
         """Put a slot at the end."""
         entry.start = self.next_position
         self.next_position += entry.tokens.extent
@@ -143,7 +143,7 @@ class Window:
         whole = [np.ones(entry.length, np.bool_) for entry in self.entries]
         return np.concatenate([np.ones(len(self.prefix), np.bool_), *masks, *whole])
 
-    def _thin(self, old: list[Entry], incoming: Mask) -> list[Mask]:
+    def _thin(self, old: list[CachedSlot], incoming: Mask) -> list[Mask]:
         newer = np.logical_or.reduce([incoming, *(entry.kept for entry in self.entries)])
         masks = []
         for entry in reversed(old):
@@ -152,7 +152,7 @@ class Window:
             masks.append(entry.thin(unique))
         return masks[::-1]
 
-    def computed(self, indices: Sequence[int]) -> None:
+    def mark_prefilled(self, indices: Sequence[int]) -> None:
         """These slots have just been prefilled on what is there now."""
         for index in indices:
             entry = self.slots[index]

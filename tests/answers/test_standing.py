@@ -7,7 +7,7 @@ from codecsight.core.grid import PatchGrid
 from codecsight.core.question import Question, QuestionKind
 from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine import Engine, EngineConfig
-from codecsight.engine.request import deaf
+from codecsight.engine.request import ignore_tokens
 from codecsight.models.families.qwen3_vl import Qwen3VL
 
 PERSON = Question("Is there a person?", QuestionKind.YES_NO)
@@ -24,7 +24,7 @@ def test_standing_questions_are_asked_when_the_window_moves(model: Qwen3VL) -> N
     heard = []
     for second in range(5):
         step = engine.push("gate", dataclasses.replace(slot, times=(second, second + 0.5)))
-        heard.append([answer.question for answer in standing.answer(engine, step, deaf)])
+        heard.append([answer.question for answer in standing.answer(engine, step, ignore_tokens)])
     assert heard == [[], [PERSON.text, CARS.text], [], [PERSON.text, CARS.text], []]
 
 

@@ -30,11 +30,11 @@ from benchmarks.accuracy.variants import dense_variant, engine_variant
 from codecsight.answers.scoring import build_option_tree
 from codecsight.cli.app import app
 from codecsight.core.slot import Slot
-from codecsight.engine import EngineConfig, Present
+from codecsight.engine import EngineConfig, QueryView
 from codecsight.engine import session as sessions
-from codecsight.engine.attention import View
-from codecsight.engine.query_context import Standpoint
-from codecsight.engine.resources.flops import FlopMeter, counted
+from codecsight.engine.attention.segments import AttentionSpan
+from codecsight.engine.query_context import QueryContext
+from codecsight.engine.resources.flops import FlopMeter, count_flops
 from codecsight.engine.session import StreamSession
 from codecsight.engine.window import slot_time
 from codecsight.models.base import VisionLanguageModel
@@ -178,14 +178,14 @@ def test_an_engine_that_reuses_another_streams_keys_is_worse_than_chance(
 ) -> None:
     everybody: dict[str, StreamSession] = {}
 
-    def mistaken(session: StreamSession) -> Standpoint:
+    def mistaken(session: StreamSession) -> QueryContext:
         everybody[session.stream] = session
         others = [one for name, one in everybody.items() if name != session.stream]
-        rows = (others or [session])[0].rows
-        return Standpoint(View.past(rows), np.arange(0))
+        rows = (others or [session])[0].kv_indices
+        return QueryContext(AttentionSpan.past(rows), np.arange(0))
 
-    monkeypatch.setattr(sessions, "standpoint", mistaken)
-    config = replace(shipped(), present=Present.LAST_SLOT)
+    monkeypatch.setattr(sessions, "build_query_context", mistaken)
+    config = replace(shipped(), query_view=QueryView.LAST_SLOT)
     heard = evaluate_slots(model, footages, config, lambda each: each.slots["everything"])
     assert agreement(heard) < chance
 
@@ -217,7 +217,7 @@ def test_baselines_are_charged_what_torch_counts(
     def run() -> None:
         charged.append(fresh.answer(each, chosen, [PROBE], PROBE)[1])
 
-    assert counted(run) == charged[0].total
+    assert count_flops(run) == charged[0].total
     assert sum(int(mask.sum()) for _, mask in chosen) == round(0.4 * 4 * each.grid.cells)
 
 
@@ -243,7 +243,14 @@ def test_an_account_covers_full_windows_with_one_question_each(
 def test_blending_all_tokens_is_computing_anew(
     model: VisionLanguageModel, footages: list[Footage], dense: Answers
 ) -> None:
-    config = EngineConfig(4, 1, refresh="none", present=Present.LAST_SLOT, remember=False, ring=0)
+    config = EngineConfig(
+        4,
+        1,
+        refresh="none",
+        query_view=QueryView.LAST_SLOT,
+        vision_kv_cache=False,
+        neighbour_radius=0,
+    )
     engine = CacheBlendEngine(model, config, share=1.0)
     blended = evaluate_cacheblend(engine, footages[:1], lambda each: each.slots["everything"])
     stream = footages[0].stream.url

@@ -12,7 +12,7 @@ from benchmarks.density.run import POLICIES
 from benchmarks.density.stages import edge_stages, engine_stages
 from benchmarks.density.systems import QUESTION, WINDOW, due, window_of
 from benchmarks.density.traces import SlotTrace, make_traces
-from codecsight.engine import EngineConfig, Present
+from codecsight.engine import EngineConfig, QueryView
 from codecsight.engine.naive.engine import NaiveEngine
 from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.tiny import random_model
@@ -55,7 +55,7 @@ def test_evs_keeps_the_first_picture_and_what_changed_most(films: list[SlotTrace
 
 
 def test_every_system_answers_every_stride(model: Qwen3VL, films: list[SlotTrace]) -> None:
-    config = EngineConfig(present=Present.RETIMED, max_waiting=64)
+    config = EngineConfig(query_view=QueryView.REROTATED, max_waiting=64)
     for system in (
         Generate(model),
         Recompute(model),

@@ -11,7 +11,7 @@ from benchmarks.soak.leak import leak
 from benchmarks.soak.memory import memory
 from benchmarks.soak.overload import HASTE, Camera, Fleet
 from codecsight.engine import Engine, EngineConfig
-from codecsight.engine.resources.utilization import Load
+from codecsight.engine.resources.utilization import Utilization
 from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.loading import load_model
 from codecsight.models.tiny import random_model
@@ -50,7 +50,7 @@ def clock(model: Qwen3VL, monkeypatch: pytest.MonkeyPatch) -> Callable[[], float
     return lambda: spent[0] * TOKEN_S
 
 
-def fleet_of(model: Qwen3VL, clock: Callable[[], float], load: Load | None = None) -> Fleet:
+def fleet_of(model: Qwen3VL, clock: Callable[[], float], load: Utilization | None = None) -> Fleet:
     return Fleet(Engine(model, EngineConfig(window=4, max_waiting=1)), load, clock)
 
 
@@ -86,7 +86,7 @@ def test_twice_the_streams_that_fit(
     def crowd() -> list[Camera]:
         return [Camera(str(n), films[0], n * 1.0) for n in range(12)]
 
-    door = fleet_of(model, clock, Load(0.9))
+    door = fleet_of(model, clock, Utilization(0.9))
     door.run(crowd(), 24.0)
     let_in = door.told["streams let in"]
     assert 2 <= let_in <= 8
@@ -105,7 +105,7 @@ def test_twice_the_streams_that_fit(
 
 def test_no_stream_speaks_of_anothers_colour() -> None:
     """The default checkpoint, which knows colours: streams that lose their KV to one another."""
-    config = EngineConfig(kv_blocks=60, commit=0.08)
+    config = EngineConfig(kv_blocks=60, reservation_ratio=0.08)
     told = leak(load_model(device="cpu"), config, steps=60, length=4)
     assert told["wrong_colours"] == 0
     assert told["largest_difference_from_alone"] < 1e-4

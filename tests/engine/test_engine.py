@@ -23,7 +23,7 @@ def test_streams_are_let_in_until_the_budget_is_reserved(
 ) -> None:
     engine = engine_with()
     engine.open("a", grid)
-    cost = engine.status().blocks_used
+    cost = engine.status().blocks_reserved
     engine = engine_with(kv_blocks=2 * cost + 1)
     engine.open("a", grid)
     engine.open("b", grid)
@@ -38,13 +38,13 @@ def test_streams_are_let_in_until_the_budget_is_reserved(
 def test_what_is_reserved_holds_the_densest_window(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
-    engine = engine_with(window=3, stride=1, present="last-slot")
+    engine = engine_with(window=3, stride=1, query_view="last-slot")
     engine.open("a", grid)
     for second in range(8):
         engine.push("a", slot_at(second, keep=1.0))
     stream = engine.status().streams["a"]
     assert stream.slots == 3
-    assert stream.blocks >= stream.held > stream.blocks * 0.6
+    assert stream.blocks_reserved >= stream.blocks_allocated > stream.blocks_reserved * 0.6
 
 
 def test_a_stream_cannot_be_opened_twice_nor_asked_when_unknown(
@@ -147,7 +147,7 @@ def test_work_is_kept_when_a_stream_leaves(
     engine.close("a")
     assert engine.status().work == work
     assert work.spent.vit > 0
-    assert engine.status().blocks_used == 0
+    assert engine.status().blocks_reserved == 0
 
 
 def test_an_answer_tells_what_it_rests_on(
@@ -223,7 +223,10 @@ def test_three_hundred_slots_leave_nothing_behind(
     def held() -> int:
         session = engine._sessions["a"]
         seen = {}
-        for features in (session.canvas.features, *(e.features for e in session.window.entries)):
+        for features in (
+            session.latest_features.features,
+            *(e.features for e in session.window.entries),
+        ):
             seen |= {id(t): t for t in (features.embeddings, features.deepstack)}
         return sum(t.untyped_storage().nbytes() for t in seen.values())
 

@@ -17,7 +17,7 @@ import torch
 from codecsight.core.grid import PatchGrid
 from codecsight.core.question import Question, QuestionKind
 from codecsight.core.slot import Slot
-from codecsight.engine import Engine, EngineConfig, NeedAnchor, Present, SlotRefused
+from codecsight.engine import AnchorRequired, Engine, EngineConfig, QueryView, SlotRefused
 from codecsight.models.families.qwen3_vl import Qwen3VL
 
 MakeSlot = Callable[..., Slot]
@@ -60,17 +60,17 @@ def said_alone(model: Qwen3VL, grid: PatchGrid, card: MakeSlot, config: EngineCo
     return alone
 
 
-@pytest.mark.parametrize("present", list(Present))
+@pytest.mark.parametrize("present", list(QueryView))
 def test_every_stream_speaks_of_its_own_colour_alone(
-    model: Qwen3VL, grid: PatchGrid, card: MakeSlot, present: Present
+    model: Qwen3VL, grid: PatchGrid, card: MakeSlot, present: QueryView
 ) -> None:
     """Overcommitted, so that streams lose their KV all the time; each then shows its card again
     from the beginning.
     """
-    own = EngineConfig(window=4, stride=1, present=present)
+    own = EngineConfig(window=4, stride=1, query_view=present)
     alone = said_alone(model, grid, card, own)
     assert len({round(chance, 3) for _, chance in alone[11].values()}) > 3  # colours do differ
-    config = replace(own, kv_blocks=40, commit=0.4, step_tokens=150)
+    config = replace(own, kv_blocks=40, reservation_ratio=0.4, step_tokens=150)
     crowd = Crowd(Engine(model, config), grid, card, alone)
     for _ in range(300):
         crowd.move()
@@ -79,9 +79,9 @@ def test_every_stream_speaks_of_its_own_colour_alone(
     crowd.leave()
     engine = crowd.engine
     status = engine.status()
-    assert (status.blocks_held, status.blocks_used, status.streams) == (0, 0, {})
+    assert (status.blocks_allocated, status.blocks_reserved, status.streams) == (0, 0, {})
     assert engine._scratch.blocks == 0
-    assert engine._pool.free == engine._pool.count - engine._prefix_blocks
+    assert engine._pool.free_blocks == engine._pool.num_blocks - engine._prefix_blocks
 
 
 class Crowd:
@@ -111,7 +111,7 @@ class Crowd:
         second = self.seconds[stream]
         try:
             self.engine.submit(stream, self.card(second, stream))
-            self.due[self.engine.inquire(stream, [COLOUR])] = (stream, second)
+            self.due[self.engine.submit_questions(stream, [COLOUR])] = (stream, second)
             self.seconds[stream] = (second + 1) % 12
         except SlotRefused:  # its KV is gone, or too much waits
             self.seconds[stream] = 0
@@ -121,7 +121,7 @@ class Crowd:
     def listen(self) -> None:
         for result in self.engine.step():
             colour, second = self.due.pop(result.ticket, ("", 0))
-            self.lost += isinstance(result.error, NeedAnchor)
+            self.lost += isinstance(result.error, AnchorRequired)
             if result.error is None and result.answers:
                 value, chance = self.alone[second][colour]
                 assert result.answers[0].value == value
@@ -186,7 +186,7 @@ def test_memory_is_flat_over_a_thousand_windows(grid: PatchGrid, slot_at: MakeSl
     from codecsight.models.tiny import random_model
 
     model = random_model(seed=2, text_num_hidden_layers=1, vision_depth=2)
-    config = EngineConfig(window=3, stride=1, rebase_at=400, present=Present.RETIMED)
+    config = EngineConfig(window=3, stride=1, rebase_at=400, query_view=QueryView.REROTATED)
     engine = Engine(model, config)
     for stream in "abcd":
         engine.open(stream, grid)
@@ -201,7 +201,7 @@ def test_memory_is_flat_over_a_thousand_windows(grid: PatchGrid, slot_at: MakeSl
         if second in (127, 271):  # the same slots are in the windows both times
             gc.collect()
             live = sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
-            seen.append((live, engine.status().blocks_held))
+            seen.append((live, engine.status().blocks_allocated))
     (early, blocks_early), (late, blocks_late) = seen
     assert late < early + 10
     assert blocks_late == blocks_early

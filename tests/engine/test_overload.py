@@ -8,8 +8,8 @@ import pytest
 from codecsight.core.grid import PatchGrid
 from codecsight.core.question import Question, QuestionKind
 from codecsight.core.slot import Slot
-from codecsight.engine import AdmissionRefused, Engine, EngineError, NeedAnchor, SlotRefused
-from codecsight.engine.results import Result
+from codecsight.engine import AdmissionRefused, AnchorRequired, Engine, EngineError, SlotRefused
+from codecsight.engine.results import JobResult
 
 MakeEngine = Callable[..., Engine]
 MakeSlot = Callable[..., Slot]
@@ -18,7 +18,7 @@ PERSON = Question("Is there a person?", QuestionKind.YES_NO)
 SEEN = Question("What is there?", QuestionKind.TEXT)
 
 
-def drain(engine: Engine) -> list[Result]:
+def drain(engine: Engine) -> list[JobResult]:
     results = []
     while engine.busy:
         results += engine.step()
@@ -30,7 +30,7 @@ def test_twice_the_streams_that_fit(
 ) -> None:
     engine = engine_with(window=3, stride=1, kv_blocks=45)
     engine.open("0", grid)
-    fit = 45 // engine.status().blocks_used
+    fit = 45 // engine.status().blocks_reserved
     assert fit >= 3
     let_in = [str(number) for number in range(fit)]
     for stream in let_in[1:]:
@@ -42,13 +42,15 @@ def test_twice_the_streams_that_fit(
         for stream in let_in:
             engine.submit(stream, slot_at(second, keep=1.0), [PERSON])
         assert all(result.error is None for result in drain(engine))
-    assert engine.status().blocks_held <= engine.status().blocks_used <= 45
+    assert engine.status().blocks_allocated <= engine.status().blocks_reserved <= 45
 
 
 def test_when_blocks_run_out_the_quietest_stream_starts_again_from_an_anchor(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
-    engine = engine_with(window=3, stride=1, kv_blocks=15, commit=0.5, present="last-slot")
+    engine = engine_with(
+        window=3, stride=1, kv_blocks=15, reservation_ratio=0.5, query_view="last-slot"
+    )
     for stream in ("quiet", "busy", "new"):
         engine.open(stream, grid)
     for stream in ("quiet", "busy", "new"):
@@ -66,11 +68,11 @@ def test_what_waits_for_a_stream_that_loses_its_kv_is_told_so(
 ) -> None:
     engine = engine_with()
     engine.open("a", grid)
-    tickets = [engine.submit("a", slot_at(0)), engine.inquire("a", [PERSON])]
+    tickets = [engine.submit("a", slot_at(0)), engine.submit_questions("a", [PERSON])]
     engine.reset("a")
     results = drain(engine)
     assert [result.ticket for result in results] == tickets
-    assert all(isinstance(result.error, NeedAnchor) for result in results)
+    assert all(isinstance(result.error, AnchorRequired) for result in results)
 
 
 def test_a_stream_that_floods_is_refused_its_surplus_and_delays_no_one(
@@ -115,7 +117,7 @@ def test_a_stream_that_is_closed_still_answers_what_it_was_asked(
     engine = engine_with(max_answer_tokens=5)
     engine.open("a", grid)
     engine.push("a", slot_at(0))
-    asked = engine.inquire("a", [SEEN, PERSON])
+    asked = engine.submit_questions("a", [SEEN, PERSON])
     dropped = engine.submit("a", slot_at(1))
     engine.step()
     engine.close("a")
@@ -124,7 +126,7 @@ def test_a_stream_that_is_closed_still_answers_what_it_was_asked(
     results = {result.ticket: result for result in drain(engine)}
     assert [answer.question for answer in results[asked].answers] == [SEEN.text, PERSON.text]
     assert isinstance(results[dropped].error, EngineError)
-    assert engine.status().blocks_held == 0
+    assert engine.status().blocks_allocated == 0
 
 
 def test_a_stream_that_is_closed_with_nothing_asked_leaves_at_once(
@@ -134,9 +136,9 @@ def test_a_stream_that_is_closed_with_nothing_asked_leaves_at_once(
     engine.open("a", grid)
     engine.submit("a", slot_at(0), [PERSON])
     engine.step()  # its slot is half in
-    assert engine.status().blocks_held > 0
+    assert engine.status().blocks_allocated > 0
     engine.close("a")
-    assert (engine.status().blocks_held, engine.status().blocks_used) == (0, 0)
+    assert (engine.status().blocks_allocated, engine.status().blocks_reserved) == (0, 0)
 
 
 def test_many_texts_wait_for_room_and_are_all_answered(
@@ -147,7 +149,7 @@ def test_many_texts_wait_for_room_and_are_all_answered(
         engine.open(str(number), grid)
         engine.push(str(number), slot_at(0, seed=number))
     for number in range(9):
-        engine.inquire(str(number), [SEEN])
+        engine.submit_questions(str(number), [SEEN])
     results = drain(engine)
     assert sorted(result.stream for result in results) == [str(n) for n in range(9)]
     alone = engine_with(max_answer_tokens=6)

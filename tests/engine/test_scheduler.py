@@ -4,84 +4,94 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecsight.engine.scheduler import COST_S, Due, Share, Waiting, plan
+from codecsight.engine.scheduler import COST_S, Allocation, QuestionCost, StreamDemand, schedule
 
-ASK = Due(tokens=10, rows=10)
+ASK = QuestionCost(tokens=10, rows=10)
 
 
-def served(shares: list[Share]) -> list[int]:
+def served(shares: list[Allocation]) -> list[int]:
     return [share.stream for share in shares]
 
 
 def test_everything_that_fits_goes_in_one_step() -> None:
-    waiting = [Waiting(n, since=n, cells=10, tokens=20, asks=(ASK,), setup=5) for n in range(4)]
-    shares = plan(waiting, budget=1000, room=1000)
-    assert shares == [Share(n, encode=True, tokens=20, asks=1, cost=45) for n in range(4)]
+    waiting = [
+        StreamDemand(n, since=n, cells=10, tokens=20, asks=(ASK,), setup=5) for n in range(4)
+    ]
+    shares = schedule(waiting, budget=1000, room=1000)
+    assert shares == [Allocation(n, encode=True, tokens=20, asks=1, cost=45) for n in range(4)]
 
 
 def test_the_longest_waiting_go_first() -> None:
-    waiting = [Waiting(n, since=10.0 - n, tokens=30) for n in range(4)]
-    assert served(plan(waiting, budget=60, room=0)) == [3, 2]
+    waiting = [StreamDemand(n, since=10.0 - n, tokens=30) for n in range(4)]
+    assert served(schedule(waiting, budget=60, room=0)) == [3, 2]
 
 
 def test_a_light_slot_overtakes_an_anchor_that_came_a_little_earlier() -> None:
-    anchor, delta = Waiting(0, since=0.0, cells=50, tokens=60), Waiting(1, since=0.05, tokens=20)
-    assert served(plan([anchor, delta], budget=200, room=0)) == [1, 0]
+    anchor, delta = (
+        StreamDemand(0, since=0.0, cells=50, tokens=60),
+        StreamDemand(1, since=0.05, tokens=20),
+    )
+    assert served(schedule([anchor, delta], budget=200, room=0)) == [1, 0]
 
 
 def test_but_not_for_ever() -> None:
-    anchor = Waiting(0, since=0.0, cells=50, tokens=60)
-    late = Waiting(1, since=110 * COST_S + 0.1, tokens=20)
-    assert served(plan([anchor, late], budget=200, room=0)) == [0, 1]
+    anchor = StreamDemand(0, since=0.0, cells=50, tokens=60)
+    late = StreamDemand(1, since=110 * COST_S + 0.1, tokens=20)
+    assert served(schedule([anchor, late], budget=200, room=0)) == [0, 1]
 
 
 def test_a_long_slot_is_cut_and_leaves_half_of_the_step_to_others() -> None:
-    long, short = Waiting(0, since=0.0, tokens=500), Waiting(1, since=9.0, tokens=40)
-    assert plan([long, short], budget=100, room=0) == [
-        Share(0, encode=False, tokens=50, asks=0, cost=50),
-        Share(1, encode=False, tokens=40, asks=0, cost=40),
+    long, short = StreamDemand(0, since=0.0, tokens=500), StreamDemand(1, since=9.0, tokens=40)
+    assert schedule([long, short], budget=100, room=0) == [
+        Allocation(0, encode=False, tokens=50, asks=0, cost=50),
+        Allocation(1, encode=False, tokens=40, asks=0, cost=40),
     ]
 
 
 def test_alone_a_stream_may_use_the_whole_step() -> None:
-    assert plan([Waiting(0, 0.0, tokens=500)], budget=100, room=0)[0].tokens == 100
+    assert schedule([StreamDemand(0, 0.0, tokens=500)], budget=100, room=0)[0].tokens == 100
 
 
 def test_cells_are_not_cut_but_have_a_step_to_themselves() -> None:
-    large, other = Waiting(0, since=0.0, cells=300, tokens=310), Waiting(1, since=0.1, tokens=9)
-    first = plan([large, other], budget=100, room=0)
-    assert first == [Share(1, encode=False, tokens=9, asks=0, cost=9)]  # lighter, and it fits
-    assert plan([large], budget=100, room=0) == [Share(0, encode=True, tokens=0, asks=0, cost=300)]
+    large, other = (
+        StreamDemand(0, since=0.0, cells=300, tokens=310),
+        StreamDemand(1, since=0.1, tokens=9),
+    )
+    first = schedule([large, other], budget=100, room=0)
+    assert first == [Allocation(1, encode=False, tokens=9, asks=0, cost=9)]  # lighter, and it fits
+    assert schedule([large], budget=100, room=0) == [
+        Allocation(0, encode=True, tokens=0, asks=0, cost=300)
+    ]
 
 
 def test_questions_wait_until_their_slot_is_in() -> None:
-    waiting = [Waiting(0, 0.0, tokens=150, asks=(ASK,)), Waiting(1, 0.0, asks=(ASK,))]
-    shares = {share.stream: share for share in plan(waiting, budget=100, room=100)}
+    waiting = [StreamDemand(0, 0.0, tokens=150, asks=(ASK,)), StreamDemand(1, 0.0, asks=(ASK,))]
+    shares = {share.stream: share for share in schedule(waiting, budget=100, room=100)}
     assert shares[0].asks == 0
     assert shares[1].asks == 1
 
 
 def test_questions_share_the_room_there_is() -> None:
-    waiting = [Waiting(n, since=n, asks=(ASK, ASK)) for n in range(3)]
-    shares = plan(waiting, budget=1000, room=35)
+    waiting = [StreamDemand(n, since=n, asks=(ASK, ASK)) for n in range(3)]
+    shares = schedule(waiting, budget=1000, room=35)
     assert [(share.stream, share.asks) for share in shares] == [(0, 2), (1, 1)]
 
 
 def test_a_question_under_way_needs_no_more_room() -> None:
-    waiting = [Waiting(0, since=0.0, asks=(Due(tokens=1, rows=0),))]
-    assert plan(waiting, budget=100, room=0)[0].asks == 1
+    waiting = [StreamDemand(0, since=0.0, asks=(QuestionCost(tokens=1, rows=0),))]
+    assert schedule(waiting, budget=100, room=0)[0].asks == 1
 
 
 streams = st.lists(
     st.builds(
-        Waiting,
+        StreamDemand,
         stream=st.integers(0, 99),
         since=st.floats(0, 10),
         cells=st.integers(0, 300),
         tokens=st.integers(0, 800),
-        asks=st.lists(st.builds(Due, st.integers(1, 60), st.integers(0, 60)), max_size=3).map(
-            tuple
-        ),
+        asks=st.lists(
+            st.builds(QuestionCost, st.integers(1, 60), st.integers(0, 60)), max_size=3
+        ).map(tuple),
         setup=st.integers(0, 60),
     ).filter(lambda each: each.cells or each.tokens or each.asks),
     min_size=1,
@@ -92,9 +102,9 @@ streams = st.lists(
 
 @given(streams, st.integers(1, 400))
 def test_a_step_keeps_its_budget_and_always_does_something(
-    waiting: list[Waiting], budget: int
+    waiting: list[StreamDemand], budget: int
 ) -> None:
-    shares = plan(waiting, budget, room=60)
+    shares = schedule(waiting, budget, room=60)
     assert shares
     spent = sum(share.cost for share in shares)
     assert spent <= budget or len(shares) == 1
@@ -111,14 +121,16 @@ def test_a_step_keeps_its_budget_and_always_does_something(
 
 @pytest.mark.parametrize("budget", [40, 100, 1000])
 def test_every_stream_is_done_in_the_end(budget: int) -> None:
-    left = {n: Waiting(n, n / 10, cells=48, tokens=60 * (n + 1), asks=(ASK,)) for n in range(6)}
+    left = {
+        n: StreamDemand(n, n / 10, cells=48, tokens=60 * (n + 1), asks=(ASK,)) for n in range(6)
+    }
     for _ in range(200):
-        for share in plan(list(left.values()), budget, room=20):
+        for share in schedule(list(left.values()), budget, room=20):
             each = left.pop(share.stream)
             done = share.asks == len(each.asks) and share.tokens == each.tokens
             if not done:
                 rest = each.tokens - share.tokens
-                left[share.stream] = Waiting(each.stream, each.since, 0, rest, each.asks)
+                left[share.stream] = StreamDemand(each.stream, each.since, 0, rest, each.asks)
         if not left:
             return
     pytest.fail(f"still waiting: {left}")

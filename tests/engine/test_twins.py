@@ -11,7 +11,7 @@ from codecsight.core.answer import Answer
 from codecsight.core.grid import PatchGrid
 from codecsight.core.question import Question, QuestionKind
 from codecsight.core.slot import Slot
-from codecsight.engine import Engine, EngineConfig, Evict, Present
+from codecsight.engine import Engine, EngineConfig, EvictionPolicy, QueryView
 from codecsight.engine.naive.engine import NaiveEngine
 from codecsight.models.families.qwen3_vl import Qwen3VL
 
@@ -24,16 +24,16 @@ STREAMS = ("a", "b", "c", "d", "e")
 
 POLICIES: dict[str, dict[str, Any]] = {
     "as it comes": {"window": 4, "stride": 2},
-    "nothing refreshed": {"window": 3, "stride": 1, "refresh": "none", "present": "last-slot"},
+    "nothing refreshed": {"window": 3, "stride": 1, "refresh": "none", "query_view": "last-slot"},
     "everything refreshed": {"window": 4, "stride": 3, "refresh": "all"},
-    "re-timed keys": {"window": 4, "stride": 2, "refresh": "first:1", "present": "retimed"},
-    "superseded": {"window": 3, "stride": 1, "evict": "superseded", "refresh": "drift:1"},
+    "re-timed keys": {"window": 4, "stride": 2, "refresh": "first:1", "query_view": "rerotated"},
+    "superseded": {"window": 3, "stride": 1, "eviction": "superseded", "refresh": "drift:1"},
     "superseded, re-timed": {
         "window": 4,
         "stride": 2,
-        "evict": "superseded",
+        "eviction": "superseded",
         "refresh": "none",
-        "present": "retimed",
+        "query_view": "rerotated",
     },
     "positions that begin anew": {"window": 3, "stride": 1, "rebase_at": 200, "refresh": "none"},
 }
@@ -41,8 +41,8 @@ POLICIES: dict[str, dict[str, Any]] = {
 
 def config_of(name: str, **more: Any) -> EngineConfig:
     settings = {"max_answer_tokens": 4, **POLICIES[name], **more}
-    settings["present"] = Present(settings.get("present", "canvas"))
-    settings["evict"] = Evict(settings.get("evict", "age"))
+    settings["query_view"] = QueryView(settings.get("query_view", "latest-features"))
+    settings["eviction"] = EvictionPolicy(settings.get("eviction", "age"))
     return EngineConfig(**settings)
 
 
@@ -80,7 +80,7 @@ class Both:
         self.due[ticket] = (step, answers)
 
     def ask(self, stream: str, questions: list[Question]) -> None:
-        ticket = self.engine.inquire(stream, questions)
+        ticket = self.engine.submit_questions(stream, questions)
         self.due[ticket] = (None, self.naive.ask_all(stream, questions))
 
     def step(self) -> None:
@@ -88,12 +88,16 @@ class Both:
             step, answers = self.due.pop(result.ticket)
             assert result.error is None
             if step is not None:
-                assert result.step is not None
-                ours = (result.step.slots, result.step.prefilled, result.step.refreshed)
+                assert result.slot_result is not None
+                ours = (
+                    result.slot_result.slots,
+                    result.slot_result.prefilled,
+                    result.slot_result.refreshed,
+                )
                 assert ours == (step.slots, step.prefilled, step.refreshed)
-                assert (result.step.evicted, result.step.rebased, result.step.moved) == (
-                    step.evicted, step.rebased, step.moved,
-                )  # fmt: skip
+                found = result.slot_result
+                flags = (found.evicted, found.rebased, found.moved)
+                assert flags == (step.evicted, step.rebased, step.moved)
             for one, other in zip(result.answers, answers, strict=True):
                 same(one, other)
                 self.checked += 1
@@ -132,7 +136,7 @@ def test_random_schedules(model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot, po
     assert both.checked > 15
     for stream in list(both.engine.status().streams):
         both.close(stream)
-    assert both.engine.status().blocks_held == 0
+    assert both.engine.status().blocks_allocated == 0
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -157,11 +161,11 @@ def test_work_is_counted_alike(
         assert status.work == naive.work(stream)
 
 
-@pytest.mark.parametrize("present", [Present.RETIMED, Present.CANVAS])
+@pytest.mark.parametrize("present", [QueryView.REROTATED, QueryView.LATEST_FEATURES])
 def test_anchors_that_look_as_before_are_encoded_where_they_differ(
-    model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot, present: Present
+    model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot, present: QueryView
 ) -> None:
-    config = EngineConfig(window=3, stride=1, present=present)
+    config = EngineConfig(window=3, stride=1, query_view=present)
     engine, naive = Engine(model, config), NaiveEngine(model, config)
     first, last = slot_at(0), slot_at(5, keep=1.0)
     patches = first.patches.copy()
@@ -200,12 +204,12 @@ def test_with_one_layer_re_timed_keys_are_the_canvas(grid: PatchGrid, slot_at: M
 
     model = random_model(seed=5, text_num_hidden_layers=1)
     heard = {}
-    for present in (Present.RETIMED, Present.CANVAS, Present.LAST_SLOT):
-        config = EngineConfig(window=4, stride=1, refresh="none", present=present)
+    for present in (QueryView.REROTATED, QueryView.LATEST_FEATURES, QueryView.LAST_SLOT):
+        config = EngineConfig(window=4, stride=1, refresh="none", query_view=present)
         engine = Engine(model, config)
         engine.open("a", grid)
         for second in range(7):  # the anchor leaves the window: some cells are in no slot any more
             engine.push("a", slot_at(second, keep=0.2 if second else 1.0))
         heard[present] = engine.ask("a", COUNT).probability
-    assert heard[Present.RETIMED] == pytest.approx(heard[Present.CANVAS], abs=1e-5)
-    assert heard[Present.LAST_SLOT] != pytest.approx(heard[Present.CANVAS], abs=1e-3)
+    assert heard[QueryView.REROTATED] == pytest.approx(heard[QueryView.LATEST_FEATURES], abs=1e-5)
+    assert heard[QueryView.LAST_SLOT] != pytest.approx(heard[QueryView.LATEST_FEATURES], abs=1e-3)

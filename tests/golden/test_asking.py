@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from codecsight.core.question import Question, QuestionKind
-from codecsight.engine import Engine, EngineConfig, Present
+from codecsight.engine import Engine, EngineConfig, QueryView
 
 YES_NO = Question("Is there a person?", QuestionKind.YES_NO)
 COUNT = Question("How many cars?", QuestionKind.COUNT, max_count=11)
@@ -20,11 +20,17 @@ def looks(film: Any) -> list[Any]:
     return film(4, keep=0.5)
 
 
-@pytest.fixture(params=[Present.LAST_SLOT, Present.CANVAS])
+@pytest.fixture(params=[QueryView.LAST_SLOT, QueryView.LATEST_FEATURES])
 def engine(request: pytest.FixtureRequest, model: Any, grid: Any, looks: list[Any]) -> Engine:
     engine = Engine(
         model,
-        EngineConfig(window=8, present=request.param, remember=False, ring=0, max_answer_tokens=6),
+        EngineConfig(
+            window=8,
+            query_view=request.param,
+            vision_kv_cache=False,
+            neighbour_radius=0,
+            max_answer_tokens=6,
+        ),
     )
     engine.open("gate", grid)
     for look in looks:
@@ -56,7 +62,9 @@ def test_options_in_one_pass_score_as_one_by_one(
     engine: Engine, twin: Any, looks: list[Any], question: Question
 ) -> None:
     answer = engine.ask("gate", question)
-    chances = one_by_one(twin, looks, question, engine.config.present is Present.CANVAS)
+    chances = one_by_one(
+        twin, looks, question, engine.config.query_view is QueryView.LATEST_FEATURES
+    )
     best = chances.index(max(chances))
     said = {"yes": True, "no": False}.get(question.options[best], question.options[best])
     assert str(answer.value) == str(said)
@@ -76,7 +84,7 @@ def test_questions_in_one_pass_are_answered_as_alone(engine: Engine) -> None:
 def test_free_text_is_what_greedy_decoding_says(
     engine: Engine, twin: Any, looks: list[Any]
 ) -> None:
-    canvas = engine.config.present is Present.CANVAS
+    canvas = engine.config.query_view is QueryView.LATEST_FEATURES
     said: list[int] = []
     chances = []
     while len(said) < engine.config.max_answer_tokens:
@@ -92,11 +100,11 @@ def test_free_text_is_what_greedy_decoding_says(
 
 def test_questions_leave_no_trace(engine: Engine) -> None:
     session = engine._sessions["gate"]
-    rows, position = session.rows.copy(), session.window.next_position
+    rows, position = session.kv_indices.copy(), session.window.next_position
     keys, values = (store[:, rows].clone() for store in (engine._pool.keys, engine._pool.values))
     first = engine.ask_all("gate", [YES_NO, COUNT, TEXT])
     second = engine.ask_all("gate", [YES_NO, COUNT, TEXT])
-    assert np.array_equal(rows, session.rows)
+    assert np.array_equal(rows, session.kv_indices)
     assert torch.equal(keys, engine._pool.keys[:, rows])
     assert torch.equal(values, engine._pool.values[:, rows])
     assert position == session.window.next_position

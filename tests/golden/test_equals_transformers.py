@@ -10,7 +10,7 @@ import torch
 
 from codecsight.core.grid import PatchGrid
 from codecsight.core.question import Question, QuestionKind
-from codecsight.engine import Engine, EngineConfig, Present
+from codecsight.engine import Engine, EngineConfig, QueryView
 from codecsight.engine.naive.engine import NaiveEngine
 from codecsight.models.families.qwen3_vl import Qwen3VL
 
@@ -26,7 +26,14 @@ def watch(request: pytest.FixtureRequest, model: Qwen3VL, grid: PatchGrid) -> Wa
     def watch(looks: Sequence[Any], **config: Any) -> AnyEngine:
         engine = request.param(
             model,
-            EngineConfig(**{"present": Present.LAST_SLOT, "remember": False, "ring": 0, **config}),
+            EngineConfig(
+                **{
+                    "query_view": QueryView.LAST_SLOT,
+                    "vision_kv_cache": False,
+                    "neighbour_radius": 0,
+                    **config,
+                }
+            ),
         )
         engine.open("gate", grid)
         for look in looks:
@@ -148,7 +155,7 @@ def test_the_canvas_is_the_newest_slot_made_whole_from_the_newest_features(
     watch: Watch, film: Film, twin: Any, asked: Ask
 ) -> None:
     looks = film(5, keep=0.4)
-    ours = asked(watch(looks, window=8, present=Present.CANVAS))
+    ours = asked(watch(looks, window=8, query_view=QueryView.LATEST_FEATURES))
     assert same(ours, twin.logits(looks, QUESTION.text, canvas=True))
     assert not same(ours, twin.logits(looks, QUESTION.text))
 
@@ -157,7 +164,7 @@ def test_the_canvas_outlives_the_slots_it_came_from(
     watch: Watch, film: Film, twin: Any, asked: Ask
 ) -> None:
     looks = film(8, keep=0.3)
-    config = {"window": 4, "stride": 1, "refresh": "all", "present": Present.CANVAS}
+    config = {"window": 4, "stride": 1, "refresh": "all", "query_view": QueryView.LATEST_FEATURES}
     ours = asked(watch(looks, **config))
     assert same(ours, twin.logits(looks, QUESTION.text, canvas=True, last=4))
 
@@ -166,5 +173,5 @@ def test_a_newest_slot_that_is_whole_needs_no_canvas(
     watch: Watch, film: Film, twin: Any, asked: Ask
 ) -> None:
     looks = [*film(3, keep=0.4), *film(1, start=3.0, seed=5)]
-    ours = asked(watch(looks, window=8, present=Present.CANVAS))
+    ours = asked(watch(looks, window=8, query_view=QueryView.LATEST_FEATURES))
     assert same(ours, twin.logits(looks, QUESTION.text))

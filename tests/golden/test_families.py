@@ -10,10 +10,10 @@ import torch
 from transformers import DynamicCache
 
 from codecsight.core.question import Question, QuestionKind
-from codecsight.engine import Engine, EngineConfig, Present
-from codecsight.engine.naive.cache import Fork
+from codecsight.engine import Engine, EngineConfig, QueryView
+from codecsight.engine.naive.cache import ForkCache
 from codecsight.engine.naive.engine import NaiveEngine
-from codecsight.engine.resources.flops import FlopMeter, counted
+from codecsight.engine.resources.flops import FlopMeter, count_flops
 from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.loading import FAMILIES, load_model
 from codecsight.models.prompt import Tokens
@@ -55,9 +55,9 @@ def said(family: FamilyReference, monkeypatch: pytest.MonkeyPatch) -> Said:
 
     def said(looks: Sequence[UnprunedSlot], **config: object) -> torch.Tensor:
         settings = {
-            "present": Present.LAST_SLOT,
-            "remember": False,
-            "ring": 0,
+            "query_view": QueryView.LAST_SLOT,
+            "vision_kv_cache": False,
+            "neighbour_radius": 0,
             "kv_blocks": 256,
             **config,
         }
@@ -108,7 +108,7 @@ def test_a_canvas_is_the_newest_slot_made_whole(
     family: FamilyReference, film: Film, said: Said
 ) -> None:
     looks = film(3, keep=0.4)
-    ours = said(looks, window=1, stride=1, present=Present.CANVAS)
+    ours = said(looks, window=1, stride=1, query_view=QueryView.LATEST_FEATURES)
     assert not same(ours, family.pruned(looks[-1:], QUESTION.text))
     assert same(ours, family.canvas(looks, QUESTION.text))
 
@@ -143,10 +143,10 @@ def test_what_it_costs_to_see_and_to_read_is_known(family: FamilyReference, film
     for look in film(4, keep=0.5):
         slot = look.slot(model.cell)
         model.encode_cells(slot)  # what is looked up once for a shape is not counted
-        assert counted(lambda slot=slot: model.encode_cells(slot)) == meter.vit(slot.kept) > 0
+        assert count_flops(lambda slot=slot: model.encode_cells(slot)) == meter.vit(slot.kept) > 0
     cache, mask = DynamicCache(), torch.ones(7, 7, dtype=torch.bool).tril()
     run = Tokens.text(range(7))
-    read = counted(lambda: model.forward(run, model.no_cells(), cache, mask, torch.arange(7)))
+    read = count_flops(lambda: model.forward(run, model.no_cells(), cache, mask, torch.arange(7)))
     assert read == meter.llm(7, 7, rows=7)
 
 
@@ -156,7 +156,7 @@ def test_rotated_keys_are_those_of_a_later_place(family: FamilyReference) -> Non
 
     def keys_at(start: int) -> torch.Tensor:
         empty = torch.zeros(1, model.kv.heads, 0, model.kv.head_dim)
-        fork = Fork([(empty, empty)] * model.kv.layers)
+        fork = ForkCache([(empty, empty)] * model.kv.layers)
         mask = torch.ones(5, 5, dtype=torch.bool).tril()
         run = Tokens.text([5, 6, 7, 8, 9]).shifted(start)
         model.forward(run, model.no_cells(), fork, mask, torch.arange(0))

@@ -10,7 +10,8 @@ import torch
 from codecsight.core.grid import PatchGrid
 from codecsight.core.question import Question, QuestionKind
 from codecsight.core.slot import Slot
-from codecsight.engine import Engine, EngineConfig, attention
+from codecsight.engine import Engine, EngineConfig
+from codecsight.engine.attention import kernels as attention
 from codecsight.engine.naive.engine import NaiveEngine
 from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.folder import DEFAULT_MODEL
@@ -46,7 +47,7 @@ def chances(engine: Any, grid: PatchGrid, slot_at: MakeSlot, slots: int = 9) -> 
                 said[stream] += [answer.probability for answer in found]
             else:
                 engine.submit(stream, slot)
-                engine.inquire(stream, [COUNT, COLOUR])
+                engine.submit_questions(stream, [COUNT, COLOUR])
         while engine.busy if isinstance(engine, Engine) else False:
             for done in engine.step():
                 said[done.stream] += [answer.probability for answer in done.answers]

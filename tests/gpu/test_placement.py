@@ -14,12 +14,13 @@ from torch.nn.functional import scaled_dot_product_attention
 from codecsight.core.grid import PatchGrid
 from codecsight.core.question import Question, QuestionKind
 from codecsight.core.slot import Slot
-from codecsight.engine import Engine, EngineConfig, Evict, Present, attention
+from codecsight.engine import Engine, EngineConfig, EvictionPolicy, QueryView
 from codecsight.engine import engine as engines
+from codecsight.engine.attention import kernels as attention
 from codecsight.engine.resources.flops import FlopMeter
 from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.tiny import byte_tokenizer, random_model, random_network
-from tests.gpu.elsewhere import DEVICE, Elsewhere, Misplaced
+from tests.gpu.fake_device import DEVICE, DeviceMismatch, FakeDevice
 
 QUESTIONS = [
     Question("How many cars?", QuestionKind.COUNT, max_count=11),
@@ -37,13 +38,13 @@ def meter() -> FlopMeter:
 
 
 @pytest.fixture
-def away() -> Iterator[Elsewhere]:
-    with torch.inference_mode(), Elsewhere() as away:
+def away() -> Iterator[FakeDevice]:
+    with torch.inference_mode(), FakeDevice() as away:
         yield away
 
 
 @pytest.fixture
-def model(away: Elsewhere) -> Qwen3VL:
+def model(away: FakeDevice) -> Qwen3VL:
     """Its weights and tables lie there; words and positions here."""
     model = random_model(seed=1)
     away.place(value for key, value in vars(model).items() if key not in ("layout", "tokenizer"))
@@ -60,15 +61,15 @@ def written_out(query: Tensor, key: Tensor, value: Tensor, block_mask: Any, **_:
 
 
 @pytest.mark.parametrize("kernel", ["loop", "flex"])
-@pytest.mark.parametrize("present", [Present.CANVAS, Present.RETIMED])
+@pytest.mark.parametrize("present", [QueryView.LATEST_FEATURES, QueryView.REROTATED])
 def test_every_tensor_is_where_it_is_needed(
     meter: FlopMeter,
     model: Qwen3VL,
-    away: Elsewhere,
+    away: FakeDevice,
     slot_at: Callable[..., Slot],
     monkeypatch: pytest.MonkeyPatch,
     kernel: str,
-    present: Present,
+    present: QueryView,
 ) -> None:
     monkeypatch.setattr(engines, "FlopMeter", lambda _: meter)
     if kernel == "flex":
@@ -81,8 +82,8 @@ def test_every_tensor_is_where_it_is_needed(
         window=3,
         stride=1,
         refresh="first:1",
-        present=present,
-        evict=Evict.SUPERSEDED,
+        query_view=present,
+        eviction=EvictionPolicy.SUPERSEDED,
         step_tokens=60,
         rebase_at=200,
         max_answer_tokens=3,
@@ -99,20 +100,20 @@ def test_every_tensor_is_where_it_is_needed(
         while engine.busy:
             answers += [answer for done in engine.step() for answer in done.answers]
     assert len(answers) >= 15
-    assert away.there(engine._sessions["a"].canvas.features.embeddings)
+    assert away.there(engine._sessions["a"].latest_features.features.embeddings)
 
 
-def test_the_device_that_is_none_refuses_what_a_gpu_would(away: Elsewhere) -> None:
+def test_the_device_that_is_none_refuses_what_a_gpu_would(away: FakeDevice) -> None:
     here, there = torch.ones(3), torch.ones(3, device=DEVICE)
     assert away.there(there + 1)
     assert away.there(here.to(DEVICE))
     assert not away.there(there.cpu())
     assert away.there(there[torch.tensor([0, 1])])  # indices may come from here
-    with pytest.raises(Misplaced):
+    with pytest.raises(DeviceMismatch):
         here + there
-    with pytest.raises(Misplaced):
+    with pytest.raises(DeviceMismatch):
         there.index_select(0, torch.tensor([0]))
-    with pytest.raises(Misplaced):
+    with pytest.raises(DeviceMismatch):
         here[there.long()]
 
 

@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from tests.gpu.elsewhere import DEVICE, Elsewhere
+from tests.gpu.fake_device import DEVICE, FakeDevice
 from training.__main__ import layout_of
 from training.data.clips import draw_clips
 from training.data.packing import Batch, Packer
@@ -40,7 +40,7 @@ def test_every_tensor_of_a_training_batch_is_where_it_is_needed(batch: Batch) ->
     learner = Learner.from_scratch(build_tokenizer(), seed=3).eval()
     with torch.inference_mode():
         here = losses(learner, batch)
-        with Elsewhere() as away:
+        with FakeDevice() as away:
             away.place(vars(learner.network).values())
             away.place([*learner.parameters(), *learner.buffers()])
             there = losses(learner, batch.to(DEVICE))

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from codecsight.core.slot import Slot, SlotKind
-from codecsight.engine.attention import Copies, Run, View, forward
-from codecsight.engine.naive.cache import Fork
-from codecsight.engine.pool import KVPool
+from codecsight.engine.attention.kernels import forward
+from codecsight.engine.attention.pool import KVPool
+from codecsight.engine.attention.segments import AttentionSpan, KVCopies, PackedSegment
+from codecsight.engine.naive.cache import ForkCache
 from codecsight.models.errors import ModelError
 from codecsight.models.families.qwen3_vl import Qwen3VL, cached_packs
 from codecsight.models.prompt import Tokens
@@ -65,7 +66,7 @@ def test_rotated_keys_are_those_of_a_later_place(model: Qwen3VL) -> None:
     def keys_at(start: int) -> torch.Tensor:
         shape = model.kv
         empty = torch.zeros(1, shape.heads, 0, shape.head_dim)
-        fork = Fork([(empty, empty)] * shape.layers)
+        fork = ForkCache([(empty, empty)] * shape.layers)
         mask = torch.ones(5, 5, dtype=torch.bool).tril()
         run = Tokens.text([5, 6, 7, 8, 9]).shifted(start)
         model.forward(run, model.no_cells(), fork, mask, torch.arange(0))
@@ -168,11 +169,13 @@ def test_packed_and_plain_agree_in_half_the_bits() -> None:
     assert packed.embeddings.dtype == torch.bfloat16
     assert torch.allclose(packed.embeddings, plain.embeddings, atol=0.1)
     pool, rows = KVPool(model.kv, 4), np.arange(20)
-    run = Run(Tokens.text(range(20)), model.no_cells(), rows, rows, View.causal(rows), [7, 19])
-    ours = forward(model, pool, [run], Copies.join([]))[0]
+    run = PackedSegment(
+        Tokens.text(range(20)), model.no_cells(), rows, rows, AttentionSpan.causal(rows), [7, 19]
+    )
+    ours = forward(model, pool, [run], KVCopies.join([]))[0]
     mask = torch.ones(20, 20, dtype=torch.bool).tril()
     empty = torch.zeros(1, model.kv.heads, 0, model.kv.head_dim, dtype=torch.bfloat16)
-    fork = Fork([(empty, empty)] * model.kv.layers)
+    fork = ForkCache([(empty, empty)] * model.kv.layers)
     read = torch.tensor([7, 19])
     theirs = model.forward(Tokens.text(range(20)), model.no_cells(), fork, mask, read)
     assert torch.allclose(ours, theirs, atol=0.1)

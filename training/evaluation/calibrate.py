@@ -79,14 +79,14 @@ def _camera(model: VisionLanguageModel, world: WorldCamera) -> Iterator[ScoredAn
         session = engine._sessions["camera"]
         times = [time for entry in session.window.entries for time in entry.times]
         asked = [each for each in label_questions(scene, times) if each.question.options]
-        engine.inquire("camera", [each.question for each in asked])
-        inquiry = session.jobs[-1].inquiry
-        assert inquiry is not None  # noqa: S101 - it was just asked
+        engine.submit_questions("camera", [each.question for each in asked])
+        question_batch = session.jobs[-1].question_batch
+        assert question_batch is not None  # noqa: S101 - it was just asked
         while engine.busy:
             engine.step()
         for index, each in enumerate(asked):
             right = each.question.options.index(each.answer)
-            yield ScoredAnswer(each.question.kind.value, inquiry.found[index].scores, right)
+            yield ScoredAnswer(each.question.kind.value, question_batch.scored[index].scores, right)
 
 
 def fit_temperature(heard: Sequence[ScoredAnswer]) -> float:

@@ -13,9 +13,9 @@ import torch
 from codecsight.core.grid import PatchGrid
 from codecsight.engine.config import EngineConfig
 from codecsight.engine.naive.engine import NaiveEngine
-from codecsight.engine.naive.session import Slide, StreamSession
+from codecsight.engine.naive.session import NaiveSession, Slide
 from codecsight.engine.resources.flops import Flops, Work
-from codecsight.engine.window import Entry
+from codecsight.engine.window import CachedSlot
 from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens
 
@@ -23,13 +23,13 @@ SHARE = 0.15
 """Of the reused tokens, as CacheBlend's authors do."""
 
 
-class CacheBlendSession(StreamSession):
+class CacheBlendSession(NaiveSession):
     """Refreshes tokens instead of slots."""
 
     share, search_free = SHARE, False
     _slid = False
 
-    def _make_room(self, entry: Entry) -> Slide:
+    def _make_room(self, entry: CachedSlot) -> Slide:
         slide = super()._make_room(entry)
         self._slid = bool(slide.evicted) and not slide.rebased
         return slide
@@ -48,7 +48,7 @@ class CacheBlendSession(StreamSession):
         which = (np.cumsum(visual) - 1)[chosen][visual[chosen]]
         places = torch.from_numpy(prefix + chosen)
         self._prefill(tokens.select(chosen), cells.select(which), places)
-        self.window.computed([len(slots) - 1])
+        self.window.mark_prefilled([len(slots) - 1])
         return len(chosen)
 
     def _deviation(self, tokens: Tokens, cells: CellFeatures, count: int) -> np.ndarray:

@@ -15,8 +15,9 @@ from benchmarks.accuracy.footage import Footage
 from codecsight.answers.scoring import ScoredAnswer, build_option_tree, score
 from codecsight.core.question import Question
 from codecsight.core.slot import Slot
-from codecsight.engine.attention import FOREVER, Copies, Run, View, forward
-from codecsight.engine.pool import BlockTable, KVPool
+from codecsight.engine.attention.kernels import forward
+from codecsight.engine.attention.pool import BlockTable, KVPool
+from codecsight.engine.attention.segments import UNBOUNDED, AttentionSpan, KVCopies, PackedSegment
 from codecsight.engine.resources.flops import FlopMeter, Flops
 from codecsight.engine.window import slot_time
 from codecsight.models.base import CellFeatures, VisionLanguageModel
@@ -60,15 +61,15 @@ class WindowRecomputer:
         window, cells, extent = self._window(name, whole, chosen)
         option_tree = build_option_tree(questions, self._model)
         table, size = BlockTable(self._pool), len(window) + len(option_tree.tree)
-        rows, at = table.take(size), np.arange(size)
+        rows, at = table.allocate(size), np.arange(size)
         shuts = np.concatenate(
-            [np.full(len(window), FOREVER), option_tree.tree.subtree_ends + len(window)]
+            [np.full(len(window), UNBOUNDED), option_tree.tree.subtree_ends + len(window)]
         )
         read = [len(window) + row for row in option_tree.logit_indices]
         tokens = Tokens.join([window, option_tree.tree.tokens.shifted(extent)])
-        run = Run(tokens, cells, rows, at, View(rows, at, shuts), read)
-        logits = forward(self._model, self._pool, [run], Copies.join([]))[0]
-        table.give(rows)
+        run = PackedSegment(tokens, cells, rows, at, AttentionSpan(rows, at, shuts), read)
+        logits = forward(self._model, self._pool, [run], KVCopies.join([]))[0]
+        table.free(rows)
         asked = build_option_tree([probe], self._model)
         size = len(window) + len(asked.tree)
         spent += Flops(llm=self._meter.llm(size, size, len(asked.logit_indices)))

@@ -1,8 +1,8 @@
 """Keys and values of one stream, and the two ways a forward pass may touch them.
 
-A `Prefill` writes at given places of the window; a `Fork` reads the window and keeps its own
-additions to itself. transformers' attention layers call `update` of either and attend to what it
-returns; who sees whom is the mask's business.
+A `PrefillCache` writes at given places of the window; a `ForkCache` reads the window and
+keeps its own additions to itself. transformers' attention layers call `update` of
+either and attend to what it returns; the mask decides which token attends to which.
 """
 
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ class WindowKV:
         """A view of the first `length` tokens of one layer."""
         return self.keys[index, None, :, :length], self.values[index, None, :, :length]
 
-    def fork(self, length: int) -> "Fork":
+    def fork(self, length: int) -> "ForkCache":
         """A branch that sees the first `length` tokens."""
-        return Fork([self.layer(index, length) for index in range(len(self.keys))])
+        return ForkCache([self.layer(index, length) for index in range(len(self.keys))])
 
     def keep(self, places: Tensor) -> None:
         """Close the gaps between the places (int64) that stay."""
@@ -42,7 +42,7 @@ class WindowKV:
         self.length = len(places)
 
 
-class Prefill(Cache):  # type: ignore[misc]
+class PrefillCache(Cache):  # type: ignore[misc]
     """One pass whose tokens land at `places` of the window (int64 [tokens])."""
 
     def __init__(self, window: WindowKV, places: Tensor) -> None:
@@ -60,7 +60,7 @@ class Prefill(Cache):  # type: ignore[misc]
         return self._window.layer(layer_idx, self._window.length)
 
 
-class Fork(Cache):  # type: ignore[misc]
+class ForkCache(Cache):  # type: ignore[misc]
     """A branch of a sequence: it sees its base and what it was given itself. Nothing is written
     in place, so that bases can be shared and thrown away.
     """
@@ -81,9 +81,9 @@ class Fork(Cache):  # type: ignore[misc]
             for old, key, value in zip(self._layers, keys, values, strict=True)
         ]
 
-    def branch(self) -> "Fork":
+    def branch(self) -> "ForkCache":
         """A fork that starts from what this one holds now."""
-        return Fork(self._layers)
+        return ForkCache(self._layers)
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any

@@ -7,9 +7,9 @@ from codecsight.core.grid import PatchGrid
 from codecsight.core.question import Question
 from codecsight.core.slot import Slot
 from codecsight.engine.config import EngineConfig
-from codecsight.engine.naive.session import StreamSession
+from codecsight.engine.naive.session import NaiveSession
 from codecsight.engine.resources.flops import FlopMeter, Work
-from codecsight.engine.results import Step
+from codecsight.engine.results import SlotResult
 from codecsight.models.base import VisionLanguageModel
 
 
@@ -20,11 +20,11 @@ class NaiveEngine:
         self.model = model
         self.config = config or EngineConfig()
         self._meter = FlopMeter(model)
-        self._sessions: dict[str, StreamSession] = {}
+        self._sessions: dict[str, NaiveSession] = {}
 
     def open(self, stream: str, grid: PatchGrid) -> None:
         """Let a stream in."""
-        self._sessions[stream] = StreamSession(stream, self.model, grid, self.config, self._meter)
+        self._sessions[stream] = NaiveSession(stream, self.model, grid, self.config, self._meter)
 
     def close(self, stream: str) -> None:
         """Let a stream go."""
@@ -38,16 +38,16 @@ class NaiveEngine:
         """Whether the stream's next slot must be an anchor."""
         return self._sessions[stream].needs_anchor
 
-    def push(self, stream: str, slot: Slot) -> Step:
+    def push(self, stream: str, slot: Slot) -> SlotResult:
         """Take in a stream's next slot."""
         return self._sessions[stream].push(slot)
 
     def ask(self, stream: str, question: Question) -> Answer:
-        """Ask about what a stream shows now."""
+        """DecodeRequest about what a stream shows now."""
         return self.ask_all(stream, [question])[0]
 
     def ask_all(self, stream: str, questions: Sequence[Question]) -> list[Answer]:
-        """Ask several questions at once."""
+        """DecodeRequest several questions at once."""
         return self._sessions[stream].ask(questions)
 
     def tokens(self, stream: str) -> int:

@@ -11,31 +11,31 @@ from codecsight.answers.decoding import decode
 from codecsight.answers.scoring import ScoredAnswer, build_option_tree, score
 from codecsight.answers.token_tree import TokenTree
 from codecsight.core.question import Question
-from codecsight.engine.config import Present
+from codecsight.engine.config import QueryView
 from codecsight.engine.errors import EngineError
-from codecsight.engine.naive.cache import Fork
+from codecsight.engine.naive.cache import ForkCache
 from codecsight.engine.resources.flops import Flops, Work
 from codecsight.models.base import CellFeatures
 from codecsight.models.prompt import Tokens
 
 if TYPE_CHECKING:
-    from codecsight.engine.naive.session import StreamSession
+    from codecsight.engine.naive.session import NaiveSession
 
 
-class PresentFork:
+class NaiveQueryContext:
     """Where questions stand until the next slot comes: after the window's newest slot, as
-    `Present` says. Work goes on the session's account.
+    `QueryView` says. Work goes on the session's account.
     """
 
-    def __init__(self, session: "StreamSession") -> None:
+    def __init__(self, session: "NaiveSession") -> None:
         self._session, self._model = session, session.model
         window, newest = session.window, session.window.entries[-1]
         self._whole = self._model.layout.slot(newest.time, np.ones_like(newest.kept))
-        if session.config.present is Present.LAST_SLOT or newest.whole:
+        if session.config.query_view is QueryView.LAST_SLOT or newest.whole:
             self._fork = session.kv.fork(window.length)
-        elif session.config.present is Present.CANVAS:
+        elif session.config.query_view is QueryView.LATEST_FEATURES:
             self._fork = session.kv.fork(window.place(len(window.slots) - 1))
-            self._prefill(self._whole, session.canvas.features)
+            self._prefill(self._whole, session.latest_features.features)
         else:
             self._fork = session.kv.fork(window.length)
             self._retime()
@@ -56,7 +56,9 @@ class PresentFork:
         unseen = np.flatnonzero(~seen)
         if len(unseen):
             visual = np.flatnonzero(self._whole.visual.numpy())[unseen]
-            self._prefill(self._whole.select(visual), session.canvas.features.select(unseen))
+            self._prefill(
+                self._whole.select(visual), session.latest_features.features.select(unseen)
+            )
 
     def _prefill(self, tokens: Tokens, cells: CellFeatures) -> None:
         """Add tokens of the newest slot to the fork."""
@@ -92,7 +94,7 @@ class PresentFork:
 
         return decode(question, self._model, extend, self._session.config.max_answer_tokens)
 
-    def _ask(self, fork: Fork, tree: TokenTree, rows: list[int]) -> Tensor:
+    def _ask(self, fork: ForkCache, tree: TokenTree, rows: list[int]) -> Tensor:
         """Put a tree after what `fork` holds; logits [rows, vocab] after its tokens `rows`."""
         session, most = self._session, self._session.config.max_question_tokens
         if len(tree) > most:
@@ -106,7 +108,7 @@ class PresentFork:
         return logits
 
     def _forward(
-        self, fork: Fork, tokens: Tokens, cells: CellFeatures, mask: Tensor, rows: list[int]
+        self, fork: ForkCache, tokens: Tokens, cells: CellFeatures, mask: Tensor, rows: list[int]
     ) -> Tensor:
         """Add tokens to a fork: they see all it holds, and each other as `mask` says."""
         past = torch.ones(len(tokens), fork.length, dtype=torch.bool)

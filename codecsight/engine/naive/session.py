@@ -14,22 +14,17 @@ from codecsight.core.answer import Answer
 from codecsight.core.grid import PatchGrid
 from codecsight.core.question import Question
 from codecsight.core.slot import Slot
-from codecsight.engine.canvas import Canvas
-from codecsight.engine.config import EngineConfig, Evict
-from codecsight.engine.encoder_input import Look, Sight
+from codecsight.engine.config import EngineConfig, EvictionPolicy
+from codecsight.engine.encoder_input import EncodeRequest, EncoderInput, LatestFeatures
 from codecsight.engine.errors import EngineError, SlotRefused
-from codecsight.engine.naive.cache import Prefill, WindowKV
-from codecsight.engine.naive.query_context import PresentFork
+from codecsight.engine.naive.cache import PrefillCache, WindowKV
+from codecsight.engine.naive.query_context import NaiveQueryContext
 from codecsight.engine.refresh import refresh_policy
 from codecsight.engine.resources.flops import FlopMeter, Flops, Work
-from codecsight.engine.resources.validation import (
-    check_slot,
-    slot_tokens,
-    stream_tokens,
-    window_extent,
-)
-from codecsight.engine.results import Step
-from codecsight.engine.window import Entry, Window, slot_time
+from codecsight.engine.resources.memory import slot_tokens, stream_tokens, window_extent
+from codecsight.engine.resources.validation import check_slot
+from codecsight.engine.results import SlotResult
+from codecsight.engine.window import CachedSlot, Window, slot_time
 from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens
 
@@ -45,7 +40,7 @@ class Slide:
     stale: tuple[int, ...] = ()
 
 
-class StreamSession:
+class NaiveSession:
     """What the engine knows of one stream. All it may ever hold is bounded at construction."""
 
     def __init__(
@@ -70,11 +65,13 @@ class StreamSession:
         """Forget what was seen; the next slot must be an anchor."""
         self.window = Window(self.model.layout.prefix)
         self.kv.length = 0
-        self.canvas = Canvas()
+        self.latest_features = LatestFeatures()
         grid, config = self.grid, self.config
-        memory = self.model.new_vision_kv_cache(grid.rows, grid.cols) if config.remember else None
-        self.sight = Sight(config.ring, config.still, memory)
-        self._present: PresentFork | None = None
+        memory = (
+            self.model.new_vision_kv_cache(grid.rows, grid.cols) if config.vision_kv_cache else None
+        )
+        self.encoder_input = EncoderInput(config.neighbour_radius, config.static_threshold, memory)
+        self._present: NaiveQueryContext | None = None
         self._seen = 0
 
     @property
@@ -87,7 +84,7 @@ class StreamSession:
         self.work += work
 
     @torch.inference_mode()
-    def push(self, slot: Slot) -> Step:
+    def push(self, slot: Slot) -> SlotResult:
         """Take in the next slot. A refused slot changes nothing; any other failure half-way
         resets the session, so that it never answers from a broken window.
         """
@@ -95,13 +92,13 @@ class StreamSession:
         tokens = self._check(slot)
         self._arrival = arrival
         try:
-            look = self.sight.look(slot)
+            look = self.encoder_input.look(slot)
             said = self.model.encode_cells(look.slot, look.remembers).select(look.own)
             self.model.synchronize()
             vit_ms = _ms_since(arrival)
-            self.canvas.update(look.fresh, said)
-            features = self.canvas.of(slot.kept)
-            entry = Entry(
+            self.latest_features.update(look.fresh, said)
+            features = self.latest_features.of(slot.kept)
+            entry = CachedSlot(
                 slot.kind, slot.kept.copy(), slot.times, slot.capture_time, tokens, features
             )
             return self._advance(entry, look, vit_ms)
@@ -115,7 +112,7 @@ class StreamSession:
         if self.needs_anchor:
             raise EngineError(f"stream {self.stream!r} has shown nothing yet")
         if self._present is None:
-            self._present = PresentFork(self)
+            self._present = NaiveQueryContext(self)
         scored = self._present.answer(questions)
         entries = self.window.entries
         return [
@@ -142,7 +139,7 @@ class StreamSession:
             raise SlotRefused(f"stream {self.stream!r}: no room for the time stamp {slot.times}")
         return tokens
 
-    def _advance(self, entry: Entry, look: Look, vit_ms: float) -> Step:
+    def _advance(self, entry: CachedSlot, look: EncodeRequest, vit_ms: float) -> SlotResult:
         started = time.perf_counter()
         self._present = None
         if self.needs_anchor:
@@ -155,7 +152,7 @@ class StreamSession:
         moved = (self._seen - self.config.window) % self.config.stride == 0
         work = self._cost(entry, look, again, moved=moved)
         self.spend(work)
-        return Step(
+        return SlotResult(
             stream=self.stream,
             slots=len(self.window.entries),
             prefilled=len(entry.tokens),
@@ -176,10 +173,10 @@ class StreamSession:
         self._prefill(prefix, self.model.no_cells(), torch.arange(len(prefix)))
         self._prefix_keys = self.kv.keys[:, :, : len(prefix)].clone()
 
-    def _make_room(self, entry: Entry) -> Slide:
+    def _make_room(self, entry: CachedSlot) -> Slide:
         if len(self.window.entries) < self.config.window:
             return Slide()
-        superseding = entry.kept if self.config.evict is Evict.SUPERSEDED else None
+        superseding = entry.kept if self.config.eviction is EvictionPolicy.SUPERSEDED else None
         stay = self.window.evict(self.config.stride, superseding)
         self.kv.keep(torch.from_numpy(np.flatnonzero(stay)))
         rebased = self.window.next_position + entry.tokens.extent > self._rebase_at
@@ -208,16 +205,16 @@ class StreamSession:
         cells = CellFeatures.join([entry.features for entry in entries])
         places = torch.from_numpy(self.window.places(indices))
         self._prefill(tokens, cells, places)
-        self.window.computed(indices)
+        self.window.mark_prefilled(indices)
         return len(tokens)
 
     def _prefill(self, tokens: Tokens, cells: CellFeatures, places: Tensor) -> None:
         """Write tokens at their places; each sees the places up to its own."""
-        cache = Prefill(self.kv, places)
+        cache = PrefillCache(self.kv, places)
         mask = torch.arange(self.kv.length) <= places[:, None]
         self.model.forward(tokens, cells, cache, mask, torch.arange(0))
 
-    def _cost(self, entry: Entry, look: Look, forwarded: int, *, moved: bool) -> Work:
+    def _cost(self, entry: CachedSlot, look: EncodeRequest, forwarded: int, *, moved: bool) -> Work:
         """What this slot cost, and what it would have cost the dense twins."""
         meter, vit, dense = self.meter, self._dense_vit, self.window.dense_length
         kept, slots = len(entry.features), len(self.window.entries)

@@ -157,7 +157,7 @@ def _vit_rates(model: VisionLanguageModel, window_rate: int) -> tuple[int, _Rate
 
 def _llm_rates(model: VisionLanguageModel) -> _Rates:
     def cost(keys: int, rows: int) -> int:
-        return counted(partial(_prefill, model, keys, rows))
+        return count_flops(partial(_prefill, model, keys, rows))
 
     short, long = cost(1, 0), cost(2, 0)
     read, read_long = cost(1, 1) - short, cost(2, 1) - long
@@ -165,7 +165,7 @@ def _llm_rates(model: VisionLanguageModel) -> _Rates:
     return _Rates(short - each_key, each_key, read - some_key, some_key)
 
 
-def counted(call: Callable[[], Any]) -> int:
+def count_flops(call: Callable[[], Any]) -> int:
     """The operations of one call. torch has no formulas of its own for the CPU's attention kernel
     and for experts, and would count nothing for them.
     """
@@ -194,7 +194,7 @@ def _seeing(model: VisionLanguageModel, kept: Mask, wanted: int) -> int:
     shape of picture once and for all is no part of it, so the first such call is not counted.
     """
     _encode(model, kept, wanted)
-    return counted(partial(_encode, model, kept, wanted))
+    return count_flops(partial(_encode, model, kept, wanted))
 
 
 @torch.inference_mode()

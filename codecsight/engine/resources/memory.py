@@ -10,14 +10,17 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
+
 from codecsight.core.grid import PatchGrid
-from codecsight.engine.config import EngineConfig, Evict
+from codecsight.engine.attention.pool import BLOCK_TOKENS, blocks_for
+from codecsight.engine.config import EngineConfig, EvictionPolicy, QueryView
 from codecsight.engine.errors import AdmissionRefused, EngineError
-from codecsight.engine.resources.validation import BLOCK_TOKENS, blocks, stream_tokens
+from codecsight.engine.resources.validation import MAX_STREAM_S
 from codecsight.models.base import VisionLanguageModel
 
 
-class Budget:
+class MemoryPlanner:
     """The blocks of an engine's pool, and the bytes of all that it keeps, if `config` bounds them.
     Raises EngineError where the pool alone takes more.
     """
@@ -30,60 +33,64 @@ class Budget:
         )
         """Rows kept for questions: for a step full of them, and for the longest."""
         self.pool_blocks = (
-            config.kv_blocks + blocks(len(model.layout.prefix)) + blocks(self.question_rows)
+            config.kv_blocks + blocks_for(len(model.layout.prefix)) + blocks_for(self.question_rows)
         )
         """What all streams may hold, the prefix that they share, and the questions' rows."""
         self.pool_bytes = self.pool_blocks * block_bytes(model)
-        if config.memory is not None and self.pool_bytes > config.memory:
+        if config.memory_bytes is not None and self.pool_bytes > config.memory_bytes:
             raise EngineError(
                 f"{config.kv_blocks} KV blocks take {self.pool_bytes} bytes with what questions "
-                f"need, and memory is {config.memory}; lower kv_blocks or raise memory"
+                f"need, and memory is {config.memory_bytes}; lower kv_blocks or raise memory"
             )
 
     def blocks(self, grid: PatchGrid) -> int:
         """KV blocks that are set aside for a stream: the share `commit` of what it may hold."""
-        most = blocks(stream_tokens(self._model, grid, self._config))
-        return math.ceil(most * self._config.commit)
+        most = blocks_for(stream_tokens(self._model, grid, self._config))
+        return math.ceil(most * self._config.reservation_ratio)
 
-    def beside(self, grid: PatchGrid) -> int:
+    def auxiliary_bytes(self, grid: PatchGrid) -> int:
         """Bytes that are set aside for it beside the pool: all that it may ever keep."""
         return grid.cells * self._cell_bytes
 
     def used(self, grids: Iterable[PatchGrid]) -> tuple[int, int]:
         """KV blocks, and bytes with the whole pool, set aside when there are streams of `grids`."""
         there = list(grids)
-        bytes_ = self.pool_bytes + sum(map(self.beside, there))
+        bytes_ = self.pool_bytes + sum(map(self.auxiliary_bytes, there))
         return sum(map(self.blocks, there)), bytes_
 
     def admit(self, stream: str, grid: PatchGrid, others: Iterable[PatchGrid]) -> None:
         """Whether there is room for a stream beside the `others`. Raises AdmissionRefused."""
-        memory, (used, kept) = self._config.memory, self.used(others)
+        memory, (used, kept) = self._config.memory_bytes, self.used(others)
         needed, free = self.blocks(grid), self._config.kv_blocks - used
         if needed > free:
             more = "kv_blocks" if memory is None else "memory"
             raise AdmissionRefused(stream, needed, free, "KV blocks", more)
-        if memory is not None and self.beside(grid) > memory - kept:
+        if memory is not None and self.auxiliary_bytes(grid) > memory - kept:
             raise AdmissionRefused(
-                stream, self.beside(grid), memory - kept, "bytes beside the KV pool", "memory"
+                stream,
+                self.auxiliary_bytes(grid),
+                memory - kept,
+                "bytes beside the KV pool",
+                "memory",
             )
 
 
-def within(
+def fit_to_memory(
     memory: int, model: VisionLanguageModel, config: EngineConfig, grid: PatchGrid
 ) -> EngineConfig:
     """`config` with the KV pool that leaves, of `memory` bytes, as much beside it as streams of
     this grid need. Raises EngineError where not even one would fit.
     """
-    empty = Budget(model, replace(config, kv_blocks=1, memory=None))
+    empty = MemoryPlanner(model, replace(config, kv_blocks=1, memory_bytes=None))
     room = memory - empty.pool_bytes + block_bytes(model)
-    each = empty.blocks(grid) * block_bytes(model) + empty.beside(grid)
+    each = empty.blocks(grid) * block_bytes(model) + empty.auxiliary_bytes(grid)
     if each > room:
         raise EngineError(
             f"a stream of {grid.rows} x {grid.cols} cells keeps {each} bytes of {model.name}, and "
             f"{max(room, 0)} of {memory} are left for streams; raise memory, shorten the window, "
             "or ask for fewer cells"
         )
-    return replace(config, kv_blocks=room // each * empty.blocks(grid), memory=memory)
+    return replace(config, kv_blocks=room // each * empty.blocks(grid), memory_bytes=memory)
 
 
 def block_bytes(model: VisionLanguageModel) -> int:
@@ -94,8 +101,30 @@ def block_bytes(model: VisionLanguageModel) -> int:
 
 def cell_bytes(model: VisionLanguageModel, config: EngineConfig) -> int:
     """The most that a stream ever keeps beside the pool, per cell of its grid."""
-    memory = model.new_vision_kv_cache(1, 1) if config.remember else None
-    pictures = config.window + 1 + (config.evict is Evict.SUPERSEDED)  # the canvas, what outlived
+    memory = model.new_vision_kv_cache(1, 1) if config.vision_kv_cache else None
+    pictures = (
+        config.window + 1 + (config.eviction is EvictionPolicy.SUPERSEDED)
+    )  # the canvas, what outlived
     said = pictures * model.no_cells().cell_bytes
     shown = (config.max_waiting + 1) * model.frames * 3 * model.cell**2  # bytes: uint8
     return (memory.nbytes if memory else 0) + said + shown
+
+
+def slot_tokens(model: VisionLanguageModel, grid: PatchGrid) -> int:
+    """The most tokens a slot of this grid can have."""
+    empty = np.zeros((grid.rows, grid.cols), np.bool_)
+    return len(model.layout.slot(MAX_STREAM_S, empty)) + grid.cells
+
+
+def stream_tokens(model: VisionLanguageModel, grid: PatchGrid, config: EngineConfig) -> int:
+    """The most tokens a stream of this grid can hold: its window, and what questions stand on."""
+    slots = config.window + (config.query_view is not QueryView.LAST_SLOT)
+    outlived = grid.cells if config.eviction is EvictionPolicy.SUPERSEDED else 0
+    return len(model.layout.prefix) + slots * slot_tokens(model, grid) + outlived
+
+
+def window_extent(model: VisionLanguageModel, grid: PatchGrid, config: EngineConfig) -> int:
+    """The most positions a window can take when they are numbered anew."""
+    empty = np.zeros((grid.rows, grid.cols), np.bool_)
+    outlived = grid.cells if config.eviction is EvictionPolicy.SUPERSEDED else 0
+    return (config.window + outlived) * model.layout.slot(MAX_STREAM_S, empty).extent

@@ -9,9 +9,10 @@ import numpy as np
 from codecsight.core.grid import PatchGrid
 from codecsight.core.question import Question
 from codecsight.core.slot import Reason, Slot, SlotKind
+from codecsight.engine.attention.pool import blocks_for
 from codecsight.engine.config import EngineConfig
 from codecsight.engine.engine import Engine
-from codecsight.engine.resources.validation import blocks, stream_tokens
+from codecsight.engine.resources.memory import stream_tokens
 from codecsight.models.base import VisionLanguageModel
 
 KEPT = 0.5
@@ -31,8 +32,10 @@ def seconds_per_slot(
     questions that are put at every stride. A full window is worked off first, and a stride in
     which kernels are compiled. Seconds of `clock`. What it keeps meanwhile is outside the budget.
     """
-    room = STREAMS * blocks(stream_tokens(model, grid, config))
-    engine = Engine(model, replace(config, kv_blocks=room, memory=None, commit=1.0))
+    room = STREAMS * blocks_for(stream_tokens(model, grid, config))
+    engine = Engine(
+        model, replace(config, kv_blocks=room, memory_bytes=None, reservation_ratio=1.0)
+    )
     streams = [str(number) for number in range(STREAMS)]
     for stream in streams:
         engine.open(stream, grid)

@@ -12,7 +12,7 @@ HORIZON_S = 10.0
 """How far back it looks."""
 
 
-class Load:
+class Utilization:
     """Refuses a stream when the device would be at work for more than the share `most` of the
     time. What a newcomer will cost is taken to be what the others cost; streams that came just now
     count by as much of the horizon as they were there for. A stream costs its full share only when
@@ -27,9 +27,14 @@ class Load:
         most: float,
         prior: float = 0.0,
         settling: float = HORIZON_S,
-        every: float = 0.0,
+        slot_interval_s: float = 0.0,
     ) -> None:
-        self._most, self._prior, self._settling, self._every = most, prior, settling, every
+        self._most, self._prior, self._settling, self._interval = (
+            most,
+            prior,
+            settling,
+            slot_interval_s,
+        )
         self._since: dict[str, float] = {}
         self._work: deque[tuple[float, float]] = deque()
 
@@ -40,11 +45,11 @@ class Load:
             raise DeviceBusy(stream, len(self._since), self.share(now), expected)
         self._since[stream] = now
 
-    def leave(self, stream: str) -> None:
+    def remove(self, stream: str) -> None:
         """It is gone."""
         self._since.pop(stream, None)
 
-    def worked(self, start: float, end: float) -> None:
+    def record_busy(self, start: float, end: float) -> None:
         """The device was at work from `start` to `end`."""
         self._work.append((start, end))
         while self._work[0][1] < end - HORIZON_S:
@@ -57,7 +62,7 @@ class Load:
 
     def expected(self, now: float) -> float:
         """The share that those who are there and one more will keep it at work."""
-        there = sum(self._for(HORIZON_S, now + self._every))
+        there = sum(self._for(HORIZON_S, now + self._interval))
         seen = self.share(now) / there if there > 0 else 0.0
         settled = sum(self._for(self._settling, now))
         coming = len(self._since) + 1 - settled

@@ -8,39 +8,10 @@ import numpy as np
 
 from codecsight.core.grid import PatchGrid
 from codecsight.core.slot import Slot, SlotKind
-from codecsight.engine.config import EngineConfig, Evict, Present
 from codecsight.engine.errors import EngineError, SlotRefused
 from codecsight.models.base import VisionLanguageModel
 
-BLOCK_TOKENS = 16
-"""Tokens in a KV block."""
-
-_LATEST = 88_888_888.8  # the longest stamp that room is kept for: almost three years of stream
-
-
-def slot_tokens(model: VisionLanguageModel, grid: PatchGrid) -> int:
-    """The most tokens a slot of this grid can have."""
-    empty = np.zeros((grid.rows, grid.cols), np.bool_)
-    return len(model.layout.slot(_LATEST, empty)) + grid.cells
-
-
-def stream_tokens(model: VisionLanguageModel, grid: PatchGrid, config: EngineConfig) -> int:
-    """The most tokens a stream of this grid can hold: its window, and what questions stand on."""
-    slots = config.window + (config.present is not Present.LAST_SLOT)
-    outlived = grid.cells if config.evict is Evict.SUPERSEDED else 0
-    return len(model.layout.prefix) + slots * slot_tokens(model, grid) + outlived
-
-
-def window_extent(model: VisionLanguageModel, grid: PatchGrid, config: EngineConfig) -> int:
-    """The most positions a window can take when they are numbered anew."""
-    empty = np.zeros((grid.rows, grid.cols), np.bool_)
-    outlived = grid.cells if config.evict is Evict.SUPERSEDED else 0
-    return (config.window + outlived) * model.layout.slot(_LATEST, empty).extent
-
-
-def blocks(tokens: int) -> int:
-    """KV blocks that so many tokens take."""
-    return math.ceil(tokens / BLOCK_TOKENS)
+MAX_STREAM_S = 88_888_888.8  # the longest stamp that room is kept for: almost three years of stream
 
 
 def check_grid(model: VisionLanguageModel, grid: PatchGrid) -> None:
@@ -98,8 +69,8 @@ def _time_problem(times: Sequence[float], capture_time: float, frames: int) -> s
         return f"the slot has {len(times)} frame times, not {frames}"
     if not all(map(math.isfinite, (*times, capture_time))):
         return f"times must be finite, not {times} and {capture_time}"
-    if min(times) < 0 or max(times) > _LATEST:
-        return f"times must lie between 0 and {_LATEST:g} s, not {times}"
+    if min(times) < 0 or max(times) > MAX_STREAM_S:
+        return f"times must lie between 0 and {MAX_STREAM_S:g} s, not {times}"
     if any(later < earlier for earlier, later in pairwise(times)):
         return f"the frame times {times} run backwards"
     return None

@@ -25,18 +25,18 @@ _INDEXING = {
 """A GPU takes indices from either side."""
 
 
-class Misplaced(AssertionError):  # noqa: N818
+class DeviceMismatch(AssertionError):  # noqa: N818
     """An operation would have failed on a GPU."""
 
 
-class Elsewhere(TorchDispatchMode):
+class FakeDevice(TorchDispatchMode):
     """While open, `DEVICE` is there."""
 
     def __init__(self) -> None:
         super().__init__()
         self._storages: dict[int, Any] = {}  # kept, so that no number is used again
 
-    def __enter__(self) -> "Elsewhere":
+    def __enter__(self) -> "FakeDevice":
         self._names = _Names(self)
         self._names.__enter__()
         super().__enter__()
@@ -88,16 +88,16 @@ class Elsewhere(TorchDispatchMode):
         return out
 
     def _check(self, func: Any, args: tuple[Any, ...], named: dict[str, Any]) -> bool:
-        """Whether the result lies there. Raises Misplaced."""
+        """Whether the result lies there. Raises DeviceMismatch."""
         tensors = [one for one in tree_leaves((args, named)) if isinstance(one, torch.Tensor)]
         if func in _CROSSING or func in _INDEXING:
             if func in _INDEXING and not self.there(args[0]) and any(map(self.there, tensors)):
-                raise Misplaced(f"{func}: what is indexed lies here, its indices there")
+                raise DeviceMismatch(f"{func}: what is indexed lies here, its indices there")
             return self.there(args[0])
         places = {self.there(one) for one in tensors if one.dim() or self.there(one)}
         if len(places) > 1:
             shapes = [(tuple(one.shape), "there" if self.there(one) else "here") for one in tensors]
-            raise Misplaced(f"{func} of {shapes}")
+            raise DeviceMismatch(f"{func} of {shapes}")
         return True in places
 
     def _mark(self, tensor: torch.Tensor) -> None:
@@ -112,7 +112,7 @@ def _ours(thing: object) -> bool:
 class _Names(TorchFunctionMode):
     """What a tensor says of its own place, and the way back, which torch would cut short."""
 
-    def __init__(self, away: Elsewhere) -> None:
+    def __init__(self, away: FakeDevice) -> None:
         super().__init__()
         self._away = away
 
@@ -131,7 +131,7 @@ class _Names(TorchFunctionMode):
         if func == torch.Tensor.device.__get__:  # type: ignore[attr-defined]
             return DEVICE
         if func is torch.Tensor.numpy:
-            raise Misplaced("numpy of what lies there")
+            raise DeviceMismatch("numpy of what lies there")
         if func is torch.Tensor.cpu:
             return torch.from_numpy(np.array(args[0].tolist(), _NUMPY[args[0].dtype]))
         return func(*args, **(kwargs or {}))

@@ -14,86 +14,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from codecsight.engine.pool import KVPool, Rows
+from codecsight.engine.attention.pool import KVPool, Rows
+from codecsight.engine.attention.segments import KVCopies, PackedSegment
 from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens
 
-Places = NDArray[np.int64]
-FOREVER = np.iinfo(np.int64).max
 _NONE = np.arange(0)
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """What a run may see: pool `rows` [keys], each from place `opens` up to before `shuts`."""
-
-    rows: Rows
-    opens: Places
-    shuts: Places
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @staticmethod
-    def causal(rows: Rows) -> "View":
-        """A sequence in order: what stands at a place is seen from there on."""
-        return View(rows, np.arange(len(rows)), np.full(len(rows), FOREVER))
-
-    @staticmethod
-    def past(rows: Rows) -> "View":
-        """What every token of a fork sees."""
-        return View(rows, np.full(len(rows), -1), np.full(len(rows), FOREVER))
-
-    def then(self, other: "View") -> "View":
-        """Both."""
-        return View(
-            np.concatenate([self.rows, other.rows]),
-            np.concatenate([self.opens, other.opens]),
-            np.concatenate([self.shuts, other.shuts]),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Tokens [n] of one sequence with the features of their cells. Keys and values go to `rows`
-    [n]; the tokens stand `at` [n] and see `view`. Logits follow the tokens with indices `read`.
-    """
-
-    tokens: Tokens
-    cells: CellFeatures
-    rows: Rows
-    at: Places
-    view: View
-    read: Sequence[int] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Copies:
-    """Keys and values of rows `source` that shall also stand in rows `target`, `by` positions
-    later; all [n].
-    """
-
-    source: Rows
-    target: Rows
-    by: Places
-
-    @staticmethod
-    def join(parts: Sequence["Copies"]) -> "Copies":
-        """All of them."""
-        empty = np.arange(0)
-        return Copies(
-            np.concatenate([empty, *(part.source for part in parts)]),
-            np.concatenate([empty, *(part.target for part in parts)]),
-            np.concatenate([empty, *(part.by for part in parts)]),
-        )
-
-
 def forward(
-    model: VisionLanguageModel, pool: KVPool, runs: Sequence[Run], copies: Copies
+    model: VisionLanguageModel, pool: KVPool, runs: Sequence[PackedSegment], copies: KVCopies
 ) -> list[Tensor]:
     """One pass over all runs; per run its logits [read, vocab]. Each layer first writes every
     run's keys and values, then makes the copies, then attends: so runs of one pass may see one
@@ -115,7 +48,11 @@ class _PackedAttention:
     """What all kernels share: writing a layer's keys and values."""
 
     def __init__(
-        self, model: VisionLanguageModel, pool: KVPool, runs: Sequence[Run], copies: Copies
+        self,
+        model: VisionLanguageModel,
+        pool: KVPool,
+        runs: Sequence[PackedSegment],
+        copies: KVCopies,
     ) -> None:
         self._model, self._pool = model, pool
         self._rows = self._indices([run.rows for run in runs])
@@ -145,12 +82,16 @@ class LoopAttention(_PackedAttention):
     """
 
     def __init__(
-        self, model: VisionLanguageModel, pool: KVPool, runs: Sequence[Run], copies: Copies
+        self,
+        model: VisionLanguageModel,
+        pool: KVPool,
+        runs: Sequence[PackedSegment],
+        copies: KVCopies,
     ) -> None:
         super().__init__(model, pool, runs, copies)
         self._lists = [self._list(asking) for asking in (runs, reading(runs))]
 
-    def _list(self, runs: Sequence[Run]) -> "_CallList":
+    def _list(self, runs: Sequence[PackedSegment]) -> "_CallList":
         store = self._pool.keys
         masks = [bias(run, store.dtype).to(store.device) for run in runs]
         queries, keys = [len(run.at) for run in runs], [len(run.view) for run in runs]
@@ -190,13 +131,13 @@ class _CallList:
     masks: list[Tensor]
 
 
-def reading(runs: Sequence[Run]) -> list[Run]:
+def reading(runs: Sequence[PackedSegment]) -> list[PackedSegment]:
     """The tokens that still ask in a model's last layer: those after which logits are read."""
     asking = [run for run in runs if run.read]
     return [replace(run, at=run.at[np.array(run.read)]) for run in asking]
 
 
-def bias(run: Run, dtype: torch.dtype) -> Tensor:
+def bias(run: PackedSegment, dtype: torch.dtype) -> Tensor:
     """Who sees whom, as a number to be added: [asking, keys] of 0 or -inf."""
     at = run.at[:, None]
     seen = (run.view.opens <= at) & (at < run.view.shuts)
@@ -212,14 +153,18 @@ class FlexAttention(_PackedAttention):
     """
 
     def __init__(
-        self, model: VisionLanguageModel, pool: KVPool, runs: Sequence[Run], copies: Copies
+        self,
+        model: VisionLanguageModel,
+        pool: KVPool,
+        runs: Sequence[PackedSegment],
+        copies: KVCopies,
     ) -> None:
         super().__init__(model, pool, runs, copies)
         asking = (runs, reading(runs))
         self._seen = [self._indices([run.view.rows for run in some]) for some in asking]
         self._masks = [self._mask(some) if some else None for some in asking]
 
-    def _mask(self, runs: Sequence[Run]) -> Any:
+    def _mask(self, runs: Sequence[PackedSegment]) -> Any:
         """Who sees whom, by blocks of [asking, keys]."""
         from torch.nn.attention.flex_attention import create_block_mask
 

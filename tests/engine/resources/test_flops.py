@@ -12,11 +12,12 @@ import torch
 from codecsight.core.grid import PatchGrid
 from codecsight.core.question import Question, QuestionKind
 from codecsight.core.slot import Slot
-from codecsight.engine import Engine, Flops, Present
-from codecsight.engine.attention import Copies, Run, View, forward
-from codecsight.engine.pool import KVPool
+from codecsight.engine import Engine, Flops, QueryView
+from codecsight.engine.attention.kernels import forward
+from codecsight.engine.attention.pool import KVPool
+from codecsight.engine.attention.segments import AttentionSpan, KVCopies, PackedSegment
 from codecsight.engine.resources import flops
-from codecsight.engine.resources.flops import FlopMeter, counted
+from codecsight.engine.resources.flops import FlopMeter, count_flops
 from codecsight.models.base import CellFeatures
 from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.prompt import Tokens
@@ -36,13 +37,13 @@ def test_attention_on_the_cpu_is_counted() -> None:
     query, key = torch.ones(1, 2, 5, 8), torch.ones(1, 2, 7, 8)
     mask = torch.ones(5, 7, dtype=torch.bool)
     attend = torch.nn.functional.scaled_dot_product_attention
-    assert counted(lambda: attend(query, key, key, attn_mask=mask)) == 2 * 2 * (2 * 5 * 7 * 8)
+    assert count_flops(lambda: attend(query, key, key, attn_mask=mask)) == 2 * 2 * (2 * 5 * 7 * 8)
 
 
 def test_experts_are_counted() -> None:
     tokens, weights = torch.ones(5, 16), torch.ones(2, 16, 24)
     ends = torch.tensor([2, 5], dtype=torch.int32)
-    each = counted(lambda: torch.nn.functional.grouped_mm(tokens, weights, offs=ends))
+    each = count_flops(lambda: torch.nn.functional.grouped_mm(tokens, weights, offs=ends))
     assert each == 2 * 5 * 16 * 24
 
 
@@ -53,28 +54,30 @@ def test_vit_calls(
 ) -> None:
     slot = slot_at(3, keep=keep)
     own = np.arange(slot.kept_count)[:wanted]
-    spent = counted(lambda: model.encode_slots([slot], [own]))
+    spent = count_flops(lambda: model.encode_slots([slot], [own]))
     assert spent == meter.vit(slot.kept, len(own)) > 0
 
 
 def test_vit_calls_that_remember(model: Qwen3VL, meter: FlopMeter, slot_at: MakeSlot) -> None:
     slot = slot_at(3, keep=0.5)
     memory = model.new_vision_kv_cache(*slot.kept.shape)
-    spent = counted(lambda: model.encode_slots([slot], caches=[memory]))
+    spent = count_flops(lambda: model.encode_slots([slot], caches=[memory]))
     assert spent == meter.vit_remembering(slot.kept) > meter.vit(slot.kept)
-    assert counted(lambda: model.encode_cells(slot, memory)) == spent
+    assert count_flops(lambda: model.encode_cells(slot, memory)) == spent
 
 
 def test_the_vit_does_as_much_as_that_of_transformers(model: Qwen3VL, slot_at: MakeSlot) -> None:
     slot = slot_at(3)
-    assert counted(lambda: model.encode_slots([slot])) == counted(lambda: model.encode_cells(slot))
+    assert count_flops(lambda: model.encode_slots([slot])) == count_flops(
+        lambda: model.encode_cells(slot)
+    )
 
 
 @pytest.mark.parametrize(("tokens", "past", "rows"), [(1, 0, 1), (7, 0, 0), (5, 90, 3), (64, 9, 1)])
 def test_text_calls(model: Qwen3VL, meter: FlopMeter, tokens: int, past: int, rows: int) -> None:
     pool, places = KVPool(model.kv, 10), np.arange(past + tokens)
-    view = View.causal(places)
-    run = Run(
+    view = AttentionSpan.causal(places)
+    run = PackedSegment(
         Tokens.text(list(range(tokens))),
         model.no_cells(),
         places[past:],
@@ -82,14 +85,16 @@ def test_text_calls(model: Qwen3VL, meter: FlopMeter, tokens: int, past: int, ro
         view,
         range(rows),
     )
-    call = partial(forward, model, pool, [run], Copies.join([]))
-    assert counted(call) == meter.llm(tokens, past + tokens, rows) > 0
+    call = partial(forward, model, pool, [run], KVCopies.join([]))
+    assert count_flops(call) == meter.llm(tokens, past + tokens, rows) > 0
 
 
 def test_a_whole_run_is_counted_call_by_call(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
-    engine = engine_with(window=3, stride=1, refresh="first:1", present=Present.CANVAS)
+    engine = engine_with(
+        window=3, stride=1, refresh="first:1", query_view=QueryView.LATEST_FEATURES
+    )
     engine.open("a", grid)
 
     def run() -> None:
@@ -97,14 +102,20 @@ def test_a_whole_run_is_counted_call_by_call(
             engine.push("a", slot_at(second))
             engine.ask("a", COUNT)
 
-    assert counted(run) == engine.status().work.spent.total
+    assert count_flops(run) == engine.status().work.spent.total
 
 
 def test_the_dense_twins_are_runs_in_which_nothing_is_pruned(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
     """`once` is what this engine spends itself on whole slots; `recompute` a window at a time."""
-    config = {"window": 3, "stride": 1, "present": Present.LAST_SLOT, "remember": False, "ring": 0}
+    config = {
+        "window": 3,
+        "stride": 1,
+        "query_view": QueryView.LAST_SLOT,
+        "vision_kv_cache": False,
+        "neighbour_radius": 0,
+    }
     pruned, whole = engine_with(**config), engine_with(**config)
     for engine, keep in ((pruned, 0.3), (whole, 1.0)):
         engine.open("a", grid)
@@ -137,18 +148,18 @@ def test_recomputing_is_a_fresh_window_at_each_move(
         runs += [model.layout.slot(second + 0.25, whole) for second in (1, 2, 3)]
         tokens = Tokens.join(runs)
         rows = np.arange(len(tokens))
-        run = Run(tokens, cells, rows, rows, View.causal(rows))
-        forward(model, pool, [run], Copies.join([]))
+        run = PackedSegment(tokens, cells, rows, rows, AttentionSpan.causal(rows))
+        forward(model, pool, [run], KVCopies.join([]))
 
     assert last.moved
-    assert last.work.recompute.total == counted(dense)
+    assert last.work.recompute.total == count_flops(dense)
 
 
 def test_a_model_is_counted_once_and_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
     model = random_model(seed=3)
     with monkeypatch.context() as patch:
         first = FlopMeter(model)
-        patch.setattr(flops, "counted", lambda _: pytest.fail("it was counted already"))
+        patch.setattr(flops, "count_flops", lambda _: pytest.fail("it was counted already"))
         assert FlopMeter(model).llm(3, 5, 1) == first.llm(3, 5, 1) > 0
     gone = weakref.ref(model)
     del model, first, patch

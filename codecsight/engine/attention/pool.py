@@ -1,19 +1,29 @@
 """Keys and values of all streams: one store of fixed size, handed out in blocks."""
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from codecsight.engine.errors import EngineError
-from codecsight.engine.resources.validation import BLOCK_TOKENS, blocks
 from codecsight.models.base import KVShape
 
 Rows = NDArray[np.int64]
 """Places in the store, one per token: block * BLOCK_TOKENS + place in the block."""
 
 
+BLOCK_TOKENS = 16
+"""Tokens in a KV block."""
+
+
 class PoolExhausted(EngineError):  # noqa: N818 - the caller makes room, or turns a stream away
     """There are fewer free blocks than asked for; nothing was taken."""
+
+
+def blocks_for(tokens: int) -> int:
+    """KV blocks that so many tokens take."""
+    return math.ceil(tokens / BLOCK_TOKENS)
 
 
 class KVPool:
@@ -23,26 +33,26 @@ class KVPool:
         size = (shape.layers, count * BLOCK_TOKENS, shape.heads, shape.head_dim)
         self.keys = torch.zeros(size, dtype=shape.dtype, device=shape.device)
         self.values = torch.zeros(size, dtype=shape.dtype, device=shape.device)
-        self.count = count
+        self.num_blocks = count
         self._free = list(range(count - 1, -1, -1))
 
     @property
-    def free(self) -> int:
+    def free_blocks(self) -> int:
         """Blocks that nobody holds."""
         return len(self._free)
 
     @property
     def block_bytes(self) -> int:
         """What a block costs, keys and values of all layers."""
-        return (self.keys.nbytes + self.values.nbytes) // self.count
+        return (self.keys.nbytes + self.values.nbytes) // self.num_blocks
 
-    def take(self, count: int) -> list[int]:
+    def allocate(self, count: int) -> list[int]:
         """Take blocks out. Raises PoolExhausted."""
         if count > len(self._free):
             raise PoolExhausted(f"{count} KV blocks are needed and {len(self._free)} are free")
         return [self._free.pop() for _ in range(count)]
 
-    def give(self, blocks: list[int]) -> None:
+    def free(self, blocks: list[int]) -> None:
         """Put blocks back."""
         self._free.extend(blocks)
 
@@ -65,18 +75,18 @@ class BlockTable:
 
     def missing(self, rows: int) -> int:
         """Blocks that must be taken from the pool before so many rows can be."""
-        return blocks(max(rows - len(self._spare), 0))
+        return blocks_for(max(rows - len(self._spare), 0))
 
-    def take(self, count: int) -> Rows:
+    def allocate(self, count: int) -> Rows:
         """Rows to write to. Raises PoolExhausted."""
-        fresh = np.array(self._pool.take(self.missing(count)), np.int64)
+        fresh = np.array(self._pool.allocate(self.missing(count)), np.int64)
         self.blocks += len(fresh)
         new = (fresh[:, None] * BLOCK_TOKENS + np.arange(BLOCK_TOKENS)).ravel()
         ready = np.concatenate([self._spare, new])
         self._spare = ready[count:]
         return ready[:count]
 
-    def give(self, rows: Rows) -> None:
+    def free(self, rows: Rows) -> None:
         """These rows are free."""
         spare = np.sort(np.concatenate([self._spare, rows]))
         first, last = spare[: 1 - BLOCK_TOKENS], spare[BLOCK_TOKENS - 1 :]
@@ -85,5 +95,5 @@ class BlockTable:
         stays = np.ones(len(spare), np.bool_)
         stays[(starts[:, None] + np.arange(BLOCK_TOKENS)).ravel()] = False
         self._spare = spare[stays]
-        self._pool.give((spare[starts] // BLOCK_TOKENS).tolist())
+        self._pool.free((spare[starts] // BLOCK_TOKENS).tolist())
         self.blocks -= len(starts)

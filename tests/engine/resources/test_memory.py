@@ -10,8 +10,15 @@ import torch
 from codecsight.core.grid import PatchGrid
 from codecsight.core.question import Question, QuestionKind
 from codecsight.core.slot import Slot
-from codecsight.engine import AdmissionRefused, Engine, EngineConfig, EngineError, Evict, Present
-from codecsight.engine.resources.memory import Budget, block_bytes, within
+from codecsight.engine import (
+    AdmissionRefused,
+    Engine,
+    EngineConfig,
+    EngineError,
+    EvictionPolicy,
+    QueryView,
+)
+from codecsight.engine.resources.memory import MemoryPlanner, block_bytes, fit_to_memory
 from codecsight.models.families.qwen3_vl import Qwen3VL
 
 MakeSlot = Callable[..., Slot]
@@ -20,23 +27,23 @@ PERSON = Question("Is there a person?", QuestionKind.YES_NO)
 
 def budget_for(model: Qwen3VL, grid: PatchGrid, streams: int, config: EngineConfig) -> int:
     """Bytes for exactly so many streams."""
-    empty = Budget(model, config)
+    empty = MemoryPlanner(model, config)
     fixed = empty.pool_bytes - config.kv_blocks * block_bytes(model)
-    return fixed + streams * (empty.blocks(grid) * block_bytes(model) + empty.beside(grid))
+    return fixed + streams * (empty.blocks(grid) * block_bytes(model) + empty.auxiliary_bytes(grid))
 
 
 def test_a_budget_in_bytes_for_three_streams_lets_three_in(model: Qwen3VL, grid: PatchGrid) -> None:
     config = EngineConfig(window=3, stride=1)
     memory = budget_for(model, grid, 3, config)
-    engine = Engine(model, within(memory, model, config, grid))
+    engine = Engine(model, fit_to_memory(memory, model, config, grid))
     for stream in "abc":
         engine.open(stream, grid)
-    assert engine.status().bytes_used == memory
+    assert engine.status().bytes_reserved == memory
     with pytest.raises(AdmissionRefused, match="raise memory"):
         engine.open("d", grid)
     engine.close("b")
     engine.open("d", grid)
-    two = Engine(model, within(memory - 1, model, config, grid))
+    two = Engine(model, fit_to_memory(memory - 1, model, config, grid))
     for stream in "ab":
         two.open(stream, grid)
     with pytest.raises(AdmissionRefused):
@@ -47,11 +54,13 @@ def test_what_is_kept_beside_the_pool_bounds_the_streams_too(
     model: Qwen3VL, grid: PatchGrid
 ) -> None:
     config = EngineConfig(window=3, stride=1, kv_blocks=1000)
-    budget = Budget(model, config)
-    each = budget.beside(grid)
+    budget = MemoryPlanner(model, config)
+    each = budget.auxiliary_bytes(grid)
     engine = Engine(
         model,
-        EngineConfig(window=3, stride=1, kv_blocks=1000, memory=budget.pool_bytes + 2 * each + 7),
+        EngineConfig(
+            window=3, stride=1, kv_blocks=1000, memory_bytes=budget.pool_bytes + 2 * each + 7
+        ),
     )
     for stream in "ab":
         engine.open(stream, grid)
@@ -59,24 +68,26 @@ def test_what_is_kept_beside_the_pool_bounds_the_streams_too(
         engine.open("c", grid)
 
 
-@pytest.mark.parametrize("evict", list(Evict))
+@pytest.mark.parametrize("evict", list(EvictionPolicy))
 def test_a_full_stream_keeps_what_was_set_aside_and_not_a_byte_more(
-    model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot, evict: Evict
+    model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot, evict: EvictionPolicy
 ) -> None:
-    config = EngineConfig(window=3, stride=1, max_waiting=2, evict=evict, present=Present.RETIMED)
-    engine, budget = Engine(model, config), Budget(model, config)
+    config = EngineConfig(
+        window=3, stride=1, max_waiting=2, eviction=evict, query_view=QueryView.REROTATED
+    )
+    engine, budget = Engine(model, config), MemoryPlanner(model, config)
     engine.open("a", grid)
-    outlived = grid.cells * model.no_cells().cell_bytes if evict is Evict.SUPERSEDED else 0
+    outlived = grid.cells * model.no_cells().cell_bytes if evict is EvictionPolicy.SUPERSEDED else 0
     for second in range(12):
         keep = 1.0 if second < 4 else None
         engine.push("a", slot_at(second, keep=keep))
         engine.ask("a", PERSON)
-        assert engine.status().bytes_beside <= budget.beside(grid)
+        assert engine.status().auxiliary_bytes <= budget.auxiliary_bytes(grid)
         if second == 3:  # every cell of every slot
             for later in (3.6, 3.7):
                 slot = slot_at(3, keep=1.0)
                 engine.submit("a", replace(slot, times=(later, later + 0.05)))
-            assert engine.status().bytes_beside == budget.beside(grid) - outlived
+            assert engine.status().auxiliary_bytes == budget.auxiliary_bytes(grid) - outlived
             while engine.busy:
                 engine.step()
 
@@ -106,21 +117,21 @@ def test_the_bytes_told_are_those_of_the_tensors_there_are(
     nobody = live("", 0)
     told = live("abcde", 7) - nobody
     status = engine.status()
-    pixels = sum(engine._sessions[stream].sight.nbytes for stream in "abcde")
+    pixels = sum(engine._sessions[stream].encoder_input.nbytes for stream in "abcde")
     assert pixels > 0
-    assert told == status.bytes_beside - pixels
-    assert status.bytes_beside < status.bytes_used - engine._budget.pool_bytes
+    assert told == status.auxiliary_bytes - pixels
+    assert status.auxiliary_bytes < status.bytes_reserved - engine._memory.pool_bytes
 
 
 def test_the_pool_is_as_large_as_was_reckoned(model: Qwen3VL) -> None:
     engine = Engine(model, EngineConfig(kv_blocks=50))
-    assert engine._pool.keys.nbytes + engine._pool.values.nbytes == engine._budget.pool_bytes
+    assert engine._pool.keys.nbytes + engine._pool.values.nbytes == engine._memory.pool_bytes
     assert engine._pool.block_bytes == block_bytes(model)
-    assert engine.status().bytes_used == engine._budget.pool_bytes
+    assert engine.status().bytes_reserved == engine._memory.pool_bytes
 
 
 def test_a_budget_too_small_for_anything_says_so(model: Qwen3VL, grid: PatchGrid) -> None:
     with pytest.raises(EngineError, match=r"stream of 3 x 4 cells keeps \d+ bytes .* raise memory"):
-        within(1000, model, EngineConfig(), grid)
+        fit_to_memory(1000, model, EngineConfig(), grid)
     with pytest.raises(EngineError, match="lower kv_blocks or raise memory"):
-        Engine(model, EngineConfig(memory=1000))
+        Engine(model, EngineConfig(memory_bytes=1000))

@@ -7,15 +7,16 @@ import pytest
 import torch
 
 from codecsight.answers.token_tree import TokenTree
-from codecsight.engine.attention import Copies, FlexAttention, LoopAttention, Run, View
-from codecsight.engine.pool import KVPool
+from codecsight.engine.attention.kernels import FlexAttention, LoopAttention
+from codecsight.engine.attention.pool import KVPool
+from codecsight.engine.attention.segments import AttentionSpan, KVCopies, PackedSegment
 from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.prompt import Tokens
 
 KERNELS = [LoopAttention, FlexAttention]
 
 
-def pack(model: Qwen3VL, random: np.random.Generator) -> tuple[list[Run], Copies]:
+def pack(model: Qwen3VL, random: np.random.Generator) -> tuple[list[PackedSegment], KVCopies]:
     """A first chunk, slots refreshed in the middle of a window, a fork of two questions, a copy."""
     rows = random.permutation(320)
     a, b, asked, copied = rows[:40], rows[40:90], rows[90:100], rows[100:106]
@@ -25,27 +26,29 @@ def pack(model: Qwen3VL, random: np.random.Generator) -> tuple[list[Run], Copies
     tree.add_branch([6], first)
     tree.add_branch([7, 8, 9, 10])
 
-    def run(own: np.ndarray, at: np.ndarray, view: View, read: Sequence[int] = ()) -> Run:
-        return Run(Tokens.text([1] * len(own)), model.no_cells(), own, at, view, read)
+    def run(
+        own: np.ndarray, at: np.ndarray, view: AttentionSpan, read: Sequence[int] = ()
+    ) -> PackedSegment:
+        return PackedSegment(Tokens.text([1] * len(own)), model.no_cells(), own, at, view, read)
 
     middle = np.r_[10:20, 40:50]
-    fork = View.past(np.concatenate([a, copied])).then(
-        View(asked, np.arange(10), tree.subtree_ends)
+    fork = AttentionSpan.past(np.concatenate([a, copied])).then(
+        AttentionSpan(asked, np.arange(10), tree.subtree_ends)
     )
     runs = [
-        run(a[:25], np.arange(25), View.causal(a[:25])),
-        run(b[middle], middle, View.causal(b), [19]),
+        run(a[:25], np.arange(25), AttentionSpan.causal(a[:25])),
+        run(b[middle], middle, AttentionSpan.causal(b), [19]),
         run(asked, np.arange(10), fork, [9, 4, 2]),
     ]
-    return runs, Copies(a[3:9], copied, np.arange(6) + 5)
+    return runs, KVCopies(a[3:9], copied, np.arange(6) + 5)
 
 
-def starts(runs: Sequence[Run]) -> Iterator[tuple[int, Run]]:
+def starts(runs: Sequence[PackedSegment]) -> Iterator[tuple[int, PackedSegment]]:
     return zip(np.cumsum([0, *(len(run.tokens) for run in runs)]), runs, strict=False)
 
 
 def written_out(
-    model: Qwen3VL, pool: KVPool, runs: Sequence[Run], copies: Copies, q: torch.Tensor,
+    model: Qwen3VL, pool: KVPool, runs: Sequence[PackedSegment], copies: KVCopies, q: torch.Tensor,
     k: torch.Tensor, v: torch.Tensor,
 ) -> torch.Tensor:  # fmt: skip
     keys, values = pool.keys[0].clone(), pool.values[0].clone()

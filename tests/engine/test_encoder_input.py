@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from codecsight.core.grid import PatchGrid
 from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine import Engine, EngineConfig
-from codecsight.engine.encoder_input import Sight, differing, dilated
+from codecsight.engine.encoder_input import EncoderInput, differing, dilated
 from codecsight.models.families.qwen3_vl import Qwen3VL
 
 ROWS, COLS, FRAMES, CELL = 4, 5, 2, 8
@@ -43,7 +43,7 @@ def test_a_ring_reaches_every_neighbour_and_stops_at_the_border() -> None:
 
 
 def test_a_look_holds_the_slots_own_cells_unchanged() -> None:
-    sight = Sight(ring=1)
+    sight = EncoderInput(neighbour_radius=1)
     sight.look(_slot(WHOLE, 0))
     slot = _slot(_kept((0, 0), (3, 4)), 1)
     look = sight.look(slot)
@@ -53,7 +53,7 @@ def test_a_look_holds_the_slots_own_cells_unchanged() -> None:
 
 
 def test_neighbours_are_the_newest_frame_that_was_shipped_of_them() -> None:
-    sight = Sight(ring=1)
+    sight = EncoderInput(neighbour_radius=1)
     anchor = _slot(WHOLE, 0)
     sight.look(anchor)
     later = _slot(_kept((0, 1)), 1)
@@ -66,17 +66,17 @@ def test_neighbours_are_the_newest_frame_that_was_shipped_of_them() -> None:
 
 
 def test_without_a_ring_the_slot_is_seen_alone() -> None:
-    sight = Sight(ring=0)
+    sight = EncoderInput(neighbour_radius=0)
     sight.look(_slot(WHOLE, 0))
     slot = _slot(_kept((1, 1)), 1)
     assert sight.look(slot).slot is slot
 
 
-@pytest.mark.parametrize("ring", [0, 1, 3])
+@pytest.mark.parametrize("radius", [0, 1, 3])
 def test_a_cell_is_encoded_as_in_the_picture_of_what_the_ring_shows(
-    model: Qwen3VL, ring: int
+    model: Qwen3VL, radius: int
 ) -> None:
-    """Against the naive twin: the composed picture, encoded with everything beyond the ring cut."""
+    """Against the naive twin: the composed picture without the cells beyond the radius."""
     cell = model.cell
     shape = (ROWS * COLS, model.frames, 3, cell, cell)
     anchor = replace(
@@ -84,12 +84,12 @@ def test_a_cell_is_encoded_as_in_the_picture_of_what_the_ring_shows(
     )
     kept = _kept((1, 2), (2, 2))
     delta = replace(_slot(kept, 1), patches=anchor.patches[:2][::-1].copy())
-    sight = Sight(ring)
+    sight = EncoderInput(radius)
     sight.look(anchor)
     look = sight.look(delta)
     composed = np.repeat(anchor.patches[:, -1:], model.frames, axis=1)
     composed[kept.ravel()] = delta.patches
-    wide = dilated(kept, ring)
+    wide = dilated(kept, radius)
     expected = model.encode_cells(
         Slot(SlotKind.DELTA, wide, composed[wide.ravel()], np.ones(wide.sum()), (0.0, 0.5), 0.0)
     ).embeddings[torch.from_numpy(kept[wide])]
@@ -127,21 +127,23 @@ def test_deltas_and_first_anchors_are_looked_at_whatever_they_show(model: Qwen3V
     assert _remembering(model).look(anchor).fresh.all()
 
 
-def _remembering(model: Qwen3VL) -> Sight:
-    return Sight(ring=1, still=8.0, memory=model.new_vision_kv_cache(ROWS, COLS))
+def _remembering(model: Qwen3VL) -> EncoderInput:
+    return EncoderInput(
+        neighbour_radius=1, static_threshold=8.0, memory=model.new_vision_kv_cache(ROWS, COLS)
+    )
 
 
 def test_the_neighbours_cost_vit_work_and_nothing_else(model: Qwen3VL) -> None:
     spent = {}
-    for ring in (0, 1):
-        engine = Engine(model, EngineConfig(remember=False, ring=ring))
+    for radius in (0, 1):
+        engine = Engine(model, EngineConfig(vision_kv_cache=False, neighbour_radius=radius))
         grid = PatchGrid(model.grid_spec(2.0, 48), ROWS, COLS)
         engine.open("s", grid)
         shape = (ROWS * COLS, model.frames, 3, model.cell, model.cell)
         anchor = replace(_slot(WHOLE, 0), patches=np.zeros(shape, np.uint8))
         delta = replace(_slot(_kept((1, 2)), 1), patches=np.zeros((1, *shape[1:]), np.uint8))
         engine.push("s", anchor)
-        spent[ring] = engine.push("s", delta).work.spent
+        spent[radius] = engine.push("s", delta).work.spent
     assert spent[1].vit > spent[0].vit
     assert spent[1].llm == spent[0].llm
 
