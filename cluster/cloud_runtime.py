@@ -35,7 +35,7 @@ def _serve(config: CloudConfig, stop: threading.Event) -> None:
 
     from actors.directory_actor import DirectoryActor
     from actors.gateway_actor import GatewayActor
-    from actors.gpu import GpuWorker
+    from actors.gpu_worker import GpuWorker
 
     node = ray.util.get_node_ip_address()
     gpu_share = 1 if ray.cluster_resources().get("GPU", 0) >= config.workers else 0

@@ -73,7 +73,7 @@ class _Fleet:
         import ray
 
         from actors.archiver_actor import ArchiverActor
-        from actors.camera import CameraActor
+        from actors.camera_actor import CameraActor
         from actors.uplink_actor import UplinkActor
 
         site = config.site

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actors.gpu import GpuWorker
+from actors.gpu_worker import GpuWorker
 from codecsight.config.cloud_config import CloudConfig
 from codecsight.core.answer import Answer, PartialAnswer
 from codecsight.core.chunk import Chunk
