@@ -1,1 +1,1 @@
-"""Recorded video: the spool on the edge's disk, the object store, index rows, upload, and clips."""
+"""Recorded video: spool on the edge's disk, object store, index rows, upload and clip export."""

@@ -1,4 +1,4 @@
-"""A plain folder as object store: a laptop, a NAS, a site that needs no S3."""
+"""Object store in a plain folder, for a laptop, a NAS or a site without S3."""
 
 import hashlib
 import os
@@ -9,68 +9,67 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from codecsight.archive.errors import ArchiveError
+from codecsight.archive.errors import ArchiveError, MissingObjectError
 from codecsight.archive.store import (
     READ_BYTES,
-    MissingObjectError,
     ObjectStore,
     StoredObject,
     validate_key,
     verify_checksum,
 )
 
-_INCOMING = ".incoming"
+_TEMPORARY = ".incoming"
 _STALE_S = 24 * 3600.0
 
 
 class DirectoryStore(ObjectStore):
-    """Objects are files under `root`, with the key as their path.
+    """Objects are files under `root`; the key is the path.
 
-    A file is written beside the others, synced, and renamed to its key. What a killed process left
-    half-written is never listed, and is deleted a day later. Without `create` the folder is there
-    to be read only, or ArchiveError is raised.
+    A file is written under a temporary name, synced and renamed to its key. A file that a killed
+    process left half-written is never listed and is deleted after a day. Without `create` the
+    folder must exist (else ArchiveError) and is only read.
     """
 
     def __init__(self, root: Path, *, create: bool = True) -> None:
         self.name = f"archive folder {root}"
         self._root = root
-        self._incoming = root / _INCOMING
+        self._temporary = root / _TEMPORARY
         if not create:
             if not root.is_dir():
                 raise ArchiveError(f"{self.name}: no such folder")
             return
-        with self._disk():
-            self._incoming.mkdir(parents=True, exist_ok=True)
-            for left in self._incoming.iterdir():
-                if time.time() - left.stat().st_mtime > _STALE_S:
-                    left.unlink(missing_ok=True)
+        with self._disk_errors():
+            self._temporary.mkdir(parents=True, exist_ok=True)
+            for file in self._temporary.iterdir():
+                if time.time() - file.stat().st_mtime > _STALE_S:
+                    file.unlink(missing_ok=True)
 
     def put_file(self, key: str, path: Path, sha256: str) -> None:  # noqa: D102
         digest = hashlib.sha256()
-        with path.open("rb") as source, self._arriving(key) as target:
-            while chunk := source.read(READ_BYTES):
-                digest.update(chunk)
-                target.write(chunk)
+        with path.open("rb") as source, self._atomic_write(key) as target:
+            while data := source.read(READ_BYTES):
+                digest.update(data)
+                target.write(data)
             verify_checksum(path, digest.hexdigest(), sha256)
 
     def put_bytes(self, key: str, data: bytes) -> None:  # noqa: D102
-        with self._arriving(key) as target:
+        with self._atomic_write(key) as target:
             target.write(data)
 
     def iter_content(self, key: str) -> Iterator[bytes]:  # noqa: D102
         path = self._path(key)
-        with self._disk():
+        with self._disk_errors():
             try:
                 file = path.open("rb")
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
                 raise MissingObjectError(f"{self.name} has no {key}") from None
             with file:
-                while chunk := file.read(READ_BYTES):
-                    yield chunk
+                while data := file.read(READ_BYTES):
+                    yield data
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:  # noqa: D102
         folder = self._root / prefix.rpartition("/")[0]
-        with self._disk():
+        with self._disk_errors():
             yield from (
                 StoredObject(key, path.stat().st_size)
                 for key, path in self._walk(folder)
@@ -79,19 +78,19 @@ class DirectoryStore(ObjectStore):
 
     def list_folders(self, prefix: str) -> list[str]:  # noqa: D102
         folder = self._root / prefix
-        with self._disk():
+        with self._disk_errors():
             if not folder.is_dir():
                 return []
             return sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
 
     def size(self, key: str) -> int | None:  # noqa: D102
         path = self._path(key)
-        with self._disk():
+        with self._disk_errors():
             return path.stat().st_size if path.is_file() else None
 
     def delete(self, key: str) -> None:  # noqa: D102
         path = self._path(key)
-        with self._disk():
+        with self._disk_errors():
             path.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
@@ -107,11 +106,11 @@ class DirectoryStore(ObjectStore):
                 yield path.relative_to(self._root).as_posix(), path
 
     @contextmanager
-    def _arriving(self, key: str) -> Iterator[BinaryIO]:
-        """A file that becomes the object when the block ends well, and vanishes otherwise."""
+    def _atomic_write(self, key: str) -> Iterator[BinaryIO]:
+        """A file that becomes the object if the block succeeds and is deleted otherwise."""
         path = self._path(key)
-        temporary = self._incoming / uuid.uuid4().hex
-        with self._disk():
+        temporary = self._temporary / uuid.uuid4().hex
+        with self._disk_errors():
             try:
                 with temporary.open("wb") as file:
                     yield file
@@ -119,21 +118,24 @@ class DirectoryStore(ObjectStore):
                     os.fsync(file.fileno())
                 path.parent.mkdir(parents=True, exist_ok=True)
                 temporary.replace(path)
-                _sync(path.parent)
+                _sync_folder(path.parent)
             finally:
                 temporary.unlink(missing_ok=True)
 
     @contextmanager
-    def _disk(self) -> Iterator[None]:
+    def _disk_errors(self) -> Iterator[None]:
+        """Turn an OSError of the block into an ArchiveError that names the folder."""
         try:
             yield
         except OSError as error:
             raise ArchiveError(
-                f"{self.name}: {error.strerror or error}; is it there, writable, and not full?"
+                f"{self.name}: {error.strerror or error}; check that it exists, that it is "
+                "writable, and that the disk is not full"
             ) from error
 
 
-def _sync(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power loss."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,7 +1,7 @@
-"""Finding segments again: rows by stream and time, read from the store's listing.
+"""Lookup of segments by stream and time, from the store's listing of index rows.
 
-Rows stand under rows/STREAM/YEAR/MONTH/DAY/ and are named by their start, so that a range of time
-lists the days it touches and reads the rows it needs.
+Rows are stored under rows/STREAM/YEAR/MONTH/DAY/ and named by their start time: a query lists only
+the days that its range touches, and reads only the rows in the range and the ones just before it.
 """
 
 import re
@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from codecsight.archive.errors import MissingObjectError, RowError
 from codecsight.archive.segment import (
     ROWS,
-    RowError,
     Segment,
     day_prefix,
     from_json,
     parse_timestamp,
     validate_stream_name,
 )
-from codecsight.archive.store import MissingObjectError, ObjectStore
+from codecsight.archive.store import ObjectStore
 
 _DAY = timedelta(days=1)
 _ROW = re.compile(r"/\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{8}\.json$")
@@ -26,24 +26,24 @@ _ROW = re.compile(r"/\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{8}\.json$")
 
 @dataclass(frozen=True, slots=True)
 class IndexQueryResult:
-    """The segments of a range in the order of time, and the keys of rows nobody can read."""
+    """The segments of a time range, oldest first, and the keys of unreadable rows."""
 
     segments: tuple[Segment, ...]
     damaged: tuple[str, ...]
 
 
 class Index:
-    """The index of what a store holds."""
+    """Read access to the index rows of a store. Times are in seconds since the epoch."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
     def streams(self) -> list[str]:
-        """The streams that have segments."""
+        """The names of the streams that have segments."""
         return self._store.list_folders(f"{ROWS}/")
 
     def between(self, stream: str, start: float, end: float) -> IndexQueryResult:
-        """The segments that hold something of [start, end), seconds since the epoch."""
+        """The segments that overlap [start, end)."""
         validate_stream_name(stream)
         damaged: list[str] = []
         before = [row for row in self._backwards(stream, start, start, damaged) if row.end > start]
@@ -51,14 +51,14 @@ class Index:
         segments = [*reversed(before), *(row for row in inside if row)]
         return IndexQueryResult(tuple(segments), tuple(damaged))
 
-    def before(self, stream: str, start: float, reach: float) -> Iterator[Segment]:
-        """The segments that began before `start`, latest first, while their end is within `reach`
-        seconds of it.
+    def before(self, stream: str, start: float, lookback_s: float) -> Iterator[Segment]:
+        """The segments that start before `start`, latest first, until one ends more than
+        `lookback_s` seconds before it.
         """
-        yield from self._backwards(stream, start, start - reach, [])
+        yield from self._backwards(stream, start, start - lookback_s, [])
 
     def span(self, stream: str) -> tuple[float, float] | None:
-        """From when to when there are segments of a stream (with whatever gaps), None if none."""
+        """Start of the first and end of the last segment of a stream; None if it has none."""
         days = self._days(stream)
         for day in days:
             first = next((self._row(key, []) for key in self._keys_of(stream, day)), None)
@@ -72,11 +72,12 @@ class Index:
     def _backwards(
         self, stream: str, start: float, until: float, damaged: list[str]
     ) -> Iterator[Segment]:
+        """The segments that start before `start` and end after `until`, latest first."""
         for day in reversed(self._days(stream)):
             if day.timestamp() >= start:
                 continue
             for key in reversed(self._keys_of(stream, day)):
-                if _began(key) >= start:
+                if _row_start(key) >= start:
                     continue
                 row = self._row(key, damaged)
                 if row and row.end <= until:
@@ -85,15 +86,15 @@ class Index:
                     yield row
 
     def _keys(self, stream: str, start: float, end: float) -> Iterator[str]:
-        """Keys of the rows that begin in [start, end)."""
+        """Keys of the rows whose segments start in [start, end)."""
         first, last = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC)
         for day in self._days(stream):
             if first - _DAY < day <= last:
-                yield from (k for k in self._keys_of(stream, day) if start <= _began(k) < end)
+                yield from (k for k in self._keys_of(stream, day) if start <= _row_start(k) < end)
 
     def _keys_of(self, stream: str, day: datetime) -> list[str]:
         found = self._store.list_objects(day_prefix(ROWS, stream, day))
-        return [one.key for one in found if _ROW.search(one.key)]
+        return [stored.key for stored in found if _ROW.search(stored.key)]
 
     def _days(self, stream: str) -> list[datetime]:
         """The days that have rows, oldest first."""
@@ -109,7 +110,7 @@ class Index:
         try:
             return from_json(self._store.read(key), f"{self._store.name}: {key}")
         except MissingObjectError:
-            return None  # deleted since it was listed
+            return None  # deleted after it was listed
         except RowError:
             damaged.append(key)
             return None
@@ -119,8 +120,8 @@ def _day(name: str) -> datetime | None:
     try:
         return datetime.strptime(name + "+0000", "%Y/%m/%d%z")
     except ValueError:
-        return None  # not ours
+        return None  # a folder that is not a date: not written by CodecSight
 
 
-def _began(key: str) -> float:
+def _row_start(key: str) -> float:
     return parse_timestamp(key.rpartition("/")[2])

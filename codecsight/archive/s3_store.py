@@ -1,4 +1,4 @@
-"""An S3 bucket as object store, through minio's client."""
+"""Object store in an S3 bucket, through the minio client."""
 
 import hashlib
 import io
@@ -12,10 +12,9 @@ from minio import Minio
 from minio.datatypes import Object
 from minio.error import InvalidResponseError, MinioException, S3Error
 
-from codecsight.archive.errors import ArchiveError
+from codecsight.archive.errors import ArchiveError, MissingObjectError
 from codecsight.archive.store import (
     READ_BYTES,
-    MissingObjectError,
     ObjectStore,
     StoredObject,
     validate_key,
@@ -27,16 +26,16 @@ CONNECT_S = 5.0
 READ_S = 30.0
 PART_BYTES = 16 << 20
 
-_REFUSED = {"SignatureDoesNotMatch", "InvalidAccessKeyId", "AccessDenied", "RequestTimeTooSkewed"}
+_DENIED = {"SignatureDoesNotMatch", "InvalidAccessKeyId", "AccessDenied", "RequestTimeTooSkewed"}
 _MISSING = {"NoSuchKey", "NoSuchObject", "ResourceNotFound"}
 
 
 class S3Store(ObjectStore):
     """Objects in `bucket` of the server at `endpoint` (host:port), under `prefix`.
 
-    S3 shows an object only when its upload is complete; parts of an upload that a killed process
-    began stay invisible (let a lifecycle rule of the bucket abort them). Nothing is asked of the
-    server before the first call.
+    S3 lists an object only when its upload is complete; the parts of an upload that a killed
+    process started are never listed (use a lifecycle rule of the bucket to abort them). The
+    constructor does not contact the server.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class S3Store(ObjectStore):
         self.name = f"bucket {bucket} at {endpoint}"
         self._bucket = bucket
         self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
-        with self._server():
+        with self._server_errors():
             self._client = Minio(
                 endpoint=endpoint,
                 access_key=keys.access_key,
@@ -67,7 +66,7 @@ class S3Store(ObjectStore):
             verify_checksum(path, hashlib.file_digest(file, "sha256").hexdigest(), sha256)
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
-            with self._server():
+            with self._server_errors():
                 self._client.put_object(
                     bucket_name=self._bucket,
                     object_name=self._key(key),
@@ -81,7 +80,7 @@ class S3Store(ObjectStore):
         self._check_arrived(key, size, sha256)
 
     def put_bytes(self, key: str, data: bytes) -> None:  # noqa: D102
-        with self._server():
+        with self._server_errors():
             self._client.put_object(
                 bucket_name=self._bucket,
                 object_name=self._key(key),
@@ -91,16 +90,16 @@ class S3Store(ObjectStore):
             )
 
     def iter_content(self, key: str) -> Iterator[bytes]:  # noqa: D102
-        with self._server(key):
-            answer = self._client.get_object(bucket_name=self._bucket, object_name=self._key(key))
+        with self._server_errors(key):
+            response = self._client.get_object(bucket_name=self._bucket, object_name=self._key(key))
             try:
-                yield from answer.stream(READ_BYTES)
+                yield from response.stream(READ_BYTES)
             finally:
-                answer.close()
-                answer.release_conn()
+                response.close()
+                response.release_conn()
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:  # noqa: D102
-        with self._server():
+        with self._server_errors():
             for found in self._client.list_objects(
                 bucket_name=self._bucket, prefix=self._prefix + prefix, recursive=True
             ):
@@ -108,23 +107,23 @@ class S3Store(ObjectStore):
                 yield StoredObject(name, found.size or 0)
 
     def list_folders(self, prefix: str) -> list[str]:  # noqa: D102
-        with self._server():
+        with self._server_errors():
             found = self._client.list_objects(
                 bucket_name=self._bucket, prefix=self._prefix + prefix, recursive=False
             )
-            names = [one.object_name or "" for one in found if one.is_dir]
+            names = [entry.object_name or "" for entry in found if entry.is_dir]
         return sorted(name.removeprefix(self._prefix + prefix).rstrip("/") for name in names)
 
     def size(self, key: str) -> int | None:  # noqa: D102
         try:
-            with self._server(key):
+            with self._server_errors(key):
                 size: int = self._stat(key).size
         except MissingObjectError:
             return None
         return size
 
     def delete(self, key: str) -> None:  # noqa: D102
-        with self._server():
+        with self._server_errors():
             self._client.remove_object(bucket_name=self._bucket, object_name=self._key(key))
 
     def _key(self, key: str) -> str:
@@ -134,46 +133,51 @@ class S3Store(ObjectStore):
         return self._client.stat_object(bucket_name=self._bucket, object_name=self._key(key))
 
     def _check_arrived(self, key: str, size: int, sha256: str) -> None:
-        """The transfer itself is checked by the protocol (signed hash, or Content-MD5 on TLS)."""
-        with self._server(key):
+        """Compare size and checksum as the server reports them.
+
+        The protocol verifies the transfer itself (signed hash, or Content-MD5 over TLS).
+        """
+        with self._server_errors(key):
             found = self._stat(key)
-        told = {name.lower(): value for name, value in (found.metadata or {}).items()}
-        if found.size != size or told.get("x-amz-meta-sha256") != sha256:
+        metadata = {name.lower(): value for name, value in (found.metadata or {}).items()}
+        if found.size != size or metadata.get("x-amz-meta-sha256") != sha256:
             raise ArchiveError(
-                f"{self.name} took {key} but shows it otherwise ({found.size} of {size} bytes)"
+                f"{self.name} accepted {key} but stores other content "
+                f"({found.size} of {size} bytes)"
             )
 
     @contextmanager
-    def _server(self, key: str = "") -> Iterator[None]:
+    def _server_errors(self, key: str = "") -> Iterator[None]:
+        """Turn any client error of the block into an ArchiveError that names the bucket."""
         try:
             yield
         except S3Error as error:
-            raise self._told(error, key) from error
+            raise self._archive_error(error, key) from error
         except InvalidResponseError as error:
-            raise ArchiveError(f"{self.name} does not speak S3; check the endpoint") from error
+            raise ArchiveError(f"{self.name} is not an S3 server; check the endpoint") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ArchiveError(
-                f"{self.name} cannot be reached ({_reason(error)}); is the server up, "
-                "and the endpoint and its scheme right?"
+                f"{self.name} cannot be reached ({_reason(error)}); check that the "
+                "server runs, and the endpoint and its scheme"
             ) from error
         except (MinioException, ValueError) as error:
             raise ArchiveError(f"{self.name}: {error}") from error
 
-    def _told(self, error: S3Error, key: str) -> ArchiveError:
+    def _archive_error(self, error: S3Error, key: str) -> ArchiveError:
         if error.code in _MISSING:
             return MissingObjectError(f"{self.name} has no {key}")
         if error.code == "NoSuchBucket":
-            return ArchiveError(f"{self.name} does not exist: create it, or name another")
-        if error.code in _REFUSED:
+            return ArchiveError(f"{self.name} does not exist: create it or name another")
+        if error.code in _DENIED:
             return ArchiveError(
-                f"{self.name} refuses us ({error.code}): check access key, secret key, what "
-                "they may do, and this machine's clock"
+                f"{self.name} denied access ({error.code}): check access key, secret key, their "
+                "permissions, and this machine's clock"
             )
         return ArchiveError(f"{self.name}: {error.code}: {error.message}")
 
 
 def _http() -> urllib3.PoolManager:
-    """Bounded waits and few retries: whoever uploads has a patience of its own."""
+    """HTTP pool with short timeouts and one retry: the uploader does its own retrying."""
     return urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=CONNECT_S, read=READ_S),
         maxsize=4,

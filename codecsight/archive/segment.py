@@ -1,4 +1,4 @@
-"""One recorded stretch of video, the row that finds it again, and the keys both go by."""
+"""A recorded segment of video, its index row (JSON), and the object keys of both."""
 
 import json
 import math
@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from codecsight.archive.errors import ArchiveError
+from codecsight.archive.errors import ArchiveError, RowError
 
 SEGMENTS = "segments"
 ROWS = "rows"
@@ -15,17 +15,14 @@ _STREAM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")  # SITE.CAMERA, 6
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class RowError(ArchiveError):
-    """A row that is damaged or of another shape."""
-
-
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The index row of a segment. `start` and `end` are wall-clock seconds since the epoch (the
-    edge's capture time), `gops` the seconds after `start` at which a key frame stands, in the
-    file's order, `key` the object's key in the store, `sha256` its content in hex.
+    """The index row of a segment.
 
-    A segment whose `gops` do not begin with 0.0 continues a GOP of the segment before it.
+    `start` and `end` are capture times at the edge, in seconds since the epoch. `gops` holds the
+    offset of each key frame from `start` in seconds, in file order; if the first is not 0.0, the
+    segment continues a GOP of the segment before it. `key` is the object's key in the store and
+    `sha256` the hash of its content in hex.
     """
 
     stream: str
@@ -38,55 +35,60 @@ class Segment:
 
 
 def validate_stream_name(stream: str) -> str:
-    """The name, if it can be part of a key and of a path; ArchiveError otherwise."""
+    """Return the name if it can be part of a key and of a path; raise ArchiveError otherwise."""
     if not _STREAM_NAME.fullmatch(stream):
         raise ArchiveError(
-            f"{stream!r} is no stream name: use 1 to 127 letters, digits, '.', '_' or '-', "
-            "beginning with a letter or digit"
+            f"{stream!r} is not a stream name: use 1 to 127 letters, digits, '.', '_' or '-', "
+            "starting with a letter or digit"
         )
     return stream
 
 
 def day_prefix(kind: str, stream: str, day: datetime) -> str:
-    """Where the objects of one UTC day live: KIND/STREAM/2026/11/23/."""
+    """Key prefix of the objects of one UTC day: KIND/STREAM/2026/11/23/."""
     return f"{kind}/{stream}/{day:%Y/%m/%d}/"
 
 
 def format_timestamp(start: float) -> str:
-    """A UTC time as the beginning of a file name, sortable, to the millisecond."""
-    when = datetime.fromtimestamp(start, UTC)
-    return f"{when:%Y%m%dT%H%M%S}.{when.microsecond // 1000:03d}Z"
+    """A sortable UTC time with milliseconds, the first part of a file name.
+
+    Example: 20261123T090000.123Z for 1795424400.123.
+    """
+    moment = datetime.fromtimestamp(start, UTC)
+    return f"{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03d}Z"
 
 
 def parse_timestamp(name: str) -> float:
-    """The seconds since the epoch that `format_timestamp` put at the head of a file name."""
+    """Seconds since the epoch from a file name that starts with `format_timestamp`'s output."""
     try:
         moment = datetime.strptime(name.partition("Z")[0] + "+0000", "%Y%m%dT%H%M%S.%f%z")
     except ValueError as error:
-        raise ArchiveError(f"{name} is not the name of a segment: {error}") from error
+        raise ArchiveError(f"{name} is not a segment's file name: {error}") from error
     return moment.timestamp()
 
 
 def segment_key(stream: str, start: float, sha256: str) -> str:
-    """The key holds a piece of the content's hash: the same time and other content, as after a
-    clock was set back, is another object and overwrites nothing.
+    """The object key of a segment.
+
+    It includes part of the content's hash: two recordings with the same start time, as after a
+    clock was set back, get different keys and neither overwrites the other.
     """
     day = day_prefix(SEGMENTS, stream, datetime.fromtimestamp(start, UTC))
     return f"{day}{format_timestamp(start)}-{sha256[:8]}.mkv"
 
 
 def row_key(segment: Segment) -> str:
-    """The row's key: the segment's own under `rows/`, as JSON."""
+    """The key of a segment's row: the segment's key under `rows/`, ending in .json."""
     return ROWS + segment.key.removeprefix(SEGMENTS).removesuffix(".mkv") + ".json"
 
 
 def to_json(segment: Segment) -> bytes:
-    """The row as it is stored."""
+    """Serialise a row: one line of JSON."""
     return json.dumps(asdict(segment), separators=(",", ":")).encode() + b"\n"
 
 
 def from_json(data: bytes, where: str) -> Segment:
-    """Read a row. Raises RowError naming `where` it was found."""
+    """Parse a row. Raises RowError, which names `where` it was read from."""
     try:
         row = json.loads(data)
         segment = Segment(
@@ -99,9 +101,9 @@ def from_json(data: bytes, where: str) -> Segment:
             key=str(row["key"]),
         )
     except (ValueError, TypeError, KeyError, ArchiveError) as error:
-        raise RowError(f"{where}: not the row of a segment ({error!r})") from error
+        raise RowError(f"{where}: not a segment's row ({error!r})") from error
     if not _SHA256.fullmatch(segment.sha256) or segment.key != _key_of(segment):
-        raise RowError(f"{where}: the row's key or checksum does not fit its stream and time")
+        raise RowError(f"{where}: the row's key or checksum does not match its stream and time")
     return segment
 
 

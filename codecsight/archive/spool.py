@@ -1,10 +1,10 @@
-"""The edge's disk: where one stream's segments stand between recording and upload.
+"""The spool: a folder on the edge's disk that holds segments between recording and upload.
 
 SPOOL/STREAM/20261123T103000.123Z.mkv.part     being recorded
-SPOOL/STREAM/20261123T103000.123Z-1a2b3c4d.mkv finished, with its row beside it as .json
+SPOOL/STREAM/20261123T103000.123Z-1a2b3c4d.mkv finished, with its row next to it as .json
 
-A segment counts as finished when its row is there; the row is written last and, on removal,
-goes last, so that a killed process leaves something that says what happened.
+A segment is finished once its row exists. The row is written last and removed last, so that the
+files left by a killed process show which step it had reached.
 """
 
 import fcntl
@@ -27,9 +27,9 @@ from codecsight.archive.segment import (
 
 
 class Spool:
-    """The folder of one stream, owned by one recording process at a time.
+    """The folder of one stream, locked by one recording process at a time.
 
-    `limit_bytes` bounds what the folder may hold (None: the disk itself is the limit).
+    `limit_bytes` limits the folder's total size (None: no limit but the disk's).
     """
 
     def __init__(self, root: Path, stream: str, limit_bytes: int | None = None) -> None:
@@ -41,14 +41,14 @@ class Spool:
             self._lock: BinaryIO = (self.folder / ".lock").open("wb")
         except OSError as error:
             raise ArchiveError(
-                f"camera {stream}: cannot record into {self.folder}: {error.strerror}; "
-                "name a folder this user can write to"
+                f"camera {stream}: can't record into {self.folder}: {error.strerror}; "
+                "choose a folder this user can write to"
             ) from error
         self._take_lock()
 
     def new_part(self, start: float) -> Path:
-        """A path for a segment beginning at `start`; it does not exist yet."""
-        self.folder.mkdir(parents=True, exist_ok=True)  # somebody may have tidied up
+        """A new file path for a segment that starts at `start` (seconds since the epoch)."""
+        self.folder.mkdir(parents=True, exist_ok=True)  # it may have been deleted meanwhile
         path = self.folder / f"{format_timestamp(start)}.mkv.part"
         while path.exists():
             start += 0.001
@@ -56,14 +56,14 @@ class Spool:
         return path
 
     def unfinished(self) -> list[Path]:
-        """What a killed process or a full disk left without a row, oldest first."""
+        """Files without a row, left by a killed process or a full disk, oldest first."""
         videos = [path for path in self.folder.glob("*.mkv") if not row_path(path).exists()]
         return sorted([*videos, *self.folder.glob("*.mkv.part")])
 
     def finish(self, part: Path, start: float, end: float, gops: tuple[float, ...]) -> Segment:
-        """Make a written part a segment: on the platter, under its name, with its row.
+        """Turn a written part into a segment: sync it, write its row, and rename both.
 
-        Raises OSError where the disk refuses; the part then stays as it is.
+        Raises OSError if the disk fails; the part is then unchanged.
         """
         digest, size = _sync_and_hash(part)
         key = segment_key(self.stream, start, digest)
@@ -76,25 +76,25 @@ class Spool:
         return segment
 
     def discard_oldest(self) -> list[int]:
-        """Delete the oldest finished segments while the folder is over its limit; their sizes.
+        """Delete the oldest finished segments until the folder is within its limit.
 
-        What was uploaded is gone already, so this is video that exists nowhere else: it happens
-        only when the limit demands it.
+        Returns their sizes in bytes. This is data loss: uploaded segments have left the folder
+        already, so the deleted video exists nowhere else.
         """
         if self._limit is None:
             return []
         sizes = {path: path.stat().st_size for path in self.folder.glob("*.mkv*")}
         excess = sum(sizes.values()) - self._limit
-        gone: list[int] = []
+        deleted: list[int] = []
         for path in sorted(path for path in sizes if path.suffix == ".mkv"):
-            if sum(gone) >= excess:
+            if sum(deleted) >= excess:
                 break
             remove_segment(path)
-            gone.append(sizes[path])
-        return gone
+            deleted.append(sizes[path])
+        return deleted
 
     def release(self) -> None:
-        """Let another process record into the folder."""
+        """Release the lock, so that another process can record into the folder."""
         self._lock.close()
 
     def _take_lock(self) -> None:
@@ -104,14 +104,14 @@ class Spool:
             self._lock.close()
             raise ArchiveError(
                 f"camera {self.stream}: another process records into {self.folder}; "
-                "end it, or give this camera another name or spool"
+                "stop it, or give this camera another name or spool"
             ) from error
 
 
 def finished_segments(folder: Path) -> Iterator[tuple[Path, Segment]]:
     """The finished segments of one stream's folder with their video files, oldest first.
 
-    A damaged row raises ArchiveError when its turn comes; see `finished_rows`.
+    Raises ArchiveError on reaching a damaged row; `finished_rows` lists rows without reading them.
     """
     for row in finished_rows(folder):
         yield row.with_suffix(".mkv"), from_json(row.read_bytes(), str(row))
@@ -123,20 +123,21 @@ def finished_rows(folder: Path) -> list[Path]:
 
 
 def row_path(segment_path: Path) -> Path:
-    """Where the row of a finished segment's file stands."""
+    """The path of the row that belongs to a finished segment's file."""
     return segment_path.with_suffix(".json")
 
 
 def remove_segment(path: Path) -> None:
-    """Delete a finished segment and then its row; either may be gone already."""
+    """Delete a finished segment, then its row; either may be missing."""
     path.unlink(missing_ok=True)
     row_path(path).unlink(missing_ok=True)
 
 
 @contextmanager
 def _synced_row(folder: Path, segment: Segment) -> Iterator[Path]:
-    """The row on the platter under a name nobody looks for, so that a full disk is met before
-    anything is renamed.
+    """A synced row under a temporary name.
+
+    Writing it before any rename makes a full disk fail early, with the part still unchanged.
     """
     row = folder / ".row"
     try:
@@ -150,7 +151,7 @@ def _synced_row(folder: Path, segment: Segment) -> Iterator[Path]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make renames in `folder` survive a power cut."""
+    """Make renames in `folder` survive a power loss."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

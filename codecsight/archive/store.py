@@ -1,4 +1,4 @@
-"""Where segments and rows are kept: one interface, whatever is behind it."""
+"""The object store interface, implemented by a folder and by S3."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -6,17 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from codecsight.archive.errors import ArchiveError
+from codecsight.archive.errors import ArchiveError, ChecksumError
 
 READ_BYTES = 1 << 20
-
-
-class MissingObjectError(ArchiveError):
-    """There is no object by that key."""
-
-
-class ChecksumError(ArchiveError):
-    """A local file is not what its row says."""
+"""Bytes that are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +21,20 @@ class StoredObject:
 
 
 class ObjectStore(ABC):
-    """Objects by key. A key is a path of plain names, such as `rows/cam1/2026/11/23/x.json`.
+    """Objects by key. A key is a relative path such as `rows/cam1/2026/11/23/x.json`.
 
-    An object is seen whole or not at all, whatever becomes of the process that puts it. Every
-    method raises ArchiveError, naming the store, where it cannot do its work. One process, one
-    store object; threads may share it.
+    Puts are atomic: an object is visible whole or not at all, even if the process that puts it is
+    killed. Every method raises ArchiveError, which names the store, on failure. Each process
+    creates its own store object; threads may share it.
     """
 
     name: str
-    """The store as messages name it; holds no secret."""
+    """The store's name in messages; contains no secret."""
 
     @abstractmethod
     def put_file(self, key: str, path: Path, sha256: str) -> None:
-        """Store a file and make sure that it arrived. Raises ChecksumError if its content is
-        not `sha256` (hex), and FileNotFoundError if the file is gone.
+        """Store a file and verify that it arrived. Raises ChecksumError if its SHA-256 is not
+        `sha256` (hex), and FileNotFoundError if the file is missing.
         """
 
     @abstractmethod
@@ -50,65 +43,70 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def iter_content(self, key: str) -> Iterator[bytes]:
-        """An object's content, piece by piece. Raises MissingObjectError."""
+        """An object's content, READ_BYTES at a time. Raises MissingObjectError."""
 
     @abstractmethod
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
-        """The objects whose keys begin with `prefix`; those of one folder in the order of their
-        names (servers differ in how they order folders).
+        """The objects whose keys start with `prefix`. Those of one folder are sorted by name; the
+        order of folders depends on the server.
         """
 
     @abstractmethod
     def list_folders(self, prefix: str) -> list[str]:
-        """The names that follow `prefix` (ending in '/') up to the next '/', sorted."""
+        """The folder names directly under `prefix` (which ends in '/'), sorted."""
 
     @abstractmethod
     def size(self, key: str) -> int | None:
-        """An object's size in bytes, None where there is none."""
+        """An object's size in bytes, or None if it does not exist."""
 
     @abstractmethod
     def delete(self, key: str) -> None:
-        """Delete an object; that there is none is no error."""
+        """Delete an object if it exists."""
 
     def read(self, key: str, limit: int = 1 << 20) -> bytes:
-        """A small object whole. Raises ArchiveError above `limit` bytes, MissingObjectError."""
+        """A small object's whole content. Raises MissingObjectError, and ArchiveError if it is
+        larger than `limit` bytes.
+        """
         data = b""
-        for chunk in self.iter_content(key):
-            data += chunk
+        for piece in self.iter_content(key):
+            data += piece
             if len(data) > limit:
                 raise ArchiveError(f"{self.name}: {key} is larger than the {limit} bytes expected")
         return data
 
     def download(self, key: str, path: Path) -> str:
-        """Write an object's content to a file; its SHA-256 in hex. Raises MissingObjectError, and
-        OSError where the file cannot be written.
+        """Write an object's content to a file and return its SHA-256 in hex. Raises
+        MissingObjectError, and OSError if the file can't be written.
         """
         digest = hashlib.sha256()
         with path.open("wb") as file:
-            for chunk in self.iter_content(key):
-                digest.update(chunk)
-                file.write(chunk)
+            for piece in self.iter_content(key):
+                digest.update(piece)
+                file.write(piece)
         return digest.hexdigest()
 
     def sha256(self, key: str) -> str:
-        """The SHA-256, in hex, of an object read back whole. Raises MissingObjectError."""
+        """The SHA-256, in hex, of an object's content as read back. Raises MissingObjectError."""
         digest = hashlib.sha256()
-        for chunk in self.iter_content(key):
-            digest.update(chunk)
+        for piece in self.iter_content(key):
+            digest.update(piece)
         return digest.hexdigest()
 
 
 def validate_key(key: str) -> str:
-    """The key, if it is one: names joined by '/', none empty and none beginning with a dot."""
+    """Return a valid key: names joined by '/', none empty or starting with a dot.
+
+    Raises ArchiveError otherwise: such a key could leave the store or be hidden in it.
+    """
     if "\0" in key or "\\" in key or any(not n or n.startswith(".") for n in key.split("/")):
-        raise ArchiveError(f"{key!r} is no key: it would leave the store or hide in it")
+        raise ArchiveError(f"{key!r} is not a valid key: names joined by '/', none empty or hidden")
     return key
 
 
 def verify_checksum(path: Path, found: str, sha256: str) -> None:
-    """ChecksumError if a file's hash is not the one its row tells."""
+    """Raise ChecksumError if the hash `found` of a file is not the `sha256` in its row."""
     if found != sha256:
         raise ChecksumError(
-            f"{path}: the recording changed since its row was written (SHA-256 {found[:8]}.., "
-            f"expected {sha256[:8]}..): is the disk failing?"
+            f"{path}: the recording changed after its row was written (SHA-256 {found[:8]}.., "
+            f"expected {sha256[:8]}..); the disk may be failing"
         )

@@ -1,4 +1,4 @@
-"""Times as people give them."""
+"""Parsing of absolute and relative times, such as `2026-11-23T10:30:00` and `-5m`."""
 
 import re
 from datetime import datetime
@@ -10,10 +10,10 @@ _AGO = re.compile(r"-(\d+(?:\.\d+)?)([smhd]?)")
 
 
 def parse_time(text: str, now: float) -> float:
-    """Seconds since the epoch for `now`, `-30s`, `-5m`, `-2h`, `-1d` (before `now`), seconds since
-    the epoch, or an ISO time (of this machine's time zone where it names none).
+    """Parse a time into seconds since the epoch.
 
-    Raises ArchiveError for anything else.
+    Accepts `now`, a time before `now` (`-30s`, `-5m`, `-2h`, `-1d`), seconds since the epoch, or an
+    ISO 8601 time (local if it has no time zone). Raises ArchiveError for anything else.
     """
     text = text.strip()
     if text == "now":
@@ -24,7 +24,7 @@ def parse_time(text: str, now: float) -> float:
         return float(text) if text.replace(".", "", 1).isdecimal() else _iso(text)
     except (ValueError, OverflowError):
         raise ArchiveError(
-            f"{text!r} is no time: give 2026-11-23T10:30:00, -30s, -5m, -2h, -1d or now"
+            f"{text!r} is not a time: use 2026-11-23T10:30:00, -30s, -5m, -2h, -1d or now"
         ) from None
 
 

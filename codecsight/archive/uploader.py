@@ -1,4 +1,7 @@
-"""From the spool to the store: object, check, row, and only then the local file goes."""
+"""Upload of finished segments from the spool to the store.
+
+Order for each segment: put the object, verify it, put its row, delete the local file.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -10,25 +13,27 @@ from tenacity import Retrying, retry_if_exception_type, wait_exponential_jitter
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
-from codecsight.archive.errors import ArchiveError
-from codecsight.archive.segment import RowError, Segment, from_json, row_key, to_json
+from codecsight.archive.errors import ArchiveError, ChecksumError, RowError
+from codecsight.archive.segment import Segment, from_json, row_key, to_json
 from codecsight.archive.spool import finished_rows, remove_segment
-from codecsight.archive.store import ChecksumError, ObjectStore
+from codecsight.archive.store import ObjectStore
 
 log = structlog.get_logger()
 
 POLL_S = 1.0
 RETRY_FIRST_S = 1.0
 RETRY_MAX_S = 60.0
-_PATIENCE = 2  # failures in one pass that mean the store, not the segment
+_MAX_FAILURES = 2  # in one pass: two mean that the store fails, not one segment
 
 
 @dataclass(slots=True)
 class UploadStats:
-    """What went up and what waits. `failed` counts attempts, `verified` and `unverified` objects
-    read back whole, `damaged` segments whose row or content is not what was recorded (they stay
-    in the spool), `lost` segments that left the spool, for its limit, before their turn.
-    `last_error` is empty while all is well.
+    """Counters of an Uploader. `queued` is the number of segments waiting in the spool.
+
+    `failed` counts upload attempts. `verified` and `unverified` count objects read back with the
+    right and the wrong checksum. `damaged` counts segments whose row or content is not what was
+    recorded (they stay in the spool). `lost` counts segments that the spool's limit removed before
+    their upload. `last_error` is empty after a pass without errors.
     """
 
     uploaded: int = 0
@@ -46,8 +51,8 @@ class UploadStats:
 class Uploader:
     """Moves the finished segments of every stream in `spool` to `store`.
 
-    It may be ended at any moment: what is done twice has the same result, a row is only written
-    for an object that is there, and a local file is only deleted once its row is.
+    It may be killed at any moment: every step is idempotent, a row is written only after its
+    object, and a local file is deleted only after its row is stored.
     """
 
     def __init__(self, spool: Path, store: ObjectStore) -> None:
@@ -56,8 +61,8 @@ class Uploader:
         self._store = store
 
     def run(self, stop: threading.Event) -> None:
-        """Upload until `stop`; a store that refuses is tried again, ever more slowly."""
-        patient = Retrying(
+        """Upload until `stop`; after an error, retry with exponential back-off."""
+        retrying = Retrying(
             retry=retry_if_exception_type(ArchiveError),
             wait=wait_exponential_jitter(initial=RETRY_FIRST_S, max=RETRY_MAX_S),
             sleep=sleep_using_event(stop),
@@ -65,12 +70,12 @@ class Uploader:
             retry_error_callback=lambda _: None,
         )
         while not stop.wait(POLL_S):
-            patient(self.run_once)
+            retrying(self.run_once)
 
     def run_once(self) -> int:
-        """Upload what is finished now, oldest first; how many segments went up.
+        """Upload the segments that are finished now, oldest first; return how many.
 
-        Raises ArchiveError after the others had their turn if one could not be uploaded.
+        An error of one segment does not stop the others: it is raised at the end (ArchiveError).
         """
         rows = self._rows()
         self._count_queue(rows)
@@ -78,11 +83,11 @@ class Uploader:
         errors: list[ArchiveError] = []
         for row in rows:
             try:
-                self._take(row)
+                self._process(row)
             except ArchiveError as error:
                 errors.append(error)
-                self._failed(error)
-            if len(errors) == _PATIENCE:
+                self._count_failure(error)
+            if len(errors) == _MAX_FAILURES:
                 break
         self._count_queue(self._rows())
         if errors:
@@ -91,20 +96,20 @@ class Uploader:
         return self.stats.uploaded - before
 
     def verify(self, segment: Segment) -> bool:
-        """Read a segment back from the store; whether it is, byte for byte, what was recorded."""
+        """Read a segment back from the store and compare its checksum with the row's."""
         same = self._store.sha256(segment.key) == segment.sha256
         self.stats.verified += same
         self.stats.unverified += not same
         return same
 
-    def _take(self, row: Path) -> None:
+    def _process(self, row: Path) -> None:
         try:
             segment = from_json(row.read_bytes(), str(row))
             self._upload(row.with_suffix(".mkv"), segment)
         except FileNotFoundError:
-            self._gone(row)
+            self._remove_orphan_row(row)
         except (RowError, ChecksumError) as error:
-            # Without its row the recorder, at its next start, writes one for what is there.
+            # Set the row aside: at its next start the recorder writes a new one for the video.
             row.replace(row.with_suffix(".json.damaged"))
             self.stats.damaged += 1
             log.error("damaged segment set aside", error=str(error))
@@ -120,19 +125,19 @@ class Uploader:
         self.stats.uploaded_bytes += segment.bytes
         log.info("segment archived", key=segment.key, bytes=segment.bytes)
 
-    def _gone(self, row: Path) -> None:
-        """A row whose video is not there: uploaded by a process killed while it tidied up, or
-        discarded by the recorder.
+    def _remove_orphan_row(self, row: Path) -> None:
+        """Remove a row whose video is missing: it was uploaded by a process killed before it
+        deleted the row, or the recorder discarded it for the spool's limit (counted as lost).
         """
         if not row.exists():
             return
         segment = from_json(row.read_bytes(), str(row))
         if self._store.size(row_key(segment)) is None:
             self.stats.lost += 1
-            log.warning("segment left the spool before its upload", key=segment.key)
+            log.warning("segment discarded before its upload", key=segment.key)
         row.unlink(missing_ok=True)
 
-    def _failed(self, error: ArchiveError) -> None:
+    def _count_failure(self, error: ArchiveError) -> None:
         self.stats.failed += 1
         self.stats.last_error = str(error)
         log.error("upload failed", error=str(error))

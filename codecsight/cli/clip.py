@@ -56,7 +56,7 @@ def clip(
     for gap in report.gaps:
         seconds = gap.end - gap.start
         out.print(
-            f"missing: {seconds:.1f} s from {format_time(gap.start)}: {gap.why}", highlight=False
+            f"missing: {seconds:.1f} s from {format_time(gap.start)}: {gap.reason}", highlight=False
         )
 
 

@@ -1,4 +1,4 @@
-"""Two stores behind one interface, the S3 one a real server, and a stream worth recording."""
+"""Fixtures: the folder store and a real S3 store, a spool, and a recorded test stream."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 START = 1_795_424_400.0
 """2026-11-23 09:00:00 UTC."""
 
-Film = Callable[..., None]
+RecordVideo = Callable[..., None]
 
 
 @pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.s3)])
@@ -45,8 +45,8 @@ def spool(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def film(spool: Path) -> Film:
-    """Records a moving square at ten frames a second into the spool, in segments of 2 s."""
+def record_video(spool: Path) -> RecordVideo:
+    """Record a moving square at 10 frames per second into the spool, in segments of 2 s."""
 
     def record(
         seconds: float,

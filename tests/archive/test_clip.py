@@ -1,4 +1,4 @@
-"""Clips: what was recorded, playable, from a key frame, with its gaps named."""
+"""Clip export: playable files that start at a key frame, with every gap reported."""
 
 import hashlib
 from itertools import pairwise
@@ -20,11 +20,11 @@ from codecsight.archive.uploader import Uploader
 from codecsight.video.capture.recorder import Recorder
 from codecsight.video.capture.source import open_source
 
-from .conftest import START, Film
+from .conftest import START, RecordVideo
 
 
 def pictures(path: Path) -> list[tuple[float, str]]:
-    """Time and content of every picture, in the order shown."""
+    """Time in seconds and content hash of every decoded picture, in presentation order."""
     with av.open(str(path)) as container:
         return [
             (float(frame.time or 0), hashlib.sha256(bytes(frame.planes[0])).hexdigest())
@@ -42,10 +42,10 @@ def first_packet_is_key(path: Path) -> bool:
 
 
 @pytest.mark.parametrize("b_frames", [0, 2])
-def test_a_clip_plays_from_the_key_frame_before_to_the_end(
-    store: ObjectStore, spool: Path, film: Film, tmp_path: Path, b_frames: int
+def test_a_clip_runs_from_the_key_frame_before_the_start_to_the_end(
+    store: ObjectStore, spool: Path, record_video: RecordVideo, tmp_path: Path, b_frames: int
 ) -> None:
-    film(9, b_frames=b_frames)
+    record_video(9, b_frames=b_frames)
     Uploader(spool, store).run_once()
     out = tmp_path / "clip.mp4"
     report = cut_clip(store, "cam1", START + 3.5, START + 6.25, out)
@@ -62,11 +62,13 @@ def test_a_clip_plays_from_the_key_frame_before_to_the_end(
         [0.1] * (len(shown) - 1), abs=0.003
     )
     assert report.gaps == ()
-    assert report.packets - len(shown) in range(2)  # a picture after the end, needed by one before
+    assert report.packets - len(shown) in range(
+        2
+    )  # one picture after the end may be a reference of one before it
     assert report.bytes == out.stat().st_size
 
 
-def test_a_whole_real_clip_comes_out_of_the_archive_frame_for_frame(
+def test_a_real_recording_is_exported_frame_for_frame(
     clips: Path, folder_store: DirectoryStore, spool: Path, tmp_path: Path
 ) -> None:
     recorder = Recorder(spool, "bottles", 5.0)
@@ -81,7 +83,7 @@ def test_a_whole_real_clip_comes_out_of_the_archive_frame_for_frame(
     assert content(report.path) == content(clips / "bottles.mp4")
 
 
-def test_a_codec_that_mp4_has_no_place_for_comes_as_matroska(
+def test_a_codec_that_mp4_cannot_hold_is_exported_as_matroska(
     clips: Path, folder_store: DirectoryStore, spool: Path, tmp_path: Path
 ) -> None:
     recorder = Recorder(spool, "old", 30.0)
@@ -98,110 +100,110 @@ def test_a_codec_that_mp4_has_no_place_for_comes_as_matroska(
 
 
 @pytest.mark.parametrize("codec", ["hevc", "mjpeg", "mpeg4"])
-def test_other_codecs_of_cameras_fit(
-    folder_store: DirectoryStore, spool: Path, film: Film, tmp_path: Path, codec: str
+def test_other_camera_codecs_are_exported_as_mp4(
+    folder_store: DirectoryStore, spool: Path, record_video: RecordVideo, tmp_path: Path, codec: str
 ) -> None:
-    film(5, codec=codec)
+    record_video(5, codec=codec)
     Uploader(spool, folder_store).run_once()
     report = cut_clip(folder_store, "cam1", START + 1, START + 4, tmp_path / "clip.mp4")
     assert report.path.suffix == ".mp4"
     assert len(content(report.path)) in range(28, 34)
 
 
-def test_a_gap_is_named_and_keeps_its_length(
-    folder_store: DirectoryStore, spool: Path, film: Film, tmp_path: Path
+def test_a_gap_is_reported_and_keeps_its_length_in_the_clip(
+    folder_store: DirectoryStore, spool: Path, record_video: RecordVideo, tmp_path: Path
 ) -> None:
-    film(4)
-    film(4, start=START + 20)
+    record_video(4)
+    record_video(4, start=START + 20)
     Uploader(spool, folder_store).run_once()
     report = cut_clip(folder_store, "cam1", START, START + 24, tmp_path / "clip.mp4")
     [gap] = report.gaps
     assert (gap.start - START, gap.end - START) == pytest.approx((4, 20), abs=0.05)
-    assert gap.why == "nothing was recorded"
+    assert gap.reason == "nothing was recorded"
     times = [time for time, _ in pictures(report.path)]
     assert len(times) == 80
     assert times[40] - times[0] == pytest.approx(20, abs=0.05)
 
 
-def test_a_range_that_begins_before_the_recording_begins_with_it(
-    folder_store: DirectoryStore, spool: Path, film: Film, tmp_path: Path
+def test_a_range_that_starts_before_the_recording_starts_with_it(
+    folder_store: DirectoryStore, spool: Path, record_video: RecordVideo, tmp_path: Path
 ) -> None:
-    film(4)
+    record_video(4)
     Uploader(spool, folder_store).run_once()
     report = cut_clip(folder_store, "cam1", START - 60, START + 2, tmp_path / "clip.mp4")
     assert report.start == pytest.approx(START, abs=0.01)
     assert report.gaps[0].end == pytest.approx(START, abs=0.01)
 
 
-def test_a_gop_longer_than_its_segment_is_followed_back_to_its_key_frame(
-    folder_store: DirectoryStore, spool: Path, film: Film, tmp_path: Path
+def test_a_clip_within_a_gop_of_several_segments_starts_at_its_key_frame(
+    folder_store: DirectoryStore, spool: Path, record_video: RecordVideo, tmp_path: Path
 ) -> None:
-    film(9, gop=1000, max_segment_s=2.0)
+    record_video(9, gop=1000, max_segment_s=2.0)
     Uploader(spool, folder_store).run_once()
     report = cut_clip(folder_store, "cam1", START + 7, START + 8, tmp_path / "clip.mp4")
     assert report.start == pytest.approx(START, abs=0.01)
     assert len(content(report.path)) == 80
 
 
-def test_a_missing_and_a_damaged_segment_are_gaps_not_failures(
-    store: ObjectStore, spool: Path, film: Film, tmp_path: Path
+def test_missing_and_damaged_segments_are_reported_as_gaps(
+    store: ObjectStore, spool: Path, record_video: RecordVideo, tmp_path: Path
 ) -> None:
-    film(8)
+    record_video(8)
     Uploader(spool, store).run_once()
     rows = Index(store).between("cam1", START, START + 8).segments
     store.delete(rows[1].key)
-    store.put_bytes(rows[2].key, b"not what it was")
+    store.put_bytes(rows[2].key, b"other content")
     report = cut_clip(store, "cam1", START, START + 8, tmp_path / "clip.mp4")
-    assert [gap.why for gap in report.gaps] == [
+    assert [gap.reason for gap in report.gaps] == [
         f"{rows[1].key} is missing",
         f"{rows[2].key} is damaged",
     ]
     assert len(content(report.path)) == 40
 
 
-def test_a_damaged_row_is_named(
-    folder_store: DirectoryStore, spool: Path, film: Film, tmp_path: Path
+def test_a_damaged_row_is_reported_as_a_gap(
+    folder_store: DirectoryStore, spool: Path, record_video: RecordVideo, tmp_path: Path
 ) -> None:
-    film(6)
+    record_video(6)
     Uploader(spool, folder_store).run_once()
     rows = Index(folder_store).between("cam1", START, START + 6).segments
     folder_store.put_bytes(row_key(rows[1]), b"{")
     report = cut_clip(folder_store, "cam1", START, START + 6, tmp_path / "clip.mp4")
-    assert any(row_key(rows[1]) in gap.why for gap in report.gaps)
+    assert any(row_key(rows[1]) in gap.reason for gap in report.gaps)
     assert len(content(report.path)) == 40
 
 
-def test_a_clip_ends_where_the_picture_changes(
-    folder_store: DirectoryStore, spool: Path, film: Film, tmp_path: Path
+def test_a_clip_ends_where_the_picture_size_changes(
+    folder_store: DirectoryStore, spool: Path, record_video: RecordVideo, tmp_path: Path
 ) -> None:
-    film(4)
-    film(4, start=START + 4, size=(128, 96))
+    record_video(4)
+    record_video(4, start=START + 4, size=(128, 96))
     Uploader(spool, folder_store).run_once()
     report = cut_clip(folder_store, "cam1", START, START + 8, tmp_path / "clip.mp4")
     assert len(content(report.path)) == 40
-    assert "picture size changed" in report.gaps[-1].why
+    assert "picture size changed" in report.gaps[-1].reason
     assert report.gaps[-1].end == START + 8
 
 
-def test_what_was_never_recorded_is_refused_with_what_there_is(
-    folder_store: DirectoryStore, spool: Path, film: Film, tmp_path: Path
+def test_an_unrecorded_range_is_an_error_that_lists_what_the_archive_holds(
+    folder_store: DirectoryStore, spool: Path, record_video: RecordVideo, tmp_path: Path
 ) -> None:
-    film(4)
+    record_video(4)
     Uploader(spool, folder_store).run_once()
     out = tmp_path / "clip.mp4"
     with pytest.raises(ArchiveError, match=r"nothing was recorded.*has it from 2026-11-23T"):
         cut_clip(folder_store, "cam1", START + 100, START + 110, out)
     with pytest.raises(ArchiveError, match=r"no stream 'cam9'; it has: cam1"):
         cut_clip(folder_store, "cam9", START, START + 1, out)
-    with pytest.raises(ArchiveError, match="would end"):
+    with pytest.raises(ArchiveError, match="is not after its start"):
         cut_clip(folder_store, "cam1", START + 2, START + 1, out)
     assert not out.exists()
 
 
-def test_a_place_where_no_clip_can_be_written_is_named(
-    folder_store: DirectoryStore, spool: Path, film: Film, tmp_path: Path
+def test_an_unwritable_output_path_is_named_in_the_error(
+    folder_store: DirectoryStore, spool: Path, record_video: RecordVideo, tmp_path: Path
 ) -> None:
-    film(4)
+    record_video(4)
     Uploader(spool, folder_store).run_once()
     with pytest.raises(ArchiveError, match=r"nowhere/clip\.mp4"):
         cut_clip(folder_store, "cam1", START, START + 2, tmp_path / "nowhere" / "clip.mp4")
@@ -210,7 +212,7 @@ def test_a_place_where_no_clip_can_be_written_is_named(
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=40))
-def test_decode_times_rise_and_are_never_after_what_is_shown_at_distinct_times(
+def test_decode_times_increase_and_never_exceed_distinct_presentation_times(
     shown: list[int],
 ) -> None:
     decoded = decode_times(shown)

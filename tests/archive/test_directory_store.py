@@ -1,4 +1,4 @@
-"""What only a folder can get wrong."""
+"""Failures specific to the folder store."""
 
 import os
 import time
@@ -10,7 +10,7 @@ from codecsight.archive.directory_store import DirectoryStore
 from codecsight.archive.errors import ArchiveError
 
 
-def test_a_half_written_object_is_neither_seen_nor_kept_for_ever(tmp_path: Path) -> None:
+def test_a_half_written_object_is_hidden_and_deleted_after_a_day(tmp_path: Path) -> None:
     DirectoryStore(tmp_path)
     old, new = tmp_path / ".incoming" / "old", tmp_path / ".incoming" / "new"
     old.write_bytes(b"half")
@@ -21,21 +21,21 @@ def test_a_half_written_object_is_neither_seen_nor_kept_for_ever(tmp_path: Path)
     assert new.exists()
 
 
-def test_a_folder_that_cannot_be_written_is_an_error_naming_it(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_named_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ArchiveError, match="file/archive"):
         DirectoryStore(tmp_path / "file" / "archive")
 
 
-def test_reading_creates_nothing(tmp_path: Path) -> None:
+def test_opening_without_create_creates_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="typo: no such folder"):
         DirectoryStore(tmp_path / "typo", create=False)
     assert not (tmp_path / "typo").exists()
 
 
-def test_a_folder_that_goes_away_is_an_error_naming_it(tmp_path: Path) -> None:
+def test_a_folder_that_disappears_is_named_in_the_error(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "usb")
     (tmp_path / "usb" / ".incoming").rmdir()
     (tmp_path / "usb").rmdir()
-    with pytest.raises(ArchiveError, match=r"usb.*is it there"):
+    with pytest.raises(ArchiveError, match=r"usb.*check that it exists"):
         store.put_bytes("rows/a", b"x")

@@ -1,4 +1,4 @@
-"""Finding segments by time, with as little asked of the store as can be."""
+"""Lookup of segments by time, with few requests to the store."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def put(store: ObjectStore, start: float, seconds: float = 10.0, stream: str = "
     return segment
 
 
-def test_a_range_finds_what_overlaps_it_in_order(store: ObjectStore) -> None:
+def test_a_query_returns_the_overlapping_segments_in_order(store: ObjectStore) -> None:
     made = [put(store, DAY + 10 * index) for index in range(6)]
     put(store, DAY + 25, stream="cam2")
     found = Index(store).between("cam1", DAY + 15, DAY + 40)
@@ -27,7 +27,7 @@ def test_a_range_finds_what_overlaps_it_in_order(store: ObjectStore) -> None:
     assert found.damaged == ()
 
 
-def test_a_range_may_cross_midnight_and_the_year(folder_store: DirectoryStore) -> None:
+def test_a_query_may_span_midnight_and_new_year(folder_store: DirectoryStore) -> None:
     new_year = 1_798_761_600.0
     made = [put(folder_store, new_year + 10 * index - 25) for index in range(6)]
     assert Index(folder_store).between("cam1", new_year - 1, new_year + 1).segments == tuple(
@@ -38,19 +38,23 @@ def test_a_range_may_cross_midnight_and_the_year(folder_store: DirectoryStore) -
     )
 
 
-def test_a_segment_that_began_the_day_before_is_found(folder_store: DirectoryStore) -> None:
+def test_a_segment_that_started_the_day_before_is_found(folder_store: DirectoryStore) -> None:
     long = put(folder_store, DAY - 600, seconds=900)
     assert Index(folder_store).between("cam1", DAY + 100, DAY + 200).segments == (long,)
 
 
-def test_an_empty_range_and_an_unknown_stream_have_nothing(folder_store: DirectoryStore) -> None:
+def test_an_empty_range_and_an_unknown_stream_return_no_segments(
+    folder_store: DirectoryStore,
+) -> None:
     put(folder_store, DAY)
     index = Index(folder_store)
     assert index.between("cam1", DAY + 10, DAY + 20).segments == ()
     assert index.between("cam9", DAY, DAY + 20).segments == ()
 
 
-def test_a_damaged_row_is_named_and_the_others_are_found(folder_store: DirectoryStore) -> None:
+def test_a_damaged_row_is_reported_and_the_others_are_returned(
+    folder_store: DirectoryStore,
+) -> None:
     made = [put(folder_store, DAY + 10 * index) for index in range(3)]
     folder_store.put_bytes(row_key(made[1]), b"{ half")
     found = Index(folder_store).between("cam1", DAY, DAY + 30)
@@ -76,8 +80,8 @@ def test_streams_and_their_span_are_known(store: ObjectStore) -> None:
     assert index.span("cam9") is None
 
 
-class Asked(DirectoryStore):
-    """Counts what is asked of it."""
+class CountingStore(DirectoryStore):
+    """A folder store that counts its reads and listings."""
 
     reads = 0
     lists = 0
@@ -91,19 +95,21 @@ class Asked(DirectoryStore):
         return super().list_objects(prefix)
 
 
-def test_a_range_reads_no_more_rows_than_it_needs(folder_store: DirectoryStore) -> None:
+def test_a_query_reads_only_the_rows_it_needs(folder_store: DirectoryStore) -> None:
     for day in range(5):
         for index in range(20):
             put(folder_store, DAY + 86_400 * day + 10 * index)
-    store = Asked(folder_store._root)
+    store = CountingStore(folder_store._root)
     found = Index(store).between("cam1", DAY + 86_400 * 2 + 50, DAY + 86_400 * 2 + 80)
     assert len(found.segments) == 3
-    assert store.reads == 4  # the three, and the one before them
+    assert store.reads == 4  # the three and the one before them
     assert store.lists <= 3
 
 
-@pytest.mark.parametrize("reach", [5.0, 25.0])
-def test_what_came_before_is_told_latest_first(folder_store: DirectoryStore, reach: float) -> None:
+@pytest.mark.parametrize("lookback_s", [5.0, 25.0])
+def test_earlier_segments_are_returned_latest_first(
+    folder_store: DirectoryStore, lookback_s: float
+) -> None:
     made = [put(folder_store, DAY + 10 * index) for index in range(5)]
-    before = list(Index(folder_store).before("cam1", DAY + 40, reach))
-    assert before == made[3:2:-1] if reach == 5.0 else made[3:0:-1]
+    before = list(Index(folder_store).before("cam1", DAY + 40, lookback_s))
+    assert before == made[3:2:-1] if lookback_s == 5.0 else made[3:0:-1]

@@ -1,4 +1,4 @@
-"""What only a server can refuse, against a real one."""
+"""Failures specific to S3, against a real server, and archive URLs."""
 
 import socket
 import threading
@@ -17,8 +17,8 @@ KEYS = S3Keys("the-access-key", "the-secret-key")
 
 
 @contextmanager
-def answering(reply: bytes) -> Iterator[str]:
-    """A server that says the same to everyone."""
+def fixed_reply_server(reply: bytes) -> Iterator[str]:
+    """A TCP server that sends the same reply to every client; yields its host:port."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -40,33 +40,39 @@ def answering(reply: bytes) -> Iterator[str]:
 
 @pytest.mark.s3
 @pytest.mark.parametrize("wrong", ["access", "secret"])
-def test_a_refused_key_is_told_without_being_shown(s3: S3Server, wrong: str) -> None:
+def test_a_denied_key_is_reported_without_showing_it(s3: S3Server, wrong: str) -> None:
     good = s3.keys
     keys = S3Keys("nobody", good.secret_key) if wrong == "access" else S3Keys(good.access_key, "x")
-    with pytest.raises(ArchiveError, match=r"refuses us.*check access key") as caught:
+    with pytest.raises(ArchiveError, match=r"denied access.*check access key") as caught:
         open_store(s3.url, keys).put_bytes("rows/a", b"x")
     assert good.access_key not in str(caught.value)
     assert good.secret_key not in str(caught.value)
 
 
 @pytest.mark.s3
-def test_a_bucket_that_is_missing_is_named(s3: S3Server) -> None:
+def test_a_missing_bucket_is_named(s3: S3Server) -> None:
     store = open_store(f"s3://nothing-here?endpoint=http://{s3.endpoint}", s3.keys)
     with pytest.raises(ArchiveError, match=r"bucket nothing-here at .* does not exist: create it"):
         list(store.list_objects("rows/"))
 
 
-def test_a_server_that_is_down_is_told_with_its_address() -> None:
+def test_an_unreachable_server_is_reported_with_its_address() -> None:
     store = open_store("s3://seg?endpoint=127.0.0.1:9", KEYS)
     with pytest.raises(ArchiveError, match=r"127\.0\.0\.1:9 cannot be reached.*refused"):
         store.put_bytes("rows/a", b"x")
 
 
-def test_a_server_that_is_no_s3_server_is_told() -> None:
+def test_a_server_that_does_not_speak_s3_is_reported() -> None:
     page = b"HTTP/1.1 400 Bad\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\nhello"
-    with answering(page) as endpoint, pytest.raises(ArchiveError, match="does not speak S3"):
+    with (
+        fixed_reply_server(page) as endpoint,
+        pytest.raises(ArchiveError, match="is not an S3 server"),
+    ):
         open_store(f"s3://seg?endpoint={endpoint}", KEYS).read("rows/a")
-    with answering(b"SSH-2.0-x\r\n") as endpoint, pytest.raises(ArchiveError, match="reached"):
+    with (
+        fixed_reply_server(b"SSH-2.0-x\r\n") as endpoint,
+        pytest.raises(ArchiveError, match="reached"),
+    ):
         open_store(f"s3://seg?endpoint={endpoint}", KEYS).read("rows/a")
 
 
@@ -76,29 +82,29 @@ def test_keys_are_never_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "says"),
+    ("url", "message"),
     [
         ("s3://seg", "endpoint=host:port"),
         ("s3:///prefix?endpoint=h:1", "endpoint=host:port"),
-        ("s3://key:secret@seg?endpoint=h:1", "holds no keys itself"),
-        ("s3://seg?endpoint=h:1&secure=0", "knows no 'secure'"),
+        ("s3://key:secret@seg?endpoint=h:1", "without keys in it"),
+        ("s3://seg?endpoint=h:1&secure=0", "unknown option 'secure'"),
         ("s3://S?endpoint=localhost:1", "S3 archive|bucket"),
-        ("ftp://seg", "is no archive"),
-        ("dir:", "is no archive"),
+        ("ftp://seg", "is not an archive URL"),
+        ("dir:", "is not an archive URL"),
     ],
 )
-def test_a_url_that_is_none_says_how_one_looks(url: str, says: str) -> None:
-    with pytest.raises(ArchiveError, match=says) as caught:
+def test_an_invalid_url_is_rejected_with_the_expected_form(url: str, message: str) -> None:
+    with pytest.raises(ArchiveError, match=message) as caught:
         open_store(url, KEYS).put_bytes("rows/a", b"x")
     assert "secret@" not in str(caught.value)
 
 
-def test_an_s3_archive_without_keys_is_refused() -> None:
+def test_an_s3_archive_without_keys_is_rejected() -> None:
     with pytest.raises(ArchiveError, match="needs an access key"):
         open_store("s3://seg?endpoint=h:1")
 
 
-def test_a_plain_path_is_a_folder(tmp_path: Path) -> None:
+def test_a_plain_path_opens_a_folder_store(tmp_path: Path) -> None:
     open_store(str(tmp_path / "a")).put_bytes("rows/x", b"x")
     assert open_store(f"dir:{tmp_path / 'a'}").read("rows/x") == b"x"
 
@@ -107,6 +113,6 @@ def test_a_plain_path_is_a_folder(tmp_path: Path) -> None:
     ("endpoint", "scheme"),
     [("s3.example.com", "https"), ("http://minio:9000", "http"), ("127.0.0.1:9000", "http")],
 )
-def test_only_this_machine_is_spoken_to_without_tls_unasked(endpoint: str, scheme: str) -> None:
+def test_tls_is_the_default_except_on_loopback(endpoint: str, scheme: str) -> None:
     store = open_store(f"s3://seg?endpoint={endpoint}", KEYS)
     assert store._client._base_url.is_https == (scheme == "https")  # type: ignore[attr-defined]

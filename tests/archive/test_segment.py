@@ -1,4 +1,4 @@
-"""Keys and rows: what is written is read, and what is not a row is refused."""
+"""Keys and rows of segments: round trips, and rejection of invalid rows."""
 
 import json
 
@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecsight.archive.errors import ArchiveError
+from codecsight.archive.errors import ArchiveError, RowError
 from codecsight.archive.segment import (
-    RowError,
     Segment,
     format_timestamp,
     from_json,
@@ -29,17 +28,17 @@ def segment(**changes: object) -> Segment:
     return Segment(**(row | changes))  # type: ignore[arg-type]
 
 
-def test_keys_are_dated_and_the_row_stands_beside_its_segment() -> None:
+def test_keys_contain_the_date_and_the_row_key_mirrors_the_segment_key() -> None:
     assert segment().key == "segments/cam1/2026/11/23/20261123T090000.123Z-abababab.mkv"
     assert row_key(segment()) == "rows/cam1/2026/11/23/20261123T090000.123Z-abababab.json"
 
 
-def test_other_content_at_the_same_time_has_another_key() -> None:
+def test_different_content_at_the_same_time_gets_a_different_key() -> None:
     assert segment_key("cam1", START, "cd" * 32) != segment().key
 
 
 @given(st.floats(0, 4e9))
-def test_a_stamp_is_read_back_to_the_millisecond_and_sorts_by_time(start: float) -> None:
+def test_a_timestamp_round_trips_to_the_millisecond_and_sorts_by_time(start: float) -> None:
     assert 0 <= start - parse_timestamp(format_timestamp(start) + "-x.mkv") + 1e-6 < 0.0011
     assert format_timestamp(start) <= format_timestamp(start + 0.001)
 
@@ -50,9 +49,7 @@ def test_a_stamp_is_read_back_to_the_millisecond_and_sorts_by_time(start: float)
     gops=st.lists(st.floats(0, 1e4), max_size=5),
     size=st.integers(0, 1 << 40),
 )
-def test_a_row_comes_back_as_it_was(
-    start: float, seconds: float, gops: list[float], size: int
-) -> None:
+def test_a_row_round_trips(start: float, seconds: float, gops: list[float], size: int) -> None:
     key = segment_key("cam-1.a", start, SHA)
     row = Segment("cam-1.a", start, start + seconds, tuple(gops), size, SHA, key)
     assert from_json(to_json(row), "here") == row
@@ -72,19 +69,19 @@ def test_a_row_comes_back_as_it_was(
         {"start": START + 1},
     ],
 )
-def test_a_damaged_row_is_refused_by_name(damage: dict[str, object]) -> None:
+def test_a_damaged_row_is_rejected_by_name(damage: dict[str, object]) -> None:
     data = json.dumps(json.loads(to_json(segment())) | damage).encode()
     with pytest.raises(RowError, match="rows/x"):
         from_json(data, "rows/x.json")
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"{}"])
-def test_what_is_no_row_at_all_is_refused(data: bytes) -> None:
+def test_data_that_is_not_a_row_is_rejected(data: bytes) -> None:
     with pytest.raises(RowError, match="rows/x"):
         from_json(data, "rows/x.json")
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-x", "a b", "ü", "x" * 128, "a\n"])
-def test_a_stream_name_must_fit_into_a_path(name: str) -> None:
-    with pytest.raises(ArchiveError, match="no stream name"):
+def test_a_stream_name_must_be_valid_in_a_path(name: str) -> None:
+    with pytest.raises(ArchiveError, match="not a stream name"):
         validate_stream_name(name)

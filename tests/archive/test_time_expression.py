@@ -1,4 +1,4 @@
-"""Times as people give them."""
+"""Parsing of absolute and relative times."""
 
 import time
 from datetime import UTC, datetime
@@ -26,22 +26,22 @@ NOW = 1_795_424_400.0
         (" 2026-11-23 09:00:00.25+00:00 ", NOW + 0.25),
     ],
 )
-def test_a_time_is_understood(text: str, seconds: float) -> None:
+def test_a_valid_time_is_parsed(text: str, seconds: float) -> None:
     assert parse_time(text, NOW) == pytest.approx(seconds)
 
 
-def test_a_time_without_a_zone_is_this_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_without_a_zone_is_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:
-        there = datetime.fromtimestamp(NOW, UTC).timestamp()
-        assert parse_time("2026-11-23T18:00:00", NOW) == there
+        expected = datetime.fromtimestamp(NOW, UTC).timestamp()
+        assert parse_time("2026-11-23T18:00:00", NOW) == expected
     finally:
         monkeypatch.undo()
         time.tzset()
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "-5w", "2026-13-01", "1e400", "+5s", "12:00"])
-def test_what_is_no_time_says_how_one_looks(text: str) -> None:
-    with pytest.raises(ArchiveError, match="is no time: give"):
+def test_an_invalid_time_is_rejected_with_the_expected_form(text: str) -> None:
+    with pytest.raises(ArchiveError, match="is not a time: use"):
         parse_time(text, NOW)

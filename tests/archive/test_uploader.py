@@ -1,4 +1,4 @@
-"""What the uploader promises: nothing is lost, nothing is half there, whatever happens."""
+"""The uploader loses no segment and stores none by half, also when killed."""
 
 import hashlib
 import os
@@ -29,61 +29,65 @@ START = 1_795_424_400.0
 def fill(
     spool: Path, count: int, size: int = 1000, stream: str = "cam1", start: float = START
 ) -> list[Segment]:
-    """Finished segments of random content."""
-    owner = Spool(spool, stream)
+    """Record finished segments of random content into the spool."""
+    stream_spool = Spool(spool, stream)
     made = []
     for index in range(count):
-        begun = start + 10 * index
-        part = owner.new_part(begun)
+        begin = start + 10 * index
+        part = stream_spool.new_part(begin)
         part.write_bytes(os.urandom(size))
-        made.append(owner.finish(part, begun, begun + 10, (0.0,)))
-    owner.release()
+        made.append(stream_spool.finish(part, begin, begin + 10, (0.0,)))
+    stream_spool.release()
     return made
 
 
-def stored(store: ObjectStore) -> dict[str, Segment]:
-    """The rows in a store by their segments' keys; each row must stand where it belongs."""
+def stored_rows(store: ObjectStore) -> dict[str, Segment]:
+    """The rows in a store by their segments' keys; each must have the right row key."""
     rows = {}
-    for one in store.list_objects("rows/"):
-        segment = from_json(store.read(one.key), one.key)
-        assert row_key(segment) == one.key
+    for row in store.list_objects("rows/"):
+        segment = from_json(store.read(row.key), row.key)
+        assert row_key(segment) == row.key
         rows[segment.key] = segment
     return rows
 
 
-def left(spool: Path, stream: str = "cam1") -> list[Segment]:
+def spooled(spool: Path, stream: str = "cam1") -> list[Segment]:
     return [segment for _, segment in finished_segments(spool / stream)]
 
 
-def eventually(true: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
-    while not true():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def test_segments_go_up_with_their_rows_and_leave_the_spool(
+def test_segments_are_uploaded_with_their_rows_and_removed_from_the_spool(
     store: ObjectStore, spool: Path
 ) -> None:
     made = [*fill(spool, 3), *fill(spool, 2, stream="cam2")]
     uploader = Uploader(spool, store)
     assert uploader.run_once() == 5
-    assert sorted(stored(store).values(), key=lambda s: s.key) == sorted(made, key=lambda s: s.key)
-    assert [one.key for one in store.list_objects("segments/cam1/")] == [s.key for s in made[:3]]
-    assert left(spool) == left(spool, "cam2") == []
+    assert sorted(stored_rows(store).values(), key=lambda s: s.key) == sorted(
+        made, key=lambda s: s.key
+    )
+    assert [stored.key for stored in store.list_objects("segments/cam1/")] == [
+        s.key for s in made[:3]
+    ]
+    assert spooled(spool) == spooled(spool, "cam2") == []
     assert (uploader.stats.uploaded, uploader.stats.uploaded_bytes) == (5, 5000)
     assert (uploader.stats.queued, uploader.stats.queued_bytes) == (0, 0)
     assert all(uploader.verify(segment) for segment in made)
     assert uploader.stats.verified == 5
 
 
-def test_what_is_still_being_recorded_is_left_alone(
+def test_a_segment_still_being_recorded_is_not_uploaded(
     folder_store: DirectoryStore, spool: Path
 ) -> None:
-    owner = Spool(spool, "cam1")
-    owner.new_part(START).write_bytes(b"half")
+    stream_spool = Spool(spool, "cam1")
+    stream_spool.new_part(START).write_bytes(b"half")
     assert Uploader(spool, folder_store).run_once() == 0
-    assert len(owner.unfinished()) == 1
+    assert len(stream_spool.unfinished()) == 1
 
 
 def test_a_changed_object_fails_its_verification(folder_store: DirectoryStore, spool: Path) -> None:
@@ -95,7 +99,7 @@ def test_a_changed_object_fails_its_verification(folder_store: DirectoryStore, s
     assert uploader.stats.unverified == 1
 
 
-def test_a_damaged_row_is_set_aside_and_holds_up_nobody(
+def test_a_damaged_row_is_set_aside_and_does_not_block_the_others(
     folder_store: DirectoryStore, spool: Path
 ) -> None:
     made = fill(spool, 3)
@@ -108,7 +112,9 @@ def test_a_damaged_row_is_set_aside_and_holds_up_nobody(
     assert row.with_suffix(".mkv").exists()
 
 
-def test_a_recording_that_rotted_is_set_aside(folder_store: DirectoryStore, spool: Path) -> None:
+def test_a_recording_with_changed_content_is_set_aside(
+    folder_store: DirectoryStore, spool: Path
+) -> None:
     made = fill(spool, 2)
     video = spool / "cam1" / Path(made[0].key).name
     video.write_bytes(bytes(1000))
@@ -116,10 +122,10 @@ def test_a_recording_that_rotted_is_set_aside(folder_store: DirectoryStore, spoo
     assert uploader.run_once() == 1
     assert uploader.stats.damaged == 1
     assert video.exists()
-    assert list(stored(folder_store)) == [made[1].key]
+    assert list(stored_rows(folder_store)) == [made[1].key]
 
 
-def test_a_segment_discarded_before_its_turn_is_counted(
+def test_a_segment_discarded_before_its_upload_is_counted_as_lost(
     folder_store: DirectoryStore, spool: Path
 ) -> None:
     made = fill(spool, 2)
@@ -127,10 +133,10 @@ def test_a_segment_discarded_before_its_turn_is_counted(
     uploader = Uploader(spool, folder_store)
     assert uploader.run_once() == 1
     assert uploader.stats.lost == 1
-    assert left(spool) == []
+    assert spooled(spool) == []
 
 
-def test_a_segment_whose_upload_was_killed_while_tidying_up_is_no_loss(
+def test_a_row_left_after_a_finished_upload_is_removed_and_not_counted_as_lost(
     folder_store: DirectoryStore, spool: Path
 ) -> None:
     [segment] = fill(spool, 1)
@@ -144,7 +150,7 @@ def test_a_segment_whose_upload_was_killed_while_tidying_up_is_no_loss(
     assert not row.exists()
 
 
-def test_one_segment_the_store_refuses_does_not_hold_up_the_others(
+def test_a_segment_that_the_store_rejects_does_not_block_the_others(
     folder_store: DirectoryStore, tmp_path: Path, spool: Path
 ) -> None:
     made = fill(spool, 3)
@@ -157,18 +163,18 @@ def test_one_segment_the_store_refuses_does_not_hold_up_the_others(
 
 
 @pytest.mark.s3
-def test_a_refused_secret_stays_visible_and_loses_nothing(s3: S3Server, spool: Path) -> None:
+def test_a_denied_secret_is_reported_and_loses_no_segment(s3: S3Server, spool: Path) -> None:
     made = fill(spool, 3)
     keys = type(s3.keys)(s3.keys.access_key, "wrong")
     uploader = Uploader(spool, open_store(s3.url, keys))
-    with pytest.raises(ArchiveError, match="refuses us"):
+    with pytest.raises(ArchiveError, match="denied access"):
         uploader.run_once()
-    assert "refuses us" in uploader.stats.last_error
-    assert left(spool) == made
+    assert "denied access" in uploader.stats.last_error
+    assert spooled(spool) == made
 
 
 @pytest.mark.s3
-def test_a_server_that_goes_and_comes_back_gets_everything(
+def test_a_server_that_restarts_receives_every_segment(
     tmp_path: Path, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uploader_module, "RETRY_MAX_S", 1.0)
@@ -179,14 +185,14 @@ def test_a_server_that_goes_and_comes_back_gets_everything(
         thread.start()
         try:
             made = fill(spool, 2)
-            eventually(lambda: uploader.stats.uploaded == 2)
+            wait_until(lambda: uploader.stats.uploaded == 2)
             server.stop()
             made += fill(spool, 3, stream="cam2")
-            eventually(lambda: "cannot be reached" in uploader.stats.last_error)
-            assert left(spool, "cam2") == made[2:]
+            wait_until(lambda: "cannot be reached" in uploader.stats.last_error)
+            assert spooled(spool, "cam2") == made[2:]
             server.start()
-            eventually(lambda: uploader.stats.uploaded == 5)
-            eventually(lambda: uploader.stats.last_error == "")
+            wait_until(lambda: uploader.stats.uploaded == 5)
+            wait_until(lambda: uploader.stats.last_error == "")
         finally:
             stop.set()
             thread.join(20)
@@ -208,7 +214,7 @@ while True:
 """
 
 
-def upload_and_be_killed(spool: Path, url: str, secrets: list[str], after_s: float) -> None:
+def upload_and_kill(spool: Path, url: str, secrets: list[str], after_s: float) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, str(spool), url, *secrets],
         stdout=subprocess.PIPE,
@@ -221,39 +227,40 @@ def upload_and_be_killed(spool: Path, url: str, secrets: list[str], after_s: flo
     assert child.wait() == -signal.SIGKILL
 
 
-def test_an_uploader_killed_at_any_moment_leaves_all_whole(
+def test_an_uploader_killed_at_any_moment_leaves_no_partial_data(
     store: ObjectStore, store_url: str, request: pytest.FixtureRequest, spool: Path
 ) -> None:
-    """Kill after kill, each at another moment, until some have struck in the middle of the work:
-    every row must have its whole object, every object must be whole, and every segment must be in
-    the spool or in the store.
+    """Kill the uploader at random moments until four kills have interrupted an upload.
+
+    After each kill every row must have its whole object, every object must be whole, and every
+    segment must be in the spool or in the store.
     """
     keys = request.getfixturevalue("s3").keys if store_url.startswith("s3:") else None
     secrets = [keys.access_key, keys.secret_key] if keys else ["", ""]
     made: dict[str, Segment] = {}
-    moment = random.Random(7)
+    random_moment = random.Random(7)
     whole = set[str]()
-    struck = 0
+    interrupted = 0
     for day in range(30):
-        fresh = fill(spool, 4, size=1 << 20, start=START + 86_400 * day)
-        made |= {segment.key: segment for segment in fresh}
-        upload_and_be_killed(spool, store_url, secrets, moment.uniform(0.0, 0.1))
-        rows, waiting = stored(store), {segment.key for segment in left(spool)}
-        new = {one.key for one in store.list_objects("segments/")} - whole
+        batch = fill(spool, 4, size=1 << 20, start=START + 86_400 * day)
+        made |= {segment.key: segment for segment in batch}
+        upload_and_kill(spool, store_url, secrets, random_moment.uniform(0.0, 0.1))
+        rows, waiting = stored_rows(store), {segment.key for segment in spooled(spool)}
+        new = {stored.key for stored in store.list_objects("segments/")} - whole
         assert all(store.sha256(key) == made[key].sha256 for key in new)
         whole |= new
         assert rows.keys() <= whole
         assert waiting | rows.keys() == made.keys()
-        struck += bool(new and waiting)
-        if struck == 4:
+        interrupted += bool(new and waiting)
+        if interrupted == 4:
             break
-    assert struck == 4
+    assert interrupted == 4
     Uploader(spool, store).run_once()
-    assert stored(store) == made
-    assert left(spool) == []
+    assert stored_rows(store) == made
+    assert spooled(spool) == []
 
 
-def test_the_content_of_a_spooled_segment_is_what_its_row_says(spool: Path) -> None:
+def test_the_checksum_in_a_spooled_row_matches_its_file(spool: Path) -> None:
     fill(spool, 1)
     [(path, segment)] = finished_segments(spool / "cam1")
     assert hashlib.sha256(path.read_bytes()).hexdigest() == segment.sha256

@@ -115,7 +115,7 @@ def test_a_reader_that_dies_is_none_of_its_concern(clips: Path, feed: Path, star
     [
         ("/nowhere/cam.mp4", (), "/nowhere/cam.mp4"),
         (__file__, (), "test_capture.py"),
-        ("CLIP", ("--stream", "a/b"), "no stream name"),
+        ("CLIP", ("--stream", "a/b"), "not a stream name"),
         ("CLIP", ("--feed", "x" * 120), "at most 107 bytes"),
         ("CLIP", ("--segment", "-1"), "must be above 0"),
     ],
