@@ -1,1 +1,1 @@
-"""Questions, and typed answers with their probability."""
+"""Read typed answers with probabilities from a model's logits."""

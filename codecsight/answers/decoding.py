@@ -1,52 +1,67 @@
-"""Answers that are said word by word: free text, and JSON. Decoded greedily."""
+"""Greedy decoding of free-form answers: free text, and JSON constrained by a schema.
+
+The decoder is a generator, so that the caller runs the forward passes and can batch them with other
+work. With a JSON schema {"people": integer, "car": "red" | "blue"} a decode looks like this:
+
+    yields [question tokens..., tokens of '{"people":']   receives logits [vocab]
+    yields [token of "2", tokens of ',"car":"']           receives logits [vocab]
+    (token of "red", forced tokens of '"}')               returns ScoredAnswer(dict, probability)
+"""
 
 from collections.abc import Callable, Generator, Sequence
 
 from torch import Tensor
 
 from codecsight.answers.scoring import ScoredAnswer
-from codecsight.answers.structured_output import Shape, value_of
+from codecsight.answers.structured_output import SchemaMatcher, parse_object
 from codecsight.core.question import Question, QuestionKind
 from codecsight.models.base import VisionLanguageModel
 
 GreedyDecoding = Generator[Sequence[int], Tensor, ScoredAnswer]
-"""Yields tokens to be added to the sequence (first the question), wants the logits [vocab] after
+"""Yields tokens to append to the sequence (first the question), receives the logits [vocab] after
 the last of them, and returns the answer.
 """
 
-Heard = Callable[[str], None]
-"""Is told of each new word: the answer so far."""
+OnText = Callable[[str], None]
+"""Called with the answer text so far, after each decoded token."""
 
 
 def greedy_decoding(
-    question: Question, model: VisionLanguageModel, most: int, heard: Heard = lambda _: None
+    question: Question,
+    model: VisionLanguageModel,
+    max_tokens: int,
+    on_text: OnText = lambda _: None,
 ) -> GreedyDecoding:
-    """The likeliest tokens one by one, at most `most` of them; those that a schema leaves no choice
-    about go along with the one before. The probability is the mean of those of the tokens chosen,
-    the end included. Raises QuestionError for a schema that can't be followed.
+    """Decode at most `max_tokens` tokens, each time the most probable one.
+
+    Tokens that a schema forces are appended together with the token before them, without a forward
+    pass of their own. The probability is the mean over the chosen tokens, the end token included.
+    Raises QuestionError for a schema that can't be compiled.
     """
-    shape = Shape(question, model) if question.kind is QuestionKind.JSON else None
-    said: list[int] = shape.forced()[:most] if shape else []
-    chances: list[float] = []
-    logits = yield [*model.layout.question(question.text).ids.tolist(), *said]
-    while len(said) < most and not (shape and shape.whole):
-        probability, token = _likeliest(logits, shape)
-        chances.append(probability)
+    matcher = SchemaMatcher(question, model) if question.kind is QuestionKind.JSON else None
+    decoded: list[int] = matcher.forced_tokens()[:max_tokens] if matcher else []
+    probabilities: list[float] = []
+    logits = yield [*model.layout.question(question.text).ids.tolist(), *decoded]
+    while len(decoded) < max_tokens and not (matcher and matcher.finished):
+        probability, token = _most_probable(logits, matcher)
+        probabilities.append(probability)
         if model.is_eos(token):
             break
-        fresh = [token, *(shape.say(token) if shape else [])][: most - len(said)]
-        said += fresh
-        heard(model.detokenize(said))
-        if len(said) < most and not (shape and shape.whole):
-            logits = yield fresh
-    text = model.detokenize(said)
-    sure = sum(chances) / max(len(chances), 1)
-    return ScoredAnswer(value_of(text) if shape else text, sure)
+        forced = matcher.accept(token) if matcher else []
+        new = [token, *forced][: max_tokens - len(decoded)]
+        decoded += new
+        on_text(model.detokenize(decoded))
+        if len(decoded) < max_tokens and not (matcher and matcher.finished):
+            logits = yield new
+    text = model.detokenize(decoded)
+    mean = sum(probabilities) / max(len(probabilities), 1)
+    return ScoredAnswer(parse_object(text) if matcher else text, mean)
 
 
-def _likeliest(logits: Tensor, shape: Shape | None) -> tuple[float, int]:
-    """The token to say, and how likely it is among those allowed."""
-    probability, token = (shape.only(logits) if shape else logits).softmax(-1).max(-1)
+def _most_probable(logits: Tensor, matcher: SchemaMatcher | None) -> tuple[float, int]:
+    """The most probable allowed token and its probability among the allowed ones."""
+    allowed = matcher.mask(logits) if matcher else logits
+    probability, token = allowed.softmax(-1).max(-1)
     return float(probability), int(token)
 
 
@@ -54,14 +69,14 @@ def decode(
     question: Question,
     model: VisionLanguageModel,
     extend: Callable[[Sequence[int]], Tensor],
-    most: int,
+    max_tokens: int,
 ) -> ScoredAnswer:
-    """The whole answer at once; `extend` adds tokens and gives the logits after the last one."""
-    words = greedy_decoding(question, model, most)
-    ids = next(words)
+    """Decode a whole answer. `extend` appends tokens and returns the logits after the last one."""
+    decoding = greedy_decoding(question, model, max_tokens)
+    ids = next(decoding)
     while True:
         try:
-            ids = words.send(extend(ids))
+            ids = decoding.send(extend(ids))
         except StopIteration as end:
-            scored: ScoredAnswer = end.value
-            return scored
+            answer: ScoredAnswer = end.value
+            return answer

@@ -1,4 +1,4 @@
-"""Questions that are asked again each time a stream's window has moved."""
+"""Standing questions: asked again every time a stream's window has advanced by a stride."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -8,11 +8,11 @@ from codecsight.core.question import Question
 
 
 class SlotOutcome(Protocol):
-    """What happened to a stream's window."""
+    """Effect of one pushed slot on its stream's window."""
 
     @property
     def stream(self) -> str:
-        """Whose window."""
+        """Name of the stream."""
         ...
 
     @property
@@ -22,12 +22,14 @@ class SlotOutcome(Protocol):
 
 
 class QuestionEngine(Protocol):
-    """Where questions are asked."""
+    """An engine that answers questions about a stream's window."""
 
     def ask_all(
-        self, stream: str, questions: Sequence[Question], hear: Callable[[str, str], None]
+        self, stream: str, questions: Sequence[Question], on_token: Callable[[str, str], None]
     ) -> list[Answer]:
-        """Ask several questions of one stream; `hear` is told the words of what is spoken."""
+        """Answer several questions about one stream. `on_token` receives the question and the text
+        so far after each token of a free-form answer.
+        """
         ...
 
 
@@ -38,20 +40,22 @@ class StandingQuestions:
         self._questions: dict[str, tuple[Question, ...]] = {}
 
     def set(self, stream: str, questions: Sequence[Question]) -> None:
-        """Replace a stream's questions; none at all removes them."""
+        """Replace a stream's questions. An empty sequence removes them."""
         self._questions[stream] = tuple(questions)
         if not questions:
             del self._questions[stream]
 
     def of(self, stream: str) -> tuple[Question, ...]:
-        """What is asked of a stream."""
+        """The standing questions of a stream."""
         return self._questions.get(stream, ())
 
     def answer(
-        self, engine: QuestionEngine, step: SlotOutcome, hear: Callable[[str, str], None]
+        self, engine: QuestionEngine, outcome: SlotOutcome, on_token: Callable[[str, str], None]
     ) -> list[Answer]:
-        """Ask what is due after `step`: everything when the window has moved, else nothing. `hear`
-        is told of each new word of a spoken answer: the question, and the answer so far.
+        """Ask all questions of the stream if its window has moved, else none. `on_token` receives
+        the question and the text so far after each token of a free-form answer.
         """
-        questions = self.of(step.stream)
-        return engine.ask_all(step.stream, questions, hear) if step.moved and questions else []
+        questions = self.of(outcome.stream)
+        if not outcome.moved or not questions:
+            return []
+        return engine.ask_all(outcome.stream, questions, on_token)

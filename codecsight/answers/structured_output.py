@@ -1,6 +1,4 @@
-"""Answers in the shape of a JSON schema: whatever the model would like to say, only what the
-schema allows next is counted.
-"""
+"""Structured output: mask the logits to the tokens that a JSON schema allows next (llguidance)."""
 
 import json
 from functools import lru_cache
@@ -17,50 +15,53 @@ from codecsight.core.question import Question
 from codecsight.models.base import VisionLanguageModel
 
 
-class Shape:
-    """What a question's schema allows, token by token, for one answer. Raises QuestionError for a
-    schema that can't be followed.
+class SchemaMatcher:
+    """State of one answer in the grammar of a question's JSON schema.
+
+    Raises QuestionError for a schema that can't be compiled.
     """
 
     def __init__(self, question: Question, model: VisionLanguageModel) -> None:
         grammar = LLMatcher.grammar_from_json_schema(
             question.schema, defaults={"whitespace_flexible": False}
         )
-        self._matcher = LLMatcher(_tokens(model), grammar, log_level=0)
+        tokenizer = _guidance_tokenizer(model.tokenizer, model.eos_token_id)
+        self._matcher = LLMatcher(tokenizer, grammar, log_level=0)
         if self._matcher.is_error():
             raise QuestionError(
-                f"the question {question.text!r} has a schema that can't be followed: "
+                f"the question {question.text!r} has a schema that can't be compiled: "
                 f"{self._matcher.get_error()}"
             )
 
-    def forced(self) -> list[int]:
-        """The tokens that must come next, whatever the model says; they are taken as said."""
-        if self.whole:
+    def forced_tokens(self) -> list[int]:
+        """Accept and return the tokens for which the schema leaves no alternative."""
+        if self.finished:
             return []
         ids = self._matcher.compute_ff_tokens()
         self._matcher.consume_tokens(ids)
         return ids
 
-    def only(self, logits: Tensor) -> Tensor:
-        """Logits [vocab], -inf for what is not allowed next."""
+    def mask(self, logits: Tensor) -> Tensor:
+        """Logits [vocab] with -inf for every token that is not allowed next."""
         allowed = torch.zeros(len(logits), dtype=torch.bool)
+        # The bias has one byte per token; its length may differ from the padded vocabulary's.
         bias = np.frombuffer(self._matcher.compute_logit_bias(), np.uint8)[: len(logits)]
         allowed[: len(bias)] = torch.from_numpy(bias > 0)
         return logits.masked_fill(~allowed.to(logits.device), float("-inf"))
 
-    def say(self, token: int) -> list[int]:
-        """Take a token as said; returns those that must follow it, which are taken as said too."""
+    def accept(self, token: int) -> list[int]:
+        """Accept a token; returns the forced tokens after it, which are accepted too."""
         self._matcher.consume_token(token)
-        return self.forced()
+        return self.forced_tokens()
 
     @property
-    def whole(self) -> bool:
-        """Whether the answer ends here."""
+    def finished(self) -> bool:
+        """Whether the object is complete."""
         return self._matcher.is_stopped()
 
 
-def value_of(text: str) -> str | dict[str, Any]:
-    """The object an answer says; one that was cut off stays text."""
+def parse_object(text: str) -> str | dict[str, Any]:
+    """The JSON object in `text`, or `text` itself if it is incomplete."""
     try:
         value: dict[str, Any] = json.loads(text)
     except (json.JSONDecodeError, RecursionError):
@@ -68,11 +69,7 @@ def value_of(text: str) -> str | dict[str, Any]:
     return value
 
 
-def _tokens(model: VisionLanguageModel) -> LLTokenizer:
-    return _known(model.tokenizer, model.eos_token_id)
-
-
 @lru_cache(maxsize=4)
-def _known(tokenizer: Any, end: int) -> LLTokenizer:
-    """Takes a second for a large vocabulary."""
-    return from_tokenizer(tokenizer, eos_token=end)
+def _guidance_tokenizer(tokenizer: Any, eos_token_id: int) -> LLTokenizer:
+    """llguidance's form of a tokenizer; building it takes a second for a large vocabulary."""
+    return from_tokenizer(tokenizer, eos_token=eos_token_id)

@@ -1,4 +1,4 @@
-"""Several continuations of one sequence, in one forward pass."""
+"""A tree of token sequences: several continuations of one sequence in one forward pass."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,8 +12,15 @@ from codecsight.models.prompt import Tokens
 
 
 class TokenTree:
-    """Runs of tokens that grow from one another: each token sees its ancestors and itself, and
-    stands one position after its parent.
+    """Token sequences that share prefixes. Each token attends to its ancestors and itself, and its
+    position is one after its parent's.
+
+    The sequences [1, 2, 3], [1, 2, 5] and [4] make the tree
+
+        index     0  1  2  3  4
+        token     1  2  3  5  4
+        parent   -1  0  1  1 -1
+        position  0  1  2  2  0
     """
 
     def __init__(self) -> None:
@@ -22,28 +29,32 @@ class TokenTree:
         self._parents: list[int] = []
 
     @staticmethod
-    def from_sequences(paths: Sequence[Sequence[int]]) -> tuple["TokenTree", list[list[int]]]:
-        """The tree of these runs from the root, in which what several begin with stands once; and
-        for each run the indices of its tokens.
+    def from_sequences(
+        sequences: Sequence[Sequence[int]],
+    ) -> tuple["TokenTree", list[list[int]]]:
+        """The tree of these sequences, with each shared prefix stored once, and for each sequence
+        the indices of its tokens in the tree.
         """
-        tree, places = TokenTree(), [list[int]() for _ in paths]
-        before: Sequence[int] = ()
-        at: list[int] = []
-        for number in sorted(range(len(paths)), key=lambda each: tuple(paths[each])):
-            path = paths[number]
-            shared = common(before, path)
-            at = at[:shared]
-            for token in path[shared:]:
-                at.append(tree.add_branch([token], at[-1] if at else None))
-            before, places[number] = path, list(at)
-        return tree, places
+        tree, indices = TokenTree(), [list[int]() for _ in sequences]
+        previous: Sequence[int] = ()
+        path: list[int] = []
+        # In sorted order every shared prefix is shared with the sequence just before, and the tree
+        # grows depth first, as `subtree_ends` requires.
+        for number in sorted(range(len(sequences)), key=lambda each: tuple(sequences[each])):
+            sequence = sequences[number]
+            shared = common_prefix_length(previous, sequence)
+            path = path[:shared]
+            for token in sequence[shared:]:
+                path.append(tree.add_branch([token], path[-1] if path else None))
+            previous, indices[number] = sequence, list(path)
+        return tree, indices
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def add_branch(self, ids: Sequence[int], after: int | None = None) -> int:
-        """Add a run after the token with index `after` (None: at the root); returns the index of
-        its last token.
+        """Append a sequence below the token with index `after` (None: at the root). Returns the
+        index of its last token.
         """
         parent = -1 if after is None else after
         for token in ids:
@@ -55,14 +66,16 @@ class TokenTree:
 
     @property
     def tokens(self) -> Tokens:
-        """The tree as text that starts at position 0."""
-        run = Tokens.text(self._ids)
-        return replace(run, positions=torch.tensor(self._depths).expand(3, -1))
+        """The tree's tokens as text whose roots have position 0."""
+        text = Tokens.text(self._ids)
+        return replace(text, positions=torch.tensor(self._depths).expand(3, -1))
 
     @property
     def subtree_ends(self) -> NDArray[np.int64]:
-        """For each token the index after its last descendant. The tree must have grown depth
-        first, so that all tokens in between descend from it.
+        """For each token the index after its last descendant, int64 [tokens].
+
+        Requires a tree that was built depth first, so that all tokens between a token and this
+        index are its descendants.
         """
         ends = np.arange(len(self)) + 1
         for index in range(len(self) - 1, -1, -1):
@@ -73,7 +86,7 @@ class TokenTree:
 
     @property
     def mask(self) -> Tensor:
-        """Who sees whom within the tree: bool [tokens, tokens]."""
+        """Attention mask within the tree: bool [queries, keys], True where attended."""
         mask = np.eye(len(self), dtype=np.bool_)
         for index, parent in enumerate(self._parents):
             if parent >= 0:
@@ -81,7 +94,7 @@ class TokenTree:
         return torch.from_numpy(mask)
 
 
-def common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens both begin with."""
+def common_prefix_length(one: Sequence[int], other: Sequence[int]) -> int:
+    """Number of tokens with which both sequences begin."""
     pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+    return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -1,4 +1,4 @@
-"""What the model said, how sure it is, and the span of time it rests on."""
+"""An answer of the model: its value, its probability and the time span it covers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,19 +8,21 @@ Value = bool | int | str | dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PartialAnswer:
-    """An answer that is being said, `so_far`."""
+    """The `text` decoded so far of a free-form answer that is still being decoded."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`value` is bool for yes/no, int for a count, a dict for JSON (str, as far as it got, where it
-    did not end within the engine's `max_answer_tokens`), str otherwise. `probability` is the
-    model's for that value, calibrated where the checkpoint brings a calibration (the mean per token
-    where the answer was spoken). `start` and `end` are stream seconds, `capture_time` the edge's
-    wall clock at `end`. `latency_ms` runs from the arrival of the last slot to the answer.
-    `cells_kept` of `cells_total` visual tokens of the window were encoded.
+    """The answer to one question about one window of a stream.
+
+    `value` is bool for yes/no, int for a count, dict for JSON and str otherwise. A JSON answer that
+    was cut off by the engine's `max_answer_tokens` is the incomplete text (str). `probability` is
+    the model's probability of that value, calibrated if the checkpoint has a calibration; for a
+    free-form answer it is the mean probability per token. `start` and `end` are stream seconds,
+    `capture_time` is the edge's wall clock at `end`. `latency_ms` runs from the arrival of the last
+    slot to the answer. `cells_kept` of the window's `cells_total` visual tokens were encoded.
     """
 
     stream: str

@@ -1,9 +1,9 @@
-"""The one family of errors that a person is meant to read."""
+"""Errors whose messages are shown to users."""
 
 
 class CodecSightError(Exception):
-    """Something a user can mend: the message names what failed, where, and the way out."""
+    """Base of all errors a user can fix: the message says what failed, where, and how to fix it."""
 
 
 class QuestionError(CodecSightError):
-    """A question this model cannot be asked; names the question and the way out."""
+    """A question this model cannot answer. The message names the question and how to fix it."""

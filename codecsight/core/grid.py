@@ -1,4 +1,4 @@
-"""The model's view of a picture: cells of merged patches, mapped to source pixels."""
+"""Mapping from a source picture to the model's cells (groups of merged ViT patches)."""
 
 import hashlib
 import math
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class GridSpec:
-    """What a model asks of the edge; the cloud sends it in its Welcome.
+    """Input requirements of a model, which the cloud sends to the edge in its Welcome message.
 
-    `cell` is the side in pixels of one cell: one visual token of the language model, a merge
-    group of ViT patches. `frames` is how many sampled frames one slot holds (the temporal patch),
-    `rate` how many frames per second are sampled, `max_cells` the most cells a picture may have.
-    A model that was shown `square` pictures alone is shown all pictures so, whatever their aspect.
+    `cell` is the side of a cell in pixels; a cell is one visual token of the language model, a
+    merge group of ViT patches. `frames` is the number of sampled frames in a slot (the temporal
+    patch size), `rate` the sampling rate in frames per second, `max_cells` the maximum number of
+    cells in a picture. With `square` (models trained on square pictures only) every picture is
+    scaled to a square, whatever its aspect ratio.
     """
 
     cell: int
@@ -23,18 +24,18 @@ class GridSpec:
 
     @property
     def fingerprint(self) -> str:
-        """Eight bytes in hex that two sides compare, so that cells of another model are refused."""
+        """Eight hash bytes in hex. Both sides compare it to reject cells cut for another model."""
         text = f"{self.cell}/{self.frames}/{self.rate:g}/{self.max_cells}{'/square' * self.square}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def slot_seconds(self) -> float:
-        """How much stream time one slot covers."""
+        """Stream time covered by one slot, in seconds."""
         return self.frames / self.rate
 
     def fit(self, width: int, height: int) -> "PatchGrid":
-        """The grid for a `width` x `height` picture: as many of `max_cells` as can be used while
-        each cell covers nearly a square of the source.
+        """The grid for a `width` x `height` picture: as close to `max_cells` as possible while each
+        cell covers a nearly square area of the source.
         """
         if self.square:
             side = math.isqrt(self.max_cells)
@@ -42,7 +43,9 @@ class GridSpec:
         aspect = width / height
         ideal = math.sqrt(self.max_cells / aspect)
         shapes = [self._shape(rows, aspect) for rows in (math.floor(ideal), math.ceil(ideal))]
-        rows, cols = max(shapes, key=lambda shape: math.prod(shape) * _square(shape, aspect) ** 2)
+        rows, cols = max(
+            shapes, key=lambda shape: math.prod(shape) * _squareness(shape, aspect) ** 2
+        )
         return PatchGrid(self, rows, cols)
 
     def _shape(self, rows: int, aspect: float) -> tuple[int, int]:
@@ -50,18 +53,18 @@ class GridSpec:
         return rows, max(1, min(round(rows * aspect), self.max_cells // rows))
 
 
-def _square(shape: tuple[int, int], aspect: float) -> float:
-    """How square a cell is in the source: 1 for a square, the ratio of its sides otherwise."""
+def _squareness(shape: tuple[int, int], aspect: float) -> float:
+    """Ratio of a cell's shorter to its longer side in the source: 1 for a square."""
     ratio = shape[1] / shape[0] / aspect
     return min(ratio, 1 / ratio)
 
 
 @dataclass(frozen=True, slots=True)
 class PatchGrid:
-    """The cells of one stream: `rows` x `cols`, each `spec.cell` pixels of model input square.
+    """The cell grid of one stream: `rows` x `cols` cells, each `spec.cell` input pixels square.
 
-    The whole source picture is scaled to `width` x `height`, so cell (r, c) covers the source
-    rectangle [r/rows, (r+1)/rows) x [c/cols, (c+1)/cols).
+    The whole source picture is scaled to `width` x `height` pixels, so cell (r, c) covers the
+    source rectangle [r/rows, (r+1)/rows) x [c/cols, (c+1)/cols).
     """
 
     spec: GridSpec
@@ -80,5 +83,5 @@ class PatchGrid:
 
     @property
     def cells(self) -> int:
-        """How many cells a whole picture has: the dense number of visual tokens in a slot."""
+        """Number of cells in a picture: the visual tokens of an unpruned slot."""
         return self.rows * self.cols

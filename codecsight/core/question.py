@@ -1,4 +1,4 @@
-"""A question and the kind of answer it wants."""
+"""A question and the type of answer it expects."""
 
 import json
 from collections.abc import Mapping
@@ -7,17 +7,17 @@ from enum import StrEnum
 
 from codecsight.core.errors import CodecSightError
 
-_YES_NO_OPENINGS = frozenset(
+_YES_NO_FIRST_WORDS = frozenset(
     {"is", "are", "was", "were", "do", "does", "did", "has", "have", "had", "can", "will"}
 )
 
-_MOST = 99
-_LONGEST_SCHEMA = 1 << 14
+_MAX_OPTIONS = 99
+_MAX_SCHEMA_LENGTH = 1 << 14
 
 
 class QuestionKind(StrEnum):
-    """How an answer is read from the model: scored among options, or decoded word by word, as free
-    text or in the shape of a JSON schema.
+    """Type of answer. YES_NO, COUNT and CHOICE are scored among fixed options; TEXT (free text) and
+    JSON (constrained by a JSON schema) are decoded token by token.
     """
 
     YES_NO = "yes-no"
@@ -31,6 +31,9 @@ class QuestionKind(StrEnum):
 class Question:
     """A question: `choices` are the options of a CHOICE, `max_count` is the upper bound of a COUNT
     (0..max_count), `schema` is the JSON schema (of an object, as text) that a JSON answer follows.
+
+    Raises CodecSightError for empty text, fewer than two or too many choices, a bound outside
+    1..99, or a schema that is not the schema of an object.
     """
 
     text: str
@@ -44,26 +47,27 @@ class Question:
             raise CodecSightError("a question has no text")
         if self.kind is QuestionKind.CHOICE and len(self.choices) < 2:
             raise CodecSightError(f"the question {self.text!r} needs at least two choices")
-        if len(self.choices) > _MOST:
+        if len(self.choices) > _MAX_OPTIONS:
             raise CodecSightError(
-                f"the question {self.text!r} has {len(self.choices)} choices; at most {_MOST} go"
+                f"the question {self.text!r} has {len(self.choices)} choices; "
+                f"at most {_MAX_OPTIONS} are allowed"
             )
-        if not 1 <= self.max_count <= _MOST:
+        if not 1 <= self.max_count <= _MAX_OPTIONS:
             raise CodecSightError(
-                f"the question {self.text!r} counts to {self.max_count}; "
-                f"from 1 to {_MOST} is possible"
+                f"the question {self.text!r} has the maximum count {self.max_count}; "
+                f"it must be from 1 to {_MAX_OPTIONS}"
             )
         if self.kind is QuestionKind.JSON:
             _check_schema(self)
 
     @property
     def free_form(self) -> bool:
-        """Whether the answer is said word by word, not scored."""
+        """Whether the answer is decoded token by token instead of scored among options."""
         return self.kind in (QuestionKind.TEXT, QuestionKind.JSON)
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The answers to be scored; none where it is spoken."""
+        """Options to score; empty for a free-form question."""
         match self.kind:
             case QuestionKind.YES_NO:
                 return ("yes", "no")
@@ -76,43 +80,44 @@ class Question:
 
     @staticmethod
     def with_schema(text: str, schema: Mapping[str, object]) -> "Question":
-        """A question to be answered by an object that follows a JSON schema, such as a pydantic
-        model's `model_json_schema()`.
+        """A question answered by an object that follows a JSON schema, such as a pydantic model's
+        `model_json_schema()`.
         """
         return Question(text.strip(), QuestionKind.JSON, schema=json.dumps(schema))
 
     @staticmethod
     def parse(text: str) -> "Question":
-        """Guess the kind from the wording: "Is there ..." yes/no, "How many ..." a count, "... :
-        a, b or c"-style lists after `|` a choice ("What colour is the car? | red, blue"), a JSON
-        schema after `|` an object ('What is there? | {"type": "object", ...}'), anything else free
-        text.
+        """Infer the kind from the wording.
+
+        "Is there ..." is YES_NO, "How many ..." is COUNT. A list after `|` makes a CHOICE ("What
+        colour is the car? | red, blue"), a JSON schema after `|` makes a JSON question ('What is
+        there? | {"type": "object", ...}'). Anything else is TEXT.
         """
         if "|" in text:
-            asked, listed = text.split("|", 1)
+            question, listed = text.split("|", 1)
             if listed.lstrip().startswith("{"):
-                return Question(asked.strip(), QuestionKind.JSON, schema=listed.strip())
+                return Question(question.strip(), QuestionKind.JSON, schema=listed.strip())
             options = tuple(part.strip() for part in listed.split(",") if part.strip())
-            return Question(asked.strip(), QuestionKind.CHOICE, options)
+            return Question(question.strip(), QuestionKind.CHOICE, options)
         words = text.lower().split()
         if words[:2] == ["how", "many"]:
             return Question(text.strip(), QuestionKind.COUNT)
-        if words and words[0] in _YES_NO_OPENINGS:
+        if words and words[0] in _YES_NO_FIRST_WORDS:
             return Question(text.strip(), QuestionKind.YES_NO)
         return Question(text.strip(), QuestionKind.TEXT)
 
 
 def _check_schema(question: Question) -> None:
-    if len(question.schema) > _LONGEST_SCHEMA:
+    if len(question.schema) > _MAX_SCHEMA_LENGTH:
         raise CodecSightError(
             f"the question {question.text!r} has a schema of {len(question.schema)} characters; "
-            f"{_LONGEST_SCHEMA} are allowed"
+            f"at most {_MAX_SCHEMA_LENGTH} are allowed"
         )
     try:
         schema = json.loads(question.schema)
     except (json.JSONDecodeError, RecursionError) as error:
         raise CodecSightError(
-            f"the question {question.text!r} has a schema that is no JSON: {error}"
+            f"the question {question.text!r} has a schema that is not valid JSON: {error}"
         ) from error
     if not isinstance(schema, dict) or schema.get("type") != "object":
         raise CodecSightError(

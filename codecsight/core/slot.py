@@ -1,4 +1,4 @@
-"""One step of model time for one stream: the cells worth looking at."""
+"""One temporal step of a stream: the cells of its sampled frames that were kept."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 ANCHOR_EVERY = 4
-"""Default number of slots from one anchor to the next; docs/accuracy.md says why."""
+"""Default number of slots from one anchor to the next; docs/accuracy.md gives the reason."""
 
 
 class SlotKind(IntEnum):
-    """ANCHOR holds every cell, DELTA only those that changed."""
+    """ANCHOR holds every cell, DELTA holds the changed cells."""
 
     ANCHOR = 1
     DELTA = 2
@@ -29,11 +29,12 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """`frames` sampled pictures, cut to the kept cells.
+    """The kept cells of `GridSpec.frames` consecutive sampled frames.
 
-    `kept` is [rows, cols] bool. `patches` is uint8 [kept, frames, 3, cell, cell] RGB, and
-    `reasons` uint8 [kept] of `Reason`, both in row-major order of the kept cells. `times` are the
-    sampled frames' stream times in seconds, `capture_time` the edge's wall clock at the last one.
+    `kept` is bool [rows, cols]. `patches` is uint8 [kept, frames, 3, cell, cell] in RGB, `reasons`
+    is uint8 [kept] of `Reason`; both are in row-major order of the kept cells. `times` are the
+    stream times of the sampled frames in seconds, `capture_time` is the edge's wall clock at the
+    last frame.
     """
 
     kind: SlotKind
@@ -45,10 +46,10 @@ class Slot:
 
     @property
     def kept_count(self) -> int:
-        """Visual tokens this slot costs."""
+        """Number of kept cells: the visual tokens of this slot."""
         return len(self.patches)
 
     @property
     def cell_count(self) -> int:
-        """Visual tokens the slot would cost if nothing were pruned."""
+        """Number of all cells: the visual tokens of an unpruned slot."""
         return self.kept.size

@@ -1,4 +1,7 @@
+"""Scores and probabilities of options, and the shared token tree of many questions."""
+
 import math
+from itertools import chain
 
 import pytest
 import torch
@@ -14,55 +17,57 @@ SIDE = Question("Where?", QuestionKind.CHOICE, ("left", "right"))
 
 
 def test_yes_and_no_may_be_capitalised(model: Qwen3VL) -> None:
-    words = [[model.detokenize(ids) for ids in option] for option in spell_options(PERSON, model)]
-    assert words == [["yes", "Yes"], ["no", "No"]]
+    texts = [[model.detokenize(ids) for ids in option] for option in spell_options(PERSON, model)]
+    assert texts == [["yes", "Yes"], ["no", "No"]]
 
 
 def test_a_choice_is_spelled_as_given(model: Qwen3VL) -> None:
-    words = [[model.detokenize(ids) for ids in option] for option in spell_options(SIDE, model)]
-    assert words == [["left"], ["right"]]
+    texts = [[model.detokenize(ids) for ids in option] for option in spell_options(SIDE, model)]
+    assert texts == [["left"], ["right"]]
 
 
-def test_the_end_is_spelled_where_one_option_begins_another(model: Qwen3VL) -> None:
+def test_the_end_token_is_scored_if_one_option_is_a_prefix_of_another(model: Qwen3VL) -> None:
     few = Question("How many?", QuestionKind.COUNT, max_count=9)
     many = Question("How many?", QuestionKind.COUNT, max_count=10)
     assert all(ids[-1] != model.eos_token_id for [ids] in spell_options(few, model))
     assert all(ids[-1] == model.eos_token_id for [ids] in spell_options(many, model))
 
 
-def test_options_that_cannot_be_told_apart_are_refused(model: Qwen3VL) -> None:
+def test_options_with_equal_spellings_are_rejected(model: Qwen3VL) -> None:
     twice = Question("Where?", QuestionKind.CHOICE, ("left", "left"))
-    with pytest.raises(QuestionError, match="cannot tell apart: left, left"):
+    with pytest.raises(QuestionError, match="cannot distinguish: left, left"):
         spell_options(twice, model)
 
 
-def test_options_without_words_are_refused(model: Qwen3VL, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_with_unknown_tokens_are_rejected(
+    model: Qwen3VL, monkeypatch: pytest.MonkeyPatch
+) -> None:
     unknown = model.layout.encode("q")[0]
     monkeypatch.setattr(type(model), "unk_token_id", unknown)
-    with pytest.raises(QuestionError, match="no words for 'quay'"):
+    with pytest.raises(QuestionError, match="no tokens for 'quay'"):
         spell_options(Question("Where?", QuestionKind.CHOICE, ("quay", "gate")), model)
 
 
 def test_scores_are_summed_over_tokens_and_spellings(model: Qwen3VL) -> None:
-    """Against chances written out by hand: each row gives its favoured tokens a known chance."""
+    """Compare with probabilities written out by hand: each row gives known tokens a known one."""
     option_tree = build_option_tree([PERSON], model)
     vocabulary = model.network.config.text_config.vocab_size
     logits = torch.full((len(option_tree.logit_indices), vocabulary), -1e9)
-    chances = {"yes": 0.1, "Yes": 0.3, "no": 0.2, "No": 0.05}
+    probabilities = {"yes": 0.1, "Yes": 0.3, "no": 0.2, "No": 0.05}
     root = option_tree.logit_indices[0]
-    spelled = {text: model.layout.encode(text) for text in chances}
-    for text, chance in chances.items():
-        logits[0, spelled[text][0]] = math.log(chance)
-    logits[0, model.eos_token_id] = math.log(1 - sum(chances.values()))
+    spelled = {text: model.layout.encode(text) for text in probabilities}
+    for text, probability in probabilities.items():
+        logits[0, spelled[text][0]] = math.log(probability)
+    logits[0, model.eos_token_id] = math.log(1 - sum(probabilities.values()))
     for after, token, _ in option_tree.reads:
-        if after != root:  # later letters: even odds between the right one and the end
+        if after != root:  # later letters: equal probability of the letter and the end token
             row = option_tree.logit_indices.index(after)
             logits[row, token] = logits[row, model.eos_token_id] = 0.0
-    [found] = score(option_tree, logits)
-    yes = chances["yes"] / 4 + chances["Yes"] / 4
-    no = chances["no"] / 2 + chances["No"] / 2
-    assert found.probability == pytest.approx(max(yes, no) / (yes + no))
-    assert found.value is (yes > no)
+    [answer] = score(option_tree, logits)
+    yes = probabilities["yes"] / 4 + probabilities["Yes"] / 4
+    no = probabilities["no"] / 2 + probabilities["No"] / 2
+    assert answer.probability == pytest.approx(max(yes, no) / (yes + no))
+    assert answer.value is (yes > no)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +79,7 @@ def test_scores_are_summed_over_tokens_and_spellings(model: Qwen3VL) -> None:
         (SIDE, "right", "right"),
     ],
 )
-def test_values_have_the_kind_of_their_question(
+def test_values_have_the_type_of_their_question(
     model: Qwen3VL, question: Question, option: str, value: object
 ) -> None:
     option_tree = build_option_tree([question], model)
@@ -82,43 +87,45 @@ def test_values_have_the_kind_of_their_question(
         len(option_tree.logit_indices), model.network.config.text_config.vocab_size
     )
     logits[0, model.layout.encode(option)[0]] = 50.0
-    [found] = score(option_tree, logits)
-    assert found.value == value
-    assert type(found.value) is type(value)
-    assert found.probability > 0.99
+    [answer] = score(option_tree, logits)
+    assert answer.value == value
+    assert type(answer.value) is type(value)
+    assert answer.probability > 0.99
 
 
-def test_questions_of_one_ballot_do_not_share_chances(model: Qwen3VL) -> None:
+def test_questions_of_one_tree_are_normalised_separately(model: Qwen3VL) -> None:
     option_tree = build_option_tree([PERSON, SIDE], model)
     logits = torch.zeros(
         len(option_tree.logit_indices), model.network.config.text_config.vocab_size
     )
     person, side = score(option_tree, logits)
-    assert person.value is False  # two letters are likelier than three
+    assert person.value is False  # two letters are more probable than three
     assert side.value == "left"
     assert 0.5 < side.probability < 1
 
 
-def test_a_temperature_tempers_the_probability_and_keeps_the_order(
+def test_a_temperature_changes_the_probability_but_not_the_order(
     model: Qwen3VL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(1)
-    several = [PERSON, Question("How many?", QuestionKind.COUNT), SIDE]
-    plain = build_option_tree(several, model)
-    hot = {"yes-no": 3.0, "count": 3.0}
-    monkeypatch.setattr(model, "calibration", Calibration(temperatures=hot))
-    tempered = build_option_tree(several, model)
+    questions = [PERSON, Question("How many?", QuestionKind.COUNT), SIDE]
+    plain = build_option_tree(questions, model)
+    temperatures = {"yes-no": 3.0, "count": 3.0}
+    monkeypatch.setattr(model, "calibration", Calibration(temperatures=temperatures))
+    scaled = build_option_tree(questions, model)
     logits = torch.randn(len(plain.logit_indices), model.network.config.text_config.vocab_size) * 4
-    for one, other in zip(score(plain, logits), score(tempered, logits), strict=True):
+    for one, other in zip(score(plain, logits), score(scaled, logits), strict=True):
         assert (one.value, one.scores) == (other.value, other.scores)
-    person, count, side = (found.probability for found in score(plain, logits))
-    calmer, fewer, same = (found.probability for found in score(tempered, logits))
-    assert calmer < person
-    assert fewer < count
-    assert same == side
+    person, count, side = (answer.probability for answer in score(plain, logits))
+    person_scaled, count_scaled, side_scaled = (
+        answer.probability for answer in score(scaled, logits)
+    )
+    assert person_scaled < person
+    assert count_scaled < count
+    assert side_scaled == side
 
 
-def test_questions_that_begin_alike_share_their_beginning(model: Qwen3VL) -> None:
+def test_questions_with_a_common_prefix_share_its_tokens(model: Qwen3VL) -> None:
     car = Question("Is there a car?", QuestionKind.YES_NO)
     alone = [len(build_option_tree([question], model).tree) for question in (PERSON, car)]
     shared = len(model.layout.question("Is there a ").ids) - len(model.layout.question("").ids)
@@ -127,18 +134,18 @@ def test_questions_that_begin_alike_share_their_beginning(model: Qwen3VL) -> Non
     assert len(build_option_tree([PERSON, PERSON], model).tree) == alone[0]
 
 
-def test_reads_follow_the_spellings(model: Qwen3VL) -> None:
-    """Each spelling is read after its question and after each of its own tokens but the last."""
-    several = [SIDE, Question("How many?", QuestionKind.COUNT, max_count=12), PERSON]
-    option_tree = build_option_tree(several, model)
+def test_reads_follow_each_spelling_token_by_token(model: Qwen3VL) -> None:
+    """Each spelling is read after its question and after each of its own tokens except the last."""
+    questions = [SIDE, Question("How many?", QuestionKind.COUNT, max_count=12), PERSON]
+    option_tree = build_option_tree(questions, model)
     ids, mask = option_tree.tree.tokens.ids, option_tree.tree.mask
     number = 0
-    for question in several:
-        asked = model.layout.question(question.text).ids.tolist()
-        for spelling in (one for each in spell_options(question, model) for one in each):
+    for question in questions:
+        prompt = model.layout.question(question.text).ids.tolist()
+        for spelling in chain.from_iterable(spell_options(question, model)):
             reads = [(after, token) for after, token, which in option_tree.reads if which == number]
             assert [token for _, token in reads] == list(spelling)
             for count, (after, _) in enumerate(reads):
-                assert ids[mask[after]].tolist() == [*asked, *spelling[:count]]
+                assert ids[mask[after]].tolist() == [*prompt, *spelling[:count]]
             number += 1
     assert number == option_tree.spellings

@@ -1,3 +1,5 @@
+"""Standing questions are asked when a stream's window has moved."""
+
 import dataclasses
 
 import numpy as np
@@ -21,14 +23,15 @@ def test_standing_questions_are_asked_when_the_window_moves(model: Qwen3VL) -> N
     standing.set("gate", [PERSON, CARS])
     patches = np.zeros((4, 2, 3, model.cell, model.cell), np.uint8)
     slot = Slot(SlotKind.ANCHOR, np.ones((2, 2), np.bool_), patches, np.ones(4), (0.0, 0.5), 0.0)
-    heard = []
+    asked = []
     for second in range(5):
-        step = engine.push("gate", dataclasses.replace(slot, times=(second, second + 0.5)))
-        heard.append([answer.question for answer in standing.answer(engine, step, ignore_tokens)])
-    assert heard == [[], [PERSON.text, CARS.text], [], [PERSON.text, CARS.text], []]
+        outcome = engine.push("gate", dataclasses.replace(slot, times=(second, second + 0.5)))
+        answers = standing.answer(engine, outcome, ignore_tokens)
+        asked.append([answer.question for answer in answers])
+    assert asked == [[], [PERSON.text, CARS.text], [], [PERSON.text, CARS.text], []]
 
 
-def test_questions_are_a_streams_own_and_can_be_replaced() -> None:
+def test_each_stream_has_its_own_questions_which_can_be_replaced() -> None:
     standing = StandingQuestions()
     standing.set("gate", [PERSON])
     standing.set("yard", [CARS])

@@ -1,10 +1,12 @@
+"""Token trees: prefix sharing, positions and attention masks."""
+
 import numpy as np
 import torch
 
 from codecsight.answers.token_tree import TokenTree
 
 
-def test_branches_see_their_ancestors_and_not_each_other() -> None:
+def test_branches_attend_to_their_ancestors_but_not_to_each_other() -> None:
     tree = TokenTree()
     root = tree.add_branch([10, 11])
     tree.add_branch([20, 21], after=root)
@@ -15,7 +17,7 @@ def test_branches_see_their_ancestors_and_not_each_other() -> None:
     assert torch.equal(tree.mask, torch.tensor(expected, dtype=torch.bool))
 
 
-def test_roots_are_strangers_that_start_at_the_same_place() -> None:
+def test_roots_have_position_zero_and_do_not_attend_to_each_other() -> None:
     tree = TokenTree()
     first, second = tree.add_branch([1, 2]), tree.add_branch([3])
     assert (first, second) == (1, 2)
@@ -23,22 +25,22 @@ def test_roots_are_strangers_that_start_at_the_same_place() -> None:
     assert tree.mask[2].tolist() == [False, False, True]
 
 
-def test_what_runs_begin_with_stands_once() -> None:
-    paths = [[1, 2, 3], [4], [1, 2, 5, 6], [1, 2, 3], [1], [1, 7]]
-    tree, places = TokenTree.from_sequences(paths)
+def test_shared_prefixes_are_stored_once() -> None:
+    sequences = [[1, 2, 3], [4], [1, 2, 5, 6], [1, 2, 3], [1], [1, 7]]
+    tree, indices = TokenTree.from_sequences(sequences)
     ids = tree.tokens.ids.tolist()
     assert sorted(ids) == [1, 2, 3, 4, 5, 6, 7]
-    for path, at in zip(paths, places, strict=True):
-        assert [ids[index] for index in at] == path
-        assert tree.tokens.positions[0][at].tolist() == list(range(len(path)))
-        seen = np.flatnonzero(tree.mask[at[-1]].numpy())
-        assert seen.tolist() == sorted(at)
-        for index in at:  # what the kernels go by: all that stands before an end descends
+    for sequence, path in zip(sequences, indices, strict=True):
+        assert [ids[index] for index in path] == sequence
+        assert tree.tokens.positions[0][path].tolist() == list(range(len(sequence)))
+        attended = np.flatnonzero(tree.mask[path[-1]].numpy())
+        assert attended.tolist() == sorted(path)
+        for index in path:  # the kernels rely on this: all tokens before a subtree's end are in it
             assert tree.mask[index : tree.subtree_ends[index], index].all()
             assert not tree.mask[tree.subtree_ends[index] :, index].any()
 
 
-def test_an_empty_run_grows_nothing() -> None:
+def test_an_empty_branch_adds_nothing() -> None:
     tree = TokenTree()
     root = tree.add_branch([7])
     assert tree.add_branch([], after=root) == root
