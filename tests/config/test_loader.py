@@ -146,7 +146,7 @@ def test_cloud_questions_may_want_an_object(tmp_path: Path) -> None:
         """  - 'And now? | {"type": "object"}'\n"""
         "  - {text: Nothing, kind: json}\n"
     )
-    with pytest.raises(ConfigError, match=r"cloud.yaml:7: questions.2.*schema that is no JSON"):
+    with pytest.raises(ConfigError, match=r"cloud.yaml:7: questions.2.*schema that is not valid"):
         load_config(path, CloudConfig)
     path.write_text(path.read_text().replace("  - {text: Nothing, kind: json}\n", ""))
     shaped, bare = load_config(path, CloudConfig).standing_questions
