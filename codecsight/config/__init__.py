@@ -1,4 +1,4 @@
-"""One YAML file per role, checked before anything starts."""
+"""Configuration: one YAML file per role (site, cloud), validated before anything starts."""
 
 from codecsight.config.cloud_config import CloudConfig
 from codecsight.config.loader import ConfigError, load_config

@@ -1,4 +1,12 @@
-"""cloud.yaml: who may send, which model watches, and what is asked."""
+"""cloud.yaml: the sites that may connect, the model, the engine's settings and the questions.
+
+Example:
+
+    listen: 0.0.0.0:7443
+    tls: {ca: ca.pem, cert: cloud.pem, key: cloud.key}
+    sites: [yard-7]
+    questions: ["Is there a person?"]
+"""
 
 import json
 from typing import Any, Literal, Self
@@ -18,8 +26,10 @@ from codecsight.core.question import Question, QuestionKind
 
 
 class QuestionConfig(StrictModel):
-    """A standing question; a bare string in the file is read by `Question.parse`. A `schema` is a
-    JSON schema, for the kind `json`.
+    """A standing question, asked of every stream each time its window has moved.
+
+    A plain string in the file is parsed by `Question.parse`. `max_count` is the largest answer of a
+    `count` question; `schema` is the JSON schema of a `json` question.
     """
 
     text: str
@@ -29,7 +39,7 @@ class QuestionConfig(StrictModel):
     json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
 
     @model_validator(mode="after")
-    def _can_be_asked(self) -> Self:
+    def _valid_question(self) -> Self:
         try:
             self.question()
         except CodecSightError as error:
@@ -37,7 +47,7 @@ class QuestionConfig(StrictModel):
         return self
 
     def question(self) -> Question:
-        """The question as the engine takes it."""
+        """Convert to the engine's question. Raises CodecSightError if it is invalid."""
         schema = json.dumps(self.json_schema) if self.json_schema is not None else ""
         return Question(self.text, self.kind, self.choices, self.max_count, schema)
 
@@ -65,18 +75,24 @@ class EngineSection(StrictModel):
     @model_validator(mode="after")
     def _stride_within_window(self) -> Self:
         if self.stride > self.window:
-            raise ValueError("'stride' can't be longer than 'window'")
+            raise ValueError("'stride' can't be larger than 'window'")
         return self
 
     @model_validator(mode="after")
-    def _one_budget(self) -> Self:
+    def _one_memory_limit(self) -> Self:
         if self.memory_mib is not None and "kv_blocks" in self.model_fields_set:
-            raise ValueError("give 'memory_mib' or 'kv_blocks'; the one follows from the other")
+            raise ValueError("set either 'memory_mib' or 'kv_blocks', not both")
         return self
 
 
 class CloudConfig(StrictModel):
-    """The cloud side: one gateway, `workers` GPU workers, one model."""
+    """A cloud node: one gateway and `workers` GPU workers that run one model.
+
+    `listen` is the gateway's address, HOST:PORT. `sites` lists the sites that may connect. `model`
+    is a checkpoint folder or hub id (None: the built-in checkpoint). Sites sample `sample_fps`
+    frames per second and cut each into at most `max_cells` cells. `heartbeat_s` is the interval of
+    the sites' heartbeats in seconds.
+    """
 
     listen: Address = "127.0.0.1:7443"
     tls: TlsConfig | None = None
@@ -91,24 +107,25 @@ class CloudConfig(StrictModel):
 
     @field_validator("questions", mode="before")
     @classmethod
-    def _bare_strings(cls, value: object) -> object:
+    def _parse_strings(cls, value: object) -> object:
         if not isinstance(value, list | tuple):
             return value
         return [_as_mapping(item) if isinstance(item, str) else item for item in value]
 
     @model_validator(mode="after")
-    def _no_plain_text_abroad(self) -> Self:
+    def _tls_off_loopback(self) -> Self:
         if self.tls is None and not is_loopback(self.listen):
             raise ValueError("'listen' needs 'tls' (ca, cert, key) unless it is on loopback")
         return self
 
     @property
     def standing_questions(self) -> tuple[Question, ...]:
-        """The standing questions."""
+        """The standing questions as the engine takes them."""
         return tuple(item.question() for item in self.questions)
 
 
 def _as_mapping(text: str) -> dict[str, object]:
+    """The fields of QuestionConfig for a question given as one string."""
     try:
         question = Question.parse(text)
     except CodecSightError as error:

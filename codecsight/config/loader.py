@@ -1,4 +1,4 @@
-"""Reading a YAML file into a model, with errors that name file, line, key and what was expected."""
+"""Loading of YAML into a pydantic model, with errors that name file, line and key."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +14,13 @@ Config = TypeVar("Config", bound=BaseModel)
 
 
 class ConfigError(CodecSightError):
-    """A configuration file that can't be used, with every problem in it on a line of its own."""
+    """An invalid configuration file; the message has one line for each problem."""
 
 
 def load_config(path: Path, model: type[Config]) -> Config:
-    """Read `path` and check it against `model`.
+    """Read `path` and validate it against `model`.
 
-    Raises ConfigError listing all problems as `FILE:LINE: KEY: what was expected`.
+    Raises ConfigError that lists every problem as `FILE:LINE: KEY: what was expected`.
     """
     text = _read(path)
     try:
@@ -30,9 +30,9 @@ def load_config(path: Path, model: type[Config]) -> Config:
         mark = error.problem_mark
         line = mark.line + 1 if mark else 1
         raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}") from error
-    _refuse_twins(path, root)
+    _reject_duplicate_keys(path, root)
     if not isinstance(data, dict):
-        raise ConfigError(f"{path}:1: expected keys and values, such as 'site: yard'")
+        raise ConfigError(f"{path}:1: expected a mapping of keys and values, such as 'site: yard'")
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -44,52 +44,58 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file; --config names the YAML file to use") from error
+        raise ConfigError(f"{path}: no such file; set the YAML file with --config") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read: {error}") from error
 
 
-def _refuse_twins(path: Path, node: yaml.Node | None) -> None:
-    """YAML lets a later key silently replace an earlier one: a camera would be gone unnoticed."""
+def _reject_duplicate_keys(path: Path, node: yaml.Node | None) -> None:
+    """Raise ConfigError for a repeated key.
+
+    YAML would silently keep only the last one, and a camera would be missing.
+    """
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _refuse_twins(path, item)
+            _reject_duplicate_keys(path, item)
     elif isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
+        lines: dict[str, int] = {}
         for key, value in node.value:
             line = key.start_mark.line + 1
-            if (name := str(key.value)) in seen:
-                raise ConfigError(f"{path}:{line}: {name}: stands on line {seen[name]} already")
-            seen[name] = line
-            _refuse_twins(path, value)
+            if (name := str(key.value)) in lines:
+                raise ConfigError(
+                    f"{path}:{line}: {name}: duplicate key, first set on line {lines[name]}"
+                )
+            lines[name] = line
+            _reject_duplicate_keys(path, value)
 
 
 def _describe(
     path: Path, root: yaml.Node | None, detail: ErrorDetails, model: type[BaseModel]
 ) -> str:
+    """One pydantic error as `FILE:LINE: KEY: what was expected`."""
     loc = [part for part in detail["loc"] if not str(part).startswith(("function-", "tagged-"))]
     key = ".".join(str(part) for part in loc) or "the file"
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
         message = "unknown key" + _known_keys(model, loc)
     elif detail["type"] == "missing":
-        message = "missing; this key is required"
+        message = "missing required key"
     elif detail["type"] not in ("value_error", "model_type"):
         message += f", got {detail['input']!r}"
     return f"{path}:{_line_of(root, loc)}: {key}: {message}"
 
 
 def _known_keys(model: type[BaseModel], loc: Sequence[int | str]) -> str:
-    """The keys allowed beside an unknown one, where the model can be followed that far."""
-    here: Any = model
+    """A list of the keys that are valid where the unknown key at `loc` is."""
+    section: Any = model
     for part in loc[:-1]:
-        field = here.model_fields.get(part) if _is_model(here) else None
-        here = _model_in(field.annotation) if field else here
-    return f"; known keys: {', '.join(here.model_fields)}" if _is_model(here) else ""
+        field = section.model_fields.get(part) if _is_model(section) else None
+        section = _model_in(field.annotation) if field else section
+    return f"; known keys: {', '.join(section.model_fields)}" if _is_model(section) else ""
 
 
-def _is_model(thing: Any) -> bool:
-    return isinstance(thing, type) and issubclass(thing, BaseModel)
+def _is_model(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseModel)
 
 
 def _model_in(annotation: Any) -> Any:
@@ -101,7 +107,7 @@ def _model_in(annotation: Any) -> Any:
 
 
 def _line_of(node: yaml.Node | None, loc: Sequence[int | str]) -> int:
-    """The line (from 1) of the deepest node on the way to `loc`."""
+    """The line, counted from 1, of the deepest existing node on the path `loc`."""
     line = node.start_mark.line + 1 if node else 1
     for part in loc:
         if isinstance(node, yaml.MappingNode):

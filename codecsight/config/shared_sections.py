@@ -1,4 +1,4 @@
-"""What the site's and the cloud's files have in common."""
+"""Sections and types shared by site.yaml and cloud.yaml."""
 
 import os
 from pathlib import Path
@@ -11,52 +11,53 @@ from codecsight.core.credentials import S3Keys
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 Address = Annotated[str, StringConstraints(pattern=r"^[^\s:]+:\d{1,5}$")]
+PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]
 
 
 class StrictModel(BaseModel):
-    """A section that refuses unknown keys, so that a typing error is never silently ignored."""
+    """A section that rejects unknown keys, so that a misspelt key is never ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SecretRef(StrictModel):
-    """Where a secret is found: `env: NAME` or `file: PATH`. Never the secret itself."""
+    """Reference to a secret: `env: NAME` or `file: PATH`. Never the secret itself."""
 
     env: str | None = None
     file: Path | None = None
 
     @model_validator(mode="after")
-    def _one_place(self) -> Self:
+    def _one_source(self) -> Self:
         if (self.env is None) == (self.file is None):
-            raise ValueError("a secret is named by exactly one of 'env' and 'file'")
+            raise ValueError("set exactly one of 'env' and 'file'")
         return self
 
     def read(self, what: str) -> str:
-        """The secret. Raises ConfigError naming `what` and the place that lacks it."""
+        """Return the secret. Raises ConfigError that names the key `what` and the empty source."""
         if self.env is not None:
             value = os.environ.get(self.env, "")
-            place = f"the environment variable {self.env}"
+            source = f"the environment variable {self.env}"
         else:
-            assert self.file is not None  # noqa: S101 - the validator saw to it
-            place = f"the file {self.file}"
+            assert self.file is not None  # noqa: S101 - checked by the validator
+            source = f"the file {self.file}"
             try:
                 value = self.file.read_text(encoding="utf-8").strip()
             except OSError as error:
-                raise ConfigError(f"{what}: {place} can't be read: {error}") from error
+                raise ConfigError(f"{what}: {source} can't be read: {error}") from error
         if not value:
-            raise ConfigError(f"{what}: {place} is empty or not set")
+            raise ConfigError(f"{what}: {source} is empty or not set")
         return value
 
 
 class TlsConfig(StrictModel):
-    """Mutual TLS: the authority both sides trust, and this side's certificate and key (PEM)."""
+    """Mutual TLS (PEM files): the CA that both sides trust, and our certificate and key."""
 
     ca: Path
     cert: Path
     key: Path
 
     def check(self, what: str) -> None:
-        """Raises ConfigError naming `what` and the file that can't be read."""
+        """Raise ConfigError if a file can't be read, naming the section `what` and the file."""
         for name, path in (("ca", self.ca), ("cert", self.cert), ("key", self.key)):
             try:
                 path.read_bytes()
@@ -67,13 +68,13 @@ class TlsConfig(StrictModel):
 
 
 def is_loopback(address: str) -> bool:
-    """Whether `host:port` never leaves this machine."""
+    """Whether `host:port` is on this machine's loopback interface."""
     host = address.rsplit(":", 1)[0]
     return host == "localhost" or host.startswith("127.")
 
 
 class ArchiveConfig(StrictModel):
-    """Where segments go: `dir:/path`, or `s3://bucket/prefix?endpoint=host:port`."""
+    """Object store for segments: `dir:/path`, or `s3://bucket/prefix?endpoint=host:port`."""
 
     url: str
     access_key: SecretRef | None = None
@@ -86,12 +87,9 @@ class ArchiveConfig(StrictModel):
         return self
 
     def s3_keys(self) -> S3Keys | None:
-        """The S3 keys, read now; None for a directory."""
+        """Read the S3 keys; None for a folder. Raises ConfigError."""
         if self.access_key is None or self.secret_key is None:
             return None
         return S3Keys(
             self.access_key.read("archive.access_key"), self.secret_key.read("archive.secret_key")
         )
-
-
-PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]

@@ -1,4 +1,14 @@
-"""site.yaml: what one edge site watches, records and ships."""
+"""site.yaml: the cameras of one edge site, its spool, archive and uplink.
+
+Example:
+
+    site: yard-7
+    cloud: {address: cloud.example.org:7443, tls: {ca: ca.pem, cert: c.pem, key: c.key}}
+    spool: /var/lib/codecsight
+    archive: {url: dir:/mnt/nas}
+    cameras:
+      gate: {url: rtsp://10.0.0.7/main}
+"""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -20,8 +30,10 @@ from codecsight.core.slot import ANCHOR_EVERY
 
 
 class AdaptiveSampling(StrictModel):
-    """Samples per second between which the rate follows what happens; what a quiet time saves a
-    busy one may spend.
+    """Range of the adaptive sampling rate, in frames per second.
+
+    Fewer frames are sampled in quiet periods and more in busy ones; the average does not
+    exceed the cloud's `sample_fps`.
     """
 
     min_fps: float = Field(gt=0)
@@ -35,7 +47,13 @@ class AdaptiveSampling(StrictModel):
 
 
 class CameraConfig(StrictModel):
-    """One camera: where its stream is, how it is watched, and how it is recorded."""
+    """One camera.
+
+    `url` is an rtsp:// URL, a file or anything else PyAV opens; `loop` repeats a file. `policy` is
+    the change policy that selects the cells to send; every `anchor_every`-th slot is an anchor
+    (all cells). Patches are sent as JPEG of `jpeg_quality`. Segments of about `segment_s` seconds
+    are recorded.
+    """
 
     url: str
     username: SecretRef | None = None
@@ -50,51 +68,58 @@ class CameraConfig(StrictModel):
 
     @field_validator("url")
     @classmethod
-    def _no_password(cls, url: str) -> str:
+    def _without_password(cls, url: str) -> str:
         if urlsplit(url).password:
-            raise ValueError("holds a password; use 'username' and 'password' (env or file)")
+            raise ValueError("contains a password; use 'username' and 'password' (env or file)")
         return url
 
     @field_validator("policy")
     @classmethod
     def _known_policy(cls, name: str) -> str:
-        from codecsight.change.policies import POLICIES  # compiled loops: not for every command
+        from codecsight.change.policies import POLICIES  # slow: imports numba
 
         if name not in POLICIES:
-            raise ValueError(f"no change policy is named {name!r}; known: {', '.join(POLICIES)}")
+            raise ValueError(f"unknown change policy {name!r}; known: {', '.join(POLICIES)}")
         return name
 
     @model_validator(mode="after")
-    def _whole_credentials(self) -> Self:
+    def _complete_credentials(self) -> Self:
         if (self.username is None) != (self.password is None):
             raise ValueError("'username' and 'password' go together")
         return self
 
     def source_url(self, camera: str) -> str:
-        """The URL with its credentials filled in; never to be logged."""
+        """The URL with username and password. Contains secrets: do not log it.
+
+        Raises ConfigError that names `camera` if a secret can't be read.
+        """
         if self.username is None or self.password is None:
             return self.url
         parts = urlsplit(self.url)
         user = quote(self.username.read(f"camera {camera}: username"), safe="")
-        word = quote(self.password.read(f"camera {camera}: password"), safe="")
-        return urlunsplit(parts._replace(netloc=f"{user}:{word}@{parts.netloc}"))
+        password = quote(self.password.read(f"camera {camera}: password"), safe="")
+        return urlunsplit(parts._replace(netloc=f"{user}:{password}@{parts.netloc}"))
 
 
 class CloudEndpoint(StrictModel):
-    """Where the cloud is. Without `tls` only on this very machine."""
+    """Address of the cloud's gateway, HOST:PORT. `tls` is required except on loopback."""
 
     address: Address
     tls: TlsConfig | None = None
 
     @model_validator(mode="after")
-    def _no_plain_text_abroad(self) -> Self:
+    def _tls_off_loopback(self) -> Self:
         if self.tls is None and not is_loopback(self.address):
             raise ValueError("needs 'tls' (ca, cert, key) unless the address is on loopback")
         return self
 
 
 class SiteConfig(StrictModel):
-    """A whole site."""
+    """One edge site.
+
+    `spool` is the folder that holds segments until they are uploaded; its limit is divided evenly
+    among the cameras.
+    """
 
     site: Name
     cloud: CloudEndpoint
@@ -104,8 +129,9 @@ class SiteConfig(StrictModel):
     cameras: dict[Name, CameraConfig] = Field(min_length=1)
 
     def read_secrets(self) -> None:
-        """Look whether everything that is named but not held here can be read: the cameras'
-        credentials, the archive's and the uplink's keys. Raises ConfigError.
+        """Check that every referenced secret and key file can be read. Raises ConfigError.
+
+        These are the cameras' credentials, the archive's keys and the uplink's TLS files.
         """
         for name, camera in self.cameras.items():
             camera.source_url(name)
@@ -115,5 +141,5 @@ class SiteConfig(StrictModel):
 
 
 def stream_name(site: str, camera: str) -> str:
-    """The one name of a stream in archive, cloud and questions. Neither part may hold a dot."""
+    """The stream's name everywhere, SITE.CAMERA. Neither part may contain a dot."""
     return f"{site}.{camera}"

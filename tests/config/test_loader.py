@@ -1,4 +1,4 @@
-"""A configuration error names the file, the line, the key and what was expected."""
+"""Configuration files: validation, and errors that name file, line, key and expectation."""
 
 from pathlib import Path
 
@@ -32,84 +32,84 @@ def _error(tmp_path: Path, text: str) -> str:
     return str(caught.value)
 
 
-def test_a_good_file_loads_with_defaults(tmp_path: Path) -> None:
+def test_a_valid_file_loads_with_defaults(tmp_path: Path) -> None:
     config = _load(tmp_path, SITE)
     assert config.cameras["gate"].transport == "tcp"
     assert config.cameras["gate"].policy == "tracked"
 
 
-def test_a_wrong_value_names_line_key_and_expectation(tmp_path: Path) -> None:
+def test_an_invalid_value_is_reported_with_line_key_and_expectation(tmp_path: Path) -> None:
     message = _error(tmp_path, SITE + "    segment_s: -3\n")
     assert "site.yaml:10: cameras.gate.segment_s" in message
     assert "greater than 0" in message
     assert "-3" in message
 
 
-def test_an_unknown_key_is_refused_and_the_known_ones_are_named(tmp_path: Path) -> None:
+def test_an_unknown_key_is_rejected_and_the_known_keys_are_listed(tmp_path: Path) -> None:
     message = _error(tmp_path, SITE + "    segments: 3\n")
     assert "site.yaml:10: cameras.gate.segments: unknown key" in message
     assert "segment_s" in message
 
 
-def test_a_missing_key_is_named(tmp_path: Path) -> None:
+def test_a_missing_key_is_reported(tmp_path: Path) -> None:
     assert "spool: missing" in _error(tmp_path, SITE.replace("spool: /tmp/spool\n", ""))
 
 
-def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     text = SITE.replace("site: yard", "site: 'no spaces please'") + "    policy: 7\n"
     message = _error(tmp_path, text)
     assert "site.yaml:1: site" in message
     assert "site.yaml:10: cameras.gate.policy" in message
 
 
-def test_broken_yaml_names_the_line(tmp_path: Path) -> None:
+def test_invalid_yaml_is_reported_with_its_line(tmp_path: Path) -> None:
     assert "site.yaml:2: not valid YAML" in _error(tmp_path, "site: yard\ncloud: [1, }\n")
 
 
-def test_a_camera_named_twice_is_told_with_both_lines(tmp_path: Path) -> None:
+def test_a_duplicate_camera_is_reported_with_both_lines(tmp_path: Path) -> None:
     message = _error(tmp_path, SITE + "  gate:\n    url: rtsp://10.0.0.8/main\n")
-    assert "site.yaml:10: gate: stands on line 8 already" in message
+    assert "site.yaml:10: gate: duplicate key, first set on line 8" in message
 
 
-def test_an_unknown_policy_is_refused_and_the_known_ones_are_named(tmp_path: Path) -> None:
+def test_an_unknown_policy_is_rejected_and_the_known_ones_are_listed(tmp_path: Path) -> None:
     message = _error(tmp_path, SITE + "    policy: psychic\n")
     assert "site.yaml:10: cameras.gate.policy" in message
     assert "tracked" in message
 
 
-def test_a_user_without_a_password_is_refused(tmp_path: Path) -> None:
+def test_a_username_without_a_password_is_rejected(tmp_path: Path) -> None:
     message = _error(tmp_path, SITE + "    username: {env: CAMERA_USER}\n")
     assert "'username' and 'password' go together" in message
 
 
-def test_what_a_site_cannot_read_is_told_before_it_starts(tmp_path: Path) -> None:
+def test_an_unreadable_key_file_is_reported_by_read_secrets(tmp_path: Path) -> None:
     tls = f"  tls: {{ca: {tmp_path}/ca.pem, cert: {tmp_path}/c.pem, key: {tmp_path}/k.pem}}\n"
     config = _load(tmp_path, SITE.replace("spool:", tls + "spool:"))
     with pytest.raises(ConfigError, match=r"cloud.tls.ca: .*ca.pem can't be read: No such file"):
         config.read_secrets()
 
 
-def test_a_list_or_an_empty_file_is_refused(tmp_path: Path) -> None:
-    assert "expected keys and values" in _error(tmp_path, "- a\n")
-    assert "expected keys and values" in _error(tmp_path, "")
+def test_a_list_and_an_empty_file_are_rejected(tmp_path: Path) -> None:
+    assert "expected a mapping" in _error(tmp_path, "- a\n")
+    assert "expected a mapping" in _error(tmp_path, "")
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         load_config(tmp_path / "nowhere.yaml", SiteConfig)
 
 
-def test_a_password_in_the_url_is_refused(tmp_path: Path) -> None:
+def test_a_password_in_the_url_is_rejected(tmp_path: Path) -> None:
     message = _error(tmp_path, SITE.replace("rtsp://", "rtsp://admin:secret@"))
-    assert "holds a password" in message
+    assert "contains a password" in message
 
 
-def test_credentials_come_from_environment_or_file(
+def test_credentials_are_read_from_environment_or_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    word = tmp_path / "word"
-    word.write_text("p@ss/word\n")
-    extra = f"    username: {{env: CAMERA_USER}}\n    password: {{file: {word}}}\n"
+    password_file = tmp_path / "password"
+    password_file.write_text("p@ss/word\n")
+    extra = f"    username: {{env: CAMERA_USER}}\n    password: {{file: {password_file}}}\n"
     camera = _load(tmp_path, SITE + extra).cameras["gate"]
     with pytest.raises(ConfigError, match=r"camera gate: username.*CAMERA_USER"):
         camera.source_url("gate")
@@ -122,12 +122,12 @@ def test_an_s3_archive_needs_both_keys(tmp_path: Path) -> None:
     assert "access_key" in message
 
 
-def test_plain_text_never_leaves_the_machine(tmp_path: Path) -> None:
+def test_tls_is_required_except_on_loopback(tmp_path: Path) -> None:
     message = _error(tmp_path, SITE.replace("127.0.0.1:7443", "cloud.example.org:443"))
     assert "site.yaml:2: cloud: needs 'tls'" in message
 
 
-def test_cloud_questions_may_be_bare_strings(tmp_path: Path) -> None:
+def test_cloud_questions_may_be_plain_strings(tmp_path: Path) -> None:
     path = tmp_path / "cloud.yaml"
     path.write_text(
         "sites: [yard]\nquestions:\n  - Is there a person?\n"
@@ -137,7 +137,7 @@ def test_cloud_questions_may_be_bare_strings(tmp_path: Path) -> None:
     assert [q.kind for q in questions] == [QuestionKind.YES_NO, QuestionKind.CHOICE]
 
 
-def test_cloud_questions_may_want_an_object(tmp_path: Path) -> None:
+def test_cloud_questions_may_have_a_json_schema(tmp_path: Path) -> None:
     path = tmp_path / "cloud.yaml"
     path.write_text(
         "sites: [yard]\nquestions:\n"
@@ -156,24 +156,24 @@ def test_cloud_questions_may_want_an_object(tmp_path: Path) -> None:
     assert bare == Question.with_schema("And now?", {"type": "object"})
 
 
-def test_a_question_that_cannot_be_asked_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_question_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "cloud.yaml"
     path.write_text("sites: [yard]\nquestions:\n  - {text: Weather, kind: choice}\n")
     with pytest.raises(ConfigError, match=r"cloud.yaml:3: questions.0.*two choices"):
         load_config(path, CloudConfig)
 
 
-def test_the_stride_must_fit_the_window(tmp_path: Path) -> None:
+def test_the_stride_must_not_exceed_the_window(tmp_path: Path) -> None:
     path = tmp_path / "cloud.yaml"
     path.write_text("sites: [yard]\nengine: {window: 2, stride: 3}\n")
-    with pytest.raises(ConfigError, match="'stride' can't be longer"):
+    with pytest.raises(ConfigError, match="'stride' can't be larger"):
         load_config(path, CloudConfig)
 
 
-def test_memory_is_given_in_blocks_or_in_bytes(tmp_path: Path) -> None:
+def test_memory_is_set_in_blocks_or_in_mib_but_not_both(tmp_path: Path) -> None:
     path = tmp_path / "cloud.yaml"
     path.write_text("sites: [yard]\nengine: {memory_mib: 512}\n")
     assert load_config(path, CloudConfig).engine.memory_mib == 512
     path.write_text("sites: [yard]\nengine: {memory_mib: 512, kv_blocks: 64}\n")
-    with pytest.raises(ConfigError, match="give 'memory_mib' or 'kv_blocks'"):
+    with pytest.raises(ConfigError, match="set either 'memory_mib' or 'kv_blocks'"):
         load_config(path, CloudConfig)
