@@ -1,1 +1,1 @@
-"""Thin Ray shells around the library: no logic here that can't be tested without Ray."""
+"""Thin Ray actors around the library, without logic that needs Ray to be tested."""

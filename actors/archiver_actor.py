@@ -1,4 +1,4 @@
-"""`archiver:SITE`: moves finished segments from the site's disk into its archive."""
+"""`archiver:SITE`: the Ray actor that uploads finished segments from the site's spool."""
 
 import threading
 from dataclasses import replace
@@ -17,8 +17,9 @@ RETRY_S = 10.0
 
 
 class ArchiverActor:
-    """Runs an Uploader in a thread. It keeps nothing in memory that the spool does not hold, so it
-    may die and come back at any moment. A store that can't be opened yet is tried again.
+    """Runs an Uploader in a thread, and opens the store again after a failure.
+
+    All state is in the spool on disk, so the actor may be restarted at any time.
     """
 
     def __init__(self, spool: Path, config: ArchiveConfig) -> None:
@@ -31,11 +32,11 @@ class ArchiverActor:
         self._thread.start()
 
     def stats(self) -> UploadStats:
-        """What went up and what waits."""
+        """Counters of uploaded and queued segments."""
         return replace(self._uploader.stats if self._uploader else self._stats)
 
     def drain(self) -> UploadStats:
-        """Stop the endless run and upload what is finished now; what fails stays in the spool."""
+        """Stop the thread and upload the segments finished so far. Failures stay in the spool."""
         self._stop.set()
         self._thread.join()
         if self._uploader is not None:
@@ -53,15 +54,15 @@ class ArchiverActor:
             except CodecSightError as error:
                 self._wait(str(error))
             except Exception as error:
-                log.exception("archiving failed; it begins anew")
+                log.exception("archiver failed; restarting it")
                 self._wait(f"{type(error).__name__}: {error}")
 
     def _open(self) -> Uploader:
         return Uploader(self._spool, open_store(self._config.url, self._config.s3_keys()))
 
-    def _wait(self, trouble: str) -> None:
+    def _wait(self, reason: str) -> None:
         stats = self._uploader.stats if self._uploader else self._stats
-        if trouble != stats.last_error:
-            log.error("archiving waits", reason=trouble)
-        stats.last_error = trouble
+        if reason != stats.last_error:  # log a lasting failure once
+            log.error("archiver paused", reason=reason)
+        stats.last_error = reason
         self._stop.wait(RETRY_S)

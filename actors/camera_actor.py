@@ -1,4 +1,7 @@
-"""`camera:SITE:ID`: reads one camera's feed, tracks what changed, and offers it to the uplink."""
+"""`camera:SITE:ID`: the Ray actor that analyses one camera.
+
+It reads the camera's feed, tracks changes, and offers the resulting slots to the uplink.
+"""
 
 import threading
 import time
@@ -24,16 +27,16 @@ from codecsight.video.capture.feed.protocol import CaptureStatus, FeedError
 
 log = structlog.get_logger()
 
-REPORT_S = 1.0
-AGAIN_S = 0.5
-FEED_S = 3.0
+REPORT_INTERVAL_S = 1.0
+RETRY_DELAY_S = 0.5
+FEED_TIMEOUT_S = 3.0
 
 
 class CameraActor:
-    """One camera's analysis. It can die and come back: recording goes on in a process of its own.
+    """Analyses one camera. Recording has its own process, so a restart loses no video.
 
-    `uplink` is the name of the site's UplinkActor. The grid comes from the cloud, so nothing is
-    tracked before the uplink was welcomed once.
+    `uplink` is the name of the site's UplinkActor. The grid comes from the cloud, so tracking
+    starts after the uplink's first Welcome.
     """
 
     def __init__(self, site: str, name: str, config: CameraConfig, feed: Path, uplink: str) -> None:
@@ -44,7 +47,7 @@ class CameraActor:
         self._codec = PatchCodec("jpeg", config.jpeg_quality)
         self._metrics = CameraMetrics(site, name)
         self._status = CaptureStatus("connecting")
-        self._trouble = ""
+        self._last_error = ""
         self._camera: CameraPipeline | None = None
         self._size: tuple[int, int] | None = None
         self._uplink_bytes = 0
@@ -53,35 +56,37 @@ class CameraActor:
         threading.Thread(target=self._run, name=f"camera {name}", daemon=True).start()
 
     def stats(self) -> CameraStats:
-        """The numbers last reported."""
+        """The counters last reported."""
         return self._reported
 
     def _run(self) -> None:
         while True:
-            trouble = self._once()
-            if trouble and trouble != self._trouble:
-                log.warning("analysis waits", stream=self._stream, reason=trouble)
-            self._trouble = trouble
-            time.sleep(AGAIN_S)
+            error = self._read_until_failure()
+            if error and error != self._last_error:  # log a lasting failure once
+                log.warning("analysis paused", stream=self._stream, reason=error)
+            self._last_error = error
+            time.sleep(RETRY_DELAY_S)
 
-    def _once(self) -> str:
-        """Follow the feed as far as it goes; why it went no further, if not by itself."""
+    def _read_until_failure(self) -> str:
+        """Read the feed until it ends or fails. Returns the reason, empty for a regular end."""
         try:
-            self._follow(FeedClient(self._feed, FEED_S))
+            self._read_feed(FeedClient(self._feed, FEED_TIMEOUT_S))
         except FeedError as error:
             self._status = CaptureStatus("down", str(error))
             self._report()
             return str(error)
-        except RayError as error:  # Ray is bringing the uplink back
-            return f"the uplink is away ({type(error).__name__})"
+        except RayError as error:  # Ray restarts the uplink actor
+            return f"the uplink actor is not available ({type(error).__name__})"
         except Exception as error:
-            log.exception("analysis failed; it begins anew", stream=self._stream)
+            log.exception("analysis failed; restarting it", stream=self._stream)
             return f"{type(error).__name__}: {error}"
         return ""
 
-    def _follow(self, client: FeedClient) -> None:
-        """Read the feed until it ends, or until a new grid calls for a fresh start: a feed begins
-        with its StreamInfo and a key frame, which a new decoder needs.
+    def _read_feed(self, client: FeedClient) -> None:
+        """Read the feed until it ends or the grid changes.
+
+        A new grid needs a new decoder, which needs the StreamInfo and the key frame at the start of
+        a feed. The caller then opens the feed again.
         """
         camera = self._camera
         for item in client.items():
@@ -91,47 +96,49 @@ class CameraActor:
                 self._size = (item.width, item.height)
             if camera is not None and not isinstance(item, CaptureStatus):
                 for slot in camera.feed(item):
-                    self._ship(camera, slot)
-            if time.monotonic() - self._reported_at >= REPORT_S:
+                    self._send_slot(camera, slot)
+            if time.monotonic() - self._reported_at >= REPORT_INTERVAL_S:
                 self._report()
                 if camera is None and self._size is not None:
-                    self._begin(ray.get(self._uplink.spec.remote(self._stream, *self._size)))
+                    self._start_pipeline(
+                        ray.get(self._uplink.spec.remote(self._stream, *self._size))
+                    )
             if self._camera is not camera:
                 client.close()
                 return
 
-    def _begin(self, spec: GridSpec | None) -> None:
-        """Start over for what the cloud's model asks; None as long as it has not said."""
+    def _start_pipeline(self, spec: GridSpec | None) -> None:
+        """Replace the pipeline by one for `spec`. Does nothing before the cloud has sent a grid."""
         if spec is not None:
-            config, follow = self._config, None
+            config, sampling = self._config, None
             if config.sampling is not None:
-                follow = SamplingRange(config.sampling.min_fps, config.sampling.max_fps)
-            self._camera = CameraPipeline(spec, config.policy, config.anchor_every, follow)
+                sampling = SamplingRange(config.sampling.min_fps, config.sampling.max_fps)
+            self._camera = CameraPipeline(spec, config.policy, config.anchor_every, sampling)
 
-    def _ship(self, camera: CameraPipeline, slot: Slot) -> None:
+    def _send_slot(self, camera: CameraPipeline, slot: Slot) -> None:
         chunk = pack(slot, camera.spec, self._stream, self._codec)
         self._uplink_bytes += chunk.size
         reply: OfferResult = ray.get(self._uplink.offer.remote(chunk, *(self._size or (0, 0))))
         if reply.spec is not None and reply.spec != camera.spec:
-            self._begin(reply.spec)
+            self._start_pipeline(reply.spec)
         elif reply.need_anchor:
             camera.force_anchor()
 
     def _report(self) -> None:
-        now, before = time.monotonic(), self._reported
+        now, previous = time.monotonic(), self._reported
         stats = self._stats(now - self._reported_at)
         self._reported, self._reported_at = stats, now
         metrics = self._metrics
         for name in ("frames", "cells_kept", "cells_total", "uplink_bytes", "anomalies"):
-            grown = getattr(stats, name) - getattr(before, name)
-            if grown > 0:  # numbers start over with a new grid or recording process
-                getattr(metrics, name).inc(grown)
+            increase = getattr(stats, name) - getattr(previous, name)
+            if increase > 0:  # counts restart at 0 with a new grid or recording process
+                getattr(metrics, name).inc(increase)
         self._uplink.report.remote(self._stream, stats)
 
     def _stats(self, elapsed: float) -> CameraStats:
         counters = self._camera.counters if self._camera else None
         frames = counters.frames if counters else 0
-        troubles = sum(self._status.anomalies.values())
+        capture_anomalies = sum(self._status.anomalies.values())
         return CameraStats(
             state=self._status.state,
             frames=frames,
@@ -142,6 +149,6 @@ class CameraActor:
             cells_total=counters.cells_total if counters else 0,
             slots=counters.slots if counters else 0,
             dropped=self._status.feed_dropped,
-            anomalies=troubles + (sum(counters.anomalies.values()) if counters else 0),
+            anomalies=capture_anomalies + (sum(counters.anomalies.values()) if counters else 0),
             segments=self._status.recorder.get("segments", 0),
         )

@@ -1,4 +1,4 @@
-"""`directory`: who owns which stream."""
+"""`directory`: the Ray actor that leases streams to workers."""
 
 import time
 
@@ -12,25 +12,25 @@ class DirectoryActor:
         self._directory = StreamDirectory()
 
     def claim(self, stream: str) -> Lease | str:
-        """A new epoch for a stream that connects, or why no worker can have it."""
+        """Lease a connecting stream under a new epoch; a text if no worker has capacity."""
         try:
             return self._directory.claim(stream, time.time())
         except NoCapacityError as error:
             return str(error)
 
     def renew(self, leases: list[Lease]) -> list[str]:
-        """Prolong leases; returns the streams whose lease was lost."""
-        return [lease.stream for lease in leases if not self._renewed(lease)]
+        """Extend leases. Returns the streams whose lease has ended."""
+        return [lease.stream for lease in leases if not self._renew(lease)]
 
     def expire(self) -> list[Lease]:
-        """End and return the leases that nobody prolonged."""
+        """End and return the leases that have expired."""
         return self._directory.expire(time.time())
 
-    def report(self, worker: str, used: int, total: int) -> None:
-        """A worker is alive and has so many KV blocks in use."""
-        self._directory.report(worker, used, total, time.time())
+    def report(self, worker: str, kv_used: int, kv_total: int) -> None:
+        """Record that a worker is alive, with `kv_used` of `kv_total` KV blocks in use."""
+        self._directory.report(worker, kv_used, kv_total, time.time())
 
-    def _renewed(self, lease: Lease) -> bool:
+    def _renew(self, lease: Lease) -> bool:
         try:
             self._directory.renew(lease.stream, lease.owner, lease.epoch, time.time())
         except LeaseError:

@@ -1,4 +1,4 @@
-"""`gpu:NODE:N`: one engine on one device, and the streams it owns."""
+"""`gpu:NODE:N`: the Ray actor that runs one engine on one device for the streams it owns."""
 
 import asyncio
 import time
@@ -36,17 +36,19 @@ from codecsight.uplink.token_bucket import TokenBucket
 
 log = structlog.get_logger()
 
-FULL_RETRY_S = 15.0
+NO_CAPACITY_RETRY_S = 15.0
 RATE_TOLERANCE = 1.1
-"""By how much a stream may be faster than agreed for good: clocks differ."""
+"""Factor by which a stream may permanently exceed the agreed rate, as clocks drift."""
 
-Hearing = asyncio.Queue[PartialAnswer | asyncio.Task[Answer | str]]
-"""What somebody hears who asks aloud: words, then the answer."""
+StreamedAnswer = asyncio.Queue[PartialAnswer | asyncio.Task[Answer | str]]
+"""Partial answers, then the finished task with the final answer."""
 
 
 @dataclass(slots=True)
-class _Owned:
-    """A stream of ours: its connection's epoch and the next chunk we have not got."""
+class _OwnedStream:
+    """A stream of this worker. `next_seq` is the first chunk that it does not hold, None before
+    the first chunk.
+    """
 
     epoch: int
     grid: PatchGrid
@@ -56,10 +58,11 @@ class _Owned:
 
 
 class GpuWorker:
-    """Takes in what comes of all its streams, and works it off in steps: what has arrived while one
-    step ran shares the next. All it holds is soft: when it dies, its streams connect again and
-    begin with an anchor. It lets in what it has blocks and time for, and takes from each stream
-    what was agreed; a stream that sends more waits at its own connection.
+    """Owns streams and runs the engine in steps. Jobs that arrive during a step share the next one.
+
+    A stream is admitted if there are KV blocks and device time for it. Its chunks are admitted at
+    the agreed rate; a faster stream waits at its own connection. All state is in memory: after a
+    restart the streams reconnect and continue from an anchor.
     """
 
     def __init__(self, name: str, config: CloudConfig) -> None:
@@ -70,28 +73,31 @@ class GpuWorker:
         self._questions = config.standing_questions
         self._engine.check_questions(self._questions)
         self._standing = StandingQuestions()
-        self._owned: dict[str, _Owned] = {}
-        self._load = self._first_load(section.max_utilization)
+        self._owned: dict[str, _OwnedStream] = {}
+        self._utilization = self._initial_utilization(section.max_utilization)
         self._metrics = WorkerMetrics(name)
         self._cells = [0, 0]
         self._answered = 0
         self._waiting: dict[int, asyncio.Future[JobResult]] = {}
         self._stepping: asyncio.Task[None] | None = None
 
-    def _first_load(self, most: float) -> Utilization:
-        """Nothing was seen yet: what a stream will cost is tried out, on a wide picture."""
+    def _initial_utilization(self, max_utilization: float) -> Utilization:
+        """Measure the cost of a stream with a wide picture, before any stream has connected."""
         config, spec, model = self._engine.config, self._spec, self._engine.model
         cost = seconds_per_slot(model, config, spec.fit(1920, 1080), self._questions)
-        every = spec.slot_seconds
-        return Utilization(most, cost / every, max(HORIZON_S, config.window * every), every)
+        period = spec.slot_seconds
+        horizon = max(HORIZON_S, config.window * period)
+        return Utilization(max_utilization, cost / period, horizon, period)
 
     def model_name(self) -> str:
-        """The model that watches; also a sign that the worker is ready."""
+        """Name of the model. The first reply shows that the worker is ready."""
         return self._engine.model.name
 
     def open(self, hello: Hello, epoch: int) -> SessionGrant | Reject:
-        """A stream connects, for the first time or again; chunks of lower epochs are refused from
-        now on.
+        """Accept a connection of a stream, and reject chunks of lower epochs from now on.
+
+        A new stream, or one with a new picture size, must be admitted first. Returns a Reject
+        without capacity.
         """
         owned = self._owned.get(hello.stream)
         grid = self._spec.fit(hello.width, hello.height)
@@ -103,22 +109,24 @@ class GpuWorker:
             try:
                 self._admit(hello.stream, grid)
             except (AdmissionRefused, DeviceBusy) as error:
-                return Reject(RejectReason.NO_CAPACITY, str(error), FULL_RETRY_S)
+                return Reject(RejectReason.NO_CAPACITY, str(error), NO_CAPACITY_RETRY_S)
             token_bucket = TokenBucket(RATE_TOLERANCE * self._spec.rate / self._spec.frames)
-            owned = self._owned[hello.stream] = _Owned(epoch, grid, token_bucket)
+            owned = self._owned[hello.stream] = _OwnedStream(epoch, grid, token_bucket)
             self._standing.set(hello.stream, self._questions)
         needs_anchor = self._engine.needs_anchor(hello.stream)
         return SessionGrant(owned.epoch, self._spec, owned.next_seq, needs_anchor)
 
     async def push(self, chunk: Chunk) -> str | Reject | None:
-        """Take a chunk in and answer what is due. Returns nothing when all is well, a reason when
-        an anchor is needed, a Reject when the connection must end.
+        """Run a chunk through the engine and answer the standing questions that are due.
+
+        Returns None on success, the reason if the stream needs an anchor, or a Reject if the
+        connection must end.
         """
         if chunk.stream in self._owned:
             await asyncio.sleep(self._owned[chunk.stream].token_bucket.reserve(time.monotonic()))
-        owned = self._owned.get(chunk.stream)
+        owned = self._owned.get(chunk.stream)  # after the sleep: it may have been closed
         if owned is None or chunk.epoch != owned.epoch:
-            detail = f"stream {chunk.stream}: epoch {chunk.epoch} is over; connect again"
+            detail = f"stream {chunk.stream}: epoch {chunk.epoch} has ended; connect again"
             return Reject(RejectReason.OLD_EPOCH, detail, 1.0)
         try:
             slot = unpack(chunk, self._spec)
@@ -126,48 +134,47 @@ class GpuWorker:
             return Reject(RejectReason.MALFORMED, str(error), 0.0)
         owned.next_seq = chunk.seq + 1
         try:
-            result = await self._result(self._submit(chunk.stream, slot))
+            result = await self._wait_result(self._submit(chunk.stream, slot))
         except EngineError as error:
-            log.warning("slot refused", stream=chunk.stream, error=str(error))
+            log.warning("slot rejected", stream=chunk.stream, error=str(error))
             return str(error)
-        self._count(slot, result, owned)
+        self._record(slot, result, owned)
         return None
 
     async def ask(
-        self, stream: str, question: Question, hear: OnToken = ignore_tokens
+        self, stream: str, question: Question, on_token: OnToken = ignore_tokens
     ) -> Answer | str:
-        """The answer to a question about what a stream shows now, or why there is none."""
+        """Answer a question about a stream's current window. Returns a message on failure."""
         try:
-            return (
-                await self._result(self._engine.submit_questions(stream, [question], hear))
-            ).answers[0]
+            ticket = self._engine.submit_questions(stream, [question], on_token)
+            return (await self._wait_result(ticket)).answers[0]
         except CodecSightError as error:
             return str(error)
 
     async def ask_stream(
         self, stream: str, question: Question
     ) -> AsyncIterator[PartialAnswer | Answer | str]:
-        """The same, with each new word of a spoken answer before it."""
-        said: Hearing = asyncio.Queue()
+        """As `ask`, but yields the partial answer after each token of a free-form answer."""
+        results: StreamedAnswer = asyncio.Queue()
 
-        def hear(_: str, so_far: str) -> None:
-            said.put_nowait(PartialAnswer(so_far))
+        def on_token(_: str, text: str) -> None:
+            results.put_nowait(PartialAnswer(text))
 
-        answering = asyncio.create_task(self.ask(stream, question, hear))
-        answering.add_done_callback(said.put_nowait)
-        while isinstance(now := await said.get(), PartialAnswer):
-            yield now
-        yield now.result()
+        task = asyncio.create_task(self.ask(stream, question, on_token))
+        task.add_done_callback(results.put_nowait)
+        while isinstance(result := await results.get(), PartialAnswer):
+            yield result
+        yield result.result()
 
     def close(self, stream: str) -> None:
-        """Let a stream go."""
+        """Close a stream and free its KV blocks. Does nothing for an unknown stream."""
         if self._owned.pop(stream, None) is not None:
             self._engine.close(stream)
-            self._load.remove(stream)
+            self._utilization.remove(stream)
             self._standing.set(stream, ())
 
     def windows(self) -> dict[str, StreamWindow]:
-        """What every stream holds here."""
+        """Tokens, KV blocks and newest answers of every stream."""
         streams = self._engine.status().streams
         return {
             name: StreamWindow(
@@ -179,7 +186,7 @@ class GpuWorker:
         }
 
     def status(self) -> WorkerStatus:
-        """The worker's numbers since it began."""
+        """Counters since the worker started. Also updates its gauges."""
         status = self._engine.status()
         self._metrics.kv_used.set(status.blocks_reserved)
         self._metrics.memory_used.set(status.bytes_reserved)
@@ -190,24 +197,26 @@ class GpuWorker:
             kv_total=status.blocks_reserved + status.blocks_free,
             cells_kept=self._cells[0],
             cells_total=self._cells[1],
-            spent=_count(status.work.spent),
-            recompute=_count(status.work.recompute),
-            once=_count(status.work.once),
+            spent=_to_flop_count(status.work.spent),
+            recompute=_to_flop_count(status.work.recompute),
+            once=_to_flop_count(status.work.once),
             answers=self._answered,
         )
 
     def _admit(self, stream: str, grid: PatchGrid) -> None:
-        """Raises DeviceBusy or AdmissionRefused."""
-        self._load.admit(stream, time.monotonic())
+        """Reserve device time and KV blocks. Raises DeviceBusy or AdmissionRefused."""
+        self._utilization.admit(stream, time.monotonic())
         try:
             self._engine.open(stream, grid)
         except AdmissionRefused:
-            self._load.remove(stream)
+            self._utilization.remove(stream)
             raise
 
     def _submit(self, stream: str, slot: Slot) -> int:
-        """Hand a slot over; an anchor that does not fit what came before starts the window anew,
-        as when the edge's clock began again or its camera was set to another shape.
+        """Submit a slot to the engine. Returns its ticket.
+
+        An anchor that does not fit the window restarts it: the edge's clock may have restarted, or
+        the camera's picture may have another size.
         """
         due = self._standing.of(stream)
         try:
@@ -215,56 +224,56 @@ class GpuWorker:
         except SlotRefused:
             if slot.kind is not SlotKind.ANCHOR:
                 raise
-            self._begin_anew(stream, PatchGrid(self._spec, *slot.kept.shape))
+            self._restart_window(stream, PatchGrid(self._spec, *slot.kept.shape))
             return self._engine.submit(stream, slot, due)
 
-    def _begin_anew(self, stream: str, grid: PatchGrid) -> None:
+    def _restart_window(self, stream: str, grid: PatchGrid) -> None:
         owned = self._owned[stream]
         if grid == owned.grid:
             self._engine.reset(stream)
             return
         self._engine.close(stream)
-        del self._owned[stream]  # it isn't ours again before it was let in
+        del self._owned[stream]  # not owned until it is admitted again
         try:
             self._engine.open(stream, grid)
         except AdmissionRefused:
-            self._load.remove(stream)
+            self._utilization.remove(stream)
             raise
         owned.grid = grid
         self._owned[stream] = owned
 
-    async def _result(self, ticket: int) -> JobResult:
-        """What becomes of a ticket. Raises what the engine has against it."""
-        found = self._waiting[ticket] = asyncio.get_running_loop().create_future()
+    async def _wait_result(self, ticket: int) -> JobResult:
+        """Wait for the result of a ticket, and run the engine meanwhile. Raises its error."""
+        future = self._waiting[ticket] = asyncio.get_running_loop().create_future()
         if self._stepping is None or self._stepping.done():
             self._stepping = asyncio.create_task(self._step_while_busy())
-        result: JobResult = await found
+        result: JobResult = await future
         if result.error is not None:
             raise result.error
         return result
 
     async def _step_while_busy(self) -> None:
         while self._engine.busy:
-            await asyncio.sleep(0)  # whoever has called meanwhile comes along
+            await asyncio.sleep(0)  # let waiting calls submit their jobs to this step
             started = time.monotonic()
             try:
                 results = self._engine.step()
-            except Exception:  # its streams were reset; they and all others go on
-                log.exception("step failed")
+            except Exception:  # the engine has reset the streams of the step; all continue
+                log.exception("engine step failed")
                 continue
             finally:
-                self._load.record_busy(started, time.monotonic())
+                self._utilization.record_busy(started, time.monotonic())
             for result in results:
                 self._waiting.pop(result.ticket).set_result(result)
 
-    def _count(self, slot: Slot, result: JobResult, owned: _Owned) -> None:
+    def _record(self, slot: Slot, result: JobResult, owned: _OwnedStream) -> None:
         step, answers = result.slot_result, result.answers
-        assert step is not None  # noqa: S101 - a slot has a step or an error
+        assert step is not None  # noqa: S101 - a slot without an error has one
         self._cells[0] += slot.kept_count
         self._cells[1] += slot.cell_count
         self._metrics.tokens.inc(step.prefilled + step.refreshed)
-        self._metrics.stage_ms.observe(step.vit_ms, {"stage": "vit"})
-        self._metrics.stage_ms.observe(step.prefill_ms, {"stage": "prefill"})
+        self._metrics.stage_seconds.observe(step.vit_ms / 1000, {"stage": "vit"})
+        self._metrics.stage_seconds.observe(step.prefill_ms / 1000, {"stage": "prefill"})
         if answers:
             owned.answers = {answer.question: answer for answer in answers}
             self._answered += len(answers)
@@ -274,7 +283,7 @@ class GpuWorker:
 def _engine_config(
     section: EngineSection, model: VisionLanguageModel, spec: GridSpec
 ) -> EngineConfig:
-    """What the file says; memory in bytes is shared out as wide pictures need it."""
+    """The engine's configuration. `memory_mib` is divided as streams with wide pictures need it."""
     config = EngineConfig(
         window=section.window,
         stride=section.stride,
@@ -289,5 +298,5 @@ def _engine_config(
     return fit_to_memory(section.memory_mib * 2**20, model, config, spec.fit(1920, 1080))
 
 
-def _count(flops: Flops) -> FlopCount:
+def _to_flop_count(flops: Flops) -> FlopCount:
     return FlopCount(float(flops.vit), float(flops.llm))

@@ -1,4 +1,4 @@
-"""`uplink:SITE`: all of a site's streams on one outbound gRPC connection."""
+"""`uplink:SITE`: the Ray actor that sends a site's streams over one outbound gRPC connection."""
 
 from actors.rpc.transport import load_tls_files
 from actors.rpc.uplink_client import OfferResult, UplinkClient
@@ -9,8 +9,9 @@ from codecsight.uplink.messages import CameraStats
 
 
 class UplinkActor:
-    """An UplinkClient behind an async actor. When it dies the streams connect again by themselves,
-    since the cameras keep calling.
+    """An UplinkClient behind an async actor.
+
+    After a restart each stream reconnects at the next call of its camera.
     """
 
     def __init__(self, config: SiteConfig) -> None:
@@ -18,25 +19,25 @@ class UplinkActor:
         self._client: UplinkClient | None = None
 
     async def spec(self, stream: str, width: int, height: int) -> GridSpec | None:
-        """The grid the cloud's model asks for, None before it was heard of. Opens the stream."""
-        return self._connected().open(stream, width, height).spec
+        """Open a stream. Returns the grid of the cloud's model, None before the first Welcome."""
+        return self._get_client().open(stream, width, height).spec
 
     async def offer(self, chunk: Chunk, width: int, height: int) -> OfferResult:
-        """Take a chunk to be sent, and tell the camera what it must know for the next."""
-        return self._connected().open(chunk.stream, width, height).offer(chunk)
+        """Queue a chunk for sending. Returns what the camera needs for its next slot."""
+        return self._get_client().open(chunk.stream, width, height).offer(chunk)
 
     async def report(self, stream: str, stats: CameraStats) -> None:
-        """Numbers that ride on the stream's next heartbeat."""
-        client = self._connected()
+        """Set the counters that the stream's next heartbeats carry."""
+        client = self._get_client()
         if stream in client.links:
             client.links[stream].stats = stats
 
     async def close(self, drain_s: float) -> None:
-        """Send what waits, for at most `drain_s` seconds, and hang up."""
+        """Send queued chunks for at most `drain_s` seconds, then close the connection."""
         if self._client is not None:
             await self._client.close(drain_s)
 
-    def _connected(self) -> UplinkClient:
+    def _get_client(self) -> UplinkClient:
         if self._client is None:
             link = self._config.cloud
             tls = load_tls_files(link.tls.ca, link.tls.cert, link.tls.key) if link.tls else None

@@ -1,4 +1,4 @@
-"""Who calls, by its certificate, and what that entitles it to."""
+"""Authorization of gRPC peers by their certificates."""
 
 from collections.abc import Collection
 
@@ -6,21 +6,24 @@ from actors.rpc.transport import Context
 from codecsight.uplink.cloud_link import StreamRejected
 from codecsight.uplink.messages import Hello, RejectReason
 
-_NAMES = "x509_subject_alternative_name"
+_NAMES_PROPERTY = "x509_subject_alternative_name"
 
 
 class PeerAuthorizer:
-    """A certificate that names one of `sites` belongs to that site, which may send and see its own
-    streams only: a stolen edge box must not look at the others. Any other certificate of the
-    authority is an operator's. Without TLS (on loopback) nobody is told apart.
+    """Decides which streams a peer may send and view.
+
+    A certificate that names one of `sites` belongs to that site. A site may send and view only its
+    own streams, so a stolen edge device gives no access to others. Any other certificate of the
+    authority belongs to an operator, who may view all streams. Without TLS (`secure` is false,
+    for loopback) peers can't be identified, and every peer may view all streams.
     """
 
     def __init__(self, sites: Collection[str], *, secure: bool) -> None:
         self._sites = frozenset(sites)
         self._secure = secure
 
-    def admit(self, context: Context, hello: Hello) -> None:
-        """Whether this peer may send this stream. Raises StreamRejected."""
+    def authorize_uplink(self, context: Context, hello: Hello) -> None:
+        """Raise StreamRejected unless this peer may send this stream."""
         if hello.site not in self._sites:
             raise StreamRejected(
                 RejectReason.UNKNOWN_STREAM,
@@ -30,7 +33,7 @@ class PeerAuthorizer:
             raise StreamRejected(
                 RejectReason.UNKNOWN_STREAM,
                 f"the certificate is not that of the site {hello.site!r}; it names "
-                + (", ".join(sorted(self._names(context))) or "nobody"),
+                + (", ".join(sorted(self._names(context))) or "nothing"),
             )
         if not _belongs(hello.stream, hello.site):
             raise StreamRejected(
@@ -39,13 +42,13 @@ class PeerAuthorizer:
                 f"its streams are named {hello.site}.CAMERA",
             )
 
-    def may_see(self, context: Context, stream: str) -> bool:
-        """Whether this peer may know of this stream."""
-        caller = self._names(context) & self._sites
-        return not caller or any(_belongs(stream, site) for site in caller)
+    def may_view(self, context: Context, stream: str) -> bool:
+        """Whether this peer may view this stream."""
+        own_sites = self._names(context) & self._sites
+        return not own_sites or any(_belongs(stream, site) for site in own_sites)
 
     def _names(self, context: Context) -> frozenset[str]:
-        names = context.auth_context().get(_NAMES, ()) if self._secure else ()
+        names = context.auth_context().get(_NAMES_PROPERTY, ()) if self._secure else ()
         return frozenset(name.decode(errors="replace") for name in names)
 
 

@@ -1,4 +1,4 @@
-"""Asking the cloud, from a program that blocks: the command line, scripts, tests."""
+"""Blocking client of the cloud's control service, for the command line, scripts and tests."""
 
 from collections.abc import Iterator
 from types import TracebackType
@@ -6,8 +6,13 @@ from typing import NoReturn, Self
 
 import grpc
 
-from actors.rpc.convert_control import from_answer, from_status, from_stream, to_question
-from actors.rpc.transport import TlsCredentials, channel, load_tls_files
+from actors.rpc.convert_control import (
+    from_answer,
+    from_cloud_status,
+    from_stream_status,
+    to_question,
+)
+from actors.rpc.transport import TlsCredentials, blocking_channel, load_tls_files
 from actors.wire import control_pb2 as wire
 from actors.wire.control_pb2_grpc import ControlServiceStub
 from codecsight.core.answer import Answer, PartialAnswer
@@ -19,7 +24,7 @@ __all__ = ["ControlClient", "ControlError", "load_tls_files"]
 
 
 class ControlError(CodecSightError):
-    """The cloud did not answer, or said no."""
+    """A control call failed."""
 
 
 class ControlClient:
@@ -27,7 +32,7 @@ class ControlClient:
 
     def __init__(self, address: str, tls: TlsCredentials | None = None) -> None:
         self._address = address
-        self._channel = channel(address, tls)
+        self._channel = blocking_channel(address, tls)
         self._stub = ControlServiceStub(self._channel)
 
     def __enter__(self) -> Self:
@@ -42,46 +47,51 @@ class ControlClient:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the channel."""
         self._channel.close()
 
     def ask(self, stream: str, question: Question, timeout_s: float = 30.0) -> Answer:
-        """The answer to a question about what a stream shows now. Raises ControlError."""
+        """Ask a question about a stream's current window. Raises ControlError."""
         request = wire.AskRequest(stream=stream, question=to_question(question))
         try:
             return from_answer(self._stub.Ask(request, timeout=timeout_s).answer)
         except grpc.RpcError as error:
-            self._fail(error)
+            self._raise_error(error)
 
     def ask_stream(
         self, stream: str, question: Question, timeout_s: float = 30.0
     ) -> Iterator[PartialAnswer | Answer]:
-        """The same, with each new word of a spoken answer before it. Raises ControlError."""
+        """As `ask`, but yields the partial answer after each token of a free-form answer.
+
+        The last item is the Answer. Raises ControlError.
+        """
         request = wire.AskStreamRequest(stream=stream, question=to_question(question))
         try:
-            for said in self._stub.AskStream(request, timeout=timeout_s):
-                whole = said.WhichOneof("result") == "answer"
-                yield from_answer(said.answer) if whole else PartialAnswer(said.partial_text)
+            for response in self._stub.AskStream(request, timeout=timeout_s):
+                final = response.WhichOneof("result") == "answer"
+                yield (
+                    from_answer(response.answer) if final else PartialAnswer(response.partial_text)
+                )
         except grpc.RpcError as error:
-            self._fail(error)
+            self._raise_error(error)
 
     def streams(self, timeout_s: float = 10.0) -> list[StreamStatus]:
-        """The fleet, stream by stream. Raises ControlError."""
+        """The status of every stream that the caller may view. Raises ControlError."""
         try:
             response = self._stub.ListStreams(wire.ListStreamsRequest(), timeout=timeout_s)
         except grpc.RpcError as error:
-            self._fail(error)
-        return [from_stream(one) for one in response.streams]
+            self._raise_error(error)
+        return [from_stream_status(status) for status in response.streams]
 
     def status(self, timeout_s: float = 10.0) -> CloudStatus:
-        """The cloud itself. Raises ControlError."""
+        """The status of the cloud. Raises ControlError."""
         try:
-            return from_status(self._stub.Status(wire.StatusRequest(), timeout=timeout_s))
+            return from_cloud_status(self._stub.Status(wire.StatusRequest(), timeout=timeout_s))
         except grpc.RpcError as error:
-            self._fail(error)
+            self._raise_error(error)
 
-    def _fail(self, error: grpc.RpcError) -> NoReturn:
-        said = error.details() or error.code().name
+    def _raise_error(self, error: grpc.RpcError) -> NoReturn:
+        detail = error.details() or error.code().name
         if error.code() is grpc.StatusCode.UNAVAILABLE:
-            said += " (is the cloud running there, and are both certificates of one authority?)"
-        raise ControlError(f"{self._address}: {said}") from error
+            detail += " (is the cloud running, and did one authority sign both certificates?)"
+        raise ControlError(f"{self._address}: {detail}") from error

@@ -1,4 +1,4 @@
-"""Control over gRPC: questions, and what there is to see."""
+"""Control calls over gRPC: questions, and the status of the streams and the cloud."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,7 +7,7 @@ from typing import NoReturn
 import grpc
 
 from actors.rpc.authorization import PeerAuthorizer
-from actors.rpc.convert_control import from_question, to_answer, to_status, to_stream
+from actors.rpc.convert_control import from_question, to_answer, to_cloud_status, to_stream_status
 from actors.rpc.stream_host import StreamHost
 from actors.rpc.transport import Context
 from actors.wire import control_pb2 as wire
@@ -20,23 +20,23 @@ from codecsight.uplink.leases import LeaseError
 
 
 class ControlService(ControlServiceServicer):
-    """Translates; all knowledge is the host's."""
+    """Checks and converts the calls; the host answers them."""
 
     def __init__(self, host: StreamHost, peers: PeerAuthorizer) -> None:
         self._host = host
         self._peers = peers
 
     async def Ask(self, request: wire.AskRequest, context: Context) -> wire.AskResponse:  # noqa: N802
-        """Put a question to a stream."""
-        async with self._asked(request, context) as question:
+        """Answer a question about a stream."""
+        async with self._question(request, context) as question:
             answer = await self._host.ask(request.stream, question)
         return wire.AskResponse(answer=to_answer(answer))
 
     async def AskStream(  # noqa: N802
         self, request: wire.AskStreamRequest, context: Context
     ) -> AsyncIterator[wire.AskStreamResponse]:
-        """The same, word by word."""
-        async with self._asked(request, context) as question:
+        """As `Ask`, with partial answers before the final one."""
+        async with self._question(request, context) as question:
             async for said in self._host.ask_stream(request.stream, question):
                 if isinstance(said, PartialAnswer):
                     yield wire.AskStreamResponse(partial_text=said.text)
@@ -44,12 +44,14 @@ class ControlService(ControlServiceServicer):
                     yield wire.AskStreamResponse(answer=to_answer(said))
 
     @asynccontextmanager
-    async def _asked(
+    async def _question(
         self, request: wire.AskRequest | wire.AskStreamRequest, context: Context
     ) -> AsyncIterator[Question]:
-        """The question, if it may be put; what goes wrong with it is told as a status."""
-        if not self._peers.may_see(context, request.stream):
-            await _abort(context, grpc.StatusCode.PERMISSION_DENIED, "the stream is another site's")
+        """Convert and authorize a question, and map errors of the body to gRPC status codes."""
+        if not self._peers.may_view(context, request.stream):
+            await _abort(
+                context, grpc.StatusCode.PERMISSION_DENIED, "the stream belongs to another site"
+            )
         try:
             question = from_question(request.question)
         except CodecSightError as error:
@@ -68,18 +70,22 @@ class ControlService(ControlServiceServicer):
         request: wire.ListStreamsRequest,  # noqa: ARG002
         context: Context,
     ) -> wire.ListStreamsResponse:
-        """The fleet, as far as the caller may see it."""
+        """List the streams that the caller may view."""
         streams = await self._host.streams()
-        seen = [to_stream(one) for one in streams if self._peers.may_see(context, one.stream)]
-        return wire.ListStreamsResponse(streams=seen)
+        visible = [
+            to_stream_status(status)
+            for status in streams
+            if self._peers.may_view(context, status.stream)
+        ]
+        return wire.ListStreamsResponse(streams=visible)
 
     async def Status(  # noqa: N802
         self,
         request: wire.StatusRequest,  # noqa: ARG002
         context: Context,  # noqa: ARG002
     ) -> wire.StatusResponse:
-        """The cloud itself."""
-        return to_status(await self._host.status())
+        """Return the status of the cloud."""
+        return to_cloud_status(await self._host.status())
 
 
 async def _abort(context: Context, code: grpc.StatusCode, detail: str) -> NoReturn:

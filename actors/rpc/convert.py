@@ -10,38 +10,43 @@ from typing import Any, TypeVar
 
 from codecsight.core.errors import CodecSightError
 
-Plain = TypeVar("Plain")
+DataclassT = TypeVar("DataclassT")
 
-MAX_TEXT = 1000
-"""Characters in any name or sentence that crosses the wire."""
+MAX_TEXT_LENGTH = 1000
+"""Characters in any string field of a received message."""
 
 
 class WireError(CodecSightError):
-    """A message that can't be what it claims to be."""
+    """A received message has an invalid field."""
 
 
-def fields(message: Any) -> dict[str, Any]:
-    """A dataclass's fields by name, one level deep; None is left out as protobuf does."""
+def to_fields(message: Any) -> dict[str, Any]:
+    """The fields of a dataclass by name, one level deep. None is left out: an absent field."""
     named = {field.name: getattr(message, field.name) for field in dataclasses.fields(message)}
     return {name: value for name, value in named.items() if value is not None}
 
 
-def plain(kind: type[Plain], message: Any, /, **ready: object) -> Plain:
-    """The dataclass `kind` with the fields of a protobuf message, checked; `ready` are the fields
-    that were converted already. Raises WireError.
+def to_dataclass(kind: type[DataclassT], message: Any, /, **converted: object) -> DataclassT:
+    """Make a dataclass from a protobuf message, with every value checked.
+
+    `converted` has the fields that the caller has converted already. Raises WireError.
     """
     names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    taken = {name: checked(name, getattr(message, name)) for name in names if name not in ready}
-    return kind(**taken, **ready)
+    copied = {
+        name: check_value(name, getattr(message, name)) for name in names if name not in converted
+    }
+    return kind(**copied, **converted)
 
 
-def checked(name: str, value: Any) -> Any:
-    """A value that is no surprise: finite, no longer than allowed, not negative."""
-    if isinstance(value, str) and len(value) > MAX_TEXT:
-        raise WireError(f"{name}: {len(value)} characters; at most {MAX_TEXT} are allowed")
+def check_value(name: str, value: Any) -> Any:
+    """Return the value of field `name` if it is finite, not negative and not too long. Raises
+    WireError otherwise.
+    """
+    if isinstance(value, str) and len(value) > MAX_TEXT_LENGTH:
+        raise WireError(f"{name}: {len(value)} characters; at most {MAX_TEXT_LENGTH} are allowed")
     if isinstance(value, float) and not math.isfinite(value):
         raise WireError(f"{name}: {value} is not a finite number")
-    # An Ack of -1 says that not even chunk 0 was taken.
+    # -1 is allowed: an Ack of -1 acknowledges nothing, when not even chunk 0 was stored.
     if isinstance(value, int) and value < -1:
         raise WireError(f"{name}: {value} is negative")
     return value

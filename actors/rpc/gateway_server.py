@@ -1,5 +1,6 @@
-"""The cloud's gRPC server: uplinks, control and health on one port. It knows no GPU and no Ray;
-what a stream means is the business of its `StreamHost`.
+"""The cloud's gRPC server: uplinks, control calls and health checks on one port.
+
+It does not depend on Ray or a GPU; a `StreamHost` serves the streams.
 """
 
 from collections.abc import Collection
@@ -14,13 +15,14 @@ from actors.rpc.transport import TlsCredentials, aio_server
 from actors.rpc.uplink_service import UplinkService
 from actors.wire.control_pb2_grpc import add_ControlServiceServicer_to_server
 from actors.wire.uplink_pb2_grpc import add_UplinkServiceServicer_to_server
-from codecsight.uplink.cloud_link import WINDOW
+from codecsight.uplink.cloud_link import CREDIT_BYTES
 
 
 class GatewayServer:
-    """Serves `host` at `address` (host:port; port 0 takes a free one) to the named `sites`.
+    """Serves `host` at `address` (host:port; port 0 selects a free one) to the listed `sites`.
 
-    With `tls` only certificates of the same authority get in, and a site must carry its own name.
+    With `tls` it accepts only certificates of the same authority, and the certificate of a site
+    must carry the site's name.
     """
 
     def __init__(
@@ -31,19 +33,19 @@ class GatewayServer:
         tls: TlsCredentials | None = None,
         *,
         heartbeat_s: float = 10.0,
-        window: int = WINDOW,
+        credit_bytes: int = CREDIT_BYTES,
     ) -> None:
         self.port = 0
         self._address = address
         self._tls = tls
         peers = PeerAuthorizer(sites, secure=tls is not None)
-        self._uplink = UplinkService(host, peers, heartbeat_s, window)
+        self._uplink = UplinkService(host, peers, heartbeat_s, credit_bytes)
         self._control = ControlService(host, peers)
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> None:
-        """Begin to serve; `port` is then known. Raises CodecSightError if the address is taken."""
+        """Start serving, and set `port`. Raises CodecSightError if the address can't be bound."""
         self._server, self.port = aio_server(self._address, self._tls)
         add_UplinkServiceServicer_to_server(self._uplink, self._server)
         add_ControlServiceServicer_to_server(self._control, self._server)
@@ -52,7 +54,7 @@ class GatewayServer:
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, grace_s: float = 2.0) -> None:
-        """Stop taking calls, and end those that remain after `grace_s` seconds."""
+        """Reject new calls, and cancel those that still run after `grace_s` seconds."""
         if self._server is not None:
             await self._health.enter_graceful_shutdown()
             await self._server.stop(grace_s)

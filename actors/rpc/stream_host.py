@@ -1,4 +1,4 @@
-"""What the gateway asks of whoever owns the streams."""
+"""Interface between the gRPC services and the owner of the streams."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -12,8 +12,8 @@ from codecsight.uplink.messages import Dropped, Heartbeat, Hello
 
 
 class StreamHost(Protocol):
-    """Owner of all streams, seen from the wire. Every method may be called at any time; for one
-    stream `open`, `push` and `on_disconnect` are never called at the same time.
+    """Owner of all streams. Methods may be called concurrently, except that `open`, `push` and
+    `on_disconnect` of one stream never overlap.
     """
 
     async def open(self, hello: Hello) -> SessionGrant:
@@ -21,32 +21,34 @@ class StreamHost(Protocol):
         ...
 
     async def push(self, chunk: Chunk) -> str | None:
-        """Take one chunk; wait as long as there is no room for it, since the edge sends no more
-        than its credits meanwhile. On return the chunk is acknowledged. Gives the reason why the
-        stream needs an anchor, or None. Raises StreamRejected, for an epoch that is over above all.
+        """Store one chunk; its Ack is sent on return.
+
+        Waits while there is no room; the edge's credits bound what it sends meanwhile. Returns the
+        reason why the stream needs an anchor, or None. Raises StreamRejected, for example for an
+        epoch that has ended.
         """
         ...
 
     async def on_event(self, stream: str, message: Heartbeat | Dropped) -> None:
-        """The edge said something about the stream."""
+        """Handle a heartbeat or a report of dropped chunks."""
         ...
 
     async def on_disconnect(self, stream: str, epoch: int) -> None:
-        """The connection that was opened under `epoch` is over. It may come again."""
+        """Handle the end of the connection with `epoch`. The edge may connect again."""
         ...
 
     async def ask(self, stream: str, question: Question) -> Answer:
-        """Answer from what the stream shows now. Raises LeaseError if nobody watches it."""
+        """Answer from the stream's current window. Raises LeaseError if no worker serves it."""
         ...
 
     def ask_stream(self, stream: str, question: Question) -> AsyncIterator[PartialAnswer | Answer]:
-        """The same, with each new word of a spoken answer before it."""
+        """As `ask`, but yields the partial answer after each token of a free-form answer."""
         ...
 
     async def streams(self) -> list[StreamStatus]:
-        """Every stream there is."""
+        """The status of every stream."""
         ...
 
     async def status(self) -> CloudStatus:
-        """The cloud itself."""
+        """The status of the cloud."""
         ...

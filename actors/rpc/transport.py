@@ -1,4 +1,4 @@
-"""How gRPC is set up on both ends: sizes, keepalive and mutual TLS, from one place."""
+"""gRPC channels and servers: message sizes, keepalive and mutual TLS for both ends."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +12,15 @@ from codecsight.core.errors import CodecSightError
 Context = grpc.aio.ServicerContext[Any, Any]
 
 MAX_MESSAGE = 1 << 20
-"""Bytes of the largest message either end takes; a mosaic is bounded to fit in."""
+"""Largest message in bytes, on both ends. MAX_MOSAIC_BYTES leaves room for the other fields."""
 
 _SIZES = [
     ("grpc.max_send_message_length", MAX_MESSAGE),
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_metadata_size", 16 << 10),
 ]
-# Heartbeats are the protocol's own sign of life. Pings come beneath them, so seldom that no proxy
-# takes offence, and the server allows them twice as often as they come.
+# The protocol has its own heartbeats. HTTP/2 pings are rare, so that no proxy closes a connection
+# for too many of them. The server accepts them at twice the client's rate.
 _KEEPALIVE_MS = 60_000
 _CLIENT = [
     *_SIZES,
@@ -35,13 +35,13 @@ _SERVER = [
     *_SIZES,
     ("grpc.http2.min_ping_interval_without_data_ms", _KEEPALIVE_MS // 2),
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.so_reuseport", 0),  # a port that is taken is an error, not a shared port
+    ("grpc.so_reuseport", 0),  # a port in use is an error; don't share it
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class TlsCredentials:
-    """PEM bytes of mutual TLS: the authority both ends trust, this end's certificate and key."""
+    """PEM bytes for mutual TLS: the common authority, this end's certificate and its key."""
 
     ca: bytes
     cert: bytes
@@ -49,8 +49,8 @@ class TlsCredentials:
 
 
 def load_tls_files(ca: Path | None, cert: Path | None, key: Path | None) -> TlsCredentials | None:
-    """The keys in three files; None if no file is named. Raises CodecSightError if one of them
-    can't be read or only some are named.
+    """Read the three PEM files; None if no path is given. Raises CodecSightError if only some paths
+    are given or a file can't be read.
     """
     if ca is None and cert is None and key is None:
         return None
@@ -63,23 +63,23 @@ def load_tls_files(ca: Path | None, cert: Path | None, key: Path | None) -> TlsC
 
 
 def aio_channel(address: str, tls: TlsCredentials | None) -> grpc.aio.Channel:
-    """A channel to `address` (host:port); create it inside the event loop that uses it."""
+    """A channel to `address` (host:port). Create it inside the event loop that uses it."""
     if tls is None:
         return grpc.aio.insecure_channel(address, options=_CLIENT)
     return grpc.aio.secure_channel(address, _client_credentials(tls), options=_CLIENT)
 
 
-def channel(address: str, tls: TlsCredentials | None) -> grpc.Channel:
-    """A channel for calls that block."""
+def blocking_channel(address: str, tls: TlsCredentials | None) -> grpc.Channel:
+    """A channel to `address` (host:port) for blocking calls."""
     if tls is None:
         return grpc.insecure_channel(address, options=_CLIENT)
     return grpc.secure_channel(address, _client_credentials(tls), options=_CLIENT)
 
 
 def aio_server(address: str, tls: TlsCredentials | None) -> tuple[grpc.aio.Server, int]:
-    """A server bound to `address` and the port it got (`host:0` takes a free one); with `tls` it
+    """A server bound to `address`, and its port (`host:0` selects a free one). With `tls` it
     accepts only clients with a certificate of the same authority. Raises CodecSightError if the
-    address is taken.
+    address can't be bound.
     """
     server = grpc.aio.server(options=_SERVER)
     try:
@@ -88,7 +88,7 @@ def aio_server(address: str, tls: TlsCredentials | None) -> tuple[grpc.aio.Serve
         return server, server.add_secure_port(address, _server_credentials(tls))
     except RuntimeError as error:
         raise CodecSightError(
-            f"the gateway can't listen on {address}: is the port taken, or the address not ours?"
+            f"can't listen on {address}: the port is in use, or the address is not local"
         ) from error
 
 

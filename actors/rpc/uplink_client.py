@@ -1,4 +1,4 @@
-"""A site's end of the uplink over gRPC: one call per stream on one shared channel."""
+"""Edge side of the uplinks over gRPC: one call per stream on one shared channel."""
 
 import asyncio
 import random
@@ -26,42 +26,45 @@ from codecsight.uplink.messages import CameraStats, EdgeMessage
 
 log = structlog.get_logger()
 
-Call = grpc.aio.StreamStreamCall[wire.StreamRequest, wire.StreamResponse]
+DRAIN_POLL_S = 0.02
+
+UplinkCall = grpc.aio.StreamStreamCall[wire.StreamRequest, wire.StreamResponse]
 
 
 class LinkState(StrEnum):
-    """Where a stream's link stands. DOWN waits for its next attempt; REFUSED too, but for long,
-    since a person must mend something first.
+    """State of a stream's link. DOWN and REJECTED both retry; REJECTED waits much longer, since the
+    cause is in the configuration or the software.
     """
 
     CONNECTING = "connecting"
     LIVE = "live"
     DOWN = "down"
-    REFUSED = "refused"
+    REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """Seconds: the longest wait for a Welcome, and the pauses between attempts, which double from
-    `retry_min_s` to `retry_max_s` and vary by half, so that a fleet does not return all at once.
-    After a refusal for good the next look comes after `refused_s`.
+class ConnectTiming:
+    """Timeout of the handshake, and delays between attempts, in seconds.
+
+    The delay doubles from `backoff_min_s` to `backoff_max_s`. It has up to 50% jitter, so that a
+    fleet does not reconnect all at once. A permanent rejection is retried after `rejected_retry_s`.
     """
 
     handshake_s: float = 10.0
-    retry_min_s: float = 0.5
-    retry_max_s: float = 10.0
-    refused_s: float = 300.0
+    backoff_min_s: float = 0.5
+    backoff_max_s: float = 10.0
+    rejected_retry_s: float = 300.0
 
-    def pause(self, failures: int) -> float:
-        """How long to wait after so many failures in a row."""
-        pause: float = min(self.retry_min_s * 2 ** min(failures - 1, 16), self.retry_max_s)
-        return pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+    def backoff(self, failures: int) -> float:
+        """Delay in seconds after `failures` failed attempts in a row."""
+        delay: float = min(self.backoff_min_s * 2 ** min(failures - 1, 16), self.backoff_max_s)
+        return delay * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, no secret
 
 
 @dataclass(frozen=True, slots=True)
 class OfferResult:
-    """What the producer of a chunk must know next: the grid to cut for, None before the cloud has
-    said, and whether the next slot must be an anchor.
+    """What the producer needs for its next chunk: the grid to cut for, None before the first
+    Welcome, and whether the next slot must be an anchor.
     """
 
     spec: GridSpec | None
@@ -69,147 +72,153 @@ class OfferResult:
 
 
 class LinkLostError(CodecSightError):
-    """A connection that ended; the next attempt follows by itself."""
+    """The connection ended. The link retries by itself."""
 
 
 class StreamLink:
-    """Keeps one stream connected for as long as it is wanted. Lives in one event loop."""
+    """Keeps one stream connected until its task is cancelled. Belongs to one event loop."""
 
-    def __init__(self, open_call: Callable[[], Call], edge: EdgeLink, timing: Timing) -> None:
+    def __init__(
+        self, open_call: Callable[[], UplinkCall], edge: EdgeLink, timing: ConnectTiming
+    ) -> None:
         self.state = LinkState.CONNECTING
         self.detail = ""
-        self.size = (0, 0)
+        self.picture_size = (0, 0)
         self.stats: CameraStats | None = None
         self.edge = edge
         self._open_call = open_call
         self._timing = timing
-        self._work = asyncio.Event()
+        self._send_needed = asyncio.Event()
         self._failures = 0
 
     @property
     def spec(self) -> GridSpec | None:
-        """The grid that the cloud's model asks for; None before the first Welcome."""
+        """The grid of the cloud's model; None before the first Welcome."""
         return self.edge.spec
 
     def offer(self, chunk: Chunk) -> OfferResult:
-        """Hand over a chunk; it is sent when the link and the credits allow."""
+        """Queue a chunk. It is sent when the link is live and the credits allow it."""
         self.edge.offer(chunk, time.monotonic())
-        self._work.set()
+        self._send_needed.set()
         return OfferResult(self.edge.spec, self.edge.take_anchor_request())
 
     async def run(self) -> None:
-        """Connect, and connect again, until the task is cancelled."""
+        """Connect, and reconnect after every failure, until the task is cancelled."""
         while True:
-            self._move(LinkState.CONNECTING)
+            self._set_state(LinkState.CONNECTING)
             try:
-                await self._connection()
+                await self._run_connection()
+            # gRPC raises InvalidStateError for a read or write on a call that has ended.
             except* (LinkLostError, WireError, grpc.RpcError, asyncio.InvalidStateError) as group:
-                self._lost(_reason(group))
+                self._record_failure(_describe(group))
             finally:
                 self.edge.disconnect()
-            await asyncio.sleep(self._pause())
+            await asyncio.sleep(self._retry_delay())
 
-    async def _connection(self) -> None:
+    async def _run_connection(self) -> None:
         call = self._open_call()
         try:
             await self._handshake(call)
             async with asyncio.TaskGroup() as tasks:
-                for part in (self._read(call), self._write(call), self._watch()):
-                    tasks.create_task(part)
+                for loop in (self._read(call), self._write(call), self._watch_timeout()):
+                    tasks.create_task(loop)
         finally:
             call.cancel()
 
-    async def _handshake(self, call: Call) -> None:
-        hello = self.edge.connect(*self.size, time.monotonic())
+    async def _handshake(self, call: UplinkCall) -> None:
+        hello = self.edge.connect(*self.picture_size, time.monotonic())
         try:
             async with asyncio.timeout(self._timing.handshake_s):
-                await self._say(call, hello)
-                while not (self.edge.connected or self.edge.rejected):
-                    await self._hear(call)
+                await self._send(call, hello)
+                while not (self.edge.connected or self.edge.rejection):
+                    await self._receive(call)
         except TimeoutError as error:
             raise LinkLostError(f"no Welcome within {self._timing.handshake_s:g} s") from error
         if self.edge.connected:
             self._failures = 0
-            self._move(LinkState.LIVE)
+            self._set_state(LinkState.LIVE)
 
-    async def _read(self, call: Call) -> None:
-        while self.edge.rejected is None:
-            await self._hear(call)
-            self._work.set()
-        raise LinkLostError(self.edge.rejected.detail)
+    async def _read(self, call: UplinkCall) -> None:
+        while self.edge.rejection is None:
+            await self._receive(call)
+            self._send_needed.set()  # an Ack may have brought credits
+        raise LinkLostError(self.edge.rejection.detail)
 
-    async def _write(self, call: Call) -> None:
+    async def _write(self, call: UplinkCall) -> None:
         while True:
-            self._work.clear()
+            self._send_needed.clear()
             now = time.monotonic()
-            for item in self.edge.outgoing(now):
-                await self._say(call, item)
+            for item in self.edge.take_outgoing(now):
+                await self._send(call, item)
             if (beat := self.edge.heartbeat(now, time.time(), self.stats)) is not None:
-                await self._say(call, beat)
-            await _within(self.edge.heartbeat_s, self._work.wait())
+                await self._send(call, beat)
+            await _wait_at_most(self.edge.heartbeat_s, self._send_needed.wait())
 
-    async def _watch(self) -> None:
+    async def _watch_timeout(self) -> None:
         while True:
             await asyncio.sleep(self.edge.heartbeat_s / 2)
-            if self.edge.silent(time.monotonic()):
-                raise LinkLostError("the cloud fell silent")
+            if self.edge.timed_out(time.monotonic()):
+                raise LinkLostError("no heartbeat from the cloud")
 
-    async def _say(self, call: Call, message: EdgeMessage) -> None:
+    async def _send(self, call: UplinkCall, message: EdgeMessage) -> None:
         await call.write(to_request(message))
 
-    async def _hear(self, call: Call) -> None:
+    async def _receive(self, call: UplinkCall) -> None:
         response = await call.read()
         if not isinstance(response, wire.StreamResponse):
             raise LinkLostError("the cloud ended the call")
         if (message := from_response(response)) is not None:
             self.edge.receive(message, time.monotonic())
 
-    def _lost(self, reason: str) -> None:
-        rejected = self.edge.rejected
+    def _record_failure(self, reason: str) -> None:
+        rejection = self.edge.rejection
         self._failures += 1
-        if rejected is None:
-            self._move(LinkState.DOWN, reason)
+        if rejection is None:
+            self._set_state(LinkState.DOWN, reason)
         else:
-            final = rejected.retry_after_s <= 0
-            self._move(LinkState.REFUSED if final else LinkState.DOWN, rejected.detail)
+            permanent = rejection.retry_after_s <= 0
+            self._set_state(LinkState.REJECTED if permanent else LinkState.DOWN, rejection.detail)
 
-    def _pause(self) -> float:
-        rejected = self.edge.rejected
-        if rejected is None:
-            return self._timing.pause(self._failures)
-        asked = rejected.retry_after_s if rejected.retry_after_s > 0 else self._timing.refused_s
-        return max(self._timing.pause(self._failures), asked)
+    def _retry_delay(self) -> float:
+        """Seconds until the next attempt; never less than the cloud demands."""
+        rejection, delay = self.edge.rejection, self._timing.backoff(self._failures)
+        if rejection is None:
+            return delay
+        if rejection.retry_after_s > 0:
+            return max(delay, rejection.retry_after_s)
+        return max(delay, self._timing.rejected_retry_s)
 
-    def _move(self, state: LinkState, detail: str = "") -> None:
+    def _set_state(self, state: LinkState, detail: str = "") -> None:
         if (state, detail) != (self.state, self.detail):
             self.state, self.detail = state, detail
             log.info("uplink", stream=self.edge.stream, state=str(state), detail=detail)
 
 
 class UplinkClient:
-    """All links of one site. Create it inside the event loop that it shall live in."""
+    """All links of one site. Create it inside the event loop that runs it."""
 
     def __init__(
         self,
         address: str,
         site: str,
         tls: TlsCredentials | None = None,
-        timing: Timing | None = None,
+        timing: ConnectTiming | None = None,
     ) -> None:
         self.links: dict[str, StreamLink] = {}
         self._site = site
-        self._timing = timing or Timing()
+        self._timing = timing or ConnectTiming()
         self._channel = aio_channel(address, tls)
         self._stub = UplinkServiceStub(self._channel)
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def open(self, stream: str, width: int, height: int) -> StreamLink:
-        """The link of a stream, begun if it is new. The size is the camera's picture in pixels,
-        told to the cloud with the next Hello.
+        """Return a stream's link, and start it if it is new.
+
+        The size is that of the camera's picture in pixels. The next Hello carries it.
         """
         if stream not in self.links:
-            # Milliseconds of the clock exceed every number of an earlier life: it made far fewer
-            # chunks than a thousand a second.
+            # Milliseconds of the clock exceed every number of an earlier process, which made far
+            # fewer than a thousand chunks a second.
             edge = EdgeLink(
                 self._site,
                 stream,
@@ -218,39 +227,40 @@ class UplinkClient:
             )
             self.links[stream] = StreamLink(self._stub.Stream, edge, self._timing)
             self._tasks[stream] = asyncio.create_task(self.links[stream].run())
-        self.links[stream].size = (width, height)
+        self.links[stream].picture_size = (width, height)
         return self.links[stream]
 
     async def close(self, drain_s: float = 0.0) -> None:
-        """End all links, after at most `drain_s` seconds in which what is left may still go."""
-        await _within(drain_s, self._drained())
+        """End all links, after at most `drain_s` seconds to send what is queued."""
+        await _wait_at_most(drain_s, self._drained())
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         await self._channel.close()
 
     async def _drained(self) -> None:
-        """Wait until the live links have delivered all they hold."""
+        """Wait until every live link has delivered all its chunks."""
         while True:
             live = [link for link in self.links.values() if link.state is LinkState.LIVE]
             if all(link.edge.idle for link in live):
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(DRAIN_POLL_S)
 
 
-def _reason(group: BaseExceptionGroup[Exception]) -> str:
-    """What ended a connection, in words: the first thing that went wrong."""
+def _describe(group: BaseExceptionGroup[Exception]) -> str:
+    """Describe why a connection ended: its first error."""
     error = group.exceptions[0]
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, grpc.aio.AioRpcError):
-        # A refused certificate looks like a dead network (UNAVAILABLE): only the details tell.
+        # A rejected certificate and a broken network both give UNAVAILABLE; only the details
+        # differ.
         return f"{error.code().name}: {error.details()}"
     return str(error) or type(error).__name__
 
 
-async def _within(seconds: float, work: Coroutine[Any, Any, Any]) -> None:
-    """Wait for `work`, but no longer than so many seconds."""
+async def _wait_at_most(seconds: float, work: Coroutine[Any, Any, Any]) -> None:
+    """Wait for `work`, and cancel it after `seconds`."""
     try:
         async with asyncio.timeout(seconds):
             await work

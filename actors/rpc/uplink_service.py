@@ -1,4 +1,9 @@
-"""The cloud's end of the uplinks: one call per stream, one owner of a stream at a time."""
+"""Cloud side of the uplinks over gRPC: one call per stream, one connection of a stream at a time.
+
+Each connection runs four tasks: one reads messages into a queue, one hands the queued chunks to the
+host and acknowledges them, one watches for missing heartbeats, and one waits for a rejection by a
+newer connection.
+"""
 
 import asyncio
 import time
@@ -17,7 +22,7 @@ from actors.rpc.transport import Context
 from actors.wire import uplink_pb2 as wire
 from actors.wire.uplink_pb2_grpc import UplinkServiceServicer
 from codecsight.core.chunk import Chunk
-from codecsight.uplink.cloud_link import WINDOW, CloudLink, StreamRejected
+from codecsight.uplink.cloud_link import CREDIT_BYTES, CloudLink, StreamRejected
 from codecsight.uplink.messages import (
     CloudMessage,
     Dropped,
@@ -31,30 +36,30 @@ from codecsight.uplink.receive_queue import ReceiveQueue
 
 log = structlog.get_logger()
 
-HANDSHAKE_S = 10.0
-MOST_PIXELS = 1 << 16
+HANDSHAKE_TIMEOUT_S = 10.0
+MAX_PICTURE_SIDE = 1 << 16
 
 
-class _EndedError(Exception):
-    """The edge hung up, or is gone."""
+class _ConnectionEndedError(Exception):
+    """The edge closed the call, or is unreachable."""
 
 
-class _Wire:
-    """Messages over one call. Writers take turns, since gRPC takes one message at a time."""
+class _MessageStream:
+    """Messages over one call. Writers hold a lock, since gRPC takes one message at a time."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._turn = asyncio.Lock()
+        self._write_lock = asyncio.Lock()
 
-    async def say(self, message: CloudMessage) -> None:
-        async with self._turn:
+    async def send(self, message: CloudMessage) -> None:
+        async with self._write_lock:
             await self._context.write(to_response(message))
 
-    async def hear(self) -> EdgeMessage:
+    async def receive(self) -> EdgeMessage:
         while True:
             request = await self._context.read()
             if not isinstance(request, wire.StreamRequest):
-                raise _EndedError
+                raise _ConnectionEndedError
             try:
                 message = from_request(request)
             except WireError as error:
@@ -64,189 +69,205 @@ class _Wire:
 
 
 class _Connection:
-    """One accepted uplink: reads, hands over to the host, acknowledges."""
+    """One accepted uplink: reads chunks, hands them to the host and acknowledges them."""
 
-    def __init__(self, line: _Wire, uplink: CloudLink, host: StreamHost) -> None:
+    def __init__(self, messages: _MessageStream, link: CloudLink, host: StreamHost) -> None:
         self.ended = asyncio.Event()
-        self._line = line
-        self._uplink = uplink
+        self._messages = messages
+        self._link = link
         self._host = host
-        self._inbox = ReceiveQueue()  # the credits bound it
-        self._came = asyncio.Event()
-        self._refusal: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
+        self._queue = ReceiveQueue()
+        self._chunk_queued = asyncio.Event()
+        self._rejection: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
 
-    def refuse(self, refusal: StreamRejected) -> None:
+    def reject(self, rejection: StreamRejected) -> None:
         """End the connection from outside."""
-        if not self._refusal.done():
-            self._refusal.set_exception(refusal)
+        if not self._rejection.done():
+            self._rejection.set_exception(rejection)
 
     async def run(self) -> None:
-        """Serve until either end has enough."""
-        await self._line.say(self._uplink.welcome())
+        """Serve the connection until either end closes it."""
+        await self._messages.send(self._link.welcome())
         try:
             async with asyncio.TaskGroup() as tasks:
-                for part in (self._read(), self._push(), self._watch(), self._refused()):
-                    tasks.create_task(self._guarded(part))
-        except* _EndedError:
+                for loop in (
+                    self._read(),
+                    self._push(),
+                    self._watch_timeout(),
+                    self._wait_rejection(),
+                ):
+                    tasks.create_task(self._run_guarded(loop))
+        except* _ConnectionEndedError:
             pass
         finally:
-            self._refusal.cancel()
+            self._rejection.cancel()
 
-    async def _guarded(self, part: Coroutine[Any, Any, None]) -> None:
-        """Say at once why the connection ends; its last push may take longer."""
+    async def _run_guarded(self, loop: Coroutine[Any, Any, None]) -> None:
+        """Run one of the connection's tasks, and send its rejection to the edge at once.
+
+        The task group waits for a push that has begun, which may take longer.
+        """
         try:
-            await part
-        except StreamRejected as refusal:
-            await self._line.say(_logged(refusal, self._uplink.hello.stream))
-            raise _EndedError from refusal
+            await loop
+        except StreamRejected as rejection:
+            await self._messages.send(_log_rejection(rejection, self._link.hello.stream))
+            raise _ConnectionEndedError from rejection
 
     async def _read(self) -> None:
         while True:
-            message = await self._line.hear()
-            answer = self._uplink.receive(message, time.monotonic())
-            if isinstance(answer, Chunk):
-                self._inbox.put(answer, time.monotonic())
-                self._came.set()
-            elif answer is not None:
-                await self._line.say(answer)
+            message = await self._messages.receive()
+            received = self._link.receive(message, time.monotonic())
+            if isinstance(received, Chunk):
+                self._queue.put(received, time.monotonic())
+                self._chunk_queued.set()
+            elif received is not None:
+                await self._messages.send(received)
             if isinstance(message, Heartbeat | Dropped):
-                await self._host.on_event(self._uplink.hello.stream, message)
+                await self._host.on_event(self._link.hello.stream, message)
             if isinstance(message, Heartbeat):
-                await self._line.say(Heartbeat(time.time(), None))
+                await self._messages.send(Heartbeat(time.time(), None))
 
     async def _push(self) -> None:
         while True:
-            while not self._inbox:
-                self._came.clear()
-                await self._came.wait()
-            passed, chunk = self._inbox.take(time.monotonic())
-            if passed:
-                await self._pass_over(passed)
-            anchor_reason = await _whole(self._host.push(chunk))
-            await self._line.say(self._uplink.taken(chunk.seq))
+            while not self._queue:
+                self._chunk_queued.clear()
+                await self._chunk_queued.wait()
+            skipped, chunk = self._queue.take(time.monotonic())
+            if skipped:
+                await self._report_skipped(skipped)
+            anchor_reason = await _run_to_completion(self._host.push(chunk))
+            await self._messages.send(self._link.acknowledge(chunk.seq))
             if anchor_reason is not None:
-                await self._line.say(self._uplink.require_anchor(anchor_reason))
+                await self._messages.send(self._link.require_anchor(anchor_reason))
 
-    async def _pass_over(self, passed: list[Chunk]) -> None:
-        """What waited too long counts as taken."""
-        for chunk in passed:
-            await self._line.say(self._uplink.taken(chunk.seq))
-        lost = Dropped(passed[0].seq, passed[-1].seq, "the cloud can't keep up")
-        await self._host.on_event(self._uplink.hello.stream, lost)
+    async def _report_skipped(self, skipped: list[Chunk]) -> None:
+        """Acknowledge chunks that waited too long, and report them to the host as dropped."""
+        for chunk in skipped:
+            await self._messages.send(self._link.acknowledge(chunk.seq))
+        dropped = Dropped(skipped[0].seq, skipped[-1].seq, "the cloud is overloaded")
+        await self._host.on_event(self._link.hello.stream, dropped)
 
-    async def _watch(self) -> None:
+    async def _watch_timeout(self) -> None:
         while True:
-            await asyncio.sleep(self._uplink.heartbeat_s / 2)
-            if self._uplink.silent(time.monotonic()):
-                log.warning("uplink silent", stream=self._uplink.hello.stream)
-                raise _EndedError
+            await asyncio.sleep(self._link.heartbeat_s / 2)
+            if self._link.timed_out(time.monotonic()):
+                log.warning("uplink timed out", stream=self._link.hello.stream)
+                raise _ConnectionEndedError
 
-    async def _refused(self) -> None:
-        await self._refusal
+    async def _wait_rejection(self) -> None:
+        await self._rejection
 
 
 class UplinkService(UplinkServiceServicer):
-    """Accepts uplinks. A newer connection of a stream takes over from an older one."""
+    """Accepts uplinks. A newer connection of a stream replaces an older one."""
 
     def __init__(
         self,
         host: StreamHost,
         peers: PeerAuthorizer,
         heartbeat_s: float = 10.0,
-        window: int = WINDOW,
+        credit_bytes: int = CREDIT_BYTES,
     ) -> None:
         self._host = host
         self._peers = peers
         self._heartbeat_s = heartbeat_s
-        self._window = window
-        self._live: dict[str, _Connection] = {}
-        self._opening: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._credit_bytes = credit_bytes
+        self._connections: dict[str, _Connection] = {}
+        # One lock per stream that is being opened; an unused lock is garbage-collected.
+        self._open_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    # The stubs know generators only; gRPC also takes a coroutine that reads and writes by itself.
+    # The generated stub declares a generator. gRPC also accepts a coroutine that reads and writes
+    # through the context, which lets four tasks share one call.
     async def Stream(  # type: ignore[override]  # noqa: N802
         self,
         request_iterator: AsyncIterator[wire.StreamRequest],  # noqa: ARG002
         context: Context,
     ) -> None:
-        """One uplink, from its Hello to its end."""
-        line = _Wire(context)
+        """Serve one uplink, from its Hello to its end."""
+        messages = _MessageStream(context)
         try:
-            hello = await self._hello(line)
-            self._peers.admit(context, hello)
-            async with self._connection(line, hello) as connection:
+            hello = await self._receive_hello(messages)
+            self._peers.authorize_uplink(context, hello)
+            async with self._connection(messages, hello) as connection:
                 await connection.run()
-        except _EndedError:
+        except _ConnectionEndedError:
             pass
-        except StreamRejected as refusal:
-            await line.say(_logged(refusal, context.peer()))
+        except StreamRejected as rejection:
+            await messages.send(_log_rejection(rejection, context.peer()))
 
-    async def _hello(self, line: _Wire) -> Hello:
+    async def _receive_hello(self, messages: _MessageStream) -> Hello:
         try:
-            async with asyncio.timeout(HANDSHAKE_S):
-                message = await line.hear()
+            async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+                message = await messages.receive()
         except TimeoutError as error:
-            raise StreamRejected(
-                RejectReason.PROTOCOL, "no Hello came", retry_after_s=1.0
-            ) from error
+            detail = f"no Hello within {HANDSHAKE_TIMEOUT_S:g} s"
+            raise StreamRejected(RejectReason.PROTOCOL, detail, retry_after_s=1.0) from error
         if not isinstance(message, Hello):
-            raise StreamRejected(RejectReason.PROTOCOL, "the first message is no Hello")
-        if not (0 < message.width <= MOST_PIXELS and 0 < message.height <= MOST_PIXELS):
+            raise StreamRejected(RejectReason.PROTOCOL, "the first message is not a Hello")
+        width, height = message.width, message.height
+        if not (0 < width <= MAX_PICTURE_SIDE and 0 < height <= MAX_PICTURE_SIDE):
             raise StreamRejected(
                 RejectReason.MALFORMED,
-                f"a picture of {message.width}x{message.height} pixels; 1 to {MOST_PIXELS} a side",
+                f"a picture of {width}x{height} pixels; each side must be 1 to {MAX_PICTURE_SIDE}",
             )
         return message
 
     @asynccontextmanager
-    async def _connection(self, line: _Wire, hello: Hello) -> AsyncIterator[_Connection]:
+    async def _connection(
+        self, messages: _MessageStream, hello: Hello
+    ) -> AsyncIterator[_Connection]:
+        """Open the stream at the host for the lifetime of one connection."""
         stream = hello.stream
-        async with self._opening.setdefault(stream, asyncio.Lock()):
-            await self._supersede(stream)
-            opening = await self._host.open(hello)
-            uplink = CloudLink(
+        async with self._open_locks.setdefault(stream, asyncio.Lock()):
+            await self._end_older(stream)
+            grant = await self._host.open(hello)
+            link = CloudLink(
                 hello,
-                opening,
+                grant,
                 time.monotonic(),
                 heartbeat_s=self._heartbeat_s,
-                window=self._window,
+                credit_bytes=self._credit_bytes,
             )
-            connection = self._live[stream] = _Connection(line, uplink, self._host)
+            connection = self._connections[stream] = _Connection(messages, link, self._host)
         try:
             yield connection
         finally:
-            if self._live.get(stream) is connection:
-                del self._live[stream]
-            await self._host.on_disconnect(stream, uplink.epoch)
+            if self._connections.get(stream) is connection:
+                del self._connections[stream]
+            await self._host.on_disconnect(stream, link.epoch)
             connection.ended.set()
 
-    async def _supersede(self, stream: str) -> None:
-        """End the stream's older connection, and wait until its last chunk is handed over: the
-        owner then knows what to ask the edge for. Whoever is told so and still lives has a twin,
-        and shall not fight it at once.
+    async def _end_older(self, stream: str) -> None:
+        """End the stream's older connection, and wait until its last push is complete.
+
+        After that the owner knows which chunk comes next. The older edge process, if it still
+        runs, is told to wait 30 s, so that two processes with the same stream don't alternate.
         """
-        older = self._live.get(stream)
+        older = self._connections.get(stream)
         if older is None:
             return
-        older.refuse(
-            StreamRejected(RejectReason.OLD_EPOCH, f"another connection took over {stream}", 30.0)
+        older.reject(
+            StreamRejected(
+                RejectReason.OLD_EPOCH, f"another connection of {stream} replaced this one", 30.0
+            )
         )
         try:
-            async with asyncio.timeout(HANDSHAKE_S):
+            async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
                 await older.ended.wait()
         except TimeoutError as error:
             raise StreamRejected(
-                RejectReason.NO_CAPACITY, f"the worker of {stream} does not answer", 5.0
+                RejectReason.NO_CAPACITY, f"the worker of {stream} does not respond", 5.0
             ) from error
 
 
-def _logged(refusal: StreamRejected, who: str) -> Reject:
-    log.warning("uplink refused", who=who, detail=refusal.reject.detail)
-    return refusal.reject
+def _log_rejection(rejection: StreamRejected, peer: str) -> Reject:
+    log.warning("uplink rejected", peer=peer, detail=rejection.reject.detail)
+    return rejection.reject
 
 
-async def _whole(push: Coroutine[Any, Any, str | None]) -> str | None:
-    """Let a push that has begun come to its end, even when the connection ends: else nobody could
-    tell whether the chunk was taken.
+async def _run_to_completion(push: Coroutine[Any, Any, str | None]) -> str | None:
+    """Finish a started push even if the connection ends. A cancelled push would leave it unknown
+    whether the owner holds the chunk.
     """
     task = asyncio.create_task(push)
     try:

@@ -1,1 +1,1 @@
-"""Generated from proto/codecsight/v1 by proto/generate.sh; not to be edited."""
+"""Generated from proto/codecsight/v1 by proto/generate.sh; do not edit."""

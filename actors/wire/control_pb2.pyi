@@ -49,17 +49,17 @@ class Question(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     CHOICES_FIELD_NUMBER: _builtins.int
-    MOST_FIELD_NUMBER: _builtins.int
+    MAX_COUNT_FIELD_NUMBER: _builtins.int
     SCHEMA_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     kind: Global___QuestionKind.ValueType
-    most: _builtins.int
-    """The largest answer of a COUNT."""
+    max_count: _builtins.int
+    """The largest answer to a COUNT question."""
     schema: _builtins.str
-    """What a JSON answer must follow: a JSON schema of an object."""
+    """JSON schema of an object that the answer to a JSON question must match."""
     @_builtins.property
     def choices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The allowed answers of a CHOICE."""
+        """The allowed answers to a CHOICE question."""
 
     def __init__(
         self,
@@ -67,12 +67,12 @@ class Question(_message.Message):
         text: _builtins.str = ...,
         kind: Global___QuestionKind.ValueType = ...,
         choices: _abc.Iterable[_builtins.str] | None = ...,
-        most: _builtins.int = ...,
+        max_count: _builtins.int = ...,
         schema: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "kind", b"kind", "most", b"most", "schema", b"schema", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "kind", b"kind", "max_count", b"max_count", "schema", b"schema", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -101,18 +101,18 @@ class Answer(_message.Message):
     count: _builtins.int
     text: _builtins.str
     json: _builtins.str
-    """An object, as JSON."""
+    """A JSON object."""
     probability: _builtins.float
-    """The model's own for this value."""
+    """The model's probability of this value."""
     start: _builtins.float
-    """The span it rests on, in seconds of the stream."""
+    """The span of the window it is based on, in stream seconds."""
     end: _builtins.float
     capture_time: _builtins.float
-    """The edge's wall clock at `end`."""
+    """Wall clock of the edge at `end`."""
     latency_ms: _builtins.float
-    """From the arrival of the last slot to the answer."""
+    """Time from the arrival of the window's last slot to the answer."""
     cells_kept: _builtins.int
-    """Visual tokens of the window: encoded, and what they would be without pruning."""
+    """Visual tokens of the window: the encoded ones, and the number without pruning."""
     cells_total: _builtins.int
     def __init__(
         self,
@@ -214,6 +214,7 @@ class AskStreamResponse(_message.Message):
     PARTIAL_TEXT_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
     partial_text: _builtins.str
+    """The text generated so far, whole."""
     @_builtins.property
     def answer(self) -> Global___Answer: ...
     def __init__(
@@ -269,13 +270,13 @@ Global___ListStreamsResponse: _TypeAlias = ListStreamsResponse  # noqa: Y015
 
 @_typing.final
 class StreamStatus(_message.Message):
-    """All that a table of the fleet shows of one stream."""
+    """Status of one stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
     class Camera(_message.Message):
-        """What the edge last said of the camera; counts are since its process began."""
+        """Counters of the camera, from the last heartbeat; counts are since its process started."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -334,16 +335,16 @@ class StreamStatus(_message.Message):
     site: _builtins.str
     stream: _builtins.str
     state: _builtins.str
-    """placing, live, draining or lost."""
+    """One of: placing, live, draining, lost."""
     owner: _builtins.str
-    """The worker that holds the stream's lease, and the lease's epoch."""
+    """Worker that holds the stream's lease, and the epoch of the lease."""
     epoch: _builtins.int
     tokens: _builtins.int
-    """Tokens in the stream's window, and the KV blocks they occupy."""
+    """Tokens in the stream's window, and the KV blocks reserved for it."""
     kv_blocks: _builtins.int
     @_builtins.property
     def camera(self) -> Global___StreamStatus.Camera:
-        """Absent until the first heartbeat."""
+        """Unset before the first heartbeat."""
 
     @_builtins.property
     def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Answer]:
@@ -394,7 +395,7 @@ class StatusResponse(_message.Message):
     WORKERS_FIELD_NUMBER: _builtins.int
     software: _builtins.str
     model: _builtins.str
-    """Name of the model that watches."""
+    """Name of the model."""
     @_builtins.property
     def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Worker]: ...
     def __init__(
@@ -414,7 +415,7 @@ Global___StatusResponse: _TypeAlias = StatusResponse  # noqa: Y015
 
 @_typing.final
 class Flops(_message.Message):
-    """Floating point operations, counted; a multiply-add is two."""
+    """Number of floating-point operations; a multiply-add counts as two."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -438,7 +439,7 @@ Global___Flops: _TypeAlias = Flops  # noqa: Y015
 
 @_typing.final
 class Worker(_message.Message):
-    """One GPU worker. Counts are since it began."""
+    """Status of one GPU worker; counts are since it started."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -457,13 +458,13 @@ class Worker(_message.Message):
     kv_used: _builtins.int
     kv_total: _builtins.int
     cells_kept: _builtins.int
-    """Visual tokens encoded, and what they would have been without pruning."""
+    """Visual tokens: the encoded ones, and the number without pruning."""
     cells_total: _builtins.int
     answers: _builtins.int
     @_builtins.property
     def spent(self) -> Global___Flops:
-        """What was spent, beside two dense twins of the same streams that prune nothing: `recompute`
-        encodes and prefills the whole window anew each time it has moved, `once` every slot once.
+        """The cost, and the computed cost of the same streams without pruning: `recompute` encodes and
+        prefills the whole window after every move, `once` encodes and prefills every slot once.
         """
 
     @_builtins.property

@@ -26,10 +26,12 @@ if _version_not_supported:
 
 
 class ControlServiceStub:
-    """What people and programs ask of the cloud. Points in time are seconds since the Unix epoch or of
-    the stream, as said, durations are seconds or milliseconds by their names, all as double.
+    """Questions about streams, and the status of the streams and the cloud.
 
-    Under mutual TLS a caller whose certificate names a site sees that site's streams only.
+    Times are doubles: seconds since the Unix epoch, or stream seconds where noted. Durations have
+    their unit in the name, or are seconds.
+
+    Under mutual TLS a caller whose certificate names a site may view only that site's streams.
     """
 
     def __init__(self, channel):
@@ -61,38 +63,40 @@ class ControlServiceStub:
 
 
 class ControlServiceServicer:
-    """What people and programs ask of the cloud. Points in time are seconds since the Unix epoch or of
-    the stream, as said, durations are seconds or milliseconds by their names, all as double.
+    """Questions about streams, and the status of the streams and the cloud.
 
-    Under mutual TLS a caller whose certificate names a site sees that site's streams only.
+    Times are doubles: seconds since the Unix epoch, or stream seconds where noted. Durations have
+    their unit in the name, or are seconds.
+
+    Under mutual TLS a caller whose certificate names a site may view only that site's streams.
     """
 
     def Ask(self, request, context):
-        """Puts a question to what a stream shows now. NOT_FOUND if nobody watches the stream,
-        INVALID_ARGUMENT if the question can't be asked, FAILED_PRECONDITION if there is nothing to
-        answer from yet, UNAVAILABLE while the stream's worker restarts.
+        """Answers a question about a stream's current window. NOT_FOUND if no worker serves the stream,
+        INVALID_ARGUMENT if the question is invalid, FAILED_PRECONDITION if the window is still empty,
+        PERMISSION_DENIED for a stream of another site, UNAVAILABLE while the stream's worker restarts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AskStream(self, request, context):
-        """The same, word by word where the answer is spoken (TEXT, JSON): what has been said so far, as
-        often as a word is added, then the answer.
+        """As Ask, but streams a free-form answer (TEXT, JSON): the partial text after each token, then the
+        final answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListStreams(self, request, context):
-        """The fleet, stream by stream.
+        """Lists the status of every stream that the caller may view.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Status(self, request, context):
-        """The cloud itself, worker by worker.
+        """Returns the status of the cloud and its workers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,10 +134,12 @@ def add_ControlServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ControlService:
-    """What people and programs ask of the cloud. Points in time are seconds since the Unix epoch or of
-    the stream, as said, durations are seconds or milliseconds by their names, all as double.
+    """Questions about streams, and the status of the streams and the cloud.
 
-    Under mutual TLS a caller whose certificate names a site sees that site's streams only.
+    Times are doubles: seconds since the Unix epoch, or stream seconds where noted. Durations have
+    their unit in the name, or are seconds.
+
+    Under mutual TLS a caller whose certificate names a site may view only that site's streams.
     """
 
     @staticmethod

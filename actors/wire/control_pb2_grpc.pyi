@@ -27,10 +27,12 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ControlServiceStub:
-    """What people and programs ask of the cloud. Points in time are seconds since the Unix epoch or of
-    the stream, as said, durations are seconds or milliseconds by their names, all as double.
+    """Questions about streams, and the status of the streams and the cloud.
 
-    Under mutual TLS a caller whose certificate names a site sees that site's streams only.
+    Times are doubles: seconds since the Unix epoch, or stream seconds where noted. Durations have
+    their unit in the name, or are seconds.
+
+    Under mutual TLS a caller whose certificate names a site may view only that site's streams.
     """
 
     @_typing.overload
@@ -38,47 +40,51 @@ class ControlServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ControlServiceAsyncStub: ...
     Ask: _grpc.UnaryUnaryMultiCallable[_control_pb2.AskRequest, _control_pb2.AskResponse]
-    """Puts a question to what a stream shows now. NOT_FOUND if nobody watches the stream,
-    INVALID_ARGUMENT if the question can't be asked, FAILED_PRECONDITION if there is nothing to
-    answer from yet, UNAVAILABLE while the stream's worker restarts.
+    """Answers a question about a stream's current window. NOT_FOUND if no worker serves the stream,
+    INVALID_ARGUMENT if the question is invalid, FAILED_PRECONDITION if the window is still empty,
+    PERMISSION_DENIED for a stream of another site, UNAVAILABLE while the stream's worker restarts.
     """
     AskStream: _grpc.UnaryStreamMultiCallable[_control_pb2.AskStreamRequest, _control_pb2.AskStreamResponse]
-    """The same, word by word where the answer is spoken (TEXT, JSON): what has been said so far, as
-    often as a word is added, then the answer.
+    """As Ask, but streams a free-form answer (TEXT, JSON): the partial text after each token, then the
+    final answer.
     """
     ListStreams: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListStreamsRequest, _control_pb2.ListStreamsResponse]
-    """The fleet, stream by stream."""
+    """Lists the status of every stream that the caller may view."""
     Status: _grpc.UnaryUnaryMultiCallable[_control_pb2.StatusRequest, _control_pb2.StatusResponse]
-    """The cloud itself, worker by worker."""
+    """Returns the status of the cloud and its workers."""
 
 @_typing.type_check_only
 class ControlServiceAsyncStub(ControlServiceStub):
-    """What people and programs ask of the cloud. Points in time are seconds since the Unix epoch or of
-    the stream, as said, durations are seconds or milliseconds by their names, all as double.
+    """Questions about streams, and the status of the streams and the cloud.
 
-    Under mutual TLS a caller whose certificate names a site sees that site's streams only.
+    Times are doubles: seconds since the Unix epoch, or stream seconds where noted. Durations have
+    their unit in the name, or are seconds.
+
+    Under mutual TLS a caller whose certificate names a site may view only that site's streams.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Ask: _aio.UnaryUnaryMultiCallable[_control_pb2.AskRequest, _control_pb2.AskResponse]  # type: ignore[assignment]
-    """Puts a question to what a stream shows now. NOT_FOUND if nobody watches the stream,
-    INVALID_ARGUMENT if the question can't be asked, FAILED_PRECONDITION if there is nothing to
-    answer from yet, UNAVAILABLE while the stream's worker restarts.
+    """Answers a question about a stream's current window. NOT_FOUND if no worker serves the stream,
+    INVALID_ARGUMENT if the question is invalid, FAILED_PRECONDITION if the window is still empty,
+    PERMISSION_DENIED for a stream of another site, UNAVAILABLE while the stream's worker restarts.
     """
     AskStream: _aio.UnaryStreamMultiCallable[_control_pb2.AskStreamRequest, _control_pb2.AskStreamResponse]  # type: ignore[assignment]
-    """The same, word by word where the answer is spoken (TEXT, JSON): what has been said so far, as
-    often as a word is added, then the answer.
+    """As Ask, but streams a free-form answer (TEXT, JSON): the partial text after each token, then the
+    final answer.
     """
     ListStreams: _aio.UnaryUnaryMultiCallable[_control_pb2.ListStreamsRequest, _control_pb2.ListStreamsResponse]  # type: ignore[assignment]
-    """The fleet, stream by stream."""
+    """Lists the status of every stream that the caller may view."""
     Status: _aio.UnaryUnaryMultiCallable[_control_pb2.StatusRequest, _control_pb2.StatusResponse]  # type: ignore[assignment]
-    """The cloud itself, worker by worker."""
+    """Returns the status of the cloud and its workers."""
 
 class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What people and programs ask of the cloud. Points in time are seconds since the Unix epoch or of
-    the stream, as said, durations are seconds or milliseconds by their names, all as double.
+    """Questions about streams, and the status of the streams and the cloud.
 
-    Under mutual TLS a caller whose certificate names a site sees that site's streams only.
+    Times are doubles: seconds since the Unix epoch, or stream seconds where noted. Durations have
+    their unit in the name, or are seconds.
+
+    Under mutual TLS a caller whose certificate names a site may view only that site's streams.
     """
 
     @_abc_1.abstractmethod
@@ -87,9 +93,9 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.AskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.AskResponse, _abc.Awaitable[_control_pb2.AskResponse]]:
-        """Puts a question to what a stream shows now. NOT_FOUND if nobody watches the stream,
-        INVALID_ARGUMENT if the question can't be asked, FAILED_PRECONDITION if there is nothing to
-        answer from yet, UNAVAILABLE while the stream's worker restarts.
+        """Answers a question about a stream's current window. NOT_FOUND if no worker serves the stream,
+        INVALID_ARGUMENT if the question is invalid, FAILED_PRECONDITION if the window is still empty,
+        PERMISSION_DENIED for a stream of another site, UNAVAILABLE while the stream's worker restarts.
         """
 
     @_abc_1.abstractmethod
@@ -98,8 +104,8 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.AskStreamRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_control_pb2.AskStreamResponse], _abc.AsyncIterator[_control_pb2.AskStreamResponse]]:
-        """The same, word by word where the answer is spoken (TEXT, JSON): what has been said so far, as
-        often as a word is added, then the answer.
+        """As Ask, but streams a free-form answer (TEXT, JSON): the partial text after each token, then the
+        final answer.
         """
 
     @_abc_1.abstractmethod
@@ -108,7 +114,7 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.ListStreamsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.ListStreamsResponse, _abc.Awaitable[_control_pb2.ListStreamsResponse]]:
-        """The fleet, stream by stream."""
+        """Lists the status of every stream that the caller may view."""
 
     @_abc_1.abstractmethod
     def Status(
@@ -116,6 +122,6 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.StatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.StatusResponse, _abc.Awaitable[_control_pb2.StatusResponse]]:
-        """The cloud itself, worker by worker."""
+        """Returns the status of the cloud and its workers."""
 
 def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

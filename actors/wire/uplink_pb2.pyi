@@ -48,15 +48,15 @@ class _RejectReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RejectRe
     DESCRIPTOR: _descriptor.EnumDescriptor
     REJECT_REASON_UNSPECIFIED: _RejectReason.ValueType  # 0
     REJECT_REASON_UNKNOWN_STREAM: _RejectReason.ValueType  # 1
-    """This site has no such stream, or may not send it."""
+    """The site has no such stream, or may not send it."""
     REJECT_REASON_FINGERPRINT: _RejectReason.ValueType  # 2
     """The cells were cut for another model."""
     REJECT_REASON_MALFORMED: _RejectReason.ValueType  # 3
-    """A message that contradicts itself or exceeds a limit."""
+    """A message with contradictory fields, or over a limit."""
     REJECT_REASON_PROTOCOL: _RejectReason.ValueType  # 4
-    """A message at the wrong time, or another version of the protocol."""
+    """A message out of order, or another protocol version."""
     REJECT_REASON_OLD_EPOCH: _RejectReason.ValueType  # 5
-    """Another connection has taken over the stream."""
+    """A newer connection has replaced this one."""
     REJECT_REASON_NO_CAPACITY: _RejectReason.ValueType  # 6
     """No worker can take one more stream."""
 
@@ -64,22 +64,22 @@ class RejectReason(_RejectReason, metaclass=_RejectReasonEnumTypeWrapper): ...
 
 REJECT_REASON_UNSPECIFIED: RejectReason.ValueType  # 0
 REJECT_REASON_UNKNOWN_STREAM: RejectReason.ValueType  # 1
-"""This site has no such stream, or may not send it."""
+"""The site has no such stream, or may not send it."""
 REJECT_REASON_FINGERPRINT: RejectReason.ValueType  # 2
 """The cells were cut for another model."""
 REJECT_REASON_MALFORMED: RejectReason.ValueType  # 3
-"""A message that contradicts itself or exceeds a limit."""
+"""A message with contradictory fields, or over a limit."""
 REJECT_REASON_PROTOCOL: RejectReason.ValueType  # 4
-"""A message at the wrong time, or another version of the protocol."""
+"""A message out of order, or another protocol version."""
 REJECT_REASON_OLD_EPOCH: RejectReason.ValueType  # 5
-"""Another connection has taken over the stream."""
+"""A newer connection has replaced this one."""
 REJECT_REASON_NO_CAPACITY: RejectReason.ValueType  # 6
 """No worker can take one more stream."""
 Global___RejectReason: _TypeAlias = RejectReason  # noqa: Y015
 
 @_typing.final
 class StreamRequest(_message.Message):
-    """What the edge says."""
+    """A message from the edge."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -115,7 +115,7 @@ Global___StreamRequest: _TypeAlias = StreamRequest  # noqa: Y015
 
 @_typing.final
 class StreamResponse(_message.Message):
-    """What the cloud says."""
+    """A message from the cloud."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -168,19 +168,19 @@ class Hello(_message.Message):
     HEIGHT_FIELD_NUMBER: _builtins.int
     NEXT_SEQ_FIELD_NUMBER: _builtins.int
     site: _builtins.str
-    """The site's name; under mutual TLS its certificate must carry it as subject alternative name."""
+    """Name of the site. Under mutual TLS the certificate must have it as a subject alternative name."""
     stream: _builtins.str
-    """The stream's name: the site's, a dot, the camera's."""
+    """Name of the stream: SITE.CAMERA."""
     protocol: _builtins.int
     software: _builtins.str
-    """Name and version of the sender's software, for people to read."""
+    """Name and version of the sender's software, for logs."""
     fingerprint: _builtins.str
-    """Of the grid that the edge cuts for (GridSpec); empty until it has been told one."""
+    """Fingerprint of the grid that the edge cuts for; empty before its first Welcome."""
     width: _builtins.int
     """Size of the camera's picture in pixels."""
     height: _builtins.int
     next_seq: _builtins.int
-    """The number that the edge's next chunk will have; it has nothing of a higher one."""
+    """`seq` of the edge's next chunk. The edge holds no chunk of this number or above."""
     def __init__(
         self,
         *,
@@ -203,7 +203,7 @@ Global___Hello: _TypeAlias = Hello  # noqa: Y015
 
 @_typing.final
 class GridSpec(_message.Message):
-    """What the cloud's model asks of the edge."""
+    """The grid that the cloud's model needs."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -213,15 +213,15 @@ class GridSpec(_message.Message):
     MAX_CELLS_FIELD_NUMBER: _builtins.int
     SQUARE_FIELD_NUMBER: _builtins.int
     cell: _builtins.int
-    """Side of a cell in pixels of model input: one visual token."""
+    """Side of a cell (one visual token) in pixels of the model's input."""
     frames: _builtins.int
     """Sampled frames in a slot."""
     rate: _builtins.float
     """Sampled frames per second of stream time."""
     max_cells: _builtins.int
-    """The most cells a picture may have."""
+    """Largest number of cells in a picture."""
     square: _builtins.bool
-    """Whether every picture is scaled to a square, whatever its aspect."""
+    """Whether pictures of any aspect ratio are scaled to a square."""
     def __init__(
         self,
         *,
@@ -252,15 +252,15 @@ class Welcome(_message.Message):
     HEARTBEAT_S_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
-    """Every chunk of this call carries it; chunks of lower epochs are refused."""
+    """Must be set in every chunk of this call. Chunks of lower epochs are rejected."""
     resume_seq: _builtins.int
-    """Everything below is there already."""
+    """The cloud holds every chunk below this `seq`."""
     need_anchor: _builtins.bool
-    """Deltas are useless: begin with the newest anchor."""
+    """Start with the newest anchor; the cloud has no state to apply deltas to."""
     credits: _builtins.int
-    """Bytes that may be sent and not yet acknowledged."""
+    """Bytes that may be sent and not acknowledged."""
     heartbeat_s: _builtins.float
-    """Seconds between heartbeats; three missed ones are a dead connection, for either end."""
+    """Seconds between heartbeats. After three missed ones either end drops the connection."""
     @_builtins.property
     def spec(self) -> Global___GridSpec: ...
     def __init__(
@@ -283,7 +283,7 @@ Global___Welcome: _TypeAlias = Welcome  # noqa: Y015
 
 @_typing.final
 class Chunk(_message.Message):
-    """One slot: the cells of a few sampled frames that are worth looking at."""
+    """One slot: the kept cells of a few sampled frames."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -303,27 +303,27 @@ class Chunk(_message.Message):
     stream: _builtins.str
     epoch: _builtins.int
     seq: _builtins.int
-    """Rises by one from chunk to chunk, over all calls of a stream."""
+    """Rises by one per chunk, across all calls of a stream."""
     fingerprint: _builtins.str
-    """Of the grid the cells were cut for."""
+    """Fingerprint of the grid that the cells were cut for."""
     kind: Global___SlotKind.ValueType
     rows: _builtins.int
     cols: _builtins.int
     bitmap: _builtins.bytes
-    """One bit per cell, row by row, the first in the highest bit of the first byte: kept or not."""
+    """One bit per cell, set if kept: row-major, most significant bit first."""
     reasons: _builtins.bytes
     """One byte per kept cell: 1 anchor, 2 motion, 3 intra, 4 pixels, 5 refresh."""
     codec: _builtins.str
-    """How the mosaic is coded: "jpeg" or "lossless" (PNG)."""
+    """Codec of the mosaic: "jpeg" or "lossless" (PNG)."""
     mosaic: _builtins.bytes
-    """The kept cells as one RGB picture, cell by cell and frame by frame, in a nearly square layout:
-    ceil(sqrt(tiles)) tiles wide. At most 960 KiB; empty if no cell is kept.
+    """The kept cells as one RGB picture, ceil(sqrt(tiles)) tiles wide, ordered by cell, then frame. At
+    most 960 KiB; empty if no cell is kept.
     """
     capture_time: _builtins.float
-    """Wall clock of the last sampled frame at the edge."""
+    """Wall clock of the edge at the last sampled frame."""
     @_builtins.property
     def times(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Of the sampled frames, in seconds of the stream."""
+        """Times of the sampled frames, in stream seconds."""
 
     def __init__(
         self,
@@ -352,7 +352,7 @@ Global___Chunk: _TypeAlias = Chunk  # noqa: Y015
 
 @_typing.final
 class Ack(_message.Message):
-    """The cloud has taken every chunk up to and including `seq`."""
+    """The cloud holds every chunk up to and including `seq`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -362,7 +362,7 @@ class Ack(_message.Message):
     epoch: _builtins.int
     seq: _builtins.int
     credits: _builtins.int
-    """Bytes that may be sent beyond `seq` and not yet acknowledged."""
+    """Bytes that may be sent after `seq` and not acknowledged."""
     def __init__(
         self,
         *,
@@ -380,7 +380,7 @@ Global___Ack: _TypeAlias = Ack  # noqa: Y015
 
 @_typing.final
 class NeedAnchor(_message.Message):
-    """The cloud lost its picture of the stream: the next chunk must be an anchor."""
+    """The cloud lost the stream's state: the next chunk must be an anchor."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -404,14 +404,14 @@ Global___NeedAnchor: _TypeAlias = NeedAnchor  # noqa: Y015
 
 @_typing.final
 class Heartbeat(_message.Message):
-    """A sign of life."""
+    """Keep-alive, from either end."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     WALL_TIME_FIELD_NUMBER: _builtins.int
     STATS_FIELD_NUMBER: _builtins.int
     wall_time: _builtins.float
-    """The sender's wall clock, so that skew can be seen."""
+    """Wall clock of the sender; shows clock skew."""
     @_builtins.property
     def stats(self) -> Global___CameraStats:
         """From the edge only."""
@@ -432,7 +432,7 @@ Global___Heartbeat: _TypeAlias = Heartbeat  # noqa: Y015
 
 @_typing.final
 class CameraStats(_message.Message):
-    """What the edge knows of a camera; counts are since its process began."""
+    """Counters of a camera; counts are since its process started."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -448,7 +448,7 @@ class CameraStats(_message.Message):
     ANOMALIES_FIELD_NUMBER: _builtins.int
     SEGMENTS_FIELD_NUMBER: _builtins.int
     state: _builtins.str
-    """connecting, live, stalled, down or ended."""
+    """One of: connecting, live, stalled, down, ended."""
     frames: _builtins.int
     fps: _builtins.float
     source_bytes: _builtins.int
@@ -484,7 +484,7 @@ Global___CameraStats: _TypeAlias = CameraStats  # noqa: Y015
 
 @_typing.final
 class Dropped(_message.Message):
-    """The edge gave up the chunks `first` to `last`, both included; an anchor follows."""
+    """The edge dropped the chunks `first` to `last`, both included. An anchor follows."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -520,9 +520,9 @@ class Reject(_message.Message):
     RETRY_AFTER_S_FIELD_NUMBER: _builtins.int
     reason: Global___RejectReason.ValueType
     detail: _builtins.str
-    """For people: what was wrong, and the way out."""
+    """What is wrong and how to fix it, for operators."""
     retry_after_s: _builtins.float
-    """Seconds after which to try again; 0 where a person must mend something first."""
+    """Seconds until the next attempt; 0 if a change of configuration or software is needed first."""
     def __init__(
         self,
         *,

@@ -26,11 +26,11 @@ if _version_not_supported:
 
 
 class UplinkServiceStub:
-    """Carries streams from a site to the cloud. A site dials out and makes one call per stream, so it
-    needs no inbound port; all calls of a site share one connection.
+    """Carries streams from a site to the cloud. The site opens one call per stream, so it needs no
+    inbound port. All calls of a site share one connection.
 
-    Points in time are seconds since the Unix epoch on the sender's clock, durations are seconds,
-    both as double. Tags are never used again: what is removed becomes `reserved`.
+    Times and durations are doubles in seconds. Times count from the Unix epoch on the sender's clock
+    unless noted. Tags are never reused: a removed field becomes `reserved`.
     """
 
     def __init__(self, channel):
@@ -47,16 +47,16 @@ class UplinkServiceStub:
 
 
 class UplinkServiceServicer:
-    """Carries streams from a site to the cloud. A site dials out and makes one call per stream, so it
-    needs no inbound port; all calls of a site share one connection.
+    """Carries streams from a site to the cloud. The site opens one call per stream, so it needs no
+    inbound port. All calls of a site share one connection.
 
-    Points in time are seconds since the Unix epoch on the sender's clock, durations are seconds,
-    both as double. Tags are never used again: what is removed becomes `reserved`.
+    Times and durations are doubles in seconds. Times count from the Unix epoch on the sender's clock
+    unless noted. Tags are never reused: a removed field becomes `reserved`.
     """
 
     def Stream(self, request_iterator, context):
-        """Opens with Hello and is answered by Welcome or Reject. Then Chunks flow up within the credits,
-        Acks flow down, and Heartbeats go both ways. After a Reject the call ends.
+        """The edge sends Hello, and the cloud replies with Welcome or Reject. Then the edge sends Chunks
+        within its credits, the cloud sends Acks, and both send Heartbeats. A Reject ends the call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,11 +79,11 @@ def add_UplinkServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UplinkService:
-    """Carries streams from a site to the cloud. A site dials out and makes one call per stream, so it
-    needs no inbound port; all calls of a site share one connection.
+    """Carries streams from a site to the cloud. The site opens one call per stream, so it needs no
+    inbound port. All calls of a site share one connection.
 
-    Points in time are seconds since the Unix epoch on the sender's clock, durations are seconds,
-    both as double. Tags are never used again: what is removed becomes `reserved`.
+    Times and durations are doubles in seconds. Times count from the Unix epoch on the sender's clock
+    unless noted. Tags are never reused: a removed field becomes `reserved`.
     """
 
     @staticmethod

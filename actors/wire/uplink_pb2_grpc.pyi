@@ -27,11 +27,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class UplinkServiceStub:
-    """Carries streams from a site to the cloud. A site dials out and makes one call per stream, so it
-    needs no inbound port; all calls of a site share one connection.
+    """Carries streams from a site to the cloud. The site opens one call per stream, so it needs no
+    inbound port. All calls of a site share one connection.
 
-    Points in time are seconds since the Unix epoch on the sender's clock, durations are seconds,
-    both as double. Tags are never used again: what is removed becomes `reserved`.
+    Times and durations are doubles in seconds. Times count from the Unix epoch on the sender's clock
+    unless noted. Tags are never reused: a removed field becomes `reserved`.
     """
 
     @_typing.overload
@@ -39,31 +39,31 @@ class UplinkServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> UplinkServiceAsyncStub: ...
     Stream: _grpc.StreamStreamMultiCallable[_uplink_pb2.StreamRequest, _uplink_pb2.StreamResponse]
-    """Opens with Hello and is answered by Welcome or Reject. Then Chunks flow up within the credits,
-    Acks flow down, and Heartbeats go both ways. After a Reject the call ends.
+    """The edge sends Hello, and the cloud replies with Welcome or Reject. Then the edge sends Chunks
+    within its credits, the cloud sends Acks, and both send Heartbeats. A Reject ends the call.
     """
 
 @_typing.type_check_only
 class UplinkServiceAsyncStub(UplinkServiceStub):
-    """Carries streams from a site to the cloud. A site dials out and makes one call per stream, so it
-    needs no inbound port; all calls of a site share one connection.
+    """Carries streams from a site to the cloud. The site opens one call per stream, so it needs no
+    inbound port. All calls of a site share one connection.
 
-    Points in time are seconds since the Unix epoch on the sender's clock, durations are seconds,
-    both as double. Tags are never used again: what is removed becomes `reserved`.
+    Times and durations are doubles in seconds. Times count from the Unix epoch on the sender's clock
+    unless noted. Tags are never reused: a removed field becomes `reserved`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Stream: _aio.StreamStreamMultiCallable[_uplink_pb2.StreamRequest, _uplink_pb2.StreamResponse]  # type: ignore[assignment]
-    """Opens with Hello and is answered by Welcome or Reject. Then Chunks flow up within the credits,
-    Acks flow down, and Heartbeats go both ways. After a Reject the call ends.
+    """The edge sends Hello, and the cloud replies with Welcome or Reject. Then the edge sends Chunks
+    within its credits, the cloud sends Acks, and both send Heartbeats. A Reject ends the call.
     """
 
 class UplinkServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Carries streams from a site to the cloud. A site dials out and makes one call per stream, so it
-    needs no inbound port; all calls of a site share one connection.
+    """Carries streams from a site to the cloud. The site opens one call per stream, so it needs no
+    inbound port. All calls of a site share one connection.
 
-    Points in time are seconds since the Unix epoch on the sender's clock, durations are seconds,
-    both as double. Tags are never used again: what is removed becomes `reserved`.
+    Times and durations are doubles in seconds. Times count from the Unix epoch on the sender's clock
+    unless noted. Tags are never reused: a removed field becomes `reserved`.
     """
 
     @_abc_1.abstractmethod
@@ -72,8 +72,8 @@ class UplinkServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_uplink_pb2.StreamRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_uplink_pb2.StreamResponse], _abc.AsyncIterator[_uplink_pb2.StreamResponse]]:
-        """Opens with Hello and is answered by Welcome or Reject. Then Chunks flow up within the credits,
-        Acks flow down, and Heartbeats go both ways. After a Reject the call ends.
+        """The edge sends Hello, and the cloud replies with Welcome or Reject. Then the edge sends Chunks
+        within its credits, the cloud sends Acks, and both send Heartbeats. A Reject ends the call.
         """
 
 def add_UplinkServiceServicer_to_server(servicer: UplinkServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,1 +1,1 @@
-"""Cutting cells out of pictures, and coding them for the wire."""
+"""Cells of pictures: cutting them out, coding them, and packing them into chunks."""

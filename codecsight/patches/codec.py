@@ -1,4 +1,4 @@
-"""The kept cells of a slot as one picture in a still-image codec."""
+"""Coding of a slot's kept cells as one still picture, the mosaic."""
 
 import io
 import math
@@ -16,12 +16,12 @@ from codecsight.core.errors import CodecSightError
 CodecKind = Literal["jpeg", "lossless"]
 
 MAX_MOSAIC_BYTES = 960 * 1024
-"""Bytes a mosaic may have: with the rest of its chunk it stays under the wire's 1 MiB."""
+"""Largest mosaic in bytes. The whole chunk then stays under the message limit of 1 MiB."""
 
 _FORMATS = {"jpeg": "JPEG", "lossless": "PNG"}
-_LOWEST_QUALITY = 30
-# What Pillow raises for broken pictures, beside the OSErrors it documents.
-_BROKEN = (
+_MIN_QUALITY = 30
+# Exceptions of Pillow for broken pictures. It documents only OSError.
+_DECODE_ERRORS = (
     OSError, ValueError, SyntaxError, EOFError, struct.error,
     TypeError, IndexError, KeyError, OverflowError,
     Image.DecompressionBombError,
@@ -29,48 +29,51 @@ _BROKEN = (
 
 
 class PatchError(CodecSightError):
-    """Cells that can't be coded, or bytes that are not the cells they claim to be."""
+    """Cells that can't be coded, or a chunk whose fields contradict each other."""
 
 
 def mosaic_shape(tiles: int) -> tuple[int, int]:
-    """Rows and columns of the nearly square mosaic that holds so many tiles."""
+    """Rows and columns of the nearly square mosaic for a number of tiles (5 tiles: 2 x 3)."""
     cols = math.isqrt(max(tiles - 1, 0)) + 1
     return -(-tiles // cols), cols
 
 
 class PatchCodec:
-    """Codes patches [kept, frames, 3, cell, cell] as one RGB mosaic, a cell's frames side by side.
+    """Codes patches [kept, frames, 3, cell, cell] as one RGB mosaic, one tile per cell and frame.
 
-    `jpeg` is 4:4:4, since mosaic neighbours are strangers and shared chroma would bleed from one
-    to the next (cells of 32 px also align with JPEG's own 8 px blocks); `lossless` is PNG. Where
-    a JPEG would exceed MAX_MOSAIC_BYTES its quality is lowered until it fits.
+    The frames of a cell are side by side. `lossless` is PNG. `jpeg` is 4:4:4: neighbouring tiles
+    are unrelated, and subsampled chroma would bleed from one into the next. Cells of 32 px also
+    align with JPEG's 8 px blocks. The quality of a JPEG that exceeds MAX_MOSAIC_BYTES is lowered
+    until it fits.
     """
 
     def __init__(self, kind: str = "jpeg", quality: int = 90) -> None:
         if kind not in get_args(CodecKind):
-            raise PatchError(f"no patch codec is named {kind!r}; known: jpeg, lossless")
+            raise PatchError(f"unknown patch codec {kind!r}; known: jpeg, lossless")
         self.kind = kind
         self._quality = quality
 
     def encode(self, patches: NDArray[np.uint8]) -> bytes:
-        """The mosaic's bytes; empty for no patches. Raises PatchError if they can't fit."""
+        """Code a mosaic; empty bytes for no patches. Raises PatchError if it can't fit."""
         if not len(patches):
             return b""
         mosaic = Image.fromarray(_assemble(patches))
         if self.kind == "lossless":
-            return _bounded(_save(mosaic, format="PNG", compress_level=3))
+            return _check_bytes(_save(mosaic, format="PNG", compress_level=3))
         quality = self._quality
         data = _jpeg(mosaic, quality)
-        while len(data) > MAX_MOSAIC_BYTES and quality > _LOWEST_QUALITY:
-            quality = max(quality - 15, _LOWEST_QUALITY)
+        while len(data) > MAX_MOSAIC_BYTES and quality > _MIN_QUALITY:
+            quality = max(quality - 15, _MIN_QUALITY)
             data = _jpeg(mosaic, quality)
-        return _bounded(data)
+        return _check_bytes(data)
 
     def decode(self, data: bytes, kept: int, frames: int, cell: int) -> NDArray[np.uint8]:
-        """The patches [kept, frames, 3, cell, cell]. The caller has bounded `kept`; nothing is
-        allocated unless the picture's header agrees with it. Raises PatchError on anything else.
+        """Decode a mosaic to patches [kept, frames, 3, cell, cell].
+
+        The caller has bounded `kept`. Memory is allocated only if the picture's header matches it.
+        Raises PatchError for anything else.
         """
-        self.inspect(data, kept, frames, cell)
+        self.check_header(data, kept, frames, cell)
         if not kept:
             return np.zeros((0, frames, 3, cell, cell), np.uint8)
         rows, cols = mosaic_shape(kept * frames)
@@ -80,21 +83,21 @@ class PatchCodec:
         tiles = tiles.reshape(rows * cols, 3, cell, cell)[: kept * frames]
         return tiles.reshape(kept, frames, 3, cell, cell)
 
-    def inspect(self, data: bytes, kept: int, frames: int, cell: int) -> None:
-        """Check by its header that a mosaic is what `decode` would be asked for; PatchError if
-        not. No pixel is decoded.
+    def check_header(self, data: bytes, kept: int, frames: int, cell: int) -> None:
+        """Check a mosaic's header against the arguments of `decode`, without decoding a pixel.
+        Raises PatchError.
         """
         if not kept:
             if data:
-                raise PatchError(f"a mosaic of {len(data)} bytes came for no kept cell")
+                raise PatchError(f"a mosaic of {len(data)} bytes, but no kept cell")
             return
-        _bounded(data)
+        _check_bytes(data)
         rows, cols = mosaic_shape(kept * frames)
         with self._open(data) as picture:
             if picture.size != (cols * cell, rows * cell) or picture.mode != "RGB":
                 raise PatchError(
                     f"the {self.kind} mosaic is {picture.size[0]}x{picture.size[1]} "
-                    f"{picture.mode}, but its bitmap asks for {cols * cell}x{rows * cell} RGB"
+                    f"{picture.mode}, but the bitmap needs {cols * cell}x{rows * cell} RGB"
                 )
 
     @contextmanager
@@ -102,19 +105,21 @@ class PatchCodec:
         try:
             with Image.open(io.BytesIO(data), formats=(_FORMATS[self.kind],)) as picture:
                 yield picture
-        except _BROKEN as error:
-            raise PatchError(f"the mosaic is no whole {self.kind} picture: {error}") from error
+        except _DECODE_ERRORS as error:
+            raise PatchError(
+                f"the mosaic is not a complete {self.kind} picture: {error}"
+            ) from error
 
 
 def _assemble(patches: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[kept, frames, 3, cell, cell] -> [rows * cell, cols * cell, 3]; what is left over is grey."""
+    """[kept, frames, 3, cell, cell] -> [rows * cell, cols * cell, 3]; unused tiles are grey."""
     cell = patches.shape[-1]
     tiles = patches.reshape(-1, 3, cell, cell)
     rows, cols = mosaic_shape(len(tiles))
-    board = np.full((rows * cols, 3, cell, cell), 128, np.uint8)
-    board[: len(tiles)] = tiles
-    board = board.reshape(rows, cols, 3, cell, cell).transpose(0, 3, 1, 4, 2)
-    return np.ascontiguousarray(board.reshape(rows * cell, cols * cell, 3))
+    mosaic = np.full((rows * cols, 3, cell, cell), 128, np.uint8)
+    mosaic[: len(tiles)] = tiles
+    mosaic = mosaic.reshape(rows, cols, 3, cell, cell).transpose(0, 3, 1, 4, 2)
+    return np.ascontiguousarray(mosaic.reshape(rows * cell, cols * cell, 3))
 
 
 def _jpeg(mosaic: Image.Image, quality: int) -> bytes:
@@ -127,7 +132,7 @@ def _save(mosaic: Image.Image, **options: str | int) -> bytes:
     return out.getvalue()
 
 
-def _bounded(data: bytes) -> bytes:
+def _check_bytes(data: bytes) -> bytes:
     if len(data) > MAX_MOSAIC_BYTES:
         raise PatchError(
             f"a mosaic of {len(data)} bytes exceeds {MAX_MOSAIC_BYTES}; "

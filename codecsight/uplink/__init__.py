@@ -1,1 +1,1 @@
-"""The stream protocol between a site and the cloud as plain code: no sockets in here."""
+"""Stream protocol between a site and the cloud as state machines without I/O."""

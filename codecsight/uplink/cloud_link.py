@@ -1,4 +1,4 @@
-"""The cloud's end of one connection of an uplink, as a plain state machine."""
+"""Cloud side of one uplink connection as a state machine."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from codecsight.core.errors import CodecSightError
 from codecsight.core.grid import GridSpec
 from codecsight.core.slot import SlotKind
 from codecsight.patches.codec import PatchError
-from codecsight.patches.packing import inspect
-from codecsight.uplink.edge_link import MISSED_BEATS
+from codecsight.patches.packing import check_chunk
 from codecsight.uplink.messages import (
-    PROTOCOL,
+    MAX_MISSED_HEARTBEATS,
+    PROTOCOL_VERSION,
     Ack,
     Dropped,
     EdgeMessage,
@@ -21,12 +21,12 @@ from codecsight.uplink.messages import (
     Welcome,
 )
 
-WINDOW = 2 << 20
-"""Bytes one stream may have under way: a large anchor and a dozen deltas."""
+CREDIT_BYTES = 2 << 20
+"""Default for the bytes one stream may have unacknowledged: a large anchor and a dozen deltas."""
 
 
-class StreamRejected(CodecSightError):  # noqa: N818 - it is an answer, not an accident
-    """The cloud will not go on with an uplink; `reject` is what the edge is told."""
+class StreamRejected(CodecSightError):  # noqa: N818 - a regular reply to the edge, not a fault
+    """The cloud ends an uplink. `reject` is the message to send to the edge."""
 
     def __init__(self, reason: RejectReason, detail: str, retry_after_s: float = 0.0) -> None:
         super().__init__(detail)
@@ -35,9 +35,11 @@ class StreamRejected(CodecSightError):  # noqa: N818 - it is an answer, not an a
 
 @dataclass(frozen=True, slots=True)
 class SessionGrant:
-    """What the stream's owner says to a new connection. `next_seq` is the first chunk it has not
-    got, None if it knows nothing of the stream yet. Every connection has an epoch of its own,
-    higher than any before, and the owner takes no chunk of a lower one.
+    """Reply of the stream's owner to a new connection.
+
+    `next_seq` is the first chunk the owner does not hold, None if it has no state of the stream.
+    Each connection has its own `epoch`, higher than all before it. The owner rejects chunks of
+    lower epochs.
     """
 
     epoch: int
@@ -47,93 +49,97 @@ class SessionGrant:
 
 
 class CloudLink:
-    """One connection, from a Hello that was accepted to its end.
+    """One connection, from an accepted Hello to its end.
 
-    Chunks come out of `receive` in order, each once, and none that stands on something missing.
-    The receiver calls `taken` when it has put a chunk where a lost connection can't reach it; until
-    then the chunk counts against the credits. Times are seconds of one monotonic clock.
+    `receive` returns chunks in order, each once, and never a delta after a missing chunk. The
+    caller calls `acknowledge` when a chunk can no longer be lost with the connection; until then
+    the chunk uses credits. Times are seconds of one monotonic clock.
     """
 
     def __init__(
         self,
         hello: Hello,
-        opening: SessionGrant,
+        grant: SessionGrant,
         now: float,
         *,
         heartbeat_s: float = 10.0,
-        window: int = WINDOW,
+        credit_bytes: int = CREDIT_BYTES,
     ) -> None:
-        if hello.protocol != PROTOCOL:
+        if hello.protocol != PROTOCOL_VERSION:
             raise StreamRejected(
                 RejectReason.PROTOCOL,
-                f"this cloud speaks protocol {PROTOCOL}, the site {hello.protocol}; upgrade the "
-                + ("site" if hello.protocol < PROTOCOL else "cloud"),
+                f"the cloud uses protocol version {PROTOCOL_VERSION}, the site {hello.protocol}; "
+                "upgrade the " + ("site" if hello.protocol < PROTOCOL_VERSION else "cloud"),
             )
         self.hello = hello
-        self.epoch = opening.epoch
-        self.duplicates = self.discarded = self.reported = 0
-        self._spec = opening.spec
-        self.heartbeat_s, self._window = heartbeat_s, window
-        self._heard = now
-        self._pending: dict[int, int] = {}
-        known = opening.next_seq is not None and opening.next_seq <= hello.next_seq
-        self._expected = opening.next_seq if known and opening.next_seq is not None else 0
-        self._lost = opening.need_anchor or not known or hello.fingerprint != self._spec.fingerprint
+        self.epoch = grant.epoch
+        self.duplicates = self.discarded = self.reported_dropped = 0
+        self._spec = grant.spec
+        self.heartbeat_s, self._credit_bytes = heartbeat_s, credit_bytes
+        self._last_received = now
+        self._unacked: dict[int, int] = {}  # seq -> bytes
+        # An edge whose numbers are lower than the owner's has lost its own state.
+        known = grant.next_seq is not None and grant.next_seq <= hello.next_seq
+        self._next_seq = grant.next_seq if known and grant.next_seq is not None else 0
+        self._need_anchor = (
+            grant.need_anchor or not known or hello.fingerprint != self._spec.fingerprint
+        )
 
     def welcome(self) -> Welcome:
-        """The answer to the Hello."""
+        """The reply to the Hello."""
         return Welcome(
             epoch=self.epoch,
-            resume_seq=self._expected,
-            need_anchor=self._lost,
-            credits=self._window,
+            resume_seq=self._next_seq,
+            need_anchor=self._need_anchor,
+            credits=self._credit_bytes,
             heartbeat_s=self.heartbeat_s,
             spec=self._spec,
         )
 
     def receive(self, message: EdgeMessage, now: float) -> Chunk | Ack | NeedAnchor | None:
-        """Take in one message: gives a chunk to be applied, or an answer for the edge, or nothing.
+        """Handle one message of the edge.
 
-        Raises StreamRejected when the connection must end.
+        Returns a chunk to apply, a reply to send, or None. Raises StreamRejected when the
+        connection must end.
         """
-        self._heard = now
+        self._last_received = now
         match message:
             case Chunk():
-                return self._chunk(message)
+                return self._receive_chunk(message)
             case Dropped():
-                return self._dropped(message)
+                return self._receive_dropped(message)
             case Hello():
-                raise StreamRejected(RejectReason.PROTOCOL, "a second Hello on the same connection")
+                raise StreamRejected(RejectReason.PROTOCOL, "a second Hello on one connection")
             case _:
                 return None
 
-    def taken(self, seq: int) -> Ack:
-        """The receiver has the chunk `seq` for good; the answer to send."""
-        del self._pending[seq]
+    def acknowledge(self, seq: int) -> Ack:
+        """Release the credits of chunk `seq`, which is stored. Returns the Ack to send."""
+        del self._unacked[seq]
         return self._ack()
 
     def require_anchor(self, reason: str) -> NeedAnchor:
-        """The receiver lost its picture of the stream: deltas are useless until an anchor."""
-        self._lost = True
+        """Discard deltas until the next anchor. Returns the message to send."""
+        self._need_anchor = True
         return NeedAnchor(self.epoch, reason)
 
-    def silent(self, now: float) -> bool:
-        """Whether the edge has been quiet for so long that the connection must be dead."""
-        return now > self._heard + MISSED_BEATS * self.heartbeat_s
+    def timed_out(self, now: float) -> bool:
+        """Whether so many heartbeats of the edge are missing that the connection must be dead."""
+        return now > self._last_received + MAX_MISSED_HEARTBEATS * self.heartbeat_s
 
-    def _chunk(self, chunk: Chunk) -> Chunk | Ack | NeedAnchor | None:
+    def _receive_chunk(self, chunk: Chunk) -> Chunk | Ack | NeedAnchor | None:
         self._check(chunk)
-        if chunk.seq < self._expected:
+        if chunk.seq < self._next_seq:
             self.duplicates += 1
             return self._ack()
-        gap = chunk.seq > self._expected and not self._lost
-        self._expected = chunk.seq + 1
+        gap = chunk.seq > self._next_seq and not self._need_anchor
+        self._next_seq = chunk.seq + 1
         if chunk.kind is SlotKind.ANCHOR:
-            self._lost = False
+            self._need_anchor = False
         elif gap:
             self.discarded += 1
             return self.require_anchor(f"chunks before {chunk.seq} are missing")
-        elif self._lost:
+        elif self._need_anchor:
             self.discarded += 1
             return self._ack()
         self._charge(chunk)
@@ -158,28 +164,31 @@ class CloudLink:
                 f"not {self._spec.fingerprint}",
             )
         try:
-            inspect(chunk, self._spec)
+            check_chunk(chunk, self._spec)
         except PatchError as error:
             raise StreamRejected(RejectReason.MALFORMED, str(error)) from error
 
     def _charge(self, chunk: Chunk) -> None:
-        under_way = sum(self._pending.values())
-        if under_way and under_way + chunk.size > self._window:
+        """Count a chunk against the credits. One chunk alone may exceed them."""
+        in_flight = sum(self._unacked.values())
+        if in_flight and in_flight + chunk.size > self._credit_bytes:
             raise StreamRejected(
                 RejectReason.PROTOCOL,
-                f"stream {chunk.stream}: chunk {chunk.seq} exceeds {self._window} credited bytes",
+                f"stream {chunk.stream}: chunk {chunk.seq} exceeds the credits of "
+                f"{self._credit_bytes} bytes",
             )
-        self._pending[chunk.seq] = chunk.size
+        self._unacked[chunk.seq] = chunk.size
 
-    def _dropped(self, dropped: Dropped) -> Ack:
+    def _receive_dropped(self, dropped: Dropped) -> Ack:
         if dropped.last < dropped.first:
             raise StreamRejected(RejectReason.MALFORMED, "a dropped range ends before it begins")
-        if dropped.last >= self._expected:
-            self.reported += dropped.last - max(dropped.first, self._expected) + 1
-            self._expected = dropped.last + 1
-            self._lost = True
+        if dropped.last >= self._next_seq:
+            self.reported_dropped += dropped.last - max(dropped.first, self._next_seq) + 1
+            self._next_seq = dropped.last + 1
+            self._need_anchor = True
         return self._ack()
 
     def _ack(self) -> Ack:
-        """Everything before the oldest chunk that the receiver has not taken yet."""
-        return Ack(self.epoch, min(self._pending, default=self._expected) - 1, self._window)
+        """Acknowledge everything before the oldest chunk that is not stored yet."""
+        seq = min(self._unacked, default=self._next_seq) - 1
+        return Ack(self.epoch, seq, self._credit_bytes)

@@ -1,4 +1,4 @@
-"""The edge's end of an uplink, as a plain state machine: no sockets, no clock of its own."""
+"""Edge side of an uplink as a state machine: no sockets, and the caller passes the time."""
 
 from dataclasses import replace
 
@@ -7,7 +7,8 @@ from codecsight.core.grid import GridSpec
 from codecsight.core.slot import SlotKind
 from codecsight.uplink.backlog import Backlog
 from codecsight.uplink.messages import (
-    PROTOCOL,
+    MAX_MISSED_HEARTBEATS,
+    PROTOCOL_VERSION,
     Ack,
     CameraStats,
     CloudMessage,
@@ -20,21 +21,20 @@ from codecsight.uplink.messages import (
     Welcome,
 )
 
-MISSED_BEATS = 3
-"""So many heartbeats of silence and a connection counts as dead, on either end."""
-
 
 class EdgeLink:
-    """Keeps one stream's chunks until the cloud has them, over any number of connections.
+    """Holds one stream's chunks until the cloud acknowledges them, over any number of connections.
 
-    `connect` begins a connection and gives its Hello; then `receive` takes what comes in and
-    `outgoing` gives what may be sent now; `disconnect` ends it. `capacity` bounds the backlog in
-    bytes and must exceed the largest chunk. What waited for more than `patience` seconds is passed
-    over for the newest anchor: answers about the past are worth little, and the archive has it.
+    `connect` starts a connection and returns its Hello. After that `receive` handles incoming
+    messages and `take_outgoing` returns what may be sent now. `disconnect` ends the connection.
 
-    `start_seq` is the first chunk's number. It must exceed every number of an earlier life of this
-    stream, so that a cloud that remembers that life does not take new chunks for old ones; the
-    wall clock in milliseconds will do.
+    `capacity_bytes` bounds the backlog and must exceed the largest chunk. Once the next chunk has
+    waited longer than `max_wait_s`, the link skips to the newest anchor: late answers have little
+    value, and the archive has the recording.
+
+    `start_seq` is the number of the first chunk. It must exceed every number used by an earlier
+    process for this stream, or the cloud would take new chunks for duplicates. The wall clock in
+    milliseconds meets this.
 
     All times are seconds of one monotonic clock.
     """
@@ -46,46 +46,46 @@ class EdgeLink:
         software: str,
         *,
         start_seq: int,
-        capacity: int = 16 << 20,
-        patience: float = 30.0,
+        capacity_bytes: int = 16 << 20,
+        max_wait_s: float = 30.0,
     ) -> None:
         self.stream = stream
         self.spec: GridSpec | None = None
         self.epoch = 0
         self.heartbeat_s = 0.0
-        self.rejected: Reject | None = None
-        self._hello = Hello(site, stream, PROTOCOL, software, "", 0, 0, start_seq)
-        self._backlog = Backlog(start_seq, capacity)
-        self._patience = patience
+        self.rejection: Reject | None = None
+        self._hello = Hello(site, stream, PROTOCOL_VERSION, software, "", 0, 0, start_seq)
+        self._backlog = Backlog(start_seq, capacity_bytes)
+        self._max_wait_s = max_wait_s
         self._welcomed = False
         self._credits = 0
-        self._beaten = self._heard = 0.0
-        self._anchor_wanted = False
+        self._last_heartbeat = self._last_received = 0.0
+        self._anchor_requested = False
 
     @property
     def connected(self) -> bool:
-        """Whether the cloud has welcomed this connection."""
+        """Whether the cloud has accepted the current connection."""
         return self._welcomed
 
     @property
     def backlog_bytes(self) -> int:
-        """Memory held for chunks that are not acknowledged."""
-        return self._backlog.size
+        """Bytes held for chunks that are not acknowledged."""
+        return self._backlog.size_bytes
 
     @property
-    def dropped(self) -> int:
-        """Chunks given up so far; each of them is reported to the cloud."""
-        return self._backlog.dropped
+    def dropped_count(self) -> int:
+        """Chunks dropped so far. Each of them is reported to the cloud."""
+        return self._backlog.dropped_count
 
     @property
     def idle(self) -> bool:
-        """Whether the cloud has everything that was offered, or knows that it won't come."""
-        return self._backlog.settled == self._backlog.next_seq
+        """Whether every offered chunk is acknowledged or was reported as dropped."""
+        return self._backlog.first_unacked == self._backlog.next_seq
 
     def connect(self, width: int, height: int, now: float) -> Hello:
-        """Begin a connection for pictures of `width` x `height`: the first message to send."""
+        """Start a connection for pictures of `width` x `height` pixels. Returns its Hello."""
         self.disconnect()
-        self.rejected, self._heard = None, now
+        self.rejection, self._last_received = None, now
         return replace(
             self._hello,
             fingerprint=self.spec.fingerprint if self.spec else "",
@@ -95,101 +95,109 @@ class EdgeLink:
         )
 
     def disconnect(self) -> None:
-        """The connection is over; whatever was under way is kept for the next one."""
+        """End the connection. Chunks in flight are kept for the next one."""
         self._welcomed = False
         self._backlog.rewind()
 
     def offer(self, chunk: Chunk, now: float) -> None:
-        """Hand over a chunk to be sent when it may; it is numbered here."""
+        """Number a chunk and queue it for sending."""
         if self.spec is None or chunk.fingerprint != self.spec.fingerprint:
-            self._backlog.refuse("cells of another model")
-            self._anchor_wanted = True
+            self._backlog.drop_new("cells of another model")
+            self._anchor_requested = True
             return
         if not self._backlog.offer(chunk, now):
-            self._anchor_wanted = True
+            self._anchor_requested = True
 
     def take_anchor_request(self) -> bool:
-        """Whether the tracker must make an anchor now; asking clears the request."""
-        wanted, self._anchor_wanted = self._anchor_wanted, False
-        return wanted
+        """Return whether the tracker must make an anchor now, and clear the request."""
+        requested, self._anchor_requested = self._anchor_requested, False
+        return requested
 
     def receive(self, message: CloudMessage, now: float) -> None:
-        """Take in what the cloud said."""
-        self._heard = now
+        """Handle one message of the cloud. Messages of an older epoch are ignored."""
+        self._last_received = now
         match message:
             case Welcome():
-                self._welcome(message, now)
+                self._receive_welcome(message, now)
             case Ack() if message.epoch == self.epoch:
-                self._backlog.settle(message.seq + 1)
+                self._backlog.acknowledge_below(message.seq + 1)
                 self._credits = message.credits
             case NeedAnchor() if message.epoch == self.epoch:
-                self._from_anchor("the cloud asked for an anchor")
+                self._resume_from_anchor("the cloud asked for an anchor")
             case Reject():
-                self._reject(message)
+                self._receive_reject(message)
             case _:
                 pass
 
-    def outgoing(self, now: float) -> list[Chunk | Dropped]:
-        """What may be sent now, in order; it counts as under way from here on."""
-        sent: list[Chunk | Dropped] = []
-        while self._welcomed and (item := self._next(now)) is not None:
+    def take_outgoing(self, now: float) -> list[Chunk | Dropped]:
+        """Return what may be sent now, in order. It counts as in flight afterwards."""
+        taken: list[Chunk | Dropped] = []
+        while self._welcomed and (item := self._next_item(now)) is not None:
             self._backlog.advance(item)
-            sent.append(replace(item, epoch=self.epoch) if isinstance(item, Chunk) else item)
-        return sent
+            # The epoch is set here: a chunk that is sent again carries the new connection's.
+            taken.append(replace(item, epoch=self.epoch) if isinstance(item, Chunk) else item)
+        return taken
 
-    def heartbeat(self, now: float, wall: float, stats: CameraStats | None) -> Heartbeat | None:
-        """The sign of life, if one is due."""
-        if not self._welcomed or now < self._beaten + self.heartbeat_s:
+    def heartbeat(
+        self, now: float, wall_time: float, stats: CameraStats | None
+    ) -> Heartbeat | None:
+        """Return the heartbeat to send, or None if none is due."""
+        if not self._welcomed or now < self._last_heartbeat + self.heartbeat_s:
             return None
-        self._beaten = now
-        return Heartbeat(wall, stats)
+        self._last_heartbeat = now
+        return Heartbeat(wall_time, stats)
 
-    def silent(self, now: float) -> bool:
-        """Whether the cloud has been quiet for so long that the connection must be dead."""
-        return self._welcomed and now > self._heard + MISSED_BEATS * self.heartbeat_s
+    def timed_out(self, now: float) -> bool:
+        """Whether so many heartbeats of the cloud are missing that the connection must be dead."""
+        return self._welcomed and now > (
+            self._last_received + MAX_MISSED_HEARTBEATS * self.heartbeat_s
+        )
 
-    def _welcome(self, welcome: Welcome, now: float) -> None:
+    def _receive_welcome(self, welcome: Welcome, now: float) -> None:
         self.epoch, self._credits = welcome.epoch, welcome.credits
-        self.heartbeat_s, self._beaten = welcome.heartbeat_s, now - welcome.heartbeat_s
+        # One interval back, so that the first heartbeat is due at once.
+        self.heartbeat_s, self._last_heartbeat = welcome.heartbeat_s, now - welcome.heartbeat_s
         self._welcomed = True
-        continuous = self._backlog.settled <= welcome.resume_seq <= self._backlog.next_seq
+        # False if the cloud lost chunks that it had acknowledged, and they are gone here too.
+        continuous = self._backlog.first_unacked <= welcome.resume_seq <= self._backlog.next_seq
         if continuous:
-            self._backlog.settle(welcome.resume_seq)
+            self._backlog.acknowledge_below(welcome.resume_seq)
         if welcome.spec != self.spec:
-            self._backlog.clear("cells of another model")
+            self._backlog.drop_unsent("cells of another model")
         self.spec = welcome.spec
         if welcome.need_anchor or not (continuous or self._anchor_is_next()):
-            self._from_anchor("the cloud has no picture of the stream")
+            self._resume_from_anchor("the cloud has no state of the stream")
 
-    def _reject(self, reject: Reject) -> None:
-        """What the cloud can't read it shall not be shown again: the next anchor starts afresh."""
-        self.rejected, self._welcomed = reject, False
+    def _receive_reject(self, reject: Reject) -> None:
+        """Record the rejection. Chunks that the cloud can't read are dropped, not sent again."""
+        self.rejection, self._welcomed = reject, False
         if reject.reason in (RejectReason.MALFORMED, RejectReason.FINGERPRINT):
             self._backlog.rewind()
-            self._backlog.clear("the cloud could not read it")
-            self._anchor_wanted = True
+            self._backlog.drop_unsent("the cloud could not read it")
+            self._anchor_requested = True
 
-    def _from_anchor(self, reason: str) -> None:
+    def _resume_from_anchor(self, reason: str) -> None:
+        """Skip to the newest unsent anchor, or request one from the tracker."""
         if not self._backlog.skip_to_anchor(reason):
-            self._backlog.clear(reason)
-            self._anchor_wanted = True
+            self._backlog.drop_unsent(reason)
+            self._anchor_requested = True
 
     def _anchor_is_next(self) -> bool:
         item = self._backlog.peek()
         return isinstance(item, Chunk) and item.kind is SlotKind.ANCHOR
 
-    def _next(self, now: float) -> Chunk | Dropped | None:
-        """What stands next in line, if the credits allow. With nothing under way one chunk may
-        always go, or a chunk larger than the credits would wait for ever.
-        """
+    def _next_item(self, now: float) -> Chunk | Dropped | None:
+        """The next item to send, or None if there is none or the credits don't allow it."""
         item = self._backlog.peek()
-        if isinstance(item, Chunk) and now > self._backlog.waiting_since(item) + self._patience:
-            self._backlog.skip_to_anchor("it waited too long")
+        if isinstance(item, Chunk) and now > self._backlog.queued_at(item) + self._max_wait_s:
+            self._backlog.skip_to_anchor("waited too long")
             item = self._backlog.peek()
-        if isinstance(item, Chunk) and not self._may_send(item):
+        if isinstance(item, Chunk) and not self._has_credits(item):
             return None
         return item
 
-    def _may_send(self, chunk: Chunk) -> bool:
-        under_way = self._backlog.in_flight
-        return self._credits > 0 and (not under_way or under_way + chunk.size <= self._credits)
+    def _has_credits(self, chunk: Chunk) -> bool:
+        # With nothing in flight one chunk may always go: a chunk larger than the credits would
+        # otherwise never be sent.
+        in_flight = self._backlog.in_flight_bytes
+        return self._credits > 0 and (not in_flight or in_flight + chunk.size <= self._credits)

@@ -1,4 +1,4 @@
-"""What the cloud tells of its streams and workers: the rows of a fleet's tables."""
+"""Status of the cloud's streams and workers, as reported by its control service."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,11 @@ from codecsight.uplink.messages import CameraStats
 
 @dataclass(frozen=True, slots=True)
 class StreamStatus:
-    """One stream. `state` is placing, live, draining or lost; `camera` is what the edge last said,
-    None before its first heartbeat. `owner` is the worker that holds the lease of `epoch`;
-    `tokens` stand in the stream's window and occupy `kv_blocks`. `answers` are the newest to each
-    standing question.
+    """Status of one stream.
+
+    `state` is placing, live, draining or lost. `camera` comes from the edge's last heartbeat, None
+    before the first. `owner` is the worker that holds the lease of `epoch`. The window holds
+    `tokens` in `kv_blocks`. `answers` has the newest answer to each standing question.
     """
 
     site: str
@@ -27,8 +28,8 @@ class StreamStatus:
 
 @dataclass(frozen=True, slots=True)
 class StreamWindow:
-    """What a stream holds at its worker: `tokens` in its window, `kv_blocks` reserved for it, the
-    newest answers.
+    """State of one stream at its worker: `tokens` in its window, KV blocks reserved for it, and
+    the newest answer to each standing question.
     """
 
     tokens: int
@@ -46,9 +47,11 @@ class FlopCount:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One GPU worker, counted since it began. `cells_kept` of `cells_total` visual tokens were
-    encoded, for `spent` operations. Two dense twins of the same streams prune nothing: `recompute`
-    encodes and prefills the whole window anew each time it has moved, `once` every slot once.
+    """Status of one GPU worker; counts are since it started.
+
+    `cells_kept` of `cells_total` visual tokens were encoded, at a cost of `spent`. The other two
+    are the computed cost of the same streams without pruning: `recompute` encodes and prefills the
+    whole window after every move, `once` encodes and prefills every slot once.
     """
 
     name: str
@@ -65,7 +68,7 @@ class WorkerStatus:
 
 @dataclass(frozen=True, slots=True)
 class CloudStatus:
-    """The cloud itself: its software, the model that watches, and its workers."""
+    """Status of the cloud: its software version, the name of its model, and its workers."""
 
     software: str
     model: str

@@ -1,74 +1,80 @@
-"""Which worker owns which stream: leases with an epoch, and placement by KV load."""
+"""Ownership of streams by workers: leases with epochs, and placement by KV load."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from codecsight.core.errors import CodecSightError
 
 
 class LeaseError(CodecSightError):
-    """A lease that does not exist, or that somebody else holds by now."""
+    """The lease does not exist, has expired, or is held by another owner."""
 
 
 class NoCapacityError(CodecSightError):
-    """No worker is there that could take one more stream."""
+    """No worker can take another stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """`owner` alone may work on `stream` until the time `until`. Every claim gives the stream a
-    higher `epoch`; whoever still holds a lower one has lost it.
+    """Exclusive right of `owner` to work on `stream` until `expires_at` (wall-clock seconds).
+
+    Every claim gives the stream a higher `epoch`, and so ends the lease of the previous one.
     """
 
     stream: str
     owner: str
     epoch: int
-    until: float
+    expires_at: float
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
-    """What a worker last said of itself: KV blocks used and there, at the time `seen`; `fresh`
-    counts the streams placed on it since, whose blocks it has not reported yet.
+class WorkerReport:
+    """Last report of a worker: KV blocks used and in total, at the time `reported_at`.
+
+    `placed_since` counts the streams placed on it since then. The report does not include their
+    blocks.
     """
 
     name: str
-    used: int
-    total: int
-    seen: float
-    fresh: int = 0
+    kv_used: int
+    kv_total: int
+    reported_at: float
+    placed_since: int = 0
 
 
 class StreamDirectory:
-    """Leases streams to workers. Plain values and no clock: the caller passes wall-clock seconds.
+    """Leases streams to workers. It has no clock: the caller passes wall-clock seconds.
 
-    Epochs start from the clock, so that a directory that lost its memory in a restart never gives
-    out an epoch that was used before. A worker that has not reported for `worker_s` gets no
-    streams, and its leases do not outlive `lease_s`.
+    Epochs start from the clock, so a directory that lost its state in a restart never reissues an
+    epoch. A worker that has not reported for `worker_timeout_s` gets no streams, and its leases end
+    after at most `lease_s`.
     """
 
-    def __init__(self, lease_s: float = 30.0, worker_s: float = 15.0) -> None:
+    def __init__(self, lease_s: float = 30.0, worker_timeout_s: float = 15.0) -> None:
         self._lease_s = lease_s
-        self._worker_s = worker_s
+        self._worker_timeout_s = worker_timeout_s
         self._leases: dict[str, Lease] = {}
         self._epochs: dict[str, int] = {}
-        self._workers: dict[str, Worker] = {}
+        self._reports: dict[str, WorkerReport] = {}
 
-    def report(self, worker: str, used: int, total: int, now: float) -> None:
-        """A worker is alive and has `used` of `total` KV blocks in use."""
-        self._workers[worker] = Worker(worker, used, total, now)
+    def report(self, worker: str, kv_used: int, kv_total: int, now: float) -> None:
+        """Record that a worker is alive, with `kv_used` of `kv_total` KV blocks in use."""
+        self._reports[worker] = WorkerReport(worker, kv_used, kv_total, now)
 
-    def forget(self, worker: str) -> list[Lease]:
-        """A worker is gone: its leases end now and are returned."""
-        self._workers.pop(worker, None)
+    def remove_worker(self, worker: str) -> list[Lease]:
+        """Remove a worker. Its leases end now and are returned."""
+        self._reports.pop(worker, None)
         return self._end([lease for lease in self._leases.values() if lease.owner == worker])
 
     def claim(self, stream: str, now: float) -> Lease:
-        """A new epoch for a stream that connects: with its owner if that one lives, else with
-        the worker whose KV is least used. Raises NoCapacityError.
+        """Lease a connecting stream under a new epoch.
+
+        The owner stays the same while it is alive; otherwise the worker with the lowest KV load
+        gets the stream. Raises NoCapacityError.
         """
-        held = self._leases.get(stream)
-        if held is not None and held.until > now and self._alive(held.owner, now):
-            owner = held.owner
+        current = self._leases.get(stream)
+        if current is not None and current.expires_at > now and self._alive(current.owner, now):
+            owner = current.owner
         else:
             owner = self._place(now)
         epoch = max(self._epochs.get(stream, 0) + 1, int(now))
@@ -77,40 +83,39 @@ class StreamDirectory:
         return self._leases[stream]
 
     def renew(self, stream: str, owner: str, epoch: int, now: float) -> Lease:
-        """Prolong a lease. Raises LeaseError if it was lost, even if nobody else has it."""
+        """Extend a lease. Raises LeaseError if it has ended, even without a new owner."""
         lease = self.lease(stream, now)
         if (lease.owner, lease.epoch) != (owner, epoch):
             raise LeaseError(
-                f"stream {stream}: epoch {epoch} of {owner} is over; "
-                f"{lease.owner} owns it with epoch {lease.epoch}"
+                f"stream {stream}: epoch {epoch} of {owner} has ended; "
+                f"{lease.owner} owns the stream with epoch {lease.epoch}"
             )
-        self._leases[stream] = replace(lease, until=now + self._lease_s)
+        self._leases[stream] = replace(lease, expires_at=now + self._lease_s)
         return self._leases[stream]
 
     def release(self, stream: str, epoch: int) -> None:
-        """Give a lease back; one that was lost meanwhile is left alone."""
+        """End a lease before it expires. Does nothing if the stream has a newer epoch."""
         if stream in self._leases and self._leases[stream].epoch == epoch:
             del self._leases[stream]
 
     def lease(self, stream: str, now: float) -> Lease:
-        """Who owns a stream. Raises LeaseError if nobody does."""
+        """The current lease of a stream. Raises LeaseError without one."""
         lease = self._leases.get(stream)
-        if lease is None or lease.until <= now:
-            known = ", ".join(sorted(self._leases)) or "none"
-            raise LeaseError(f"nobody watches the stream {stream!r}; watched: {known}")
+        if lease is None or lease.expires_at <= now:
+            raise unknown_stream(stream, self._leases)
         return lease
 
     def expire(self, now: float) -> list[Lease]:
-        """End and return the leases that have run out."""
-        return self._end([lease for lease in self._leases.values() if lease.until <= now])
+        """End and return the leases that have expired."""
+        return self._end([lease for lease in self._leases.values() if lease.expires_at <= now])
 
     def leases(self) -> tuple[Lease, ...]:
-        """All leases, by stream."""
+        """All leases, sorted by stream."""
         return tuple(self._leases[stream] for stream in sorted(self._leases))
 
-    def workers(self, now: float) -> tuple[Worker, ...]:
-        """The workers that are alive, by name."""
-        return tuple(w for _, w in sorted(self._workers.items()) if self._alive(w.name, now))
+    def live_workers(self, now: float) -> tuple[WorkerReport, ...]:
+        """The reports of all live workers, sorted by name."""
+        return tuple(w for _, w in sorted(self._reports.items()) if self._alive(w.name, now))
 
     def _end(self, leases: list[Lease]) -> list[Lease]:
         for lease in leases:
@@ -118,20 +123,32 @@ class StreamDirectory:
         return leases
 
     def _alive(self, worker: str, now: float) -> bool:
-        return worker in self._workers and self._workers[worker].seen + self._worker_s > now
+        report = self._reports.get(worker)
+        return report is not None and report.reported_at + self._worker_timeout_s > now
 
     def _place(self, now: float) -> str:
-        """The worker with the least KV load; streams it was given since its last report count as
-        much as an average one.
+        """The live worker with the lowest KV load.
+
+        A stream placed since a worker's last report counts as much as an average stream. Otherwise
+        many streams that connect at once would all go to the same worker.
         """
-        alive = self.workers(now)
-        average = sum(w.used for w in alive) / max(1, len(self._leases))
-        load = {w.name: (w.used + w.fresh * max(average, 1)) / max(w.total, 1) for w in alive}
-        free = [w for w in alive if load[w.name] < 1]
+        workers = self.live_workers(now)
+        average = sum(w.kv_used for w in workers) / max(1, len(self._leases))
+        load = {
+            w.name: (w.kv_used + w.placed_since * max(average, 1)) / max(w.kv_total, 1)
+            for w in workers
+        }
+        free = [w for w in workers if load[w.name] < 1]
         if not free:
             raise NoCapacityError(
-                f"none of {len(alive)} workers has KV memory left; add workers or raise kv_blocks"
+                f"none of {len(workers)} workers has free KV memory; add workers or raise kv_blocks"
             )
         best = min(free, key=lambda w: load[w.name])
-        self._workers[best.name] = replace(best, fresh=best.fresh + 1)
+        self._reports[best.name] = replace(best, placed_since=best.placed_since + 1)
         return best.name
+
+
+def unknown_stream(stream: str, served: Iterable[str]) -> LeaseError:
+    """The error for a stream that no worker serves."""
+    names = ", ".join(sorted(served)) or "none"
+    return LeaseError(f"no worker serves the stream {stream!r}; served: {names}")

@@ -1,4 +1,4 @@
-"""What the two ends of an uplink say to each other. One uplink carries one stream."""
+"""Messages of the uplink protocol. One uplink carries one stream."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -6,13 +6,16 @@ from enum import IntEnum
 from codecsight.core.chunk import Chunk
 from codecsight.core.grid import GridSpec
 
-PROTOCOL = 1
-"""The version both ends must speak; it changes when an old peer would misunderstand a new one."""
+PROTOCOL_VERSION = 1
+"""Version that both ends must share. Raise it when an older peer would misread a newer one."""
+
+MAX_MISSED_HEARTBEATS = 3
+"""Heartbeat intervals without any message after which either end drops the connection."""
 
 
 class RejectReason(IntEnum):
-    """Why the cloud refuses an uplink; with the last two a retry helps, with the others a person
-    must mend something first.
+    """Why the cloud rejects an uplink. OLD_EPOCH and NO_CAPACITY may succeed on a retry; the others
+    need a change of configuration or software first.
     """
 
     UNKNOWN_STREAM = 1
@@ -25,7 +28,7 @@ class RejectReason(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The edge's first word. `fingerprint` is empty until the edge has been told a grid."""
+    """First message of the edge. `fingerprint` is empty until the edge has received a grid."""
 
     site: str
     stream: str
@@ -39,7 +42,9 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The cloud accepts: send from `resume_seq` on, or a fresh anchor when `need_anchor`."""
+    """The cloud accepts the stream. The edge sends from `resume_seq` on, or from its newest anchor
+    when `need_anchor` is set.
+    """
 
     epoch: int
     resume_seq: int
@@ -51,7 +56,9 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """Everything up to and including `seq` was taken; `credits` more bytes may be under way."""
+    """The cloud holds every chunk up to and including `seq`. `credits` more bytes may be sent
+    before the next Ack.
+    """
 
     epoch: int
     seq: int
@@ -60,7 +67,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class NeedAnchor:
-    """The cloud lost its picture of the stream and asks for every cell anew."""
+    """The cloud lost the stream's state and needs an anchor."""
 
     epoch: int
     reason: str
@@ -68,7 +75,7 @@ class NeedAnchor:
 
 @dataclass(frozen=True, slots=True)
 class CameraStats:
-    """What the edge knows of a camera; rides on the heartbeat so that the cloud sees the fleet."""
+    """Counters of one camera since its process began. Sent with the edge's heartbeats."""
 
     state: str
     frames: int
@@ -85,7 +92,7 @@ class CameraStats:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A sign of life. `wall_time` is the sender's clock, so that skew can be seen."""
+    """Keep-alive of either end. `wall_time` is the sender's clock and shows clock skew."""
 
     wall_time: float
     stats: CameraStats | None
@@ -93,7 +100,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """The edge gave up the chunks `first`..`last` (inclusive) and says so."""
+    """The edge dropped the chunks `first` to `last`, both included."""
 
     first: int
     last: int
@@ -102,7 +109,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """The cloud refuses; `retry_after_s` is 0 where trying again soon is useless."""
+    """The cloud rejects the uplink. `retry_after_s` is 0 where an early retry can't succeed."""
 
     reason: RejectReason
     detail: str

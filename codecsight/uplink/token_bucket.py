@@ -5,18 +5,19 @@ run out. Only the stream that sends too fast loses slots, not its neighbours.
 """
 
 BURST = 16
-"""Chunks that may come at once: what had waited while a connection was down, two windows' worth."""
+"""Default burst: the slots of two windows, which may have queued while a connection was down."""
 
 
 class TokenBucket:
-    """Lets `rate` chunks a second through, and `burst` at once after a pause."""
+    """Admits `rate` chunks a second, and `burst` at once after a pause."""
 
     def __init__(self, rate: float, burst: int = BURST) -> None:
-        self._every, self._slack = 1 / rate, (burst - 1) / rate
+        self._interval, self._tolerance = 1 / rate, (burst - 1) / rate
+        # Theoretical arrival time of the next chunk (generic cell rate algorithm).
         self._due = float("-inf")
 
     def reserve(self, now: float) -> float:
-        """How long, in seconds, the next chunk must wait; it is counted as let through then."""
-        turn = max(self._due - self._slack, now)
-        self._due = max(self._due, now) + self._every
-        return turn - now
+        """Reserve a place for one chunk. Returns the seconds it must wait from `now` on."""
+        admitted_at = max(self._due - self._tolerance, now)
+        self._due = max(self._due, now) + self._interval
+        return admitted_at - now

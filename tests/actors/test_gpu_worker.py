@@ -1,4 +1,4 @@
-"""A GPU worker owns streams by epoch, answers what is due, and lets nothing bad in."""
+"""GpuWorker: ownership by epoch, due answers, admission and rejection."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ from codecsight.models.tiny import save_random_model
 from codecsight.patches.codec import PatchCodec
 from codecsight.patches.packing import pack
 from codecsight.uplink.cloud_link import SessionGrant
-from codecsight.uplink.messages import PROTOCOL, Hello, Reject, RejectReason
+from codecsight.uplink.messages import PROTOCOL_VERSION, Hello, Reject, RejectReason
 from codecsight.uplink.token_bucket import TokenBucket
 
 STREAM = "yard.gate"
@@ -58,13 +58,13 @@ def _ask(worker: GpuWorker, stream: str, question: Question) -> Answer | str:
 
 
 def _hello(stream: str = STREAM, width: int = 640) -> Hello:
-    return Hello("yard", stream, PROTOCOL, "test", "", width, 480, 0)
+    return Hello("yard", stream, PROTOCOL_VERSION, "test", "", width, 480, 0)
 
 
 def _open(worker: GpuWorker, epoch: int = 7, hello: Hello | None = None) -> SessionGrant:
-    opening = worker.open(hello or _hello(), epoch)
-    assert isinstance(opening, SessionGrant)
-    return opening
+    grant = worker.open(hello or _hello(), epoch)
+    assert isinstance(grant, SessionGrant)
+    return grant
 
 
 def _chunk(
@@ -85,13 +85,13 @@ def _chunk(
     return replace(pack(slot, spec, STREAM, PatchCodec("lossless")), seq=seq, epoch=epoch)
 
 
-def test_a_stream_is_answered_each_time_its_window_has_moved(folder: Path) -> None:
+def test_standing_questions_are_answered_each_time_the_window_moves(folder: Path) -> None:
     worker = _worker(folder)
-    opening = _open(worker)
-    assert (opening.epoch, opening.next_seq, opening.need_anchor) == (7, None, True)
+    grant = _open(worker)
+    assert (grant.epoch, grant.next_seq, grant.need_anchor) == (7, None, True)
     for seq in range(6):
         kind = SlotKind.DELTA if seq else SlotKind.ANCHOR
-        assert _push(worker, _chunk(opening.spec, seq, kind=kind)) is None
+        assert _push(worker, _chunk(grant.spec, seq, kind=kind)) is None
     answers = worker.windows()[STREAM].answers
     assert [answer.question for answer in answers] == [
         "Is there a person?",
@@ -104,16 +104,18 @@ def test_a_stream_is_answered_each_time_its_window_has_moved(folder: Path) -> No
     assert 0 < status.spent.vit < status.once.vit < status.recompute.vit
 
 
-def test_streams_that_push_at_the_same_time_share_the_models_passes(
+def test_concurrent_pushes_share_a_forward_pass(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = _worker(folder)
     streams = [f"yard.c{number}" for number in range(5)]
     specs = [_open(worker, hello=_hello(stream)).spec for stream in streams]
     model = worker._engine.model
-    seen, encode = [], model.encode_slots
+    batch_sizes, encode = [], model.encode_slots
     monkeypatch.setattr(
-        model, "encode_slots", lambda slots, *how: seen.append(len(slots)) or encode(slots, *how)
+        model,
+        "encode_slots",
+        lambda slots, *args: batch_sizes.append(len(slots)) or encode(slots, *args),
     )
 
     async def push_all() -> list[str | Reject | None]:
@@ -121,11 +123,11 @@ def test_streams_that_push_at_the_same_time_share_the_models_passes(
         return await asyncio.gather(*(worker.push(chunk) for chunk in chunks))
 
     assert asyncio.run(push_all()) == [None] * 5
-    assert sum(seen) == 5
-    assert len(seen) <= 2
+    assert sum(batch_sizes) == 5
+    assert len(batch_sizes) <= 2
 
 
-def test_a_pass_that_fails_costs_its_streams_an_anchor_and_no_more(
+def test_after_a_failed_pass_its_streams_need_an_anchor(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = _worker(folder)
@@ -135,8 +137,8 @@ def test_a_pass_that_fails_costs_its_streams_an_anchor_and_no_more(
     def fail(*_: object) -> None:
         raise MemoryError("no memory left")
 
-    with monkeypatch.context() as broken:
-        broken.setattr(worker._engine.model, "forward_packed", fail)
+    with monkeypatch.context() as patch:
+        patch.setattr(worker._engine.model, "forward_packed", fail)
         reason = _push(worker, _chunk(spec, 1, kind=SlotKind.DELTA))
     assert isinstance(reason, str)
     assert "no memory left" in reason
@@ -144,7 +146,7 @@ def test_a_pass_that_fails_costs_its_streams_an_anchor_and_no_more(
     assert _push(worker, _chunk(spec, 3)) is None
 
 
-def test_a_question_is_answered_without_waiting_for_the_window(folder: Path) -> None:
+def test_a_question_does_not_wait_for_the_window_to_move(folder: Path) -> None:
     worker = _worker(folder)
     assert _push(worker, _chunk(_open(worker).spec, 0)) is None
     answer = _ask(worker, STREAM, Question.parse("Is there a car?"))
@@ -152,49 +154,49 @@ def test_a_question_is_answered_without_waiting_for_the_window(folder: Path) -> 
     assert isinstance(answer.value, bool)
 
 
-def test_a_stream_that_comes_back_goes_on_where_it_was(folder: Path) -> None:
+def test_a_reconnected_stream_resumes_at_its_next_chunk(folder: Path) -> None:
     worker = _worker(folder)
     spec = _open(worker).spec
     _push(worker, _chunk(spec, 0))
-    opening = _open(worker, epoch=8)
-    assert (opening.epoch, opening.next_seq, opening.need_anchor) == (8, 1, False)
+    grant = _open(worker, epoch=8)
+    assert (grant.epoch, grant.next_seq, grant.need_anchor) == (8, 1, False)
 
 
-def test_chunks_of_an_old_epoch_are_refused(folder: Path) -> None:
+def test_a_chunk_of_an_old_epoch_is_rejected(folder: Path) -> None:
     worker = _worker(folder)
     spec = _open(worker).spec
     _open(worker, epoch=8)
-    refused = _push(worker, _chunk(spec, 0, epoch=7))
-    assert isinstance(refused, Reject)
-    assert refused.reason is RejectReason.OLD_EPOCH
+    rejection = _push(worker, _chunk(spec, 0, epoch=7))
+    assert isinstance(rejection, Reject)
+    assert rejection.reason is RejectReason.OLD_EPOCH
 
 
-def test_chunks_of_a_stream_nobody_opened_are_refused(folder: Path) -> None:
+def test_a_chunk_of_an_unopened_stream_is_rejected(folder: Path) -> None:
     worker = _worker(folder)
     spec = _open(worker, hello=_hello("yard.other")).spec
-    refused = _push(worker, _chunk(spec, 0))
-    assert isinstance(refused, Reject)
-    assert STREAM in refused.detail
+    rejection = _push(worker, _chunk(spec, 0))
+    assert isinstance(rejection, Reject)
+    assert STREAM in rejection.detail
 
 
-def test_a_picture_that_is_none_is_refused_and_the_window_stays(folder: Path) -> None:
+def test_an_invalid_mosaic_is_rejected_and_the_window_is_kept(folder: Path) -> None:
     worker = _worker(folder)
     spec = _open(worker).spec
     _push(worker, _chunk(spec, 0))
-    refused = _push(worker, replace(_chunk(spec, 1), mosaic=b"no picture"))
-    assert isinstance(refused, Reject)
-    assert refused.reason is RejectReason.MALFORMED
+    rejection = _push(worker, replace(_chunk(spec, 1), mosaic=b"not a picture"))
+    assert isinstance(rejection, Reject)
+    assert rejection.reason is RejectReason.MALFORMED
     assert _push(worker, _chunk(spec, 1, kind=SlotKind.DELTA)) is None
 
 
-def test_a_delta_without_its_anchor_asks_for_one(folder: Path) -> None:
+def test_a_delta_without_an_anchor_requests_one(folder: Path) -> None:
     worker = _worker(folder)
     reason = _push(worker, _chunk(_open(worker).spec, 0, kind=SlotKind.DELTA))
     assert isinstance(reason, str)
     assert "anchor" in reason
 
 
-def test_an_anchor_from_a_clock_that_began_again_starts_the_window_anew(folder: Path) -> None:
+def test_an_anchor_with_an_earlier_time_restarts_the_window(folder: Path) -> None:
     worker = _worker(folder)
     spec = _open(worker).spec
     for seq in (100, 101):
@@ -205,71 +207,73 @@ def test_an_anchor_from_a_clock_that_began_again_starts_the_window_anew(folder: 
     assert (answer.start, answer.end) == (0.0, 0.5)
 
 
-def test_who_asks_aloud_hears_the_words_and_then_the_answer(folder: Path) -> None:
+def test_ask_stream_yields_partial_answers_and_then_the_answer(folder: Path) -> None:
     worker = _worker(folder)
     spec = _open(worker).spec
     _push(worker, _chunk(spec, 0))
     question = Question.parse("What is there?")
     assert question.free_form
 
-    async def hear(asked: Question) -> list[PartialAnswer | Answer | str]:
-        return [said async for said in worker.ask_stream(STREAM, asked)]
+    async def ask_stream(asked: Question) -> list[PartialAnswer | Answer | str]:
+        return [item async for item in worker.ask_stream(STREAM, asked)]
 
-    *words, answer = asyncio.run(hear(question))
+    *partial, answer = asyncio.run(ask_stream(question))
     assert isinstance(answer, Answer)
-    assert len(words) > 1
-    assert all(isinstance(said, PartialAnswer) for said in words)
-    assert str(answer.value).startswith(words[0].text)
-    assert words[-1].text == answer.value
-    whole = _ask(worker, STREAM, question)
-    assert isinstance(whole, Answer)
-    assert whole.value == answer.value
-    (typed,) = asyncio.run(hear(Question.parse("Is there a car?")))
+    assert len(partial) > 1
+    assert all(isinstance(item, PartialAnswer) for item in partial)
+    assert str(answer.value).startswith(partial[0].text)
+    assert partial[-1].text == answer.value
+    final = _ask(worker, STREAM, question)
+    assert isinstance(final, Answer)
+    assert final.value == answer.value
+    (typed,) = asyncio.run(ask_stream(Question.parse("Is there a car?")))
     assert isinstance(typed, Answer)
 
 
-def test_two_who_ask_the_same_aloud_each_hear_their_own_answer(folder: Path) -> None:
+def test_two_identical_streamed_questions_get_separate_answers(folder: Path) -> None:
     worker = _worker(folder)
     _push(worker, _chunk(_open(worker).spec, 0))
     question = Question.parse("What is there?")
 
-    async def hear(after: int) -> list[PartialAnswer | Answer | str]:
-        for _ in range(after):
+    async def ask_stream(delay: int) -> list[PartialAnswer | Answer | str]:
+        for _ in range(delay):
             await asyncio.sleep(0)
-        return [said async for said in worker.ask_stream(STREAM, question)]
+        return [item async for item in worker.ask_stream(STREAM, question)]
 
     async def both() -> tuple[list[PartialAnswer | Answer | str], ...]:
-        return tuple(await asyncio.gather(hear(0), hear(6)))
+        return tuple(await asyncio.gather(ask_stream(0), ask_stream(6)))
 
-    alone = asyncio.run(hear(0))
-    *words, _ = alone
-    assert len({said.text for said in words if isinstance(said, PartialAnswer)}) == len(words) > 1
-    for *heard, answer in asyncio.run(both()):
-        assert heard == words
+    alone = asyncio.run(ask_stream(0))
+    *partial, _ = alone
+    assert (
+        len({item.text for item in partial if isinstance(item, PartialAnswer)}) == len(partial) > 1
+    )
+    for *received, answer in asyncio.run(both()):
+        assert received == partial
         assert isinstance(answer, Answer)
 
 
-def test_who_asks_aloud_where_nothing_was_shown_is_told_why(folder: Path) -> None:
+def test_ask_stream_on_an_empty_window_yields_the_error(folder: Path) -> None:
     worker = _worker(folder)
     _open(worker)
 
-    async def hear() -> list[PartialAnswer | Answer | str]:
-        return [said async for said in worker.ask_stream(STREAM, Question.parse("What is there?"))]
+    async def ask_stream() -> list[PartialAnswer | Answer | str]:
+        return [item async for item in worker.ask_stream(STREAM, Question.parse("What is there?"))]
 
-    (said,) = asyncio.run(hear())
-    assert isinstance(said, str)
-    assert "shown nothing yet" in said
+    (item,) = asyncio.run(ask_stream())
+    assert isinstance(item, str)
+    assert "shown nothing yet" in item
 
 
-def test_a_camera_of_another_shape_gets_a_new_window(folder: Path) -> None:
+def test_another_picture_size_starts_a_new_window(folder: Path) -> None:
     worker = _worker(folder)
     spec = _open(worker).spec
     _push(worker, _chunk(spec, 0))
-    opening = _open(worker, epoch=8, hello=_hello(width=1280))
-    assert (opening.next_seq, opening.need_anchor) == (None, True)
+    grant = _open(worker, epoch=8, hello=_hello(width=1280))
+    assert (grant.next_seq, grant.need_anchor) == (None, True)
 
 
-def test_a_camera_that_changes_its_shape_while_connected_goes_on_with_its_next_anchor(
+def test_a_picture_size_that_changes_while_connected_continues_at_the_next_anchor(
     folder: Path,
 ) -> None:
     worker = _worker(folder)
@@ -284,39 +288,39 @@ def test_a_camera_that_changes_its_shape_while_connected_goes_on_with_its_next_a
     assert _open(worker, epoch=8, hello=_hello(width=1280)).next_seq == 4
 
 
-def test_a_standing_question_that_cannot_be_asked_ends_the_worker_at_once(folder: Path) -> None:
+def test_an_invalid_standing_question_fails_at_start(folder: Path) -> None:
     with pytest.raises(EngineError, match=r"a question of \d+ tokens"):
         _worker(folder, questions=["Is it " + "very " * 900 + "dark?"])
 
 
 @pytest.mark.parametrize("memory", [{"kv_blocks": 20}, {"memory_mib": 4}], ids=str)
-def test_a_stream_that_does_not_fit_is_refused_with_numbers_and_others_stay(
+def test_a_stream_without_memory_is_rejected_and_others_stay(
     folder: Path, memory: dict[str, int]
 ) -> None:
     worker = _worker(folder, memory)
     opened = [worker.open(_hello(f"yard.c{n}"), 1) for n in range(12)]
-    refused = [reply for reply in opened if isinstance(reply, Reject)]
-    assert len(refused) < 12
-    assert refused[0].reason is RejectReason.NO_CAPACITY
-    assert refused[0].retry_after_s > 0
+    rejections = [reply for reply in opened if isinstance(reply, Reject)]
+    assert len(rejections) < 12
+    assert rejections[0].reason is RejectReason.NO_CAPACITY
+    assert rejections[0].retry_after_s > 0
     worker.close("yard.c0")
     assert isinstance(worker.open(_hello("yard.c9"), 1), SessionGrant)
 
 
-def test_a_stream_there_is_no_time_for_is_refused_and_may_come_later(folder: Path) -> None:
+def test_a_stream_without_device_time_is_rejected_until_another_closes(folder: Path) -> None:
     worker = _worker(folder, max_utilization=0.001)
     assert _push(worker, _chunk(_open(worker).spec, 0)) is None
-    refused = worker.open(_hello("yard.other"), 1)
-    assert isinstance(refused, Reject)
-    assert refused.reason is RejectReason.NO_CAPACITY
-    assert "keep the device at work" in refused.detail
-    assert refused.retry_after_s > 0
-    assert _push(worker, _chunk(worker._spec, 1)) is None  # who is there isn't harmed
+    rejection = worker.open(_hello("yard.other"), 1)
+    assert isinstance(rejection, Reject)
+    assert rejection.reason is RejectReason.NO_CAPACITY
+    assert "keep the device at work" in rejection.detail
+    assert rejection.retry_after_s > 0
+    assert _push(worker, _chunk(worker._spec, 1)) is None  # admitted streams continue
     worker.close(STREAM)
     assert isinstance(worker.open(_hello("yard.other"), 1), SessionGrant)
 
 
-def test_a_stream_that_floods_is_taken_in_at_its_own_pace(folder: Path) -> None:
+def test_a_flooding_stream_is_admitted_at_its_rate(folder: Path) -> None:
     worker = _worker(folder)
     spec = _open(worker).spec
     worker._owned[STREAM].token_bucket = TokenBucket(20.0, burst=2)

@@ -1,4 +1,4 @@
-"""A slot's way through a chunk, and every lie a chunk can tell."""
+"""Packing of slots into chunks, and rejection of invalid chunks."""
 
 from dataclasses import replace
 
@@ -37,8 +37,8 @@ def some_chunk() -> Chunk:
 
 @given(st.integers(1, 6), st.integers(1, 8), st.floats(0, 1), st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=60)
-def test_a_slot_survives_its_chunk(rows: int, cols: int, share: float, seed: int) -> None:
-    kept = np.random.default_rng(seed).random((rows, cols)) < share
+def test_unpack_reverses_pack(rows: int, cols: int, density: float, seed: int) -> None:
+    kept = np.random.default_rng(seed).random((rows, cols)) < density
     slot = slot_with(kept, SlotKind.ANCHOR if kept.all() else SlotKind.DELTA, seed)
     back = unpack(pack(slot, SPEC, "yard", PatchCodec("lossless")), SPEC)
     assert back.kind is slot.kind
@@ -55,46 +55,48 @@ def test_the_bitmap_is_row_major_with_the_first_cell_in_the_highest_bit() -> Non
     assert chunk.bitmap == bytes([0b10000000, 0b01000000])
 
 
-LIES = {
+INVALID = {
     "another model's cells": ({"fingerprint": "feedfeedfeedfeed"}, "model grid feedfeed"),
     "no model at all": ({"fingerprint": ""}, r"\(none\)"),
     "no rows": ({"rows": 0}, "0x5 cells"),
     "negative rows": ({"rows": -3, "cols": -5}, "cells"),
-    "more cells than the model takes": ({"rows": 1 << 20, "cols": 1 << 20}, "1 to 48"),
-    "too short a bitmap": ({"bitmap": b"\x00"}, "bitmap of 1 bytes for 15 cells"),
-    "too long a bitmap": ({"bitmap": b"\x00" * 3}, "bitmap of 3 bytes"),
+    "more cells than the model allows": ({"rows": 1 << 20, "cols": 1 << 20}, "1 to 48"),
+    "bitmap too short": ({"bitmap": b"\x00"}, "bitmap of 1 bytes for 15 cells"),
+    "bitmap too long": ({"bitmap": b"\x00" * 3}, "bitmap of 3 bytes"),
     "cells beyond the last": ({"bitmap": b"\x01\x81"}, "beyond the last"),
     "more cells kept than sent": ({"bitmap": b"\xff\xfe"}, "2 reasons for 15"),
     "fewer reasons than cells": ({"reasons": b"\x01"}, "1 reasons for 2"),
     "unknown reasons": ({"reasons": b"\x01\x63"}, "unknown reason"),
-    "an anchor with holes": ({"kind": SlotKind.ANCHOR}, "every cell"),
+    "an anchor without every cell": ({"kind": SlotKind.ANCHOR}, "every cell"),
     "an unknown codec": ({"codec": "h264"}, "'h264'"),
-    "a mosaic of another codec": ({"codec": "jpeg"}, "no whole jpeg"),
-    "no mosaic": ({"mosaic": b""}, "no whole lossless"),
+    "a mosaic of another codec": ({"codec": "jpeg"}, "not a complete jpeg"),
+    "no mosaic": ({"mosaic": b""}, "not a complete lossless"),
     "too few times": ({"times": (3.0,)}, "1 frame times"),
-    "times that fall": ({"times": (3.0, 2.0)}, "do not rise"),
-    "a time that is none": ({"times": (3.0, float("nan"))}, "finite"),
-    "captured never": ({"capture_time": float("inf")}, "finite"),
+    "times that decrease": ({"times": (3.0, 2.0)}, "do not increase"),
+    "a time that is not a number": ({"times": (3.0, float("nan"))}, "finite"),
+    "infinite capture time": ({"capture_time": float("inf")}, "finite"),
 }
 
 
-@pytest.mark.parametrize(("lie", "answer"), LIES.values(), ids=LIES.keys())
-def test_a_lie_is_refused_naming_the_stream(lie: dict[str, object], answer: str) -> None:
-    with pytest.raises(PatchError, match=answer) as error:
-        unpack(replace(some_chunk(), **lie), SPEC)  # type: ignore[arg-type]
+@pytest.mark.parametrize(("fields", "message"), INVALID.values(), ids=INVALID.keys())
+def test_an_invalid_chunk_is_rejected_with_its_stream(
+    fields: dict[str, object], message: str
+) -> None:
+    with pytest.raises(PatchError, match=message) as error:
+        unpack(replace(some_chunk(), **fields), SPEC)  # type: ignore[arg-type]
     assert "stream yard, chunk 0" in str(error.value)
 
 
-def test_a_mosaic_for_another_number_of_cells_is_refused() -> None:
+def test_a_mosaic_for_another_number_of_cells_is_rejected() -> None:
     kept = np.ones((3, 5), np.bool_)
     larger = pack(slot_with(kept, SlotKind.ANCHOR), SPEC, "yard", PatchCodec("lossless"))
-    with pytest.raises(PatchError, match="bitmap asks for"):
+    with pytest.raises(PatchError, match="bitmap needs"):
         unpack(replace(some_chunk(), mosaic=larger.mosaic), SPEC)
 
 
 @given(st.binary(max_size=6), st.binary(max_size=60), st.binary(max_size=300))
 @settings(deadline=None)
-def test_arbitrary_bytes_are_refused_and_nothing_else_happens(
+def test_random_bytes_are_rejected_or_keep_no_cell(
     bitmap: bytes, reasons: bytes, mosaic: bytes
 ) -> None:
     chunk = replace(some_chunk(), bitmap=bitmap, reasons=reasons, mosaic=mosaic)

@@ -1,4 +1,4 @@
-"""Chunks and connections for the tests of this room and of the gRPC that carries it."""
+"""Sample chunks for the tests of the uplink and of its gRPC binding."""
 
 from dataclasses import replace
 
@@ -14,8 +14,8 @@ SPEC = GridSpec(cell=16, frames=2, rate=2.0, max_cells=16)
 STREAM = "north.gate"
 
 
-def slot_of(kept: np.ndarray, kind: SlotKind, value: int = 90) -> Slot:
-    """A flat grey slot."""
+def grey_slot(kept: np.ndarray, kind: SlotKind, value: int = 90) -> Slot:
+    """A slot of uniform patches."""
     count = int(kept.sum())
     return Slot(
         kind=kind,
@@ -28,25 +28,25 @@ def slot_of(kept: np.ndarray, kind: SlotKind, value: int = 90) -> Slot:
 
 
 def _packed(kept: np.ndarray, kind: SlotKind) -> Chunk:
-    return pack(slot_of(kept, kind), SPEC, STREAM, PatchCodec("lossless"))
+    return pack(grey_slot(kept, kind), SPEC, STREAM, PatchCodec("lossless"))
 
 
 ANCHOR = _packed(np.ones((2, 2), np.bool_), SlotKind.ANCHOR)
 DELTA = _packed(np.eye(2, dtype=np.bool_), SlotKind.DELTA)
 
 
-def anchor(**claims: object) -> Chunk:
-    """A whole slot of 2 x 2 cells."""
-    return replace(ANCHOR, **claims)  # type: ignore[arg-type]
+def anchor(**fields: object) -> Chunk:
+    """An anchor of 2 x 2 cells, with some fields replaced."""
+    return replace(ANCHOR, **fields)  # type: ignore[arg-type]
 
 
-def delta(**claims: object) -> Chunk:
-    """A slot that keeps two of 2 x 2 cells."""
-    return replace(DELTA, **claims)  # type: ignore[arg-type]
+def delta(**fields: object) -> Chunk:
+    """A delta with two of 2 x 2 cells, with some fields replaced."""
+    return replace(DELTA, **fields)  # type: ignore[arg-type]
 
 
-def padded_jpeg(ballast: int) -> bytes:
-    """A JPEG of four cells in which comments weigh so many bytes."""
+def padded_jpeg(padding: int) -> bytes:
+    """A JPEG of four cells with about `padding` bytes of comments."""
     plain = PatchCodec("jpeg").encode(np.full((4, 2, 3, 16, 16), 90, np.uint8))
     comment = b"\xff\xfe\xff\xff" + bytes(0xFFFD)
-    return plain[:2] + comment * (ballast // len(comment)) + plain[2:]
+    return plain[:2] + comment * (padding // len(comment)) + plain[2:]

@@ -1,8 +1,8 @@
-"""Both ends of an uplink over a link that is cut at any moment.
+"""Both ends of an uplink over a connection that may break at any moment.
 
-Whatever happens: no chunk is applied twice, order is kept, no delta is applied onto a hole, memory
-stays bounded, and once the link is quiet every chunk was applied, reported as dropped, or passed
-over by the cloud while it waited for an anchor.
+Invariants: no chunk is applied twice, order is kept, no delta is applied after a gap, and memory is
+bounded. In the end every chunk was applied, reported as dropped, or discarded by the cloud while it
+waited for an anchor.
 """
 
 from collections import deque
@@ -19,12 +19,12 @@ from codecsight.uplink.messages import CloudMessage, Dropped, EdgeMessage
 from tests.uplink.chunks import ANCHOR, DELTA, SPEC, STREAM, anchor, delta
 
 CAPACITY = 3 * ANCHOR.size + 2 * DELTA.size
-WINDOW = ANCHOR.size + 2 * DELTA.size
+CREDIT_BYTES = ANCHOR.size + 2 * DELTA.size
 START = 1000
 
 
 class Owner:
-    """The stream's owner in the cloud: what survives a connection."""
+    """Owner of the stream in the cloud. Its state outlives a connection."""
 
     def __init__(self) -> None:
         self.epoch = 0
@@ -39,16 +39,16 @@ class Owner:
         if self.applied:
             assert chunk.seq > self.applied[-1].seq, "applied twice or out of order"
         if chunk.kind is SlotKind.DELTA:
-            assert self.applied, "a delta on nothing"
-            assert chunk.seq == self.applied[-1].seq + 1, "a delta on a hole"
+            assert self.applied, "a delta without an anchor"
+            assert chunk.seq == self.applied[-1].seq + 1, "a delta after a gap"
         self.applied.append(chunk)
 
 
-class Link(RuleBasedStateMachine):
+class LossyLink(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.edge = EdgeLink("north", STREAM, "t", start_seq=START, capacity=CAPACITY)
+        self.edge = EdgeLink("north", STREAM, "t", start_seq=START, capacity_bytes=CAPACITY)
         self.owner = Owner()
         self.cloud: CloudLink | None = None
         self.up: deque[EdgeMessage] = deque()
@@ -56,36 +56,36 @@ class Link(RuleBasedStateMachine):
         self.received: deque[Chunk] = deque()
         self.offered = 0
         self.accounted: set[int] = set()
-        self.reconnect(elsewhere=False)
+        self.reconnect(new_owner=False)
 
-    @rule(wish=st.booleans())
-    def offer(self, wish: bool) -> None:
-        """The tracker makes a slot: an anchor when it must, or when it likes to."""
+    @rule(periodic=st.booleans())
+    def offer(self, periodic: bool) -> None:
+        """The tracker makes a slot: an anchor on request, periodically, or as the first one."""
         if self.edge.spec is None:
             return
-        whole = self.edge.take_anchor_request() or wish or not self.offered
-        self.edge.offer(anchor() if whole else delta(), self.now)
+        full = self.edge.take_anchor_request() or periodic or not self.offered
+        self.edge.offer(anchor() if full else delta(), self.now)
         self.offered += 1
 
     @rule()
     def send(self) -> None:
-        self.up.extend(self.edge.outgoing(self.now))
+        self.up.extend(self.edge.take_outgoing(self.now))
 
     @precondition(lambda self: self.cloud is not None and self.up)
     @rule()
     def arrive(self) -> None:
         assert self.cloud is not None
         message = self.up.popleft()
-        answer = self.cloud.receive(message, self.now)
+        result = self.cloud.receive(message, self.now)
         match message:
             case Dropped():
                 self.accounted.update(range(message.first, message.last + 1))
-            case Chunk() if not isinstance(answer, Chunk):
-                self.accounted.add(message.seq)  # a duplicate, or passed over
-        if isinstance(answer, Chunk):
-            self.received.append(answer)
-        elif answer is not None:
-            self.down.append(answer)
+            case Chunk() if not isinstance(result, Chunk):
+                self.accounted.add(message.seq)  # a duplicate, or discarded
+        if isinstance(result, Chunk):
+            self.received.append(result)
+        elif result is not None:
+            self.down.append(result)
 
     @precondition(lambda self: self.received)
     @rule()
@@ -94,23 +94,23 @@ class Link(RuleBasedStateMachine):
         chunk = self.received.popleft()
         self.owner.push(chunk)
         self.accounted.add(chunk.seq)
-        self.down.append(self.cloud.taken(chunk.seq))
+        self.down.append(self.cloud.acknowledge(chunk.seq))
 
     @precondition(lambda self: self.down)
     @rule()
-    def answer(self) -> None:
+    def reply(self) -> None:
         self.edge.receive(self.down.popleft(), self.now)
 
     @precondition(lambda self: self.cloud is not None and self.owner.applied)
     @rule()
     def evict(self) -> None:
-        """The owner gives up its KV of the stream."""
+        """The owner evicts the stream's KV blocks."""
         assert self.cloud is not None
         self.down.append(self.cloud.require_anchor("evicted"))
 
     @rule()
-    def cut(self) -> None:
-        """All that is under way is lost, and so is what was received but not applied."""
+    def disconnect(self) -> None:
+        """Break the connection: messages in flight and received but unapplied chunks are lost."""
         self.cloud = None
         self.up.clear()
         self.down.clear()
@@ -118,15 +118,15 @@ class Link(RuleBasedStateMachine):
         self.edge.disconnect()
 
     @precondition(lambda self: self.cloud is None)
-    @rule(elsewhere=st.booleans())
-    def reconnect(self, elsewhere: bool) -> None:
-        """To the same owner, or to one that knows nothing of the stream."""
-        if elsewhere:
+    @rule(new_owner=st.booleans())
+    def reconnect(self, new_owner: bool) -> None:
+        """Connect to the same owner, or to a new one without state of the stream."""
+        if new_owner:
             epoch = self.owner.epoch
             self.owner = Owner()
             self.owner.epoch = epoch
         hello = self.edge.connect(640, 360, self.now)
-        self.cloud = CloudLink(hello, self.owner.open(), self.now, window=WINDOW)
+        self.cloud = CloudLink(hello, self.owner.open(), self.now, credit_bytes=CREDIT_BYTES)
         self.down.append(self.cloud.welcome())
 
     @rule(seconds=st.sampled_from([0.5, 5.0, 40.0]))
@@ -136,12 +136,12 @@ class Link(RuleBasedStateMachine):
     @invariant()
     def memory_is_bounded(self) -> None:
         assert self.edge.backlog_bytes <= CAPACITY
-        assert sum(chunk.size for chunk in self.received) <= WINDOW
+        assert sum(chunk.size for chunk in self.received) <= CREDIT_BYTES
 
     def teardown(self) -> None:
-        """Quiet: the link holds, and everything is carried to its end."""
+        """Deliver everything over a stable connection, and check the final state."""
         if self.cloud is None:
-            self.reconnect(elsewhere=False)
+            self.reconnect(new_owner=False)
         for _ in range(2000):
             self.send()
             if not (self.up or self.received or self.down):
@@ -149,7 +149,7 @@ class Link(RuleBasedStateMachine):
             for step, ready in (
                 (self.arrive, self.up),
                 (self.apply, self.received),
-                (self.answer, self.down),
+                (self.reply, self.down),
             ):
                 if ready:
                     step()
@@ -158,5 +158,5 @@ class Link(RuleBasedStateMachine):
         assert self.accounted >= set(range(START, START + self.offered))
 
 
-TestLink = Link.TestCase
-TestLink.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestLossyLink = LossyLink.TestCase
+TestLossyLink.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)

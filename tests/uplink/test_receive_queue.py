@@ -1,3 +1,5 @@
+"""ReceiveQueue: order, and skipping to the newest anchor."""
+
 from collections.abc import Sequence
 
 from codecsight.core.slot import SlotKind
@@ -7,36 +9,36 @@ from tests.uplink.chunks import anchor, delta
 ANCHOR, DELTA = SlotKind.ANCHOR, SlotKind.DELTA
 
 
-def filled(kinds: Sequence[SlotKind], every: float = 1.0) -> ReceiveQueue:
-    """A chunk each `every` seconds from 0 on; none taken."""
-    inbox = ReceiveQueue(patience=10.0)
+def filled(kinds: Sequence[SlotKind], interval: float = 1.0) -> ReceiveQueue:
+    """A queue that received one chunk every `interval` seconds, starting at 0."""
+    queue = ReceiveQueue(max_wait_s=10.0)
     for seq, kind in enumerate(kinds):
-        inbox.put((anchor if kind is ANCHOR else delta)(seq=seq), seq * every)
-    return inbox
+        queue.put((anchor if kind is ANCHOR else delta)(seq=seq), seq * interval)
+    return queue
 
 
-def taken(inbox: ReceiveQueue, now: float) -> tuple[list[int], int]:
-    passed, following = inbox.take(now)
-    return [each.seq for each in passed], following.seq
+def take(queue: ReceiveQueue, now: float) -> tuple[list[int], int]:
+    skipped, chunk = queue.take(now)
+    return [each.seq for each in skipped], chunk.seq
 
 
-def test_chunks_come_out_as_they_came_in() -> None:
-    inbox = filled([ANCHOR, DELTA, ANCHOR])
-    assert [taken(inbox, 9.0) for _ in range(3)] == [([], 0), ([], 1), ([], 2)]
-    assert len(inbox) == 0
+def test_chunks_are_taken_in_order() -> None:
+    queue = filled([ANCHOR, DELTA, ANCHOR])
+    assert [take(queue, 9.0) for _ in range(3)] == [([], 0), ([], 1), ([], 2)]
+    assert len(queue) == 0
 
 
-def test_what_waited_too_long_is_passed_over_for_the_newest_anchor() -> None:
-    inbox = filled([ANCHOR, DELTA, ANCHOR, DELTA, ANCHOR, DELTA])
-    assert taken(inbox, 10.5) == ([0, 1, 2, 3], 4)
-    assert taken(inbox, 10.5) == ([], 5)
+def test_chunks_that_waited_too_long_are_skipped_up_to_the_newest_anchor() -> None:
+    queue = filled([ANCHOR, DELTA, ANCHOR, DELTA, ANCHOR, DELTA])
+    assert take(queue, 10.5) == ([0, 1, 2, 3], 4)
+    assert take(queue, 10.5) == ([], 5)
 
 
-def test_without_an_anchor_to_go_on_from_nothing_is_passed_over() -> None:
-    inbox = filled([DELTA, DELTA, DELTA])
-    assert taken(inbox, 100.0) == ([], 0)
+def test_without_a_queued_anchor_nothing_is_skipped() -> None:
+    queue = filled([DELTA, DELTA, DELTA])
+    assert take(queue, 100.0) == ([], 0)
 
 
-def test_an_old_anchor_that_is_the_newest_is_taken() -> None:
-    inbox = filled([ANCHOR, DELTA, DELTA])
-    assert [taken(inbox, 100.0) for _ in range(3)] == [([], 0), ([], 1), ([], 2)]
+def test_the_newest_anchor_is_never_skipped() -> None:
+    queue = filled([ANCHOR, DELTA, DELTA])
+    assert [take(queue, 100.0) for _ in range(3)] == [([], 0), ([], 1), ([], 2)]

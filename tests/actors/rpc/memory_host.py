@@ -1,4 +1,4 @@
-"""A StreamHost that keeps everything in memory and decodes what it takes, and helpers around it."""
+"""A StreamHost in memory, and helpers to run a gateway and a site around it."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from actors.rpc.gateway_server import GatewayServer
 from actors.rpc.transport import TlsCredentials
-from actors.rpc.uplink_client import StreamLink, Timing, UplinkClient
+from actors.rpc.uplink_client import ConnectTiming, StreamLink, UplinkClient
 from codecsight.core.answer import Answer, PartialAnswer
 from codecsight.core.chunk import Chunk
 from codecsight.core.question import Question
@@ -21,20 +21,23 @@ from codecsight.uplink.messages import Dropped, Heartbeat, Hello, RejectReason
 from tests.uplink.chunks import SPEC
 
 FLOPS = FlopCount(vit=4e12, llm=5e12)
-QUICK = Timing(handshake_s=5.0, retry_min_s=0.05, retry_max_s=0.2)
+FAST_RETRY = ConnectTiming(handshake_s=5.0, backoff_min_s=0.05, backoff_max_s=0.2)
 
 
 class MemoryHost:
-    """Owns all streams; `slots` are the decoded chunks of each, in the order of their arrival."""
+    """Owns all streams. `slots` has the decoded chunks of each, in the order of arrival.
+
+    While `has_room` is not set, `push` waits. `evicted` is the reason that the next push returns.
+    """
 
     def __init__(self) -> None:
         self.spec = SPEC
         self.slots: dict[str, list[Slot]] = {}
         self.seqs: dict[str, list[int]] = {}
-        self.heard: list[tuple[str, Heartbeat | Dropped]] = []
-        self.closings: list[tuple[str, int]] = []
-        self.room = asyncio.Event()
-        self.room.set()
+        self.events: list[tuple[str, Heartbeat | Dropped]] = []
+        self.disconnects: list[tuple[str, int]] = []
+        self.has_room = asyncio.Event()
+        self.has_room.set()
         self.evicted = ""
         self.directory = StreamDirectory()
         self.directory.report("gpu:here:0", 0, 1000, time.time())
@@ -46,20 +49,20 @@ class MemoryHost:
         return SessionGrant(lease.epoch, self.spec, seqs[-1] + 1 if seqs else None)
 
     async def push(self, chunk: Chunk) -> str | None:
-        await self.room.wait()
+        await self.has_room.wait()
         lease = self.directory.lease(chunk.stream, time.time())
         if chunk.epoch != lease.epoch:
-            raise StreamRejected(RejectReason.OLD_EPOCH, "the lease is lost", 1.0)
+            raise StreamRejected(RejectReason.OLD_EPOCH, "the lease has ended", 1.0)
         self.slots[chunk.stream].append(unpack(chunk, self.spec))
         self.seqs[chunk.stream].append(chunk.seq)
         reason, self.evicted = self.evicted, ""
         return reason or None
 
     async def on_event(self, stream: str, message: Heartbeat | Dropped) -> None:
-        self.heard.append((stream, message))
+        self.events.append((stream, message))
 
     async def on_disconnect(self, stream: str, epoch: int) -> None:
-        self.closings.append((stream, epoch))
+        self.disconnects.append((stream, epoch))
 
     async def ask(self, stream: str, question: Question) -> Answer:
         self.directory.lease(stream, time.time())
@@ -81,7 +84,7 @@ class MemoryHost:
         yield answer
 
     async def streams(self) -> list[StreamStatus]:
-        stats = {name: beat.stats for name, beat in self.heard if isinstance(beat, Heartbeat)}
+        stats = {name: beat.stats for name, beat in self.events if isinstance(beat, Heartbeat)}
         return [
             StreamStatus(
                 site=lease.stream.split(".")[0],
@@ -108,7 +111,7 @@ class MemoryHost:
 async def serving(
     host: MemoryHost, tls: TlsCredentials | None = None, *, port: int = 0, heartbeat_s: float = 5.0
 ) -> AsyncIterator[GatewayServer]:
-    """A gateway on a real socket."""
+    """Run a gateway on a real socket."""
     server = GatewayServer(
         host, f"127.0.0.1:{port}", ["north", "south"], tls, heartbeat_s=heartbeat_s
     )
@@ -123,24 +126,24 @@ async def serving(
 async def site(
     port: int, name: str = "north", tls: TlsCredentials | None = None
 ) -> AsyncIterator[UplinkClient]:
-    """A site that dials the gateway."""
-    client = UplinkClient(f"127.0.0.1:{port}", name, tls, QUICK)
+    """Run the uplinks of a site that connects to the gateway."""
+    client = UplinkClient(f"127.0.0.1:{port}", name, tls, FAST_RETRY)
     try:
         yield client
     finally:
         await client.close()
 
 
-async def until(what: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait until something is true."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
+async def until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+    """Wait until a condition is true."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "the condition was not met in time"
         await asyncio.sleep(0.01)
 
 
 async def welcomed(link: StreamLink) -> StreamLink:
-    """The link once the cloud has said what it wants."""
+    """Wait until the link has received its Welcome."""
     await until(lambda: link.spec is not None and link.edge.connected)
     return link
 

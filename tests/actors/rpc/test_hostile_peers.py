@@ -1,4 +1,4 @@
-"""What strangers and broken sites send: each refused with a reason, the neighbour unharmed."""
+"""Invalid input from peers: each is rejected with a reason, and other streams are not affected."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ from actors.rpc.transport import MAX_MESSAGE
 from actors.wire import uplink_pb2 as wire
 from actors.wire.uplink_pb2_grpc import UplinkServiceStub
 from codecsight.uplink.messages import (
-    PROTOCOL,
+    PROTOCOL_VERSION,
     CloudMessage,
     Dropped,
     Hello,
@@ -28,37 +28,36 @@ from codecsight.uplink.messages import (
 from tests.actors.rpc.memory_host import MemoryHost, of_stream, serving, site, until, welcomed
 from tests.uplink.chunks import SPEC, STREAM, anchor, padded_jpeg
 
-HELLO = Hello("north", STREAM, PROTOCOL, "test", SPEC.fingerprint, 640, 360, next_seq=100)
-NEIGHBOUR = "south.door"
+HELLO = Hello("north", STREAM, PROTOCOL_VERSION, "test", SPEC.fingerprint, 640, 360, next_seq=100)
+OTHER_STREAM = "south.door"
 METHOD = "/codecsight.v1.UplinkService/Stream"
 
 
-class Stranger:
-    """Speaks the wire by hand, and may say anything."""
+class RawPeer:
+    """Sends arbitrary messages, without the limits of our own client."""
 
     def __init__(self, port: int) -> None:
-        # Without the limits that our own client keeps.
         self._channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
         self.call = UplinkServiceStub(self._channel).Stream()
         self.epoch = 0
 
-    async def hello(self, **claims: object) -> CloudMessage | None:
-        await self.call.write(to_request(replace(HELLO, **claims)))  # type: ignore[arg-type]
-        answer = await self.answer()
-        if isinstance(answer, Welcome):
-            self.epoch = answer.epoch
-        return answer
+    async def hello(self, **fields: object) -> CloudMessage | None:
+        await self.call.write(to_request(replace(HELLO, **fields)))  # type: ignore[arg-type]
+        reply = await self.reply()
+        if isinstance(reply, Welcome):
+            self.epoch = reply.epoch
+        return reply
 
-    async def answer(self) -> CloudMessage | None:
-        """The next answer; None when the call is over."""
+    async def reply(self) -> CloudMessage | None:
+        """The next reply; None after the end of the call."""
         response = await asyncio.wait_for(self.call.read(), 10)
         return from_response(response) if isinstance(response, wire.StreamResponse) else None
 
     async def rejection(self) -> Reject:
-        while not isinstance(answer := await self.answer(), Reject):
-            assert answer is not None, "the call ended without a Reject"
-        assert await self.answer() is None
-        return answer
+        while not isinstance(reply := await self.reply(), Reject):
+            assert reply is not None, "the call ended without a Reject"
+        assert await self.reply() is None
+        return reply
 
     async def close(self) -> None:
         self.call.cancel()
@@ -66,55 +65,55 @@ class Stranger:
 
 
 @asynccontextmanager
-async def scene() -> AsyncIterator[tuple[MemoryHost, Stranger]]:
-    """A gateway with a well-behaved neighbour, and a stranger. The neighbour must still be served
-    on its first connection when all is over.
+async def scene() -> AsyncIterator[tuple[MemoryHost, RawPeer]]:
+    """Run a gateway with a regular site and a raw peer. At the end the site must still be served on
+    its first connection.
     """
     host = MemoryHost()
     async with serving(host) as server, site(server.port, "south") as client:
-        link = await welcomed(client.open(NEIGHBOUR, 640, 360))
+        link = await welcomed(client.open(OTHER_STREAM, 640, 360))
         epoch = link.edge.epoch
-        stranger = Stranger(server.port)
+        peer = RawPeer(server.port)
         try:
-            yield host, stranger
+            yield host, peer
         finally:
-            await stranger.close()
-        link.offer(of_stream(anchor(), NEIGHBOUR))
+            await peer.close()
+        link.offer(of_stream(anchor(), OTHER_STREAM))
         await until(lambda: link.edge.idle)
-        assert len(host.slots[NEIGHBOUR]) == 1
+        assert len(host.slots[OTHER_STREAM]) == 1
         assert link.edge.epoch == epoch
 
 
 @pytest.mark.parametrize(
-    ("claims", "reason", "detail"),
+    ("fields", "reason", "detail"),
     [
         ({"bitmap": b""}, RejectReason.MALFORMED, "bitmap of 0 bytes for 4 cells"),
         ({"bitmap": b"\xff"}, RejectReason.MALFORMED, "beyond the last"),
         ({"rows": 4000, "cols": 4000}, RejectReason.MALFORMED, "1 to 16 are allowed"),
         ({"rows": 4, "cols": 4, "bitmap": b"\xff\xff", "reasons": b"\x01" * 16},
-         RejectReason.MALFORMED, "bitmap asks for"),
-        ({"mosaic": b"\x89PNG junk"}, RejectReason.MALFORMED, "no whole lossless picture"),
+         RejectReason.MALFORMED, "bitmap needs"),
+        ({"mosaic": b"\x89PNG junk"}, RejectReason.MALFORMED, "not a complete lossless picture"),
         ({"times": (float("nan"), 1.0)}, RejectReason.MALFORMED, "not a finite number"),
         ({"epoch": 1}, RejectReason.OLD_EPOCH, "epoch 1 is not the current"),
         ({"stream": "north.other"}, RejectReason.UNKNOWN_STREAM, "north.other"),
         ({"fingerprint": "feedfeedfeedfeed"}, RejectReason.FINGERPRINT, "model grid"),
-        ({"codec": "h265"}, RejectReason.MALFORMED, "no patch codec is named 'h265'"),
+        ({"codec": "h265"}, RejectReason.MALFORMED, "unknown patch codec 'h265'"),
         ({"kind": 7}, RejectReason.MALFORMED, "unknown kind 7"),
         ({"stream": "x" * 5000}, RejectReason.MALFORMED, "at most 1000"),
     ],
     ids=["no bitmap", "wrong bitmap", "too many cells", "too large a mosaic", "junk mosaic",
          "time", "old epoch", "other stream", "other model", "unknown codec", "unknown kind",
-         "endless name"],
+         "long name"],
 )  # fmt: skip
-def test_a_bad_chunk_is_refused(
-    claims: dict[str, object], reason: RejectReason, detail: str
+def test_an_invalid_chunk_is_rejected(
+    fields: dict[str, object], reason: RejectReason, detail: str
 ) -> None:
     async def run() -> None:
-        async with scene() as (host, stranger):
-            await stranger.hello()
-            good = anchor(epoch=stranger.epoch, seq=100)
-            await stranger.call.write(to_request(replace(good, **claims)))  # type: ignore[arg-type]
-            rejection = await stranger.rejection()
+        async with scene() as (host, peer):
+            await peer.hello()
+            good = anchor(epoch=peer.epoch, seq=100)
+            await peer.call.write(to_request(replace(good, **fields)))  # type: ignore[arg-type]
+            rejection = await peer.rejection()
             assert rejection.reason is reason
             assert detail in rejection.detail
             assert not host.slots[STREAM]
@@ -123,7 +122,7 @@ def test_a_bad_chunk_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("claims", "reason", "detail"),
+    ("fields", "reason", "detail"),
     [
         ({"stream": "south.door"}, RejectReason.UNKNOWN_STREAM, "named north.CAMERA"),
         ({"stream": "north."}, RejectReason.UNKNOWN_STREAM, "named north.CAMERA"),
@@ -141,12 +140,12 @@ def test_a_bad_chunk_is_refused(
         "too large a picture",
     ],
 )
-def test_a_bad_hello_is_refused(
-    claims: dict[str, object], reason: RejectReason, detail: str
+def test_an_invalid_hello_is_rejected(
+    fields: dict[str, object], reason: RejectReason, detail: str
 ) -> None:
     async def run() -> None:
-        async with scene() as (_, stranger):
-            rejection = await stranger.hello(**claims)
+        async with scene() as (_, peer):
+            rejection = await peer.hello(**fields)
             assert isinstance(rejection, Reject)
             assert rejection.reason is reason
             assert detail in rejection.detail
@@ -154,21 +153,21 @@ def test_a_bad_hello_is_refused(
     asyncio.run(run())
 
 
-def test_a_caller_who_says_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uplink_service, "HANDSHAKE_S", 0.3)
+def test_a_peer_that_sends_no_hello_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uplink_service, "HANDSHAKE_TIMEOUT_S", 0.3)
 
     async def run() -> None:
-        async with scene() as (_, stranger):
-            assert (await stranger.rejection()).detail == "no Hello came"
+        async with scene() as (_, peer):
+            assert (await peer.rejection()).detail == "no Hello within 0.3 s"
 
     asyncio.run(run())
 
 
-def test_a_thousand_connections_at_once_harm_nobody() -> None:
+def test_a_thousand_connections_at_once_are_served() -> None:
     async def run() -> None:
-        async with scene() as (host, stranger):
+        async with scene() as (host, peer):
             host.directory.report("gpu:here:0", 0, 100_000, time.time())
-            stub = UplinkServiceStub(stranger._channel)
+            stub = UplinkServiceStub(peer._channel)
             calls = [stub.Stream() for _ in range(1000)]
             for number, call in enumerate(calls):
                 hello = replace(HELLO, stream=f"north.{number}")
@@ -178,97 +177,97 @@ def test_a_thousand_connections_at_once_harm_nobody() -> None:
                 assert isinstance(response, wire.StreamResponse)
                 assert isinstance(from_response(response), Welcome)
                 call.cancel()
-            await until(lambda: len(host.closings) == 1000)
+            await until(lambda: len(host.disconnects) == 1000)
 
     asyncio.run(run())
 
 
-def test_a_chunk_before_any_hello_is_refused() -> None:
+def test_a_chunk_before_the_hello_is_rejected() -> None:
     async def run() -> None:
-        async with scene() as (_, stranger):
-            await stranger.call.write(to_request(anchor(epoch=1, seq=1)))
-            assert (await stranger.rejection()).reason is RejectReason.PROTOCOL
+        async with scene() as (_, peer):
+            await peer.call.write(to_request(anchor(epoch=1, seq=1)))
+            assert (await peer.rejection()).reason is RejectReason.PROTOCOL
 
     asyncio.run(run())
 
 
-def test_more_bytes_than_credited_are_refused_even_while_the_worker_is_stuck() -> None:
+def test_bytes_beyond_the_credits_are_rejected_while_the_worker_is_blocked() -> None:
     async def run() -> None:
-        async with scene() as (host, stranger):
-            host.room.clear()
-            await stranger.hello()
-            big = anchor(epoch=stranger.epoch, codec="jpeg", mosaic=padded_jpeg(640 << 10))
+        async with scene() as (host, peer):
+            host.has_room.clear()
+            await peer.hello()
+            big = anchor(epoch=peer.epoch, codec="jpeg", mosaic=padded_jpeg(640 << 10))
 
             async def flood() -> None:
                 for seq in range(100, 200):
-                    await stranger.call.write(to_request(replace(big, seq=seq)))
+                    await peer.call.write(to_request(replace(big, seq=seq)))
 
             flooding = asyncio.create_task(flood())
-            answer = await stranger.answer()
-            assert isinstance(answer, Reject)
-            assert "credited" in answer.detail
+            reply = await peer.reply()
+            assert isinstance(reply, Reject)
+            assert "credits" in reply.detail
             flooding.cancel()
-            host.room.set()
+            host.has_room.set()
 
     asyncio.run(run())
 
 
 def test_an_oversized_message_ends_its_call_only() -> None:
     async def run() -> None:
-        async with scene() as (_, stranger):
-            await stranger.hello()
-            huge = anchor(epoch=stranger.epoch, seq=100, mosaic=bytes(MAX_MESSAGE + 1))
-            await stranger.call.write(to_request(huge))
-            assert await stranger.call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        async with scene() as (_, peer):
+            await peer.hello()
+            huge = anchor(epoch=peer.epoch, seq=100, mosaic=bytes(MAX_MESSAGE + 1))
+            await peer.call.write(to_request(huge))
+            assert await peer.call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
     asyncio.run(run())
 
 
-def test_bytes_that_are_no_message_end_their_call_only() -> None:
+def test_invalid_protobuf_ends_its_call_only() -> None:
     async def run() -> None:
-        async with scene() as (_, stranger):
-            call = stranger._channel.stream_stream(METHOD)()
+        async with scene() as (_, peer):
+            call = peer._channel.stream_stream(METHOD)()
             await call.write(b"\xff\xff\xff\xff not protobuf")
             assert await asyncio.wait_for(call.code(), 10) is not grpc.StatusCode.OK
 
     asyncio.run(run())
 
 
-def test_an_empty_message_of_a_newer_edge_is_passed_over() -> None:
+def test_an_unknown_message_of_a_newer_edge_is_ignored() -> None:
     async def run() -> None:
-        async with scene() as (host, stranger):
-            await stranger.hello()
-            await stranger.call.write(wire.StreamRequest())
-            await stranger.call.write(to_request(anchor(epoch=stranger.epoch, seq=100)))
+        async with scene() as (host, peer):
+            await peer.hello()
+            await peer.call.write(wire.StreamRequest())
+            await peer.call.write(to_request(anchor(epoch=peer.epoch, seq=100)))
             await until(lambda: host.slots[STREAM])
 
     asyncio.run(run())
 
 
-def test_a_lie_about_drops_hurts_only_the_liar() -> None:
+def test_invalid_drop_reports_affect_only_their_sender() -> None:
     async def run() -> None:
-        async with scene() as (_, stranger):
-            await stranger.hello()
-            await stranger.call.write(to_request(Dropped(100, 2**62, "all of it")))
-            await stranger.call.write(to_request(Dropped(7, 3, "backwards")))
-            assert (await stranger.rejection()).reason is RejectReason.MALFORMED
+        async with scene() as (_, peer):
+            await peer.hello()
+            await peer.call.write(to_request(Dropped(100, 2**62, "all of it")))
+            await peer.call.write(to_request(Dropped(7, 3, "backwards")))
+            assert (await peer.rejection()).reason is RejectReason.MALFORMED
 
     asyncio.run(run())
 
 
-def test_a_site_that_falls_silent_is_let_go() -> None:
+def test_a_connection_without_heartbeats_is_closed() -> None:
     async def run() -> None:
         host = MemoryHost()
         async with serving(host, heartbeat_s=0.1) as server:
-            stranger = Stranger(server.port)
-            await stranger.hello()
-            await until(lambda: host.closings == [(STREAM, stranger.epoch)])
-            await stranger.close()
+            peer = RawPeer(server.port)
+            await peer.hello()
+            await until(lambda: host.disconnects == [(STREAM, peer.epoch)])
+            await peer.close()
 
     asyncio.run(run())
 
 
-def test_health_is_told_the_standard_way() -> None:
+def test_the_standard_health_service_reports_serving() -> None:
     async def run() -> None:
         async with (
             serving(MemoryHost()) as server,

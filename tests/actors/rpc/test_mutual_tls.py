@@ -1,4 +1,4 @@
-"""Who gets in, and what each may see."""
+"""Authentication and authorization of gRPC peers by mutual TLS."""
 
 import asyncio
 from pathlib import Path
@@ -16,17 +16,17 @@ from tests.uplink.chunks import STREAM, anchor
 
 
 class Pki:
-    """Two authorities: ours, and a stranger's."""
+    """Certificates of two authorities: the cloud's own, and an unknown one."""
 
     def __init__(self, folder: Path) -> None:
-        self._ours = Authority(folder / "ours")
-        self._other = Authority(folder / "other")
-        self.cloud = _keys(self._ours, self._ours.issue("cloud", ["localhost", "127.0.0.1"]))
-        self.north = _keys(self._ours, self._ours.issue("north", ["north"]))
-        self.south = _keys(self._ours, self._ours.issue("south", ["south"]))
-        self.operator = _keys(self._ours, self._ours.issue("operator", ["operator"]))
-        self.stranger = _keys(self._other, self._other.issue("north", ["north"]))
-        # Trusts our cloud, but shows a certificate that ours did not sign.
+        self._own = Authority(folder / "own")
+        self._unknown = Authority(folder / "unknown")
+        self.cloud = _keys(self._own, self._own.issue("cloud", ["localhost", "127.0.0.1"]))
+        self.north = _keys(self._own, self._own.issue("north", ["north"]))
+        self.south = _keys(self._own, self._own.issue("south", ["south"]))
+        self.operator = _keys(self._own, self._own.issue("operator", ["operator"]))
+        self.stranger = _keys(self._unknown, self._unknown.issue("north", ["north"]))
+        # Trusts the cloud's authority, but has a certificate of the unknown one.
         self.impostor = TlsCredentials(self.north.ca, self.stranger.cert, self.stranger.key)
 
 
@@ -56,22 +56,22 @@ def test_a_site_with_its_own_certificate_is_served(pki: Pki) -> None:
     asyncio.run(scene())
 
 
-def test_a_site_with_another_sites_certificate_is_refused(pki: Pki) -> None:
+def test_a_site_with_another_sites_certificate_is_rejected(pki: Pki) -> None:
     async def scene() -> None:
         async with (
             serving(MemoryHost(), pki.cloud) as server,
             site(server.port, "north", pki.south) as client,
         ):
             link = client.open(STREAM, 640, 360)
-            await until(lambda: link.state is LinkState.REFUSED)
+            await until(lambda: link.state is LinkState.REJECTED)
             assert "not that of the site 'north'; it names south" in link.detail
 
     asyncio.run(scene())
 
 
-@pytest.mark.parametrize("who", ["impostor", "stranger", "nobody"])
-def test_without_a_certificate_of_the_authority_nobody_gets_in(pki: Pki, who: str) -> None:
-    keys = None if who == "nobody" else getattr(pki, who)
+@pytest.mark.parametrize("peer", ["impostor", "stranger", "none"])
+def test_a_peer_without_a_certificate_of_the_authority_is_rejected(pki: Pki, peer: str) -> None:
+    keys = None if peer == "none" else getattr(pki, peer)
 
     async def scene() -> None:
         host = MemoryHost()
@@ -89,7 +89,7 @@ def test_without_a_certificate_of_the_authority_nobody_gets_in(pki: Pki, who: st
     asyncio.run(scene())
 
 
-def test_a_site_sees_its_own_streams_and_an_operator_sees_all(pki: Pki) -> None:
+def test_a_site_may_view_its_own_streams_and_an_operator_all(pki: Pki) -> None:
     async def scene() -> None:
         async with (
             serving(MemoryHost(), pki.cloud) as server,
@@ -99,42 +99,42 @@ def test_a_site_sees_its_own_streams_and_an_operator_sees_all(pki: Pki) -> None:
             await welcomed(north.open("north.gate", 640, 360))
             link = await welcomed(south.open("south.door", 640, 360))
             link.offer(of_stream(anchor(), "south.door"))
-            assert await asyncio.to_thread(_seen, server.port, pki.north) == {"north.gate"}
+            assert await asyncio.to_thread(_list, server.port, pki.north) == {"north.gate"}
             everything = {"north.gate", "south.door"}
-            assert await asyncio.to_thread(_seen, server.port, pki.operator) == everything
-            with pytest.raises(ControlError, match="another site's"):
+            assert await asyncio.to_thread(_list, server.port, pki.operator) == everything
+            with pytest.raises(ControlError, match="another site"):
                 await asyncio.to_thread(_ask, server.port, pki.north, "south.door")
             await asyncio.to_thread(_ask, server.port, pki.operator, "south.door")
 
     asyncio.run(scene())
 
 
-def test_a_stranger_may_not_ask_either(pki: Pki) -> None:
+def test_a_control_call_without_a_valid_certificate_fails(pki: Pki) -> None:
     async def scene() -> None:
         async with serving(MemoryHost(), pki.cloud) as server:
-            with pytest.raises(ControlError, match="both certificates of one authority"):
-                await asyncio.to_thread(_seen, server.port, pki.impostor)
+            with pytest.raises(ControlError, match="one authority sign both certificates"):
+                await asyncio.to_thread(_list, server.port, pki.impostor)
 
     asyncio.run(scene())
 
 
-def test_a_question_about_a_stream_that_nobody_watches_says_so() -> None:
+def test_a_question_about_an_unserved_stream_fails() -> None:
     async def scene() -> None:
         async with serving(MemoryHost()) as server:
-            with pytest.raises(ControlError, match=r"nobody watches the stream 'north\.gate'"):
+            with pytest.raises(ControlError, match=r"no worker serves the stream 'north\.gate'"):
                 await asyncio.to_thread(_ask, server.port, None, "north.gate")
 
     asyncio.run(scene())
 
 
-def test_some_of_the_tls_files_are_as_good_as_an_error(tmp_path: Path) -> None:
+def test_missing_tls_files_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(CodecSightError, match="all of ca, cert and key"):
         load_tls_files(tmp_path / "ca.pem", None, None)
     with pytest.raises(CodecSightError, match=r"ca\.pem can't be read"):
         load_tls_files(tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "key.pem")
 
 
-def test_an_address_that_is_taken_is_said_clearly() -> None:
+def test_an_address_in_use_is_an_error() -> None:
     async def scene() -> None:
         async with serving(MemoryHost()) as server:
             with pytest.raises(CodecSightError, match=f"can't listen on 127.0.0.1:{server.port}"):
@@ -144,7 +144,7 @@ def test_an_address_that_is_taken_is_said_clearly() -> None:
     asyncio.run(scene())
 
 
-def _seen(port: int, keys: TlsCredentials | None) -> set[str]:
+def _list(port: int, keys: TlsCredentials | None) -> set[str]:
     with ControlClient(f"127.0.0.1:{port}", keys) as control:
         return {row.stream for row in control.streams()}
 

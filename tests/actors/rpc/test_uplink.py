@@ -1,4 +1,4 @@
-"""The uplink over real sockets: what comes through, and what survives."""
+"""The uplink over real sockets: delivery, reconnection, flow control, status and questions."""
 
 import asyncio
 from dataclasses import replace
@@ -19,7 +19,7 @@ from tests.uplink.chunks import SPEC, STREAM, anchor, delta, padded_jpeg
 STATS = CameraStats("live", 100, 9.9, 5000, 700, 6, 8, 2, 0, 1, 3)
 
 
-def test_slots_arrive_decoded_in_order_and_are_acknowledged() -> None:
+def test_slots_arrive_in_order_and_are_acknowledged() -> None:
     async def scene() -> None:
         host = MemoryHost()
         async with serving(host) as server, site(server.port) as client:
@@ -55,7 +55,7 @@ def test_many_streams_share_a_channel_without_mixing() -> None:
     asyncio.run(scene())
 
 
-def test_a_server_that_is_killed_and_comes_back_loses_nothing_twice() -> None:
+def test_after_a_server_restart_no_chunk_is_lost_or_duplicated() -> None:
     async def scene() -> None:
         host = MemoryHost()
         async with serving(host) as server:
@@ -78,9 +78,9 @@ def test_a_server_that_is_killed_and_comes_back_loses_nothing_twice() -> None:
     asyncio.run(scene())
 
 
-def test_a_cloud_without_memory_asks_for_an_anchor_and_gets_the_newest() -> None:
+def test_a_cloud_without_state_gets_the_newest_anchor() -> None:
     async def scene() -> None:
-        host, fresh = MemoryHost(), MemoryHost()
+        host, restarted = MemoryHost(), MemoryHost()
         async with serving(host) as server:
             port = server.port
             client_site = site(port)
@@ -89,18 +89,18 @@ def test_a_cloud_without_memory_asks_for_an_anchor_and_gets_the_newest() -> None
         await until(lambda: link.state is not LinkState.LIVE)
         for chunk in (anchor(), delta(), anchor(), delta()):
             link.offer(chunk)
-        async with serving(fresh, port=port):
+        async with serving(restarted, port=port):
             await until(lambda: link.edge.idle)
-            kinds = [slot.kind for slot in fresh.slots[STREAM]]
+            kinds = [slot.kind for slot in restarted.slots[STREAM]]
             assert kinds == [SlotKind.ANCHOR, SlotKind.DELTA]
-            drops = [said for _, said in fresh.heard if isinstance(said, Dropped)]
+            drops = [event for _, event in restarted.events if isinstance(event, Dropped)]
             assert sum(drop.last - drop.first + 1 for drop in drops) == 2
             await client_site.__aexit__(None, None, None)
 
     asyncio.run(scene())
 
 
-def test_an_eviction_in_the_cloud_reaches_the_tracker_as_a_wish_for_an_anchor() -> None:
+def test_an_eviction_in_the_cloud_requests_an_anchor_from_the_tracker() -> None:
     async def scene() -> None:
         host = MemoryHost()
         async with serving(host) as server, site(server.port) as client:
@@ -122,32 +122,32 @@ def test_an_eviction_in_the_cloud_reaches_the_tracker_as_a_wish_for_an_anchor() 
     asyncio.run(scene())
 
 
-def test_a_slow_consumer_holds_the_edge_back_and_memory_stays_bounded() -> None:
+def test_a_slow_consumer_keeps_the_edge_memory_bounded() -> None:
     async def scene() -> None:
         host = MemoryHost()
         async with serving(host) as server, site(server.port) as client:
             link = await welcomed(client.open(STREAM, 640, 360))
             link.offer(anchor())
             await until(lambda: link.edge.idle)
-            host.room.clear()
+            host.has_room.clear()
             big = anchor(codec="jpeg", mosaic=padded_jpeg(400 << 10))
             for _ in range(100):  # 40 MB, with 16 MB of backlog and 2 MB of credits
                 link.offer(big)
                 await asyncio.sleep(0)
             assert link.edge.backlog_bytes <= 16 << 20
-            assert link.edge.dropped > 0
-            host.room.set()
+            assert link.edge.dropped_count > 0
+            host.has_room.set()
             await until(lambda: link.edge.idle)
             assert link.state is LinkState.LIVE
-            drops = [said for _, said in host.heard if isinstance(said, Dropped)]
-            gone = sum(drop.last - drop.first + 1 for drop in drops)
-            assert gone == link.edge.dropped
-            assert len(host.slots[STREAM]) + gone == 101
+            drops = [event for _, event in host.events if isinstance(event, Dropped)]
+            dropped = sum(drop.last - drop.first + 1 for drop in drops)
+            assert dropped == link.edge.dropped_count
+            assert len(host.slots[STREAM]) + dropped == 101
 
     asyncio.run(scene())
 
 
-def test_a_newer_connection_of_the_same_stream_takes_over() -> None:
+def test_a_newer_connection_of_a_stream_replaces_the_older() -> None:
     async def scene() -> None:
         host = MemoryHost()
         async with serving(host) as server, site(server.port) as old, site(server.port) as new:
@@ -156,7 +156,7 @@ def test_a_newer_connection_of_the_same_stream_takes_over() -> None:
             await until(lambda: first.edge.idle)
             second = await welcomed(new.open(STREAM, 640, 360))
             await until(lambda: first.state is LinkState.DOWN)
-            assert "took over" in first.detail
+            assert "replaced this one" in first.detail
             second.offer(anchor())
             await until(lambda: second.edge.idle)
             assert second.state is LinkState.LIVE
@@ -165,7 +165,7 @@ def test_a_newer_connection_of_the_same_stream_takes_over() -> None:
     asyncio.run(scene())
 
 
-def test_a_new_model_in_the_cloud_reaches_the_edge_with_the_next_welcome() -> None:
+def test_a_new_model_reaches_the_edge_with_the_next_welcome() -> None:
     async def scene() -> None:
         host = MemoryHost()
         async with serving(host) as server:
@@ -185,13 +185,13 @@ def test_a_new_model_in_the_cloud_reaches_the_edge_with_the_next_welcome() -> No
     asyncio.run(scene())
 
 
-def test_heartbeats_carry_the_cameras_numbers_to_the_fleets_table() -> None:
+def test_heartbeats_carry_the_camera_counters_to_the_stream_status() -> None:
     async def scene() -> None:
         host = MemoryHost()
         async with serving(host, heartbeat_s=0.1) as server, site(server.port) as client:
             link = await welcomed(client.open(STREAM, 640, 360))
             link.stats = STATS
-            beats = lambda: [m for _, m in host.heard if isinstance(m, Heartbeat) and m.stats]  # noqa: E731
+            beats = lambda: [m for _, m in host.events if isinstance(m, Heartbeat) and m.stats]  # noqa: E731
             await until(lambda: len(beats()) >= 3)
             (row,) = await asyncio.to_thread(_streams, server.port)
             assert (row.site, row.stream, row.camera) == ("north", STREAM, STATS)
@@ -205,7 +205,7 @@ def test_heartbeats_carry_the_cameras_numbers_to_the_fleets_table() -> None:
     ("text", "value"),
     [("Is there a person?", True), ("How many cars?", 3), ("Which colour? | red, blue", "red")],
 )
-def test_questions_are_answered_with_the_type_they_ask_for(text: str, value: object) -> None:
+def test_answers_have_the_type_of_their_question(text: str, value: object) -> None:
     async def scene() -> None:
         host = MemoryHost()
         async with serving(host) as server, site(server.port) as client:
