@@ -37,11 +37,11 @@ class ControlService(ControlServiceServicer):
     ) -> AsyncIterator[wire.AskStreamResponse]:
         """As `Ask`, with partial answers before the final one."""
         async with self._question(request, context) as question:
-            async for said in self._host.ask_stream(request.stream, question):
-                if isinstance(said, PartialAnswer):
-                    yield wire.AskStreamResponse(partial_text=said.text)
+            async for result in self._host.ask_stream(request.stream, question):
+                if isinstance(result, PartialAnswer):
+                    yield wire.AskStreamResponse(partial_text=result.text)
                 else:
-                    yield wire.AskStreamResponse(answer=to_answer(said))
+                    yield wire.AskStreamResponse(answer=to_answer(result))
 
     @asynccontextmanager
     async def _question(

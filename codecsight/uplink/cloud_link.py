@@ -149,7 +149,7 @@ class CloudLink:
         if chunk.stream != self.hello.stream:
             raise StreamRejected(
                 RejectReason.UNKNOWN_STREAM,
-                f"a chunk of stream {chunk.stream} came on the uplink of {self.hello.stream}",
+                f"a chunk of stream {chunk.stream} arrived on the uplink of {self.hello.stream}",
             )
         if chunk.epoch != self.epoch:
             raise StreamRejected(

@@ -123,7 +123,7 @@ class EdgeLink:
                 self._backlog.acknowledge_below(message.seq + 1)
                 self._credits = message.credits
             case NeedAnchor() if message.epoch == self.epoch:
-                self._resume_from_anchor("the cloud asked for an anchor")
+                self._resume_from_anchor("the cloud requested an anchor")
             case Reject():
                 self._receive_reject(message)
             case _:
