@@ -1,1 +1,1 @@
-"""From a camera to packets: sources, recording, and the feed to other processes."""
+"""Sources of packets, their recording to disk, and the feed to other processes."""

@@ -1,10 +1,10 @@
-"""The process that owns one camera: from the source to the disk, and then to whoever analyses.
+"""Entry point of the recording process of one camera.
 
 `python -m codecsight.video.capture --stream cam1 --source URL --spool DIR --feed SOCKET`
 
-It imports no model, no Ray and no gRPC, so that none of them can take a recording down. It ends
-when its source does or when it is told to (SIGTERM, SIGINT), never because a reader went away.
-Exit status: 0 ended as it should, 1 failed, 2 could not begin (bad arguments, source or folder).
+The process imports no model, no Ray and no gRPC, so that none of them can stop a recording. It
+ends with its source or on SIGTERM or SIGINT, never because a reader disconnected.
+Exit status: 0 ended normally, 1 failed, 2 could not start (invalid arguments, source or folder).
 """
 
 import argparse
@@ -27,12 +27,12 @@ from codecsight.video.capture.source import Source, SourceOptions, open_source
 
 log = structlog.get_logger()
 
-SOURCE = "CODECSIGHT_SOURCE"
-"""May hold the source instead of `--source`: a camera's URL can carry its password."""
+SOURCE_VARIABLE = "CODECSIGHT_SOURCE"
+"""Environment variable for the source: other users can't read a password in it, unlike in argv."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until the end of the source or a signal; the exit status."""
+    """Record until the source ends or a signal arrives; returns the exit status."""
     options = _parse(arguments)
     _log_json(options.stream)
     try:
@@ -40,18 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: source.close())
         if options.attached:
-            threading.Thread(target=_end_with_parent, args=(source,), daemon=True).start()
+            threading.Thread(target=_close_on_stdin_eof, args=(source,), daemon=True).start()
         recorder = Recorder(
             options.spool, options.stream, options.segment, limit_bytes=options.spool_limit
         )
         feed = FeedServer(options.feed)
     except CodecSightError as error:
-        log.error("cannot begin", error=str(error))
+        log.error("cannot start", error=str(error))
         return 2
     try:
         CaptureProcess(source, recorder, feed).run()
     except CodecSightError as error:
-        log.error("ended", error=str(error))
+        log.error("failed", error=str(error))
         return 1
     log.info("ended")
     return 0
@@ -60,39 +60,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m codecsight.video.capture",
-        description="Record one camera on this machine's disk and feed it on over a local socket.",
+        description="Record one camera to disk and serve its packets on a local socket.",
     )
     add = parser.add_argument
     add("--stream", required=True, help="the camera's name")
     add(
         "--source",
-        default=os.environ.get(SOURCE),
-        help=f"file, URL or world://NAME (or in ${SOURCE})",
+        default=os.environ.get(SOURCE_VARIABLE),
+        help=f"file, URL or world://NAME (or in ${SOURCE_VARIABLE})",
     )
-    add("--spool", required=True, type=Path, help="the folder segments are recorded into")
-    add("--feed", required=True, type=Path, help="the socket to serve the feed at")
-    add("--segment", type=_positive, default=30.0, metavar="S", help="seconds of a segment (30)")
+    add("--spool", required=True, type=Path, help="folder to record segments into")
+    add("--feed", required=True, type=Path, help="path of the feed's socket")
+    add(
+        "--segment",
+        type=_positive,
+        default=30.0,
+        metavar="S",
+        help="target length of a segment in seconds (default 30)",
+    )
     add(
         "--spool-limit",
         type=int,
         metavar="BYTES",
-        help="delete the oldest recordings above this size",
+        help="delete the oldest recordings when the spool exceeds this size",
     )
-    add("--transport", choices=["tcp", "udp"], default="tcp", help="of RTSP (tcp)")
-    add("--paced", action="store_true", help="give a file in real time")
-    add("--loop", action="store_true", help="begin a file anew at its end")
+    add("--transport", choices=["tcp", "udp"], default="tcp", help="RTSP transport (tcp)")
+    add("--paced", action="store_true", help="play a file in real time")
+    add("--loop", action="store_true", help="restart a file at its end")
     add(
         "--attached",
         action="store_true",
-        help="end when standard input does, as a pipe from a parent that dies",
+        help="end when standard input is closed, for example when the parent process dies",
     )
     options = parser.parse_args(arguments)
     if not options.source:
-        parser.error(f"--source is missing, and {SOURCE} is not set")
+        parser.error(f"--source is missing, and {SOURCE_VARIABLE} is not set")
     return options
 
 
-def _end_with_parent(source: Source) -> None:
+def _close_on_stdin_eof(source: Source) -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
     source.close()

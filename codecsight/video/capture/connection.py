@@ -1,4 +1,4 @@
-"""One open container: its video stream described, and its packets as they come."""
+"""One open container: the description of its video stream, and its packets."""
 
 import time
 from collections import Counter
@@ -14,22 +14,22 @@ from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.clock import StreamClock
 from codecsight.video.capture.source import SourceError
 
-MAX_ERRORS = 16
-TEXT = frozenset({"tty"})
-TIMELESS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "m4v"})
-WALL_CLOCK = Fraction(1, 90_000)
+MAX_CONSECUTIVE_ERRORS = 16
+TEXT_FORMATS = frozenset({"tty"})
+FORMATS_WITHOUT_TIMESTAMPS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "m4v"})
+ARRIVAL_CLOCK = Fraction(1, 90_000)
 
 CaptureTimeFn = Callable[[float, float], float]
-"""The wall clock of a packet that is due (decoded) and shown at these seconds of the stream."""
+"""Maps (decode time, display time) in stream seconds to the packet's wall-clock capture time."""
 
 
 class Connection:
-    """A container that has a video stream this machine can decode.
+    """A container with a video stream that can be decoded on this machine.
 
-    `timeouts` are the seconds to open and look at it, and to wait for a packet. Formats without
-    any timestamps are timed by their arrival where they come `live` (FFmpeg makes up 25 frames per
-    second). Raises SourceError where there is no video that can be decoded, and
-    av.error.FFmpegError where the container can't be opened.
+    `timeouts` are the seconds allowed for opening and probing, and for each packet. A `live`
+    format without timestamps is timed by the arrival of its packets, because FFmpeg would assume
+    25 frames per second. Raises SourceError if there is no decodable video, and
+    av.error.FFmpegError if the container can't be opened.
     """
 
     def __init__(
@@ -48,26 +48,26 @@ class Connection:
         except SourceError:
             self.close()
             raise
-        self._connected: float | None = None
-        if live and self._container.format.name in TIMELESS:
-            self.info = replace(self.info, time_base=WALL_CLOCK)
-            self._connected = time.monotonic()
+        self._timed_from: float | None = None
+        if live and self._container.format.name in FORMATS_WITHOUT_TIMESTAMPS:
+            self.info = replace(self.info, time_base=ARRIVAL_CLOCK)
+            self._timed_from = time.monotonic()
 
     @property
     def finite(self) -> bool:
-        """Whether the container says how long it is, as recordings do and cameras don't."""
+        """Whether the container declares a duration, as recordings do and cameras don't."""
         return bool(self._container.duration)
 
     def packets(self, clock: StreamClock, capture_time_fn: CaptureTimeFn) -> Iterator[Packet]:
-        """The packets, on the stream's clock; errors in between are counted and passed over."""
+        """Yield the packets, on the stream's clock; container errors are counted and skipped."""
         base = self.info.time_base
         clock.start_connection(base, bool(self._stream.codec_context.has_b_frames))
-        shown = 0.0
+        display_s = 0.0
         for packet in self._demux():
-            duration = packet.duration or 0 if self._connected is None else 0
-            pts, dts = clock.rebase(*self._stamps(packet), duration)
-            due = shown if dts is None else float(dts * base)
-            shown = max(shown, due) if pts is None else float(pts * base)
+            duration = packet.duration or 0 if self._timed_from is None else 0
+            pts, dts = clock.rebase(*self._timestamps(packet), duration)
+            decode_s = display_s if dts is None else float(dts * base)
+            display_s = max(display_s, decode_s) if pts is None else float(pts * base)
             if packet.is_corrupt:
                 self._anomalies["corrupt packets"] += 1
             yield Packet(
@@ -77,15 +77,16 @@ class Connection:
                 duration=duration,
                 time_base=base,
                 keyframe=packet.is_keyframe,
-                capture_time=capture_time_fn(due, shown),
+                capture_time=capture_time_fn(decode_s, display_s),
                 corrupt=packet.is_corrupt,
             )
 
-    def _stamps(self, packet: "av.Packet[VideoStream]") -> tuple[int | None, int | None]:
-        if self._connected is None:
+    def _timestamps(self, packet: "av.Packet[VideoStream]") -> tuple[int | None, int | None]:
+        if self._timed_from is None:
             return packet.pts, packet.dts
-        arrived = round((time.monotonic() - self._connected) / WALL_CLOCK)
-        return None if self._stream.codec_context.has_b_frames else arrived, arrived
+        arrival = round((time.monotonic() - self._timed_from) / ARRIVAL_CLOCK)
+        # Packets arrive in decoding order, so with B-frames the arrival is a dts but not a pts.
+        return None if self._stream.codec_context.has_b_frames else arrival, arrival
 
     def close(self) -> None:
         """Close the container."""
@@ -93,11 +94,11 @@ class Connection:
 
     def _demux(self) -> Iterator["av.Packet[VideoStream]"]:
         errors = 0
-        while errors < MAX_ERRORS:
+        while errors < MAX_CONSECUTIVE_ERRORS:
             try:
                 for packet in self._container.demux(self._stream):
                     errors = 0
-                    if packet.size:  # the demuxer ends with an empty one
+                    if packet.size:  # the demuxer ends with an empty packet
                         yield packet
                 return
             except (av.error.InvalidDataError, av.error.PatchWelcomeError):
@@ -108,7 +109,7 @@ class Connection:
 def _video_stream(container: InputContainer) -> VideoStream:
     """The container's first video stream that can be decoded."""
     streams = container.streams.video
-    if container.format.name in TEXT:
+    if container.format.name in TEXT_FORMATS:
         raise SourceError("it is text, not video")
     if not streams:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
@@ -120,7 +121,6 @@ def _video_stream(container: InputContainer) -> VideoStream:
 
 
 def _describe(stream: VideoStream) -> StreamInfo:
-    """What a decoder or muxer of this stream must know."""
     codec = stream.codec_context
     return StreamInfo(
         codec=codec.codec.canonical_name,

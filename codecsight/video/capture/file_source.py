@@ -1,4 +1,4 @@
-"""A recording on disk, once or for ever, in real time or as fast as it can be read."""
+"""A video file as a source: once or in a loop, in real time or as fast as it can be read."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +11,11 @@ from codecsight.video.capture.connection import Connection
 from codecsight.video.capture.pacer import Pacer, StopFlag
 from codecsight.video.capture.source import BaseSource, SourceError, SourceOptions, SourceState
 
-NO_TIMES = "a raw stream without timestamps; wrap it: ffmpeg -r FPS -i {} -c copy wrapped.mp4"
+NO_TIMESTAMPS = "a raw stream without timestamps; wrap it: ffmpeg -r FPS -i {} -c copy wrapped.mp4"
 
 
 class FileSource(BaseSource):
-    """The packets of a file. Raises SourceError at once if it isn't one that can be watched."""
+    """The packets of a file. The constructor raises SourceError for an unreadable file."""
 
     def __init__(self, path: str, options: SourceOptions) -> None:
         super().__init__(live=options.paced)
@@ -25,7 +25,7 @@ class FileSource(BaseSource):
         self._first: Connection | None = self._open()
 
     def items(self) -> Iterator[StreamInfo | Packet]:
-        """Give the file's packets; a looped file begins every round with its StreamInfo."""
+        """Yield the packets; a looped file starts every round with its StreamInfo."""
         clock = StreamClock(self.anomalies, live=False)
         pacer = Pacer(self._stop, self._options.paced)
         try:
@@ -51,16 +51,16 @@ class FileSource(BaseSource):
                 if self._stop:
                     return
                 if not count and packet.pts is None and packet.dts is None:
-                    raise SourceError(f"{self._path}: {NO_TIMES.format(self._path.name)}")
+                    raise SourceError(f"{self._path}: {NO_TIMESTAMPS.format(self._path.name)}")
                 count += 1
                 yield packet
-        except FFmpegError as error:
+        except FFmpegError as error:  # damaged in the middle: what was read so far counts
             self.anomalies["container errors"] += 1
             self.set_state(SourceState.LIVE, f"reading stopped early: {error.strerror}")
         finally:
             connection.close()
         if not count:
-            raise SourceError(f"{self._path}: there are no pictures in this file")
+            raise SourceError(f"{self._path}: the file contains no video packets")
 
     def _open(self) -> Connection:
         if not self._path.is_file():

@@ -1,4 +1,4 @@
-"""A camera, or anything else that may come and go: read by its own thread, for ever."""
+"""A camera or other network stream: read by a thread of its own, with automatic reconnection."""
 
 import queue
 import random
@@ -24,23 +24,24 @@ from codecsight.video.capture.source import (
 
 BACKLOG = 1024
 ANALYZE_S = 0.5
-ANALYZE_MOST_S = 16.0
+MAX_ANALYZE_S = 16.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Moved:
+class _StateChange:
     state: SourceState
     detail: str
 
 
-_Item = StreamInfo | Packet | _Moved | SourceError
+_Item = StreamInfo | Packet | _StateChange | SourceError
 
 
 class LiveSource(BaseSource):
-    """A stream that is connected to again whenever it breaks, until it is closed.
+    """A network stream that reconnects whenever its connection breaks, until `close`.
 
-    A thread reads, so that silence is seen while it lasts and `close` ends `items` at once. It
-    holds BACKLOG packets for a consumer that lags, then lets the network wait.
+    A thread reads the stream, so that a stall is detected while it lasts and `close` ends `items`
+    at once. The thread queues BACKLOG packets for a slow consumer and then stops reading, so that
+    TCP's flow control slows the sender.
     """
 
     def __init__(self, url: str, options: SourceOptions) -> None:
@@ -50,11 +51,11 @@ class LiveSource(BaseSource):
         self._stop = StopFlag()
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._clock = StreamClock(self.anomalies, live=True)
-        self._asked = time.monotonic()
+        self._read_started = time.monotonic()
         self._analyze_s = ANALYZE_S
 
     def items(self) -> Iterator[StreamInfo | Packet]:
-        """Give the packets of one connection after the other."""
+        """Yield the packets of one connection after the other."""
         threading.Thread(
             target=self._read, name=f"source {redact_url(self._url)}", daemon=True
         ).start()
@@ -63,7 +64,7 @@ class LiveSource(BaseSource):
                 item = self._next()
                 if item is None:
                     return
-                if isinstance(item, _Moved):
+                if isinstance(item, _StateChange):
                     self.set_state(item.state, item.detail)
                 elif isinstance(item, SourceError):
                     raise item
@@ -76,7 +77,7 @@ class LiveSource(BaseSource):
             self.set_state(SourceState.ENDED)
 
     def close(self) -> None:
-        """End `items` at once; its thread follows within the time-out."""
+        """End `items` at once; the reading thread ends within the timeout."""
         self._stop.set()
         self._queue.put(None)
 
@@ -86,72 +87,73 @@ class LiveSource(BaseSource):
                 return self._queue.get(timeout=self._options.stall_s)
             except queue.Empty:
                 if self.state is SourceState.LIVE:
-                    self.set_state(SourceState.STALLED, "the stream is silent")
+                    self.set_state(SourceState.STALLED, "no data")
 
     def _read(self) -> None:
         wait = self._options.retry_min_s
         while not self._stop:
-            self._queue.put(_Moved(SourceState.CONNECTING, ""))
-            began = time.monotonic()
+            self._queue.put(_StateChange(SourceState.CONNECTING, ""))
+            started = time.monotonic()
             reason = self._connect()
             if reason is None:
                 self._queue.put(None)
                 return
             self.anomalies["connections lost or refused"] += 1
-            self._queue.put(_Moved(SourceState.DOWN, reason))
-            if time.monotonic() - began > 2 * self._options.timeout_s:
+            self._queue.put(_StateChange(SourceState.DOWN, reason))
+            # A connection that lasted is no repeated failure: restart the back-off.
+            if time.monotonic() - started > 2 * self._options.timeout_s:
                 wait = self._options.retry_min_s
             self._stop.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311
             wait = min(2 * wait, self._options.retry_max_s)
 
     def _connect(self) -> str | None:
-        """Read one connection to its end; why it ended, or None where the stream is over."""
-        self._asked = time.monotonic()
+        """Read one connection to its end; the reason it ended, or None if the stream is over."""
+        self._read_started = time.monotonic()
         wait = self._options.timeout_s
         timeouts = wait + self._analyze_s, wait
         try:
             connection = Connection(self._url, self.anomalies, True, self._av_options(), timeouts)
         except ProtocolNotFoundError:
-            self._queue.put(SourceError(f"{redact_url(self._url)}: nothing here opens such a URL"))
+            self._queue.put(SourceError(f"{redact_url(self._url)}: unsupported protocol"))
             return None
-        except SourceError as error:  # perhaps its first key frame comes later
-            self._analyze_s = min(2 * self._analyze_s, ANALYZE_MOST_S)
+        except SourceError as error:  # perhaps its first key frame comes later: probe longer
+            self._analyze_s = min(2 * self._analyze_s, MAX_ANALYZE_S)
             return str(error)
         except FFmpegError as error:
             return self._reason(error)
         try:
-            return self._pass_on(connection)
+            return self._queue_packets(connection)
         except FFmpegError as error:
             return self._reason(error)
         finally:
             connection.close()
 
-    def _pass_on(self, connection: Connection) -> str | None:
+    def _queue_packets(self, connection: Connection) -> str | None:
         self._queue.put(connection.info)
-        self._asked = time.monotonic()
-        for packet in connection.packets(self._clock, lambda _due, _shown: time.time()):
+        self._read_started = time.monotonic()
+        for packet in connection.packets(self._clock, lambda _decode_s, _display_s: time.time()):
             self._queue.put(packet)
-            if self._silent():  # the demuxer gives what it still held before it tells
+            if self._timed_out():  # the demuxer returns buffered packets before the error
                 return self._reason(None)
             while self._queue.qsize() > BACKLOG and not self._stop:
                 self._stop.sleep(0.02)
             if self._stop:
                 return None
-            self._asked = time.monotonic()
+            self._read_started = time.monotonic()
         over = connection.finite and urlsplit(self._url).scheme in ("http", "https")
         return None if over else "the stream ended"
 
     def _reason(self, error: Exception | None) -> str:
-        """Why a connection ended. FFmpeg has many words for a time-out, so the clock decides."""
-        if error is None or self._silent():
-            return f"silent for {self._options.timeout_s:g} s"
+        """Why a connection ended. FFmpeg has several errors for a timeout, so the clock decides."""
+        if error is None or self._timed_out():
+            return f"no data for {self._options.timeout_s:g} s"
         return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
-    def _silent(self) -> bool:
-        return time.monotonic() - self._asked >= 0.95 * self._options.timeout_s
+    def _timed_out(self) -> bool:
+        return time.monotonic() - self._read_started >= 0.95 * self._options.timeout_s
 
     def _av_options(self) -> dict[str, str]:
-        """Where a camera describes itself, half a second of looking at it is enough."""
+        """FFmpeg's options. RTSP describes the stream, so ANALYZE_S seconds of probing suffice."""
         options = {"analyzeduration": str(int(self._analyze_s * 1_000_000))}
         if urlsplit(self._url).scheme in ("rtsp", "rtsps"):
             options["rtsp_transport"] = self._options.transport

@@ -1,8 +1,8 @@
-"""A stream to copy codec parameters from, made of a StreamInfo alone.
+"""Adds a stream for already encoded packets to an output container, from a StreamInfo alone.
 
 PyAV muxes packets it did not encode either through a template stream of an opened container, or
-through `add_mux_stream`, which has no place for extradata. So the description is written as the
-head of a Matroska file (RFC 9559: EBML, Segment, Tracks) and opened: that gives the template.
+through `add_mux_stream`, which does not accept extradata. So the StreamInfo is written as the
+header of a Matroska file (RFC 9559: EBML, Segment, Tracks); opening it gives the template.
 """
 
 import io
@@ -33,21 +33,21 @@ _CODEC_IDS = {
 
 
 class RecordingError(CodecSightError):
-    """A stream that cannot be recorded; the message names its codec."""
+    """A codec that can't be recorded; the message names it."""
 
 
 def add_stream(container: av.container.OutputContainer, info: StreamInfo) -> av.stream.Stream:
-    """A stream in `container` that takes packets encoded as `info` says.
+    """Add a stream to `container` for packets encoded as `info` describes.
 
-    Raises RecordingError for a codec that Matroska has no name for.
+    Raises RecordingError for a codec without a Matroska codec ID.
     """
     codec = _canonical(info.codec)
     if not info.extradata:
-        # The muxer then finds the parameter sets in the first key frame (RTSP without sprop).
+        # RTSP without sprop: the muxer reads the parameter sets of the first key frame instead.
         stream = container.add_mux_stream(codec, width=info.width, height=info.height)
     else:
-        with av.open(io.BytesIO(_matroska_head(codec, info)), format="matroska") as head:
-            template: VideoStream = head.streams.video[0]
+        with av.open(io.BytesIO(_matroska_header(codec, info)), format="matroska") as header:
+            template: VideoStream = header.streams.video[0]
             stream = container.add_stream_from_template(template, opaque=True)
     stream.time_base = info.time_base
     return stream
@@ -65,7 +65,7 @@ def _canonical(codec: str) -> str:
     return name
 
 
-def _matroska_head(codec: str, info: StreamInfo) -> bytes:
+def _matroska_header(codec: str, info: StreamInfo) -> bytes:
     size = _element(0xB0, _uint(info.width)) + _element(0xBA, _uint(info.height))
     track = (
         _element(0xD7, _uint(1))  # TrackNumber
@@ -76,7 +76,7 @@ def _matroska_head(codec: str, info: StreamInfo) -> bytes:
         + _element(0xE0, size)
     )
     tracks = _element(0x1654AE6B, _element(0xAE, track))
-    cluster = _element(0x1F43B675, _element(0xE7, _uint(0)))  # readers look for one
+    cluster = _element(0x1F43B675, _element(0xE7, _uint(0)))  # FFmpeg expects at least one cluster
     ebml = _element(0x1A45DFA3, _element(0x4282, b"matroska"))
     return ebml + _element(0x18538067, tracks + cluster)
 

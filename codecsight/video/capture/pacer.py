@@ -1,13 +1,14 @@
-"""Waiting that a signal handler may end, and playing a recording in real time."""
+"""A sleep that a signal handler can end, and real-time playback of recordings."""
 
 import queue
 import time
 
 
 class StopFlag:
-    """A flag one thread sleeps on and any other, or a signal handler, may set.
+    """A flag that one thread sleeps on and that any thread or signal handler may set.
 
-    Unlike threading.Event, whose lock a handler could find held by the very thread it interrupts.
+    It replaces threading.Event, which holds a lock while it is set: a signal handler that runs in
+    the thread holding that lock would deadlock.
     """
 
     def __init__(self) -> None:
@@ -18,12 +19,12 @@ class StopFlag:
         return self._set
 
     def set(self) -> None:
-        """Stop, for good."""
+        """Set the flag for good and end the current sleep."""
         self._set = True
         self._wake.put(None)
 
     def sleep(self, seconds: float) -> None:
-        """Sleep for `seconds`, or until stopped."""
+        """Sleep for `seconds`, or until the flag is set."""
         if not self._set and seconds > 0:
             try:
                 self._wake.get(timeout=seconds)
@@ -32,19 +33,20 @@ class StopFlag:
 
 
 class Pacer:
-    """Gives the capture time of a recorded packet, waiting until then if `paced`."""
+    """Capture times for the packets of a recording; if `paced`, waits until each is due."""
 
     def __init__(self, stop: StopFlag, paced: bool) -> None:
         self._stop = stop
         self._paced = paced
-        self._wall = time.time()
+        self._start_wall = time.time()
         self._start = time.monotonic()
 
-    def capture_time(self, due: float, shown: float) -> float:
-        """The wall clock, in seconds, of a packet that is `due` (in decoding order) and `shown`
-        at these seconds of the stream.
+    def capture_time(self, decode_s: float, display_s: float) -> float:
+        """Wall clock, in seconds since the epoch, of a packet with these times of the stream.
+
+        `decode_s` decides how long to wait, `display_s` gives the time if nothing is paced.
         """
         if not self._paced:
-            return self._wall + shown
-        self._stop.sleep(self._start + due - time.monotonic())
+            return self._start_wall + display_s
+        self._stop.sleep(self._start + decode_s - time.monotonic())
         return time.time()

@@ -1,4 +1,4 @@
-"""Records one source, then serves it to local readers; reports status once a second."""
+"""Recording of one source, with a feed to local readers and a status message every second."""
 
 import threading
 from dataclasses import asdict
@@ -17,23 +17,23 @@ STATUS_S = 1.0
 
 
 class CaptureProcess:
-    """One source, recorded first and fed on second."""
+    """Reads one source; writes each item to the recorder first, then to the feed."""
 
     def __init__(self, source: Source, recorder: Recorder, feed: FeedServer) -> None:
         self._source = source
         self._recorder = recorder
         self._feed = feed
         self._ended = threading.Event()
-        source.on_state = self._moved
+        source.on_state = self._on_state
 
     def run(self) -> None:
-        """Until the source ends; then the last segment is finished and the readers are told."""
+        """Run until the source ends, then finish the last segment and send a final status."""
         reporter = threading.Thread(target=self._report, name="status", daemon=True)
         reporter.start()
         try:
             for item in self._source.items():
                 self._recorder.write(item)
-                self._pass_on(item)
+                self._send(item)
         finally:
             self._recorder.close()
             self._ended.set()
@@ -41,13 +41,13 @@ class CaptureProcess:
             self._feed.send(self._status())
             self._feed.close()
 
-    def _pass_on(self, item: StreamInfo | Packet) -> None:
+    def _send(self, item: StreamInfo | Packet) -> None:
         try:
             self._feed.send(item)
         except FeedError as error:
-            log.warning("not fed", error=str(error))
+            log.warning("packet not sent", error=str(error))
 
-    def _moved(self, state: SourceState, detail: str) -> None:
+    def _on_state(self, state: SourceState, detail: str) -> None:
         log.info("source", state=state.value, detail=detail)
         if state is SourceState.DOWN:
             self._recorder.disconnected()
@@ -58,13 +58,13 @@ class CaptureProcess:
             self._feed.send(self._status())
 
     def _status(self) -> CaptureStatus:
-        numbers = asdict(self._recorder.stats)
-        troubles = (numbers.pop("error"), numbers.pop("spool_error"))
+        counts = asdict(self._recorder.stats)
+        errors = (counts.pop("error"), counts.pop("spool_error"))
         return CaptureStatus(
             state=self._source.state.value,
             detail=self._source.state_detail,
-            error="; ".join(filter(None, troubles)),
+            error="; ".join(filter(None, errors)),
             feed_dropped=self._feed.dropped,
             anomalies=dict(self._source.anomalies),
-            recorder=numbers,
+            recorder=counts,
         )

@@ -1,4 +1,4 @@
-"""Recording comes first: every packet of a stream into segments on the edge's own disk."""
+"""Records every packet of a stream into segments on the edge's disk, without transcoding."""
 
 import time
 from collections.abc import Callable
@@ -29,16 +29,18 @@ RETRY_S = 5.0
 
 @dataclass(slots=True)
 class RecorderStats:
-    """What was recorded and what was not. `error` (of recording) and `spool_error` (of finished
-    recordings that wait in the spool) are empty while all is well, otherwise what a person should
-    know; the counts say what it has cost.
+    """Counts of recorded and unrecorded data, and the current errors.
 
-    `before_keyframe`: packets of a connection before its first key frame, `empty_packets`:
-    without data, `lost_packets`: not recorded because the disk or the muxer refused.
-    `mid_gop_segments`: segments begun inside a GOP because it outgrew the cap.
-    `recovered` (they are
-    among `segments` too) and `unreadable`: files that a killed process or a full disk left.
-    `discarded_segments`: segments deleted, before they were uploaded, to keep the spool's limit.
+    `error` describes why recording is paused or degraded, `spool_error` why finished recordings
+    wait in the spool; both are empty while there is no problem.
+
+    - `before_keyframe`: packets of a connection before its first key frame.
+    - `empty_packets`: packets without data.
+    - `lost_packets`: packets not recorded because the disk or the muxer failed.
+    - `mid_gop_segments`: segments that start inside a GOP because it exceeded the size limits.
+    - `recovered`, `unreadable`: files left by a killed process or a full disk. Recovered ones
+      also count as `segments`.
+    - `discarded_segments`: segments deleted before upload to respect the spool's size limit.
     """
 
     packets: int = 0
@@ -57,18 +59,18 @@ class RecorderStats:
 
 
 class Recorder:
-    """Records one stream into SPOOL/STREAM (see `Spool`), never transcoding, never raising over
-    what the camera or the disk does.
+    """Records one stream into SPOOL/STREAM (see `Spool`).
 
-    A segment begins at a key frame and ends at the first one `segment_s` seconds later, or where
-    the connection ends. GOPs may be minutes long (smart codecs): only one that makes a segment
-    longer than `max_segment_s` seconds or `max_segment_bytes` bytes is cut inside, and the next
-    segment goes on with it. When the disk refuses, what is written stays, recording pauses, the
-    packets are
-    counted as lost, and it is tried again every `retry_s` seconds. Whenever a segment is finished
-    and the folder holds more than `limit_bytes`, the oldest segments are deleted.
+    A segment starts at a key frame. It ends at the first key frame at least `segment_s` seconds
+    later, or where the connection ends. Cameras with smart codecs send GOPs of minutes: a GOP is
+    split only where its segment would exceed `max_segment_s` seconds or `max_segment_bytes` bytes,
+    and continues in the next segment.
 
-    Raises ArchiveError at the start if the folder cannot be used or another process records there.
+    Camera and disk errors are never raised. On a disk error the written data stays, recording
+    pauses, packets are counted as lost, and recording is retried every `retry_s` seconds. After
+    each finished segment, the oldest segments are deleted while the folder exceeds `limit_bytes`.
+
+    The constructor raises ArchiveError if the folder can't be used or another process uses it.
     """
 
     def __init__(
@@ -93,14 +95,15 @@ class Recorder:
         self._inside_gop = False
         self._no_keyframe_since: float | None = None
         self._retry_at = 0.0
-        self._waiting: list[Path] = []
-        # Syncing and hashing a finished segment can take seconds; packets don't wait for it.
+        self._unfinished: list[Path] = []
+        # Syncing and hashing a finished segment can take seconds. One background thread does it,
+        # so that packets are not delayed.
         self._finisher = ThreadPoolExecutor(1, "recorder")
         for path in self._spool.unfinished():
-            self._later(self._recover, path)
+            self._submit(self._recover, path)
 
     def write(self, item: StreamInfo | Packet) -> None:
-        """Take what a source gives, in its order."""
+        """Record the next item of a source, in the order of the source."""
         if isinstance(item, StreamInfo):
             self.disconnected()
             self._info = item
@@ -110,13 +113,13 @@ class Recorder:
             self._record(item)
 
     def disconnected(self) -> None:
-        """The camera is gone, perhaps for long: finish the segment, so that it can be archived."""
+        """Finish the current segment, so that it is archived while the camera is away."""
         self._end_segment()
         self._inside_gop = False
         self._no_keyframe_since = None
 
     def close(self) -> None:
-        """Finish the last segment, on disk with its row when this returns."""
+        """Finish the last segment; on return it is on disk with its metadata row."""
         self._end_segment()
         self._finisher.shutdown(wait=True)
         self._spool.release()
@@ -126,7 +129,7 @@ class Recorder:
             self._end_segment()
             self._inside_gop = not packet.keyframe
         if self._segment is None:
-            self._begin_segment(packet)
+            self._start_segment(packet)
         if self._segment is None:
             return
         try:
@@ -141,9 +144,9 @@ class Recorder:
             return True
         return seconds >= self._max_segment_s or segment.size >= self._max_segment_bytes
 
-    def _begin_segment(self, packet: Packet) -> None:
+    def _start_segment(self, packet: Packet) -> None:
         if self._info is None or not (packet.keyframe or self._inside_gop):
-            self._miss(packet)
+            self._skip_before_keyframe(packet)
             return
         if time.monotonic() < self._retry_at:
             self.stats.lost_packets += 1
@@ -159,9 +162,9 @@ class Recorder:
         self._retry_at = 0.0
         self._no_keyframe_since = None
 
-    def _miss(self, packet: Packet) -> None:
-        """Count a packet that no segment can begin with; say so when that goes on and on."""
-        if self._retry_at:
+    def _skip_before_keyframe(self, packet: Packet) -> None:
+        """Count a packet that can't start a segment; warn after NO_KEYFRAME_WARNING_S seconds."""
+        if self._retry_at:  # paused in mid-GOP: the disk is the cause, not the camera
             self.stats.lost_packets += 1
             return
         self.stats.before_keyframe += 1
@@ -171,7 +174,7 @@ class Recorder:
             and not self.stats.error
         ):
             self._report(
-                f"no key frame for {NO_KEYFRAME_WARNING_S:.0f} s, so nothing can be recorded yet: "
+                f"no key frame for {NO_KEYFRAME_WARNING_S:.0f} s, so recording cannot start: "
                 "set a shorter key-frame interval in the camera"
             )
 
@@ -183,48 +186,49 @@ class Recorder:
             segment.close()
         except (OSError, av.FFmpegError) as error:
             self._report(f"{segment.path.name} ended early: {error}")
-            self._later(self._recover, segment.path)
+            self._submit(self._recover, segment.path)
         else:
-            self._later(self._finish, segment)
+            self._submit(self._finish, segment)
 
     def _pause(self, error: Exception) -> None:
-        """Keep what is written, lose packets and say so, and try again in a while."""
+        """Close the segment after a disk or muxer error, and schedule the next attempt."""
         self.stats.lost_packets += 1
         self._inside_gop = False
         self._retry_at = time.monotonic() + self._retry_s
         self._report(f"recording paused: {error}; free some disk space or lower the spool limit")
         segment, self._segment = self._segment, None
         if segment:
-            self._later(self._recover, segment.path)
+            self._submit(self._recover, segment.path)
 
-    def _make_room(self) -> None:
-        gone = self._spool.discard_oldest()
-        if gone:
-            self.stats.discarded_segments += len(gone)
-            self.stats.discarded_bytes += sum(gone)
-            log.warning("segments discarded", stream=self._spool.stream, count=len(gone))
+    def _enforce_limit(self) -> None:
+        sizes = self._spool.discard_oldest()
+        if sizes:
+            self.stats.discarded_segments += len(sizes)
+            self.stats.discarded_bytes += sum(sizes)
+            log.warning("segments discarded", stream=self._spool.stream, count=len(sizes))
 
-    def _later(self, work: Callable[[_T], None], argument: _T) -> None:
-        self._finisher.submit(work, argument).add_done_callback(self._look_at)
+    def _submit(self, work: Callable[[_T], None], argument: _T) -> None:
+        self._finisher.submit(work, argument).add_done_callback(self._check_result)
 
-    def _look_at(self, work: Future[None]) -> None:
-        # Two fields, for two threads write them: what waits must not hide that nothing records.
+    def _check_result(self, work: Future[None]) -> None:
+        # A field of its own: the recording thread writes `error`, the finisher's thread this one,
+        # and a segment that waits must not hide that recording is paused.
         if error := work.exception():
             self.stats.spool_error = f"a finished recording stays in the spool: {error}"
-            log.error("recorder", stream=self._spool.stream, trouble=self.stats.spool_error)
-        elif not self._waiting:
+            log.error("segment not finished", stream=self._spool.stream, error=str(error))
+        elif not self._unfinished:
             self.stats.spool_error = ""
 
     def _finish(self, segment: SegmentFile) -> None:
         try:
             done = self._spool.finish(segment.path, segment.start, segment.end, tuple(segment.gops))
         except OSError:
-            self._waiting.append(segment.path)
+            self._unfinished.append(segment.path)
             raise
         self._count(done)
-        while self._waiting:
-            self._recover(self._waiting.pop(0))
-        self._make_room()
+        while self._unfinished:
+            self._recover(self._unfinished.pop(0))
+        self._enforce_limit()
 
     def _recover(self, path: Path) -> None:
         if not path.exists():
@@ -232,9 +236,9 @@ class Recorder:
         try:
             segment = recover(self._spool, path)
         except OSError:
-            self._waiting.append(path)
+            self._unfinished.append(path)
             raise
-        log.warning("left-over recording", path=str(path), recovered=segment is not None)
+        log.warning("unfinished recording", path=str(path), recovered=segment is not None)
         if segment is None:
             self.stats.unreadable += 1
         else:
@@ -246,6 +250,6 @@ class Recorder:
         self.stats.segment_bytes += segment.bytes
         log.info("segment recorded", key=segment.key, bytes=segment.bytes)
 
-    def _report(self, trouble: str) -> None:
-        self.stats.error = trouble
-        log.error("recorder", stream=self._spool.stream, trouble=trouble)
+    def _report(self, message: str) -> None:
+        self.stats.error = message
+        log.error("recording error", stream=self._spool.stream, error=message)

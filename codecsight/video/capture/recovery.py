@@ -1,4 +1,4 @@
-"""What a killed process left in the spool becomes segments again, or is set aside."""
+"""Recovery of recordings that a killed process left in the spool."""
 
 from pathlib import Path
 
@@ -7,17 +7,17 @@ import av
 from codecsight.archive.segment import Segment, parse_timestamp
 from codecsight.archive.spool import Spool
 
-SET_ASIDE = ".unreadable"
-HEAD_BYTES = 2048
-"""A file that holds a header and no packet is smaller than this."""
+UNREADABLE_SUFFIX = ".unreadable"
+MAX_EMPTY_FILE_BYTES = 2048
+"""A file with a header and no packet is not larger than this."""
 
 
 def recover(spool: Spool, path: Path) -> Segment | None:
-    """Make a left-over file a segment with what can be read of it; None if nothing can.
+    """Turn an unfinished file into a segment of the packets that can be read; None if none can.
 
-    Its wall clock is the file name's, its duration the video's own. A file nobody can read stays
-    in the spool as NAME.unreadable for a person to look at; one that has no video yet is deleted.
-    Raises OSError where the disk refuses, with nothing lost.
+    The start time is taken from the file name, the duration from the video. An unreadable file
+    stays in the spool as NAME.unreadable for an operator; a file without packets is deleted.
+    Raises OSError if the disk fails; the file is then left as it was.
     """
     start = parse_timestamp(path.name)
     try:
@@ -26,23 +26,23 @@ def recover(spool: Spool, path: Path) -> Segment | None:
         end = None
     if end is not None:
         return spool.finish(path, start, start + end, gops)
-    if path.stat().st_size > HEAD_BYTES:
-        path.replace(path.with_name(path.name + SET_ASIDE))
+    if path.stat().st_size > MAX_EMPTY_FILE_BYTES:
+        path.replace(path.with_name(path.name + UNREADABLE_SUFFIX))
     else:
         path.unlink()
     return None
 
 
 def _scan(path: Path) -> tuple[float | None, tuple[float, ...]]:
-    """Seconds until the last packet ends (None without packets), and where the key frames are."""
+    """Seconds until the last packet ends (None without packets), and seconds of key frames."""
     end: float | None = None
     gops = []
     with av.open(str(path), "r", format="matroska") as container:
         for packet in container.demux(video=0):
             if packet.pts is None or not packet.size:
                 continue
-            at = float(packet.pts * packet.time_base)
-            end = max(end or 0.0, at + float((packet.duration or 0) * packet.time_base))
+            pts_s = float(packet.pts * packet.time_base)
+            end = max(end or 0.0, pts_s + float((packet.duration or 0) * packet.time_base))
             if packet.is_keyframe:
-                gops.append(at)
+                gops.append(pts_s)
     return end, tuple(gops)

@@ -1,4 +1,4 @@
-"""One segment on its way to the disk: packets into Matroska, nothing transcoded."""
+"""Writes the packets of one segment to a Matroska file, without transcoding."""
 
 import errno
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ import av
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.mux_stream import add_stream
 
-# A cluster for each small group of frames, given to the system at once: a killed process loses
-# the frames of the last such group and nothing else.
+# Small clusters that are flushed at once: a killed process loses the frames of the last cluster
+# and nothing else. Negative timestamps are kept, because _Timeline places packets itself.
 _MUXER = {"cluster_time_limit": "0", "flush_packets": "1", "avoid_negative_ts": "disabled"}
 
 
 class SegmentFile:
-    """Packets from `first` on, in a new file at `path`, with times counted from `first`.
+    """A new file at `path` with the packets from `first` on; timestamps count from `first`.
 
-    `start` and `end` are wall clock, `gops` seconds after `start` (see `Segment`). OSError means
-    that the disk refused; the file then holds every packet that was written before, readable.
+    `start` and `end` are wall clock, `gops` the key frames in seconds after `start` (see
+    `Segment`). Methods raise OSError if the disk fails; the packets written before stay readable.
     """
 
     def __init__(self, path: Path, info: StreamInfo, first: Packet, title: str) -> None:
@@ -29,7 +29,7 @@ class SegmentFile:
         self.end = first.capture_time
         self.gops: list[float] = []
         self._sink = _Sink(path)
-        self._place = _Timeline(first.capture_time)
+        self._timeline = _Timeline(first.capture_time)
         try:
             self._container = av.open(self._sink, "w", format="matroska", options=_MUXER)
             self._container.metadata["title"] = title
@@ -46,19 +46,19 @@ class SegmentFile:
         return self._sink.size
 
     def seconds(self, packet: Packet) -> float:
-        """Stream time from the first packet to `packet`, which may yet have to be written."""
-        return self._place.seconds(packet)
+        """Stream time from the first packet to `packet`, which need not be written yet."""
+        return self._timeline.seconds(packet)
 
     def write(self, packet: Packet) -> None:
-        """Add a packet. After an error only `close` is allowed."""
-        muxed = av.Packet(len(packet.data))  # with the padding FFmpeg's readers need
+        """Append a packet. After an error only `close` may be called."""
+        muxed = av.Packet(len(packet.data))  # allocates the padding FFmpeg's readers need
         muxed.update(packet.data)
         muxed.stream = self._stream
         muxed.time_base = packet.time_base
-        muxed.pts, muxed.dts = self._place(packet)
+        muxed.pts, muxed.dts = self._timeline.timestamps(packet)
         muxed.duration = packet.duration
         muxed.is_keyframe = packet.keyframe
-        with self._sink.whole_or_nothing():
+        with self._sink.rollback_on_error():
             self._container.mux_one(muxed)
         if packet.keyframe:
             self.gops.append(max(0.0, packet.capture_time - self.start))
@@ -66,15 +66,17 @@ class SegmentFile:
         self.end = max(self.end, packet.capture_time + length)
 
     def close(self) -> None:
-        """Write the index of key frames and close; without it the file is as readable."""
-        with self._sink.whole_or_nothing():
+        """Write the index of key frames and close; the file is readable without the index too."""
+        with self._sink.rollback_on_error():
             self._container.close()
         self._sink.abandon()
 
 
 class _Sink:
-    """A file that takes a piece whole or raises OSError; abandoned, it swallows what still comes
-    (a muxer that failed writes its trailer when it is collected).
+    """Output file of the muxer: writes each piece completely or raises OSError.
+
+    After `abandon` it discards all writes: a muxer that failed still writes its trailer when it
+    is garbage-collected.
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,15 +88,15 @@ class _Sink:
         while rest and not self._file.closed:
             written = self._file.write(rest)
             if not written:
-                raise OSError(errno.ENOSPC, "the disk took nothing", str(self._file.name))
+                raise OSError(errno.ENOSPC, "the disk accepted no data", str(self._file.name))
             rest = rest[written:]
         if not self._file.closed:
             self.size = max(self.size, self._file.tell())
         return len(data)
 
     @contextmanager
-    def whole_or_nothing(self) -> Iterator[None]:
-        """Cut the file back to where it was if what is done under it fails."""
+    def rollback_on_error(self) -> Iterator[None]:
+        """On an exception, truncate the file to its size on entry and abandon it."""
         size = self.size
         try:
             yield
@@ -118,36 +120,36 @@ class _Sink:
 
 
 class _Timeline:
-    """Where packets stand on a segment's own clock, which begins with its first packet.
+    """Timestamps on the segment's clock, which starts at the segment's first packet.
 
-    RTSP sends the first packets without time stamps. Until one has some, time is what the wall
-    clock says has passed; afterwards what the stream says.
+    RTSP sends the first packets without timestamps. Until one has a timestamp, packets are placed
+    by the wall clock; afterwards by the stream's timestamps.
     """
 
     def __init__(self, start: float) -> None:
         self._start = start
         self._base: int | None = None
-        self._last = 0
-        self._decode = 0
+        self._last_pts = 0
+        self._last_dts = 0
 
-    def __call__(self, packet: Packet) -> tuple[int, int]:
-        """Ticks of the packet's time base for its pts and dts, neither negative, pts >= dts,
-        dts never falling.
+    def timestamps(self, packet: Packet) -> tuple[int, int]:
+        """(pts, dts) in ticks of the packet's time base: not negative, pts >= dts, and dts never
+        falls.
         """
         stamps = [stamp for stamp in (packet.pts, packet.dts) if stamp is not None]
         if stamps and self._base is None:
             self._base = min(stamps) - self._elapsed(packet)
         if not stamps or self._base is None:
-            shown = self._guess(packet)
+            pts = self._estimate(packet)
         else:
-            shown = stamps[0] - self._base
+            pts = stamps[0] - self._base
             if packet.dts is not None:
-                self._decode = max(self._decode, min(packet.dts - self._base, shown))
-        self._last = max(shown, self._decode)
-        return self._last, self._decode
+                self._last_dts = max(self._last_dts, min(packet.dts - self._base, pts))
+        self._last_pts = max(pts, self._last_dts)
+        return self._last_pts, self._last_dts
 
     def seconds(self, packet: Packet) -> float:
-        """Seconds from the start to `packet`, which need not have been placed."""
+        """Seconds from the segment's start to `packet`, without recording its timestamps."""
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None or self._base is None:
             return packet.capture_time - self._start
@@ -156,10 +158,10 @@ class _Timeline:
     def _elapsed(self, packet: Packet) -> int:
         return max(0, round((packet.capture_time - self._start) / packet.time_base))
 
-    def _guess(self, packet: Packet) -> int:
+    def _estimate(self, packet: Packet) -> int:
         if self._base is None:
             return self._elapsed(packet)
-        return self._last + max(1, packet.duration)
+        return self._last_pts + max(1, packet.duration)
 
 
 def _iso(seconds: float) -> str:

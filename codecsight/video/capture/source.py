@@ -1,4 +1,4 @@
-"""Where packets come from: one contract for files, cameras and the procedural world."""
+"""Interface of packet sources: files, cameras and procedural scenes."""
 
 import importlib
 from collections import Counter
@@ -13,11 +13,11 @@ from codecsight.core.packet import Packet, StreamInfo
 
 
 class SourceError(CodecSightError):
-    """A source that can never give video: trying again would not help."""
+    """A source that can't deliver video, permanently: retrying would not help."""
 
 
 class SourceState(StrEnum):
-    """Where a source stands. DOWN waits for its next attempt, ENDED makes none any more."""
+    """State of a source. DOWN: waiting for the next attempt to connect. ENDED: no more attempts."""
 
     CONNECTING = "connecting"
     LIVE = "live"
@@ -33,10 +33,10 @@ OnState = Callable[[SourceState, str], None]
 class SourceOptions:
     """How a source is read.
 
-    `transport` is RTSP's ("tcp" loses nothing, "udp" may). `paced` gives a file in real time
-    instead of as fast as possible, `loop` begins it anew at its end. `timeout_s` is the longest
-    silence before a live connection is given up, `stall_s` before it is called stalled. Attempts
-    are `retry_min_s` apart at first and at most `retry_max_s`.
+    `transport` is RTSP's ("tcp" loses no packets, "udp" may). `paced` plays a file in real time
+    instead of as fast as possible, `loop` restarts it at its end. After `stall_s` seconds without
+    a packet a live source is STALLED, after `timeout_s` its connection is closed. The delay between
+    attempts to connect grows from `retry_min_s` to at most `retry_max_s` seconds.
     """
 
     transport: Literal["tcp", "udp"] = "tcp"
@@ -49,13 +49,14 @@ class SourceOptions:
 
 
 class Source(Protocol):
-    """Anything that gives a stream's packets.
+    """A stream of packets.
 
-    `items` starts every connection with its StreamInfo: decoders and muxers are built anew there.
-    It ends when the stream is over or `close` was called, which any thread and any signal handler
-    may do. `state` and `state_detail` (the reason, fit to be shown) move while it is consumed,
-    and `on_state` is called at each move. `anomalies` counts what went wrong and was survived.
-    `live` sources run by the clock and wait for nobody.
+    `items` yields the StreamInfo of each connection before its packets: consumers create a new
+    decoder or muxer there. It ends when the stream is over or after `close`, which any thread and
+    any signal handler may call. `state` and `state_detail` (the reason, without credentials)
+    change while `items` is consumed; `on_state` is called at each change. `anomalies` counts
+    errors that were recovered from. A `live` source runs in real time and does not wait for its
+    consumer.
     """
 
     on_state: OnState | None
@@ -69,7 +70,7 @@ class Source(Protocol):
     def anomalies(self) -> Counter[str]: ...  # noqa: D102
 
     def items(self) -> Iterator[StreamInfo | Packet]:
-        """Give the packets, in decoding order; may be called once."""
+        """Yield the packets in decoding order; may be called once."""
         ...
 
     def close(self) -> None:
@@ -78,7 +79,7 @@ class Source(Protocol):
 
 
 class BaseSource:
-    """What every source tells of itself; a base for sources."""
+    """Base of all sources: state, state changes and anomaly counts."""
 
     def __init__(self, *, live: bool) -> None:
         self.on_state: OnState | None = None
@@ -88,7 +89,7 @@ class BaseSource:
         self.state_detail = ""
 
     def set_state(self, state: SourceState, detail: str = "") -> None:
-        """Enter `state`, telling `on_state` when it or its reason is new."""
+        """Enter `state`, and call `on_state` if the state or its detail changed."""
         if (state, detail) == (self.state, self.state_detail):
             return
         self.state, self.state_detail = state, detail
@@ -97,19 +98,21 @@ class BaseSource:
 
 
 def open_source(url: str, options: SourceOptions | None = None) -> Source:
-    """The source for a file's path, a camera's URL, or `world://NAME?seed=..`.
+    """Create the source for a file path, a camera's URL, or `world://NAME?seed=..`.
 
-    Files are looked at here, so that a bad one raises SourceError at once; a camera may come
-    later, so only a URL nobody can open does.
+    A file is opened here, so that an unreadable one raises SourceError at once. A camera may
+    come online later, so only a malformed URL raises here.
     """
     options = options or SourceOptions()
     try:
         scheme = urlsplit(url).scheme.lower() if "://" in url else ""
     except ValueError as error:
-        raise SourceError(f"{url.rpartition('@')[2]}: no URL: {error}") from error
+        raise SourceError(f"{url.rpartition('@')[2]}: not a valid URL: {error}") from error
     if scheme == "world":
+        # By name: `world` imports this module, and the renderer is only needed here.
         world = importlib.import_module("codecsight.world.source")
         return cast(Source, world.open_world(url, options))
+    # Imported here because both modules import this one.
     if scheme in ("", "file"):
         from codecsight.video.capture.file_source import FileSource
 
@@ -120,6 +123,6 @@ def open_source(url: str, options: SourceOptions | None = None) -> Source:
 
 
 def redact_url(url: str) -> str:
-    """The URL without user and password, fit to be shown and logged."""
+    """The URL without user name and password, for display and logs."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -1,1 +1,1 @@
-"""From packets to frames and codec signals, and back."""
+"""Decoding of packets into frames and codec signals, and encoding."""

@@ -1,7 +1,7 @@
-"""The few facts in H.264's headers that FFmpeg doesn't pass on (ITU-T H.264, 7.3.2.1, 7.3.3).
+"""Parser of the few H.264 header fields that FFmpeg doesn't export (ITU-T H.264, 7.3.2.1, 7.3.3).
 
-Enough to know whether a picture serves as a reference, whether it is a field, and whether one
-before it was lost.
+They show whether a picture is used as a reference, whether it is a field, and whether a reference
+picture before it was lost.
 """
 
 from collections.abc import Iterator
@@ -10,24 +10,26 @@ from typing import NamedTuple
 
 SLICE, IDR, SPS = 1, 5, 7
 HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 144, 244})
-HEADER_BYTES = 24
-SET_BYTES = 512
+MAX_SLICE_HEADER_BYTES = 24
+MAX_SPS_BYTES = 512
 START_CODE = b"\x00\x00\x01"
 
 
 @dataclass(frozen=True, slots=True)
 class SequenceParameters:
-    """How a sequence counts its pictures: `frame_num` is `bits` wide, and may have `gaps`. And
-    whether each picture is a whole frame; else some may be `fields`, every other line of one.
+    """The parts of a sequence parameter set that a slice header depends on.
+
+    `frame_num` is `frame_num_bits` wide; `gaps_allowed` if the encoder may leave numbers out.
+    `fields_allowed` if a picture may be a single field (every other line of a frame).
     """
 
-    bits: int
-    gaps: bool
-    fields: bool
+    frame_num_bits: int
+    gaps_allowed: bool
+    fields_allowed: bool
 
 
 class SliceHeader(NamedTuple):
-    """The start of a picture's first slice."""
+    """Leading fields of the header of a picture's first slice."""
 
     idr: bool
     reference: bool
@@ -36,30 +38,30 @@ class SliceHeader(NamedTuple):
 
 
 class H264HeaderParser:
-    """Reads headers from packets in either packing: start codes, or lengths as in MP4."""
+    """Reads headers from packets with start codes (Annex B) or with NAL unit lengths (MP4)."""
 
     def __init__(self, extradata: bytes) -> None:
-        self._length = (extradata[4] & 3) + 1 if _is_avcc(extradata) else 0
-        self._numbering: SequenceParameters | None = None
-        if not self._length:
-            self.parse_first_slice(extradata)  # learns on the way
+        self._length_size = (extradata[4] & 3) + 1 if _is_avcc(extradata) else 0
+        self._sequence: SequenceParameters | None = None
+        if not self._length_size:
+            self.parse_first_slice(extradata)  # stores the parameter sets it passes
             return
-        for unit in _avcc_sets(extradata):
+        for unit in _avcc_sps(extradata):
             if unit[0] & 31 == SPS:
-                self._learn(unit)
+                self._store_sps(unit)
 
     @property
     def gaps_allowed(self) -> bool:
-        """Whether the encoder leaves numbers out by itself."""
-        return self._numbering is not None and self._numbering.gaps
+        """Whether gaps in frame_num are legal, and so no sign of loss."""
+        return self._sequence is not None and self._sequence.gaps_allowed
 
     @property
     def modulus(self) -> int:
-        """How many frame numbers there are."""
-        return 1 << (self._numbering.bits if self._numbering else 4)
+        """Number of frame_num values before it wraps around to 0."""
+        return 1 << (self._sequence.frame_num_bits if self._sequence else 4)
 
     def parse_first_slice(self, data: bytes) -> SliceHeader | None:
-        """The packet's first slice, or None where it has none that can be read."""
+        """Header of the packet's first slice, or None if there is none that can be read."""
         at = 0
         while True:
             begin, at = self._unit(data, at)
@@ -67,95 +69,98 @@ class H264HeaderParser:
                 return None
             kind = data[begin] & 31
             if kind == SPS:
-                self._learn(data[begin : begin + SET_BYTES])
+                self._store_sps(data[begin : begin + MAX_SPS_BYTES])
             elif kind in (SLICE, IDR):
-                return self._slice(data[begin : begin + HEADER_BYTES])
+                return self._slice(data[begin : begin + MAX_SLICE_HEADER_BYTES])
 
     def _unit(self, data: bytes, at: int) -> tuple[int, int]:
-        """Where the first NAL unit from `at` on begins, and from where on to look for the next."""
-        if not self._length:
+        """(start of the first NAL unit at or after `at`, position to search the next one from)."""
+        if not self._length_size:
             begin = data.find(START_CODE, at) + len(START_CODE)
             return (begin, begin) if begin >= len(START_CODE) else (len(data), len(data))
         begin = at
-        while begin == at and at < len(data):  # not an empty one
-            begin = at + self._length
+        while begin == at and at < len(data):  # skip empty units
+            begin = at + self._length_size
             at = begin + int.from_bytes(data[at:begin], "big")
         return begin, at
 
-    def _learn(self, unit: bytes) -> None:
+    def _store_sps(self, unit: bytes) -> None:
         try:
-            self._numbering = _numbering(_Bits(unit[1:]))
+            self._sequence = _parse_sps(_Bits(unit[1:]))
         except IndexError:
-            self._numbering = None
+            self._sequence = None
 
     def _slice(self, unit: bytes) -> SliceHeader | None:
-        if self._numbering is None:
+        if self._sequence is None:
             return None
         bits = _Bits(unit[1:])
         try:
             bits.skip(3)  # first_mb_in_slice, slice_type, pic_parameter_set_id
-            number = bits.take(self._numbering.bits)
-            field = self._numbering.fields and bool(bits.take(1))
+            number = bits.take(self._sequence.frame_num_bits)
+            field = self._sequence.fields_allowed and bool(bits.take(1))
         except IndexError:
             return None
         return SliceHeader(unit[0] & 31 == IDR, bool(unit[0] >> 5 & 3), number, field)
 
 
 class _Bits:
-    """Bits of a NAL unit's payload, most significant first; IndexError where there are none."""
+    """Bit reader of a NAL unit's payload, most significant bit first; IndexError at the end."""
 
     def __init__(self, payload: bytes) -> None:
-        plain = payload.replace(b"\x00\x00\x03", b"\x00\x00")
+        plain = payload.replace(b"\x00\x00\x03", b"\x00\x00")  # emulation prevention (7.4.1)
         self._value, self._left = int.from_bytes(plain, "big"), 8 * len(plain)
 
     def take(self, count: int) -> int:
+        """Read `count` bits as an unsigned number."""
         self._left -= count
         if self._left < 0:
             raise IndexError("no bits left")
         return self._value >> self._left & (1 << count) - 1
 
     def ue(self) -> int:
-        """An unsigned Exp-Golomb number (9.1)."""
-        return self.take(self._length()) - 1
+        """Read an unsigned Exp-Golomb number (9.1)."""
+        return self.take(self._ue_length()) - 1
 
     def skip(self, count: int) -> None:
-        """Pass over so many of them."""
+        """Skip `count` Exp-Golomb numbers."""
         for _ in range(count):
-            self._left -= self._length()
+            self._left -= self._ue_length()
             if self._left < 0:
                 raise IndexError("no bits left")
 
-    def _length(self) -> int:
+    def _ue_length(self) -> int:
+        """Length in bits of the Exp-Golomb number at the current position."""
         zeros = self._left - (self._value & (1 << self._left) - 1).bit_length()
         if zeros > 32:
-            raise IndexError("no such number")
+            raise IndexError("Exp-Golomb number of more than 65 bits")
         return 2 * zeros + 1
 
 
-def _numbering(bits: _Bits) -> SequenceParameters:
-    """Read a sequence parameter set as far as frame_mbs_only_flag."""
+def _parse_sps(bits: _Bits) -> SequenceParameters:
+    """Parse a sequence parameter set up to frame_mbs_only_flag (7.3.2.1.1)."""
     profile = bits.take(8)
-    bits.take(16)
-    bits.ue()
+    bits.take(16)  # constraint flags, level_idc
+    bits.ue()  # seq_parameter_set_id
     if profile in HIGH_PROFILES:
         _skip_high_profile(bits)
-    width = bits.ue() + 4
-    order = bits.ue()
-    if order == 0:
+    frame_num_bits = bits.ue() + 4
+    order_type = bits.ue()  # pic_order_cnt_type
+    if order_type == 0:
         bits.ue()
-    elif order == 1:
+    elif order_type == 1:
         bits.take(1)
         bits.ue()
         bits.ue()
         for _ in range(bits.ue()):
             bits.ue()
-    bits.ue()
-    gaps = bool(bits.take(1))
+    bits.ue()  # max_num_ref_frames
+    gaps_allowed = bool(bits.take(1))
     bits.skip(2)  # width and height
-    return SequenceParameters(width, gaps, not bits.take(1))
+    return SequenceParameters(frame_num_bits, gaps_allowed, not bits.take(1))
 
 
 def _skip_high_profile(bits: _Bits) -> None:
+    """Skip the fields that only high profiles have: chroma format, bit depths, scaling lists."""
     chroma = bits.ue()
     if chroma == 3:
         bits.take(1)
@@ -181,7 +186,7 @@ def _is_avcc(extradata: bytes) -> bool:
     return len(extradata) > 6 and extradata[0] == 1
 
 
-def _avcc_sets(extradata: bytes) -> Iterator[bytes]:
+def _avcc_sps(extradata: bytes) -> Iterator[bytes]:
     """The sequence parameter sets of an AVCDecoderConfigurationRecord (ISO/IEC 14496-15)."""
     at = 6
     for _ in range(extradata[5] & 31):

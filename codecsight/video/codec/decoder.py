@@ -1,4 +1,4 @@
-"""Packets in, frames and what the codec says of them out."""
+"""Decodes packets into frames with the codec's signals: motion vectors, intra blocks, damage."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -25,9 +25,11 @@ DECODERS = {"av1": "libdav1d"}
 TICK_S = 0.001
 
 
-class _Fed(NamedTuple):
-    """What a frame must know of its packet, numbered in decoding order. It holds no data, for
-    PyAV may keep it after the decoder has thrown a damaged packet away.
+class _PacketTag(NamedTuple):
+    """Facts about a packet that travel through the decoder to its frame.
+
+    `number` counts packets in decoding order. The packet's data is left out, because PyAV may
+    keep this object after the decoder has discarded a damaged packet.
     """
 
     number: int
@@ -37,11 +39,11 @@ class _Fed(NamedTuple):
 
 
 class Decoder:
-    """Decodes one connection's packets; damage is counted in `anomalies`, never raised.
+    """Decodes the packets of one connection; damage is counted in `anomalies`, never raised.
 
-    From an error or a loss until the next key frame, signals are marked invalid. Motion is read of
-    frames that are as far apart as may be, but at most `motion_interval_s()` seconds
-    apart. Raises CodecSightError only where the codec itself is unknown.
+    From an error or a loss until the next key frame, signals are marked invalid. Motion is
+    extracted from as few frames as possible, at most `motion_interval_s()` seconds apart (0: from
+    every frame). The constructor raises CodecSightError for an unknown codec.
     """
 
     def __init__(
@@ -51,33 +53,33 @@ class Decoder:
         self._info = info
         self._context = _open(info)
         self._motion_interval_s = motion_interval_s
-        self._read_at, self._reading = 0.0, True
+        self._extracted_at, self._extract_next = 0.0, True
         self._references = ReferenceTracker(info)
-        self._tells_motion = info.codec in MOTION_CODECS
-        self._fed = 0
+        self._has_motion = info.codec in MOTION_CODECS
+        self._packets = 0
         self._damaged_at: int | None = None
         self._time: float | None = None
-        self._captured = 0.0
+        self._capture_time = 0.0
 
     @property
     def profile(self) -> str | None:
-        """The codec's profile ("Main", "High"), known once a picture was decoded."""
+        """The codec's profile ("Main", "High"); None before the first picture is decoded."""
         return self._context.profile
 
     def decode(self, packet: Packet) -> list[Frame]:
-        """The frames that this packet completes, in display order: none, one or more."""
+        """Decode a packet; returns the completed frames in display order: none, one or several."""
         if not packet.data:
             self.anomalies["packets without data"] += 1
             return []
-        self._fed += 1
-        fed = _Fed(self._fed, len(packet.data), packet.keyframe, packet.capture_time)
-        lost = self._references.feed(packet, fed.number)
+        self._packets += 1
+        tag = _PacketTag(self._packets, len(packet.data), packet.keyframe, packet.capture_time)
+        lost = self._references.feed(packet, tag.number)
         if lost or packet.corrupt:
-            self._damage("packets lost", self._fed)
-        return self._frames(_av_packet(packet, fed))
+            self._damage("packets lost", self._packets)
+        return self._frames(_av_packet(packet, tag))
 
     def flush(self) -> list[Frame]:
-        """The frames still held back at the end of the stream."""
+        """Return the frames still buffered at the end of the stream."""
         frames = self._frames(None)
         self._context.flush_buffers()
         return frames
@@ -86,47 +88,49 @@ class Decoder:
         try:
             pictures = self._context.decode(packet)
         except FFmpegError:
-            self._damage("decode errors", self._fed)
+            self._damage("decode errors", self._packets)
             return []
         return [frame for picture in pictures if (frame := self._frame(picture)) is not None]
 
     def _frame(self, picture: av.VideoFrame) -> Frame | None:
-        fed = picture.opaque
-        if not isinstance(fed, _Fed):
-            fed = None
-        for number in self._references.missing_before(fed.number) if fed else ():
+        tag = picture.opaque
+        if not isinstance(tag, _PacketTag):
+            tag = None
+        for number in self._references.missing_before(tag.number) if tag else ():
             self._damage("frames not decoded", number)
         if picture.is_corrupt:
-            self._damage("damaged frames", fed.number if fed else self._fed)
-        elif fed is not None and fed.keyframe and fed.number > (self._damaged_at or 0):
+            self._damage("damaged frames", tag.number if tag else self._packets)
+        elif tag is not None and tag.keyframe and tag.number > (self._damaged_at or 0):
             self._damaged_at = None
-        signals = self._signals(picture, fed)
-        capture_time = self._captured if fed is None else fed.capture_time
-        before, time = self._time, self._timed(picture, capture_time)
-        self._captured = capture_time
+        signals = self._signals(picture, tag)
+        capture_time = self._capture_time if tag is None else tag.capture_time
+        before, time = self._time, self._frame_time(picture, capture_time)
+        self._capture_time = capture_time
         if time is None:
             self.anomalies["frames without a time"] += 1
             return None
         self._time = time
-        self._plan(signals, time, 0.0 if before is None else time - before)
+        self._plan_extraction(signals, time, 0.0 if before is None else time - before)
         return Frame(picture, time, capture_time, signals)
 
-    def _plan(self, signals: FrameSignals, time: float, step: float) -> None:
-        """Whether motion shall be read of the frame that comes next, perhaps a `step` later: where
-        the one after it would be too late.
+    def _plan_extraction(self, signals: FrameSignals, time: float, step: float) -> None:
+        """Decide whether to extract motion from the next frame, expected `step` seconds later.
+
+        It is needed where the frame after the next one would exceed the interval.
         """
-        if signals.motion is not None or time < self._read_at:
-            self._read_at = time
+        if signals.motion is not None or time < self._extracted_at:
+            self._extracted_at = time
         motion_interval_s = self._motion_interval_s()
-        self._reading = (
-            not motion_interval_s or time + 2 * step - self._read_at > motion_interval_s + TICK_S
+        self._extract_next = (
+            not motion_interval_s
+            or time + 2 * step - self._extracted_at > motion_interval_s + TICK_S
         )
 
-    def _signals(self, picture: av.VideoFrame, fed: _Fed | None) -> FrameSignals:
+    def _signals(self, picture: av.VideoFrame, tag: _PacketTag | None) -> FrameSignals:
         kind = TYPES.get(int(picture.pict_type), "?")
-        number, size = (fed.number, fed.size) if fed else (self._fed, 0)
-        valid, moving = self._damaged_at is None, kind in ("P", "B") and self._tells_motion
-        if not (moving and self._reading):
+        number, size = (tag.number, tag.size) if tag else (self._packets, 0)
+        valid, moving = self._damaged_at is None, kind in ("P", "B") and self._has_motion
+        if not (moving and self._extract_next):
             self._references.mark_displayed(kind, number)
             return FrameSignals(kind, size, valid=valid, extracted=not moving)
         distances = self._references.distances(kind, number)
@@ -135,31 +139,31 @@ class Decoder:
         )
         return FrameSignals(kind, size, motion=motion, intra=intra, valid=valid)
 
-    def _timed(self, picture: av.VideoFrame, capture_time: float) -> float | None:
-        """The frame's time, or one guessed from the frame before and the clock on the wall."""
+    def _frame_time(self, picture: av.VideoFrame, capture_time: float) -> float | None:
+        """The frame's time; without a timestamp, estimated from the wall clock."""
         base = self._info.time_base
         stamp = picture.pts if picture.pts is not None else picture.dts
-        # Not `stamp * base`, which would bring a fraction to its lowest terms for every frame.
+        # Not `stamp * base`: that would reduce a fraction to its lowest terms for every frame.
         time = None if stamp is None else stamp * base.numerator / base.denominator
         if self._time is None:
             return time
         if time is None:
-            return self._time + max(TICK_S, capture_time - self._captured)
+            return self._time + max(TICK_S, capture_time - self._capture_time)
         if time > self._time:
             return time
         self.anomalies["frames out of order"] += 1
         return self._time + TICK_S
 
-    def _damage(self, what: str, number: int) -> None:
-        """Count it, and trust no signals until a key frame fed after packet `number`."""
-        self.anomalies[what] += 1
+    def _damage(self, anomaly: str, number: int) -> None:
+        """Count an anomaly and mark signals invalid until a key frame after packet `number`."""
+        self.anomalies[anomaly] += 1
         self._damaged_at = max(number, self._damaged_at or 0)
 
 
 def decode_stream(
     items: Iterable[StreamInfo | Packet], motion_interval_s: Callable[[], float] = lambda: 0.0
 ) -> Iterator[Frame]:
-    """The frames of a source's `items`, to the last one held back; a StreamInfo begins anew."""
+    """Decode a source's `items` into frames, with a new decoder for each StreamInfo."""
     decoder: Decoder | None = None
     for item in items:
         if isinstance(item, StreamInfo):
@@ -186,17 +190,17 @@ def _open(info: StreamInfo) -> VideoCodecContext:
 
 
 def _vectors(picture: av.VideoFrame) -> NDArray[np.int32] | None:
-    """FFmpeg's records of motion (see rasterise_motion), if the picture has any."""
-    # Not `picture.side_data`, which the picture refers to and which refers to it: pictures would
-    # lie about until garbage is collected, and each be given memory of its own.
-    for each in SideDataContainer(picture):  # type: ignore[call-arg]
-        if isinstance(each, MotionVectors):
-            return np.frombuffer(memoryview(each), np.int32)
+    """FFmpeg's motion vector records (see `rasterise_motion`), or None if there are none."""
+    # Not `picture.side_data`: it makes a reference cycle with the picture, which would keep each
+    # picture's memory until the next garbage collection.
+    for side_data in SideDataContainer(picture):  # type: ignore[call-arg]
+        if isinstance(side_data, MotionVectors):
+            return np.frombuffer(memoryview(side_data), np.int32)
     return None
 
 
-def _av_packet(packet: Packet, fed: _Fed) -> "av.Packet[Stream]":
-    copy = av.Packet(len(packet.data))  # with the padding that decoders read past the end
+def _av_packet(packet: Packet, tag: _PacketTag) -> "av.Packet[Stream]":
+    copy = av.Packet(len(packet.data))  # allocates the padding that decoders read beyond the end
     copy.update(packet.data)
-    copy.pts, copy.dts, copy.opaque = packet.pts, packet.dts, fed
+    copy.pts, copy.dts, copy.opaque = packet.pts, packet.dts, tag
     return copy

@@ -1,4 +1,4 @@
-"""An encoder set up like a camera's, for the procedural world and for tests."""
+"""Encoder configured like a camera's, for procedural scenes and tests."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,14 +15,16 @@ from codecsight.core.errors import CodecSightError
 from codecsight.core.packet import Packet, StreamInfo
 
 RTP_CLOCK = Fraction(1, 90_000)
-MPEG4_CLOCK = Fraction(1, 60_000)  # its clock has 16 bits
+MPEG4_CLOCK = Fraction(1, 60_000)  # MPEG-4 stores the denominator in 16 bits
 ENCODERS = {"h264": "libx264", "hevc": "libx265", "mpeg4": "mpeg4", "mjpeg": "mjpeg"}
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderProfile:
-    """How a camera is set up: `gop` frames from key frame to key frame, and either a bit rate in
-    bits per second or a constant quality `crf` (x264's scale, smaller is better).
+    """Encoder settings of a camera.
+
+    `gop` is the number of frames from key frame to key frame. Either `bitrate` in bits per second
+    is given, or `crf` sets a constant quality (x264's scale, smaller is better).
     """
 
     codec: Literal["h264", "hevc", "mpeg4", "mjpeg"] = "h264"
@@ -34,10 +36,10 @@ class EncoderProfile:
 
 
 class CameraEncoder:
-    """Encodes pictures of one size, one reference back and with a fixed GOP, as cameras do.
+    """Encodes pictures of one size with one reference and a fixed GOP, as cameras do.
 
-    Without B-frames every picture comes out at once. `rate` is only what the stream declares;
-    the times given to `encode` are what counts. Raises CodecSightError for an odd size.
+    Without B-frames every picture gives its packet at once. `rate` is only the declared frame
+    rate; the real times are given to `encode`. Raises CodecSightError for an odd size.
     """
 
     def __init__(
@@ -49,25 +51,26 @@ class CameraEncoder:
         self._base = MPEG4_CLOCK if profile.codec == "mpeg4" else RTP_CLOCK
         self._context = _open(width, height, rate, profile, self._base)
         self._duration = round(1 / rate / self._base)
-        self._captured: dict[int, float] = {}
+        self._capture_times: dict[int, float] = {}
         extradata = self._context.extradata or b""
         self.info = StreamInfo(profile.codec, extradata, width, height, rate, self._base)
 
     def encode(self, rgb: NDArray[np.uint8], time: float, capture_time: float) -> list[Packet]:
-        """The packets completed by a picture, uint8 [height, width, 3], at `time` seconds of the
-        stream, which must be later than the one before.
+        """Encode a picture, uint8 [height, width, 3]; returns the completed packets.
+
+        `time` is in seconds of the stream and must be greater than that of the last picture.
         """
         frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
         frame.pts, frame.time_base = round(time / self._base), self._base
-        self._captured[frame.pts] = capture_time
-        return [self._sealed(packet) for packet in self._context.encode(frame)]
+        self._capture_times[frame.pts] = capture_time
+        return [self._to_packet(packet) for packet in self._context.encode(frame)]
 
     def flush(self) -> list[Packet]:
-        """The packets still held back; the encoder is spent."""
-        return [self._sealed(packet) for packet in self._context.encode(None)]
+        """Return the packets still buffered; the encoder can't be used afterwards."""
+        return [self._to_packet(packet) for packet in self._context.encode(None)]
 
-    def _sealed(self, packet: "av.Packet[Stream]") -> Packet:
-        capture_time = self._captured.pop(packet.pts or 0, 0.0)
+    def _to_packet(self, packet: "av.Packet[Stream]") -> Packet:
+        capture_time = self._capture_times.pop(packet.pts or 0, 0.0)
         return Packet(
             data=bytes(packet),
             pts=packet.pts,
@@ -101,7 +104,7 @@ def _open(
 
 
 def _options(profile: EncoderProfile) -> dict[str, str]:
-    """One reference, no key frames but the GOP's, and no more look-ahead than B-frames need."""
+    """One reference, key frames only at GOP starts, and only the look-ahead B-frames need."""
     if profile.codec in ("mpeg4", "mjpeg"):
         return {}
     options = {"preset": profile.preset, "forced-idr": "1"}

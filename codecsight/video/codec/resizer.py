@@ -1,4 +1,4 @@
-"""Frames as the pixels a model or a tracker looks at."""
+"""Scales frames to the size that a model or tracker needs."""
 
 from typing import cast
 
@@ -10,7 +10,7 @@ from codecsight.core.frame import Frame
 
 
 class Resizer:
-    """Scales frames to one size by averaging areas; keep one for each stream."""
+    """Scales frames to one size by area averaging; use one instance per stream."""
 
     def __init__(self, width: int, height: int) -> None:
         self._width = width
@@ -18,19 +18,19 @@ class Resizer:
         self._reformatter = VideoReformatter()
 
     def rgb(self, frame: Frame) -> NDArray[np.uint8]:
-        """The whole picture as uint8 [height, width, 3]."""
+        """The scaled picture as RGB, uint8 [height, width, 3]."""
         return self._scaled(frame, "rgb24")
 
     def luma(self, frame: Frame) -> NDArray[np.uint8]:
-        """The whole picture's brightness as uint8 [height, width]."""
+        """The scaled picture's luma, uint8 [height, width]."""
         return self._scaled(frame, "gray")
 
-    def _scaled(self, frame: Frame, pixels: str) -> NDArray[np.uint8]:
+    def _scaled(self, frame: Frame, pixel_format: str) -> NDArray[np.uint8]:
         picture = self._reformatter.reformat(
             frame.picture,
             width=self._width,
             height=self._height,
-            format=pixels,
+            format=pixel_format,
             interpolation=Interpolation.AREA,
             threads=1,
         )

@@ -1,20 +1,20 @@
-"""What motion vectors say, laid on the grid of macroblocks.
+"""Rasterises motion vectors onto the grid of macroblocks: motion and intra share per block.
 
-A vector points from a block to where it was copied from: `src = dst + vector / scale`. So content
-moved by minus the vector since a past reference, and moves by plus the vector until a future one;
-divided by the reference's distance in display order that is pixels per frame.
+A vector points from a block to the block it was predicted from: `src = dst + vector / scale`.
+Content therefore moved by minus the vector since a past reference, and moves by plus the vector
+until a future one. Divided by the reference's distance in display order this is pixels per frame.
 
-FFmpeg says of a vector only that its reference is past or future, not which one. Both are taken
-to be the nearest reference picture on that side, which is how encoders with one reference work
-(cameras), and by far the most frequent choice of those with several.
+FFmpeg exports whether a vector's reference is past or future, but not which picture it is. The
+nearest reference on that side is assumed: encoders with one reference (cameras) use no other, and
+those with several choose it by far most often.
 
-Where each field is a picture, vectors count its lines, of which the frame has twice as many. FFmpeg
-has doubled those of half macroblocks, and no others. Its blocks stand in the upper half of the 32
-lines that they cover for one field, in the lower half for the other.
+Where each field is a picture, vectors count lines of the field, and the frame has twice as many.
+FFmpeg doubles the vectors of half macroblocks, and no others. A block covers 32 lines of the frame;
+FFmpeg reports it in their upper half for one field and in their lower half for the other.
 
-A block without any vector was coded without reference (checked against the decoder's own
-macroblock types: always). So a P or B picture without vectors is one whose every block is intra,
-and an I picture says nothing about motion at all.
+A block without a vector was coded without a reference (checked against the decoder's macroblock
+types: always). A P or B picture without vectors is therefore entirely intra. An I picture has no
+information about motion.
 """
 
 import numpy as np
@@ -29,9 +29,10 @@ MOTION_CODECS = frozenset(
     | {"msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "wmv1", "wmv2"}
 )
 RECORD_WORDS = 10
-"""The size of FFmpeg's AVMotionVector (libavutil/motion_vector.h) in words of 32 bits. Read as such
-from the lowest bits up: source; w, h, src_x; src_y, dst_x; dst_y; flags (two words); motion_x;
-motion_y; motion_scale; nothing."""
+"""Size of FFmpeg's AVMotionVector (libavutil/motion_vector.h) in 32-bit words.
+
+The words, fields from the lowest bits up: source; w, h, src_x; src_y, dst_x; dst_y; flags (two
+words); motion_x; motion_y; motion_scale; padding."""
 
 Raster = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -41,9 +42,9 @@ def rasterise_motion(
 ) -> Raster:
     """The motion [rows, cols, 2] in pixels per frame, and the intra share [rows, cols].
 
-    `vectors` are FFmpeg's records, [n * RECORD_WORDS] (None: there are none); `distances` says what
-    they are to be measured by. Where blocks are smaller than a macroblock, or predicted
-    from both sides, motion is the mean weighted by area.
+    `vectors` are FFmpeg's records, [n * RECORD_WORDS], or None if there are none. `distances` are
+    the picture's distances to its references. Where a macroblock has several vectors (smaller
+    blocks, or prediction from both sides), its motion is their mean weighted by area.
     """
     rows, cols = -(-height // BLOCK), -(-width // BLOCK)
     if vectors is None:
@@ -57,21 +58,25 @@ def rasterise_motion(
 def _raster(
     words: NDArray[np.int32], rows: int, cols: int, past: float, future: float, lines: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Add all vectors up, and make means of the sums."""
+    """Sum the vectors of each macroblock weighted by area, then divide by the covered area.
+
+    `past` and `future` are the signed factors from a vector to pixels per frame, `lines` the frame
+    lines per line of a block. `intra` accumulates the covered area until the last loop.
+    """
     motion, intra = np.zeros((rows, cols, 2), np.float32), np.zeros((rows, cols), np.float32)
-    one, whole, tall = np.float32(1), np.float32(1 / 256), np.float32(lines)
+    one, per_pixel, field_scale = np.float32(1), np.float32(1 / 256), np.float32(lines)
     for n in range(0, words.size - RECORD_WORDS + 1, RECORD_WORDS):
         row = min(max(int(np.int16(words[n + 3] & 0xFFFF)) >> 4, 0), rows - 1)
         col = min(max(words[n + 2] >> 20, 0), cols - 1)
-        area = np.float32((words[n + 1] & 0xFF) * (words[n + 1] >> 8 & 0xFF)) * whole
+        area = np.float32((words[n + 1] & 0xFF) * (words[n + 1] >> 8 & 0xFF)) * per_pixel
         intra[row, col] += area
-        across, down = words[n + 6], words[n + 7]
-        if across or down:
-            way = past if words[n] < 0 else future
-            step = area * way / max(words[n + 8] & 0xFFFF, 1)
-            motion[row, col, 0] += across * step
-            halves = words[n + 1] & 0xFF != (words[n + 1] >> 8 & 0xFF)
-            motion[row, col, 1] += down * step * (one if halves else tall)
+        x, y = words[n + 6], words[n + 7]
+        if x or y:
+            per_frame = past if words[n] < 0 else future
+            weight = area * per_frame / max(words[n + 8] & 0xFFFF, 1)
+            motion[row, col, 0] += x * weight
+            half_block = words[n + 1] & 0xFF != (words[n + 1] >> 8 & 0xFF)
+            motion[row, col, 1] += y * weight * (one if half_block else field_scale)
     for row in range(rows):
         for col in range(cols):
             covered = intra[row, col]

@@ -1,4 +1,4 @@
-"""Client of a recording process's feed: reads packets and status from its Unix socket."""
+"""Client of the feed: reads packets and status of a recording process from a Unix socket."""
 
 import contextlib
 import socket
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from codecsight.video.capture.feed.protocol import (
-    HEAD,
+    HEADER,
     MAX_BODY,
     FeedError,
     FeedItem,
@@ -19,7 +19,11 @@ SILENCE_S = 15.0
 
 
 class FeedClient:
-    """Reads the feed at `path`, waiting up to `wait_s` seconds for it to be there."""
+    """Reads the feed at `path`.
+
+    The constructor waits up to `wait_s` seconds for the socket, then raises FeedError. `items`
+    raises FeedError after `silence_s` seconds without a message.
+    """
 
     def __init__(self, path: Path, wait_s: float = 10.0, silence_s: float = SILENCE_S) -> None:
         self._path = path
@@ -27,21 +31,20 @@ class FeedClient:
         self._socket.settimeout(silence_s)
 
     def items(self) -> Iterator[FeedItem]:
-        """Give what is sent until the recording process ends or `close` is called; each
-        connection's first packet is a key frame.
+        """Yield items until the recording process ends or `close` is called.
 
-        Raises FeedError if the process stands still (it says how it is every second) or sends
-        nonsense.
+        The first packet of each connection is a key frame. Raises FeedError if the process hangs
+        (it sends a status every second) or sends an invalid message.
         """
         with self._socket, self._socket.makefile("rb", buffering=1 << 16) as stream:
             while True:
                 try:
-                    head = stream.read(HEAD.size)
-                    kind, length = HEAD.unpack(head) if len(head) == HEAD.size else (0, -1)
+                    header = stream.read(HEADER.size)
+                    kind, length = HEADER.unpack(header) if len(header) == HEADER.size else (0, -1)
                     body = stream.read(length) if 0 <= length <= MAX_BODY else b""
                 except TimeoutError:
                     raise FeedError(
-                        f"{self._path}: the recording process has been silent for "
+                        f"{self._path}: no status from the recording process for "
                         f"{self._socket.gettimeout():.0f} s; restart it"
                     ) from None
                 except OSError:

@@ -1,6 +1,6 @@
-"""How a stream crosses a local socket: length-prefixed messages, every length bounded.
+"""Message format of the feed: length-prefixed messages with bounded lengths.
 
-A message is its kind (1 byte), its length (4 bytes) and its body, big endian.
+A message is its kind (1 byte), the length of its body (4 bytes) and its body, big endian.
 """
 
 import json
@@ -13,25 +13,27 @@ from pathlib import Path
 from codecsight.core.errors import CodecSightError
 from codecsight.core.packet import Packet, StreamInfo
 
-HEAD = struct.Struct("!BI")
+HEADER = struct.Struct("!BI")
 MAX_BODY = 32 << 20
 MAX_PATH_BYTES = 107  # sockaddr_un.sun_path without its terminating zero
 
 _INFO, _PACKET, _STATUS = 1, 2, 3
-_PACKET_HEAD = struct.Struct("!qqqIIdB")
+_PACKET_HEADER = struct.Struct("!qqqIIdB")
 _KEYFRAME, _CORRUPT = 1, 2
 _NONE = -(1 << 63)
 
 
 class FeedError(CodecSightError):
-    """The feed between a recording process and its reader; the message names the socket."""
+    """An error of the feed between a recording process and a reader; it names the socket."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureStatus:
-    """How the recording process is. `state` and `detail` are the source's, `anomalies` what it
-    survived, `recorder` the numbers of RecorderStats, `error` what a person should know,
-    `feed_dropped` the packets that readers of the feed were too slow for.
+    """Status of the recording process.
+
+    `state`, `detail` and `anomalies` are the source's (see `Source`). `recorder` holds the counts
+    of RecorderStats and `error` its errors, joined. `feed_dropped` counts packets dropped for
+    readers of the feed that were too slow.
     """
 
     state: str
@@ -46,7 +48,7 @@ FeedItem = StreamInfo | Packet | CaptureStatus
 
 
 def encode(item: FeedItem) -> bytes:
-    """The item as one message. Raises FeedError if it is larger than a message may be."""
+    """Encode an item as one message. Raises FeedError if its body exceeds MAX_BODY bytes."""
     if isinstance(item, Packet):
         kind, body = _PACKET, _encode_packet(item)
     elif isinstance(item, StreamInfo):
@@ -54,12 +56,12 @@ def encode(item: FeedItem) -> bytes:
     else:
         kind, body = _STATUS, json.dumps(asdict(item)).encode()
     if len(body) > MAX_BODY:
-        raise FeedError(f"a packet of {len(body)} bytes is too large to pass on")
-    return HEAD.pack(kind, len(body)) + body
+        raise FeedError(f"a packet of {len(body)} bytes exceeds the feed's limit of {MAX_BODY}")
+    return HEADER.pack(kind, len(body)) + body
 
 
 def decode(kind: int, body: bytes) -> FeedItem:
-    """The item a message held. Raises FeedError if it holds none."""
+    """Decode a message's body. Raises FeedError if it is damaged."""
     try:
         if kind == _PACKET:
             return _decode_packet(body)
@@ -73,7 +75,7 @@ def decode(kind: int, body: bytes) -> FeedItem:
 
 
 def _encode_packet(packet: Packet) -> bytes:
-    head = _PACKET_HEAD.pack(
+    header = _PACKET_HEADER.pack(
         _NONE if packet.pts is None else packet.pts,
         _NONE if packet.dts is None else packet.dts,
         packet.duration,
@@ -82,17 +84,19 @@ def _encode_packet(packet: Packet) -> bytes:
         packet.capture_time,
         packet.keyframe * _KEYFRAME | packet.corrupt * _CORRUPT,
     )
-    return head + packet.data
+    return header + packet.data
 
 
 def _decode_packet(body: bytes) -> Packet:
-    pts, dts, duration, over, under, capture_time, flags = _PACKET_HEAD.unpack_from(body)
+    pts, dts, duration, numerator, denominator, capture_time, flags = _PACKET_HEADER.unpack_from(
+        body
+    )
     return Packet(
-        data=body[_PACKET_HEAD.size :],
+        data=body[_PACKET_HEADER.size :],
         pts=None if pts == _NONE else pts,
         dts=None if dts == _NONE else dts,
         duration=duration,
-        time_base=Fraction(over, under),
+        time_base=Fraction(numerator, denominator),
         keyframe=bool(flags & _KEYFRAME),
         capture_time=capture_time,
         corrupt=bool(flags & _CORRUPT),
@@ -117,5 +121,5 @@ def check_socket_path(path: Path) -> None:
     if len(os.fsencode(path)) > MAX_PATH_BYTES:
         raise FeedError(
             f"{path}: a socket's path has at most {MAX_PATH_BYTES} bytes, this one has "
-            f"{len(os.fsencode(path))}; use a shorter folder"
+            f"{len(os.fsencode(path))}; use a shorter folder name"
         )

@@ -1,8 +1,8 @@
-"""The feed: what a recording process passes on, over a local socket, to whoever analyses.
+"""Server of the feed: sends a recording process's packets to local readers over a Unix socket.
 
-Recording never waits for a reader. One that is slow or stuck loses the rest of a GOP, and goes on
-at the next key frame. One that comes late is given the GOP so far: with the GOPs of minutes that
-smart codecs make, waiting for the next would leave it blind.
+Recording never waits for a reader. For a slow or stuck reader the rest of a GOP is dropped, and it
+continues at the next key frame. A reader that connects late is sent the current GOP from its
+start: cameras with smart codecs send GOPs of minutes, too long to wait for the next key frame.
 """
 
 import contextlib
@@ -19,10 +19,10 @@ BACKLOG_BYTES = 16 << 20
 
 
 class FeedServer:
-    """Listens at `path` (for this user only) and passes items on to every reader there is.
+    """Listens at `path` (for this user only) and sends every item to all connected readers.
 
-    Each reader has a backlog of at most `backlog` bytes. `lost` counts the packets that readers
-    were too slow for. Raises FeedError where the socket cannot be had.
+    Each reader has a backlog of at most `backlog` bytes. `dropped` counts packets dropped for
+    slow readers. The constructor raises FeedError if the socket can't be created.
     """
 
     def __init__(self, path: Path, backlog: int = BACKLOG_BYTES) -> None:
@@ -38,16 +38,16 @@ class FeedServer:
         threading.Thread(target=self._accept, name=f"feed {path.name}", daemon=True).start()
 
     def send(self, item: FeedItem) -> None:
-        """Pass the item on; returns at once. Raises FeedError only for what no message can hold."""
+        """Queue the item for all readers without blocking. Raises FeedError if it is too large."""
         message = encode(item)
         with self._lock:
-            self._remember(item, message)
+            self._cache_gop(item, message)
             self._readers = [reader for reader in self._readers if reader.alive]
             for reader in self._readers:
                 self.dropped += reader.offer(item, message)
 
-    def _remember(self, item: FeedItem, message: bytes) -> None:
-        """Keep the GOP so far for readers that are still to come, unless it grows too large."""
+    def _cache_gop(self, item: FeedItem, message: bytes) -> None:
+        """Keep the current GOP for readers that connect later, unless it grows too large."""
         if isinstance(item, StreamInfo):
             self._info, self._gop = message, []
         elif isinstance(item, Packet) and (item.keyframe or self._gop):
@@ -59,7 +59,7 @@ class FeedServer:
                 self._gop = []
 
     def close(self, drain_s: float = 2.0) -> None:
-        """Give readers up to `drain_s` seconds for what they have not read, then hang up."""
+        """Wait up to `drain_s` seconds for readers to read their backlog, then disconnect them."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -80,16 +80,16 @@ class FeedServer:
 
 
 class _Reader:
-    """One connection and its backlog, sent by a thread of its own."""
+    """One connected reader and its backlog, sent by a thread of its own."""
 
     def __init__(
         self, connection: socket.socket, limit: int, info: bytes | None, gop: list[bytes]
     ) -> None:
-        """`gop` is what has been sent of the GOP so far, none of it if that is not known."""
+        """`gop` holds the messages of the current GOP so far; empty if they were not kept."""
         self.alive = True
         self._connection = connection
         self._limit = limit
-        self._held = 0
+        self._queued_bytes = 0
         self._messages: deque[bytes] = deque()
         self._changed = threading.Condition()
         self._info = info
@@ -102,20 +102,20 @@ class _Reader:
         self._thread.start()
 
     def offer(self, item: FeedItem, message: bytes) -> bool:
-        """Queue the message if there is room; whether a packet was lost to this reader.
+        """Queue the message if there is room; returns whether a packet was dropped.
 
-        A StreamInfo waits for its first key frame, so that neither comes without the other.
+        A StreamInfo is held back until the next key frame, so that both are queued or neither.
         """
         if isinstance(item, StreamInfo):
             self._info, self._in_gop = message, False
         elif not isinstance(item, Packet):
             self._push(message)
         else:
-            self._in_gop = self._take(item, message)
+            self._in_gop = self._queue_packet(item, message)
             return self._joined and not self._in_gop
         return False
 
-    def _take(self, packet: Packet, message: bytes) -> bool:
+    def _queue_packet(self, packet: Packet, message: bytes) -> bool:
         if not (packet.keyframe or self._in_gop):
             return False
         if packet.keyframe and self._info is not None:
@@ -127,15 +127,15 @@ class _Reader:
 
     def _push(self, message: bytes) -> bool:
         with self._changed:
-            if self._held + len(message) > self._limit:
+            if self._queued_bytes + len(message) > self._limit:
                 return False
             self._messages.append(message)
-            self._held += len(message)
+            self._queued_bytes += len(message)
             self._changed.notify()
             return True
 
     def finish(self, deadline: float) -> None:
-        """Send what is queued until `deadline` (monotonic), then hang up."""
+        """Send the backlog until `deadline` (monotonic clock), then disconnect."""
         with self._changed:
             self._finishing = True
             self._changed.notify()
@@ -149,9 +149,9 @@ class _Reader:
             while (message := self._next()) is not None:
                 self._connection.sendall(message)
                 with self._changed:
-                    self._held -= len(message)
+                    self._queued_bytes -= len(message)
         except OSError:
-            pass  # the reader went away
+            pass  # the reader disconnected
         finally:
             self.alive = False
             self._connection.close()
@@ -179,13 +179,13 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _remove_stale(path: Path) -> None:
-    """Take away the socket of a process that is gone; FeedError if it isn't one."""
+    """Remove the socket of a process that has ended; FeedError if it is a file or in use."""
     if not path.is_socket():
-        raise FeedError(f"{path} is a file, not a socket: name another place for the feed")
+        raise FeedError(f"{path} is a file, not a socket: choose another path for the feed")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(str(path))
         except OSError:
             path.unlink(missing_ok=True)
             return
-    raise FeedError(f"{path}: another process serves a feed here; end it or name another place")
+    raise FeedError(f"{path}: another process serves a feed here; end it or choose another path")
