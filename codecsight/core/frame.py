@@ -1,4 +1,4 @@
-"""One decoded frame and what the codec said of it."""
+"""A decoded frame and the signals its codec provides."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 FrameType = Literal["I", "P", "B", "?"]
 
 
-# Not frozen: a frozen one takes three times as long to make, and one is made for every frame.
+# Not frozen: creating a frozen instance takes three times as long, and every frame creates one.
 @dataclass(slots=True, eq=False)
 class FrameSignals:
-    """The codec's own account of one frame, on its block grid, at native frame rate.
+    """Signals of one frame from its bitstream, on the codec's block grid, at native frame rate.
 
     Arrays are [rows, cols] over blocks of `block` pixels, origin top left. `motion` is
     [rows, cols, 2] float32: displacement (x, y) of the content in pixels per frame, with the
     display distance to the reference taken into account. `intra` is float32, the share of each
-    block that was coded without a reference. What a codec does not give is None (HEVC, AV1, VP9
-    and MJPEG give neither): None means "ask the pixels", never "nothing moved".
+    block that was coded without a reference. A signal that the codec does not provide is None
+    (HEVC, AV1, VP9 and MJPEG provide neither): None means unknown, never "no motion".
 
     `valid` is False from a decode error or a lost packet until the next key frame. `extracted` is
     False where the decoder did not extract motion for this frame (Decoder's
@@ -40,8 +40,10 @@ class FrameSignals:
 
 @dataclass(slots=True, eq=False)
 class Frame:
-    """A decoded picture with its place in time. `time` is seconds of the stream, `capture_time` the
-    edge's wall clock in seconds since the epoch.
+    """A decoded picture with its times and signals.
+
+    `time` is in seconds of the stream, `capture_time` is the edge's wall clock in seconds since
+    the epoch.
     """
 
     picture: av.VideoFrame

@@ -1,4 +1,4 @@
-"""What a camera sends: encoded packets, and the description needed to decode or remux them."""
+"""Encoded packets of a stream, and the stream description needed to decode or remux them."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -6,10 +6,10 @@ from fractions import Fraction
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """What a decoder or a muxer must know before the first packet of a connection.
+    """Description of a connection's stream, which a decoder or muxer needs before any packet.
 
-    `rate` is the frame rate the container declares (frames per second, 0.0 where it declares
-    none); cameras are known to lie about it, so nothing computes time from it.
+    `rate` is the declared frame rate in frames per second, 0.0 if none is declared. Cameras often
+    declare a wrong rate, so no time is computed from it.
     """
 
     codec: str
@@ -22,12 +22,12 @@ class StreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One encoded packet, exactly as it came: what is analysed and what is recorded.
+    """One encoded packet, unchanged; the same packet is recorded and analysed.
 
-    `pts` and `dts` are ticks of `time_base` on the stream's own clock, which never runs
-    backwards over reconnections and loops; `capture_time` is the wall clock at the edge in
-    seconds since the epoch. RTSP sends the first packets without a `pts`. `corrupt` is the
-    container's own word that something in or before this packet was lost.
+    `pts` and `dts` are ticks of `time_base` on the stream's clock, which never runs backwards
+    across reconnections and loops. RTSP sends the first packets without a `pts`. `capture_time`
+    is the edge's wall clock in seconds since the epoch. `corrupt`: the container reports that data
+    in or before this packet was lost.
     """
 
     data: bytes
@@ -41,5 +41,5 @@ class Packet:
 
     @property
     def time(self) -> float | None:
-        """Presentation time in seconds of the stream, or None where the stream gives none."""
+        """Presentation time in seconds of the stream, or None without a `pts`."""
         return None if self.pts is None else float(self.pts * self.time_base)
