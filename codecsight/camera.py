@@ -1,4 +1,8 @@
-"""One camera's way from packets to slots: decode, read the signals, track what changed."""
+"""Edge pipeline of one camera: packets -> decoder -> frames and signals -> tracker -> slots.
+
+Example: at 2 sampled frames per second and 2 frames per slot, a 25 fps camera completes one slot
+per second. The first is an anchor with every cell; the next ones are deltas with changed cells.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,7 +19,7 @@ from codecsight.video.codec.decoder import Decoder
 
 @dataclass(slots=True)
 class CameraCounters:
-    """What went through a camera since it began. `anomalies` counts decode troubles by name."""
+    """Totals of a pipeline since its start. `anomalies` counts decoding errors by name."""
 
     frames: int = 0
     source_bytes: int = 0
@@ -26,14 +30,18 @@ class CameraCounters:
 
 
 class CameraPipeline:
-    """Feeds a stream's items through a decoder and a change tracker.
+    """Passes a stream's items through a decoder and a change tracker.
 
-    A new StreamInfo (the source connected again) brings a new decoder, and the tracker starts over
-    with an anchor, since nobody knows what happened in between.
+    A new StreamInfo (the source reconnected) creates a new decoder, and the tracker continues with
+    an anchor, because changes during the interruption are unknown.
     """
 
     def __init__(
-        self, spec: GridSpec, policy: str, anchor_every: int, follow: SamplingRange | None = None
+        self,
+        spec: GridSpec,
+        policy: str,
+        anchor_every: int,
+        sampling_range: SamplingRange | None = None,
     ) -> None:
         self.spec = spec
         self.counters = CameraCounters()
@@ -41,12 +49,12 @@ class CameraPipeline:
         self.tracker: ChangeTracker | None = None
         self._policy = policy
         self._anchor_every = anchor_every
-        self._follow = follow
-        self._past: Counter[str] = Counter()
+        self._sampling_range = sampling_range
+        self._past_anomalies: Counter[str] = Counter()
         self._decoder: Decoder | None = None
 
     def feed(self, item: StreamInfo | Packet) -> list[Slot]:
-        """The slots that this item completes; usually none, sometimes one."""
+        """Process an item; returns the slots it completes: mostly none, sometimes one."""
         if isinstance(item, StreamInfo):
             return self._connect(item)
         if self._decoder is None:
@@ -55,23 +63,23 @@ class CameraPipeline:
         return self._track(self._decoder.decode(item))
 
     def flush(self) -> list[Slot]:
-        """The slots still inside the decoder when the stream ends."""
+        """Return the slots of frames still buffered in the decoder at the end of the stream."""
         return self._track(self._decoder.flush()) if self._decoder else []
 
     def force_anchor(self) -> None:
-        """The next slot shall hold every cell: what was shipped is no longer known."""
+        """Make the next slot an anchor, because the receiver's state is no longer known."""
         if self.tracker is not None:
             self.tracker.force_anchor()
 
     def _connect(self, info: StreamInfo) -> list[Slot]:
         slots = self.flush()
         if self._decoder is not None:
-            self._past += self._decoder.anomalies
+            self._past_anomalies += self._decoder.anomalies
         self.info = info
         if self.tracker is None or self.tracker.grid != self.spec.fit(info.width, info.height):
             grid = self.spec.fit(info.width, info.height)
             policy = make_policy(self._policy, grid)
-            self.tracker = ChangeTracker(grid, policy, self._anchor_every, self._follow)
+            self.tracker = ChangeTracker(grid, policy, self._anchor_every, self._sampling_range)
         self._decoder = Decoder(info, self._motion_interval_s)
         self.tracker.force_anchor()
         return slots
@@ -87,5 +95,5 @@ class CameraPipeline:
         counters.slots += len(slots)
         counters.cells_kept += sum(slot.kept_count for slot in slots)
         counters.cells_total += sum(slot.cell_count for slot in slots)
-        counters.anomalies = self._past + self._decoder.anomalies
+        counters.anomalies = self._past_anomalies + self._decoder.anomalies
         return slots

@@ -1,4 +1,4 @@
-"""Loops over blocks and pixels as machine code."""
+"""Compiles loops over blocks and pixels with numba, with a disk cache that can't fail."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,40 +8,43 @@ import numba
 import structlog
 from numba.core.caching import FunctionCache
 
-Given = ParamSpec("Given")
-Returned = TypeVar("Returned")
+P = ParamSpec("P")
+R = TypeVar("R")
 log = structlog.get_logger()
 
 
-def cached_njit(function: Callable[Given, Returned]) -> Callable[Given, Returned]:
-    """`function`, compiled by numba when it is first called with arguments of these types. Other
-    threads run on while it runs. The code is kept beside the source, or where numba keeps it for
-    this user; where nobody may write, or the disk is full, every process compiles its own.
+def cached_njit(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile `function` with numba on its first call for each combination of argument types.
+
+    The compiled function releases the GIL. Its code is cached next to the source file or in
+    numba's cache folder of the user. If neither is writable, or the disk is full, each process
+    compiles the function again.
     """
-    machine: Any = numba.njit(nogil=True, error_model="numpy")(function)
-    with suppress(RuntimeError):  # there is no place for it
-        machine._cache = _Kept(function)
-    return cast(Callable[Given, Returned], machine)
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    with suppress(RuntimeError):  # no writable cache folder
+        dispatcher._cache = _SafeCache(function)
+    return cast(Callable[P, R], dispatcher)
 
 
-class _Kept(FunctionCache):
-    """numba's cache on disk, which must never be the reason that something does not run: numba
-    itself raises what a full disk, or a file that a power cut left empty, raises.
+class _SafeCache(FunctionCache):
+    """numba's disk cache, with errors logged instead of raised.
+
+    numba itself raises on a full disk or on a cache file that a power cut left empty.
     """
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The code kept for these types, or None."""
+        """Load the cached code for these types; None if there is none or it is damaged."""
         try:
             return super().load_overload(sig, target_context)
-        except Exception as error:  # noqa: BLE001 - what unpickling rubbish raises has no end
-            log.warning("compiled code cannot be read", folder=self.cache_path, error=repr(error))
+        except Exception as error:  # noqa: BLE001 - unpickling damaged data can raise anything
+            log.warning("numba cache not readable", folder=self.cache_path, error=repr(error))
             with suppress(OSError):
                 self.flush()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep it if that is possible."""
+        """Save the code if possible."""
         try:
             super().save_overload(sig, data)
         except OSError as error:
-            log.warning("compiled code cannot be kept", folder=self.cache_path, error=repr(error))
+            log.warning("numba cache not writable", folder=self.cache_path, error=repr(error))

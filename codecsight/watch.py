@@ -1,4 +1,4 @@
-"""Watching one or a few sources in one process: from packets to answers without Ray or gRPC."""
+"""Answers questions about one or a few sources in one process, without Ray and gRPC."""
 
 import queue
 import threading
@@ -17,27 +17,31 @@ from codecsight.engine.engine import Engine
 from codecsight.video.capture.source import Source
 
 _QUEUE_SLOTS = 4
-_GLANCE_S = 0.2  # how soon `close` is noticed
+_POLL_S = 0.2  # longest delay until `close` takes effect
 
 
 @dataclass(frozen=True, slots=True)
 class WatchOptions:
-    """`spec` is what the engine's model asks of the edge; `policy`, `anchor_every` and `follow` (of
-    the sampling) as for a camera of a site.
+    """Options of all sources.
+
+    `spec` is the grid that the engine's model needs. `policy`, `anchor_every` and
+    `sampling_range` are those of CameraPipeline.
     """
 
     spec: GridSpec
     questions: Sequence[Question]
     policy: str = "tracked"
     anchor_every: int = ANCHOR_EVERY
-    follow: SamplingRange | None = None
+    sampling_range: SamplingRange | None = None
 
 
 @dataclass(slots=True)
 class WatchedSource:
-    """One source being watched. `error` is why it ended early; `dropped` counts slots of a live
-    source that the engine was too slow for, `shape` is that of the newest slot (rows, cols).
-    `saying` is what is being said to a question whose answer isn't whole yet.
+    """State of one source.
+
+    `error` is the reason it ended early. `dropped` counts slots of a live source that the engine
+    was too slow for. `latest_answers` holds each question's newest answer, `partial_answers` the
+    text of answers that are being generated. `shape` is that of the newest slot, (rows, cols).
     """
 
     stream: str
@@ -54,10 +58,10 @@ _Item = tuple[WatchedSource, Slot | None]
 
 
 class Watcher:
-    """Reads every source in a thread of its own and answers in the caller's.
+    """Reads each source in a thread of its own and runs the engine in the caller's thread.
 
-    Files wait for the engine, so that every run gives the same answers; a live source never
-    waits: a slot that finds the queue full is dropped, counted, and healed by an anchor.
+    Files wait for the engine, so that every run gives the same answers. A live source never
+    waits: a slot is dropped and counted if the queue is full, and the next slot is an anchor.
     """
 
     def __init__(self, engine: Engine, options: WatchOptions) -> None:
@@ -69,31 +73,33 @@ class Watcher:
         self._closed = threading.Event()
 
     def add(self, stream: str, source: Source) -> None:
-        """Watch `source` under the name `stream`."""
+        """Add `source` under the name `stream`; call it before `answers`."""
         options = self._options
-        camera = CameraPipeline(options.spec, options.policy, options.anchor_every, options.follow)
+        camera = CameraPipeline(
+            options.spec, options.policy, options.anchor_every, options.sampling_range
+        )
         self.watched.append(WatchedSource(stream, source, camera))
         self._standing.set(stream, self._options.questions)
 
     def answers(self) -> Iterator[Answer]:
-        """Give every answer as it comes, until all sources have ended or `close` is called.
+        """Yield answers until all sources have ended or `close` is called.
 
-        A source that fails leaves its reason in its `error` and does not disturb the others; when
-        all have failed, the first one's error is raised.
+        The error of a failed source is kept in its `error`, and the other sources continue. If
+        all sources failed, the error of the first one is raised.
         """
         for watched in self.watched:
             threading.Thread(target=self._read, args=(watched,), daemon=True).start()
         running = len(self.watched)
         while running and not self._closed.is_set():
             try:
-                watched, slot = self._items.get(timeout=_GLANCE_S)
+                watched, slot = self._items.get(timeout=_POLL_S)
             except queue.Empty:
                 continue
             if slot is None:
                 running -= 1
                 continue
             try:
-                yield from self._take(watched, slot)
+                yield from self._process(watched, slot)
             except CodecSightError as error:
                 watched.error = watched.error or error
                 watched.source.close()
@@ -102,14 +108,14 @@ class Watcher:
             raise errors[0]
 
     def close(self) -> None:
-        """End `answers` soon; any thread or signal handler may call it."""
+        """End `answers` within _POLL_S; any thread or signal handler may call it."""
         self._closed.set()
         for watched in self.watched:
             watched.source.close()
 
-    def _take(self, watched: WatchedSource, slot: Slot) -> Iterator[Answer]:
+    def _process(self, watched: WatchedSource, slot: Slot) -> Iterator[Answer]:
         stream = watched.stream
-        if watched.shape != slot.kept.shape:  # the first slot, or a camera set to another shape
+        if watched.shape != slot.kept.shape:  # first slot, or the camera's aspect ratio changed
             if watched.shape is not None:
                 self._engine.close(stream)
             watched.shape = None
@@ -130,7 +136,7 @@ class Watcher:
                     self._offer(watched, slot)
             for slot in watched.camera.flush():
                 self._offer(watched, slot)
-        except Exception as error:  # noqa: BLE001 - told to the reader of `answers`
+        except Exception as error:  # noqa: BLE001 - reported by `answers`
             watched.error = error
         finally:
             self._put((watched, None))
@@ -148,7 +154,7 @@ class Watcher:
     def _put(self, item: _Item) -> None:
         while not self._closed.is_set():
             try:
-                self._items.put(item, timeout=_GLANCE_S)
+                self._items.put(item, timeout=_POLL_S)
                 return
             except queue.Full:
                 continue
