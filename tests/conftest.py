@@ -1,10 +1,10 @@
-"""What tests of several rooms need: real footage, and a real S3 server."""
+"""Fixtures for tests of several packages: real footage, and a real S3 server."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# Before anything imports torch: on few cores, threads that wait for each other are slower than one.
+# Before torch is imported: on few cores one thread is faster than several that synchronise.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
@@ -18,7 +18,7 @@ CLIPS = Path(os.environ.get("CODECSIGHT_CLIPS", Path(__file__).parents[2] / "sha
 
 @pytest.fixture(scope="session")
 def clips() -> Path:
-    """The folder of real clips; a test that asks for it is skipped where there is none."""
+    """The folder of real clips; skips the test if there is none."""
     if not CLIPS.is_dir():
         pytest.skip(f"no clips at {CLIPS}: set CODECSIGHT_CLIPS to a folder that has them")
     return CLIPS
@@ -26,7 +26,7 @@ def clips() -> Path:
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """A server with its keys; a test that asks for it is skipped where none is installed."""
+    """A running S3 server and its keys; skips the test if none is installed."""
     server = S3Server(tmp_path_factory.mktemp("s3"))
     try:
         server.start()
@@ -39,7 +39,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture(autouse=True)
-def _logs_of_its_own() -> Iterator[None]:
-    """A command run inside a test sets logging up for the stream that pytest closes after it."""
+def _reset_logging() -> Iterator[None]:
+    """Undo a command's logging setup: it writes to a stream that pytest closes after the test."""
     yield
     structlog.reset_defaults()

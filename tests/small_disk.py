@@ -1,4 +1,4 @@
-"""A disk that is soon full."""
+"""A small file system for tests of full disks."""
 
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 
 @contextmanager
 def small_disk(path: Path, size: str) -> Iterator[Path]:
-    """A new disk of that `size` ("64k") at `path`; skips the test where nobody may mount one."""
+    """Mount a tmpfs of `size` ("64k") at `path`; skips the test if mounting isn't permitted."""
     path.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)],

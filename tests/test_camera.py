@@ -1,4 +1,4 @@
-"""A camera turns a stream's items into slots, whatever happens to the stream."""
+"""CameraPipeline: slots, anchors, reconnections, and counters."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def _feed(camera: CameraPipeline, info: StreamInfo, packets: list[Packet]) -> li
     return slots + camera.flush()
 
 
-def test_two_seconds_of_video_make_a_slot_for_every_pair_of_samples() -> None:
+def test_every_pair_of_sampled_frames_gives_a_slot() -> None:
     camera = CameraPipeline(SPEC, "tracked", anchor_every=8)
     slots = _feed(camera, *encode(SCENE))
     assert [slot.kind for slot in slots] == [SlotKind.ANCHOR] + [SlotKind.DELTA] * 4
@@ -34,20 +34,20 @@ def test_two_seconds_of_video_make_a_slot_for_every_pair_of_samples() -> None:
     assert counters.cells_total == sum(slot.cell_count for slot in slots)
 
 
-def test_a_still_scene_costs_its_anchor_alone() -> None:
+def test_a_static_scene_keeps_only_the_anchors_cells() -> None:
     camera = CameraPipeline(SPEC, "tracked", anchor_every=100)
     slots = _feed(camera, *encode([texture(240, 320, 3)] * 50))
     assert [slot.kept_count for slot in slots] == [48, 0, 0, 0, 0]
 
 
-def test_a_new_connection_begins_with_an_anchor() -> None:
+def test_a_new_connection_starts_with_an_anchor() -> None:
     camera = CameraPipeline(SPEC, "tracked", anchor_every=100)
     info, packets = encode(SCENE)
     _feed(camera, info, packets)
     assert _feed(camera, info, packets)[0].kind is SlotKind.ANCHOR
 
 
-def test_a_connection_of_another_shape_brings_another_grid() -> None:
+def test_a_connection_with_another_aspect_ratio_uses_another_grid() -> None:
     camera = CameraPipeline(SPEC, "tracked", anchor_every=8)
     _feed(camera, *encode(SCENE))
     wide = [np.concatenate([picture, picture], axis=1) for picture in SCENE]
@@ -73,19 +73,19 @@ def test_a_forced_anchor_is_the_next_slot() -> None:
     ]
 
 
-def test_packets_before_any_description_are_not_its_business() -> None:
+def test_packets_before_the_first_stream_info_are_ignored() -> None:
     _, packets = encode(SCENE[:5])
     camera = CameraPipeline(SPEC, "tracked", anchor_every=8)
     assert [camera.feed(packet) for packet in packets] == [[]] * 5
 
 
-def test_an_unknown_policy_is_refused_by_name() -> None:
-    camera = CameraPipeline(SPEC, "psychic", anchor_every=8)
-    with pytest.raises(CodecSightError, match=r"psychic.*known: tracked"):
+def test_an_unknown_policy_is_rejected_by_name() -> None:
+    camera = CameraPipeline(SPEC, "no-such-policy", anchor_every=8)
+    with pytest.raises(CodecSightError, match=r"no-such-policy.*known: tracked"):
         camera.feed(encode(SCENE[:1])[0])
 
 
-def test_what_went_wrong_before_a_reconnection_is_not_forgotten() -> None:
+def test_anomalies_are_kept_across_reconnections() -> None:
     camera = CameraPipeline(SPEC, "tracked", anchor_every=8)
     info, packets = encode(SCENE)
     for item in (info, *packets[:5], replace(packets[5], data=b""), info, *packets[:5]):

@@ -1,4 +1,4 @@
-"""Watching in one process: sources in threads of their own, answers in the caller's."""
+"""Watcher: answers of several sources in one process, errors, and live sources."""
 
 import threading
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def _watch(engine: Engine | None = None, policy: str = "tracked", rate: float = 
 
 class _Broken(BaseSource):
     def items(self) -> Iterator[StreamInfo | Packet]:
-        raise CodecSightError("the cable was cut")
+        raise CodecSightError("connection lost")
 
     def close(self) -> None:
         pass
@@ -37,43 +37,41 @@ class _Broken(BaseSource):
 def test_a_file_gives_the_same_answers_every_time() -> None:
     runs = []
     for _ in range(2):
-        watching = _watch()
-        watching.add("yard", open_source(WORLD))
-        runs.append([(a.start, a.end, a.value, a.probability) for a in watching.answers()])
+        watcher = _watch()
+        watcher.add("yard", open_source(WORLD))
+        runs.append([(a.start, a.end, a.value, a.probability) for a in watcher.answers()])
     assert runs[0] == runs[1]
     assert [end for _, end, *_ in runs[0]] == [1.5, 3.5, 5.5]
 
 
-def test_a_model_of_single_square_pictures_watches_a_wide_camera() -> None:
-    watching = _watch(Engine(SmolVLM2().model))
-    watching.add("yard", open_source(WORLD))
-    answers = list(watching.answers())
+def test_a_model_with_square_frames_accepts_a_wide_camera() -> None:
+    watcher = _watch(Engine(SmolVLM2().model))
+    watcher.add("yard", open_source(WORLD))
+    answers = list(watcher.answers())
     assert [answer.end for answer in answers] == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]
     assert answers[-1].cells_total == 8 * 3 * 3
     assert answers[-1].cells_kept < answers[-1].cells_total
 
 
-def test_every_source_is_answered_under_its_own_name() -> None:
-    watching = _watch()
+def test_answers_carry_the_name_of_their_source() -> None:
+    watcher = _watch()
     for name in ("one", "two"):
-        watching.add(name, open_source(WORLD))
-    streams = [answer.stream for answer in watching.answers()]
+        watcher.add(name, open_source(WORLD))
+    streams = [answer.stream for answer in watcher.answers()]
     assert sorted(streams) == ["one"] * 3 + ["two"] * 3
-    assert [watched.dropped for watched in watching.watched] == [0, 0]
+    assert [watched.dropped for watched in watcher.watched] == [0, 0]
 
 
-def test_a_source_that_fails_does_not_disturb_its_neighbour() -> None:
-    watching = _watch()
-    watching.add("bad", _Broken(live=False))
-    watching.add("good", open_source(WORLD))
-    assert {answer.stream for answer in watching.answers()} == {"good"}
-    assert str(watching.watched[0].error) == "the cable was cut"
+def test_a_failed_source_does_not_stop_the_others() -> None:
+    watcher = _watch()
+    watcher.add("bad", _Broken(live=False))
+    watcher.add("good", open_source(WORLD))
+    assert {answer.stream for answer in watcher.answers()} == {"good"}
+    assert str(watcher.watched[0].error) == "connection lost"
 
 
-class _Shots(BaseSource):
-    """A camera that is set to another size: first in the middle of its stream, then with a new
-    connection to another shape too.
-    """
+class _ResolutionChanges(BaseSource):
+    """A camera that changes its size within a connection, then its shape with a new connection."""
 
     def items(self) -> Iterator[StreamInfo | Packet]:
         time = 0
@@ -89,36 +87,36 @@ class _Shots(BaseSource):
         pass
 
 
-def test_a_stream_that_changes_its_resolution_is_answered_on() -> None:
-    watching = _watch()
-    watching.add("yard", _Shots(live=False))
-    ends = [answer.end for answer in watching.answers()]
-    assert watching.watched[0].error is None
-    assert watching.watched[0].camera.counters.frames == 150
+def test_answers_continue_after_a_change_of_resolution() -> None:
+    watcher = _watch()
+    watcher.add("yard", _ResolutionChanges(live=False))
+    ends = [answer.end for answer in watcher.answers()]
+    assert watcher.watched[0].error is None
+    assert watcher.watched[0].camera.counters.frames == 150
     assert ends[0] < 2 < ends[1] < 4 < ends[-1]
 
 
-def test_when_every_source_fails_the_reason_is_raised() -> None:
-    watching = _watch()
-    watching.add("bad", _Broken(live=False))
-    with pytest.raises(CodecSightError, match="cable was cut"):
-        list(watching.answers())
+def test_the_first_error_is_raised_if_all_sources_fail() -> None:
+    watcher = _watch()
+    watcher.add("bad", _Broken(live=False))
+    with pytest.raises(CodecSightError, match="connection lost"):
+        list(watcher.answers())
 
 
-def test_a_wrong_policy_is_told_and_not_swallowed() -> None:
-    watching = _watch(policy="psychic")
-    watching.add("yard", open_source(WORLD))
-    with pytest.raises(CodecSightError, match="psychic"):
-        list(watching.answers())
+def test_an_unknown_policy_is_raised() -> None:
+    watcher = _watch(policy="no-such-policy")
+    watcher.add("yard", open_source(WORLD))
+    with pytest.raises(CodecSightError, match="no-such-policy"):
+        list(watcher.answers())
 
 
-def test_closing_ends_an_endless_source() -> None:
-    watching = _watch()
+def test_close_ends_an_endless_source() -> None:
+    watcher = _watch()
     endless = open_source("world://yard?seed=5&width=160&height=120", SourceOptions())
-    watching.add("yard", endless)
-    threading.Timer(1.0, watching.close).start()
-    list(watching.answers())
-    assert watching.watched[0].error is None
+    watcher.add("yard", endless)
+    threading.Timer(1.0, watcher.close).start()
+    list(watcher.answers())
+    assert watcher.watched[0].error is None
 
 
 def test_a_live_source_never_waits_for_a_slow_engine() -> None:
@@ -128,38 +126,38 @@ def test_a_live_source_never_waits_for_a_slow_engine() -> None:
             return super().push(stream, slot)  # type: ignore[arg-type]
 
     block = threading.Event()
-    watching = _watch(Slow(random_model()), rate=10.0)
+    watcher = _watch(Slow(random_model()), rate=10.0)
     source: Source = open_source("world://yard?seed=5&width=160&height=120&seconds=4&fps=20")
     source.live = True
-    watching.add("yard", source)
+    watcher.add("yard", source)
     threading.Timer(3.0, block.set).start()
-    answers = list(watching.answers())
-    assert watching.watched[0].dropped > 0
+    answers = list(watcher.answers())
+    assert watcher.watched[0].dropped > 0
     assert answers
 
 
-class Kept(dict[str, str]):
-    """Remembers all that was ever put into it."""
+class RecordingDict(dict[str, str]):
+    """A dict that records every assignment."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, str]] = []
+        self.assignments: list[tuple[str, str]] = []
 
-    def __setitem__(self, question: str, words: str) -> None:
-        self.heard.append((question, words))
-        super().__setitem__(question, words)
+    def __setitem__(self, question: str, text: str) -> None:
+        self.assignments.append((question, text))
+        super().__setitem__(question, text)
 
 
-def test_free_text_can_be_read_while_it_is_said() -> None:
+def test_partial_answers_are_available_while_text_is_generated() -> None:
     engine = Engine(random_model())
     spec = engine.model.grid_spec(2.0, 12)
-    seen = Question.parse("What do you see?")
-    watching = Watcher(engine, WatchOptions(spec, [seen]))
-    watching.add("yard", open_source(WORLD))
-    saying = watching.watched[0].partial_answers = Kept()
-    answer = next(watching.answers())
-    watching.close()
-    said = [words for question, words in saying.heard if question == seen.text]
-    assert len(said) > 3
-    assert len(set(said)) > 2
-    assert answer.question == seen.text
-    assert watching.watched[0].partial_answers == {}
+    question = Question.parse("What do you see?")
+    watcher = Watcher(engine, WatchOptions(spec, [question]))
+    watcher.add("yard", open_source(WORLD))
+    partial_answers = watcher.watched[0].partial_answers = RecordingDict()
+    answer = next(watcher.answers())
+    watcher.close()
+    texts = [text for asked, text in partial_answers.assignments if asked == question.text]
+    assert len(texts) > 3
+    assert len(set(texts)) > 2
+    assert answer.question == question.text
+    assert watcher.watched[0].partial_answers == {}

@@ -1,4 +1,4 @@
-"""Scenes whose motion is known, and files made of them."""
+"""Scenes with known motion, and video files of them."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -22,7 +22,7 @@ Picture = NDArray[np.uint8]
 
 
 def texture(height: int, width: int, seed: int) -> Picture:
-    """A smooth pattern that a motion search can hold on to, uint8 [height, width, 3]."""
+    """A smooth random pattern for motion search to lock on to, uint8 [height, width, 3]."""
     noise = np.random.default_rng(seed).uniform(0, 255, (height // 8 + 2, width // 8 + 2, 3))
     y, x = np.arange(height) / 8, np.arange(width) / 8
     rows, cols = y.astype(int), x.astype(int)
@@ -33,7 +33,7 @@ def texture(height: int, width: int, seed: int) -> Picture:
 
 
 def moving_square(count: int, step: tuple[int, int], start: tuple[int, int]) -> list[Picture]:
-    """A textured square that moves `step` pixels (x, y) a frame before a textured wall."""
+    """A textured square that moves by `step` pixels (x, y) per frame over a textured wall."""
     wall, square = texture(HEIGHT, WIDTH, 1), texture(SIDE, SIDE, 2)
     pictures = []
     for index in range(count):
@@ -47,7 +47,7 @@ def moving_square(count: int, step: tuple[int, int], start: tuple[int, int]) -> 
 def encode(
     pictures: Iterable[Picture], rate: float = RATE, **profile: Any
 ) -> tuple[StreamInfo, list[Packet]]:
-    """The pictures as a camera sends them; the wall clock runs with the stream's, from START."""
+    """Encode pictures as a camera does; the capture time of stream second 0 is START."""
     encoder: CameraEncoder | None = None
     packets: list[Packet] = []
     for index, picture in enumerate(pictures):
@@ -60,7 +60,7 @@ def encode(
 
 
 def decode(decoder: Decoder, packets: Iterable[Packet]) -> list[Frame]:
-    """Every frame of the packets."""
+    """Decode packets into all their frames."""
     frames = [frame for packet in packets for frame in decoder.decode(packet)]
     return frames + decoder.flush()
 
@@ -68,7 +68,7 @@ def decode(decoder: Decoder, packets: Iterable[Packet]) -> list[Frame]:
 def write_video(
     path: Path, pictures: Iterable[Picture], rate: int = 25, codec: str = "libx264", **options: str
 ) -> Path:
-    """A file of the pictures, in the format its name ends with."""
+    """Write the pictures to a file, in the format of its suffix."""
     stream: Any = None
     with av.open(str(path), "w") as container:
         for index, picture in enumerate(pictures):

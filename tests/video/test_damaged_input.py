@@ -1,4 +1,4 @@
-"""Damaged files and packets: whatever comes, nothing crashes, hangs or goes uncounted."""
+"""Damaged files and packets: errors are counted, and nothing crashes or hangs."""
 
 import random
 from collections import Counter
@@ -20,22 +20,22 @@ FORMATS = ["mp4", "mkv", "ts", "flv", "avi"]
 
 
 def damaged(data: bytes, rng: random.Random) -> bytes:
-    """A file with flipped bits, bytes lost or bytes put in, mostly behind its head."""
-    spoilt = bytearray(data)
+    """A file with bits flipped, bytes deleted or bytes inserted, mostly after its header."""
+    result = bytearray(data)
     for _ in range(rng.choice([1, 5, 50])):
-        at = rng.randrange(rng.choice([0, len(spoilt) // 4]), len(spoilt))
+        at = rng.randrange(rng.choice([0, len(result) // 4]), len(result))
         match rng.randrange(3):
             case 0:
-                spoilt[at] ^= 1 << rng.randrange(8)
+                result[at] ^= 1 << rng.randrange(8)
             case 1:
-                del spoilt[at : at + rng.randrange(1, 200)]
+                del result[at : at + rng.randrange(1, 200)]
             case _:
-                spoilt[at:at] = rng.randbytes(rng.randrange(1, 200))
-    return bytes(spoilt)
+                result[at:at] = rng.randbytes(rng.randrange(1, 200))
+    return bytes(result)
 
 
-def watch(path: Path) -> tuple[int, Counter[str]]:
-    """Frames and anomalies of a file, read to its end as the edge does."""
+def read_file(path: Path) -> tuple[int, Counter[str]]:
+    """Number of frames and anomalies of a file, read to its end."""
     source = open_source(str(path))
     anomalies: Counter[str] = Counter()
     frames, decoder = 0, None
@@ -50,30 +50,28 @@ def watch(path: Path) -> tuple[int, Counter[str]]:
     return frames, anomalies + source.anomalies
 
 
-def test_damaged_files_are_read_as_far_as_they_go(tmp_path: Path) -> None:
-    """Forty files, each damaged in its own way: refused by name, or read with what is wrong
-    counted; most give pictures.
-    """
-    seen = counted = 0
+def test_damaged_files_are_rejected_or_read_with_counted_errors(tmp_path: Path) -> None:
+    """Of forty randomly damaged files, at least half yield frames."""
+    decoded = counted = 0
     for container in FORMATS:
         codec = "mpeg4" if container == "avi" else "libx264"
-        whole = write_video(tmp_path / f"whole.{container}", SCENE, codec=codec, g="5")
+        intact = write_video(tmp_path / f"intact.{container}", SCENE, codec=codec, g="5")
         path = tmp_path / f"damaged.{container}"
         for seed in range(8):
-            path.write_bytes(damaged(whole.read_bytes(), random.Random(seed)))
+            path.write_bytes(damaged(intact.read_bytes(), random.Random(seed)))
             try:
-                frames, anomalies = watch(path)
+                frames, anomalies = read_file(path)
             except SourceError:
                 continue
             assert frames <= 2 * len(SCENE)
-            seen += frames > 0
+            decoded += frames > 0
             counted += bool(anomalies)
-    assert seen >= 20
+    assert decoded >= 20
     assert counted >= 5
 
 
 @pytest.mark.parametrize("codec", ["h264", "mpeg4"])
-def test_damaged_packets_harm_nothing_beyond_the_next_key_frame(codec: str) -> None:
+def test_damaged_packets_affect_signals_only_until_the_next_key_frame(codec: str) -> None:
     info, packets = encode(SCENE, codec=codec, gop=5)
     rng = random.Random(codec)
     for index in range(2, 25, 5):
@@ -90,7 +88,7 @@ def test_damaged_packets_harm_nothing_beyond_the_next_key_frame(codec: str) -> N
     assert any(not frame.signals.valid for frame in frames)
 
 
-def test_a_decoder_survives_any_description() -> None:
+def test_a_decoder_accepts_any_extradata() -> None:
     _, packets = encode(SCENE[:6])
     base = StreamInfo("h264", b"", 320, 240, 25.0, packets[0].time_base)
     for extradata in (b"\x01", b"\x01" * 40, b"\x00\x00\x01\x67", bytes(64), b"\xff" * 64):
@@ -100,7 +98,7 @@ def test_a_decoder_survives_any_description() -> None:
 
 @given(extradata=st.binary(max_size=80), data=st.binary(max_size=200))
 @settings(max_examples=150, deadline=None)
-def test_headers_are_read_from_anything(extradata: bytes, data: bytes) -> None:
+def test_the_header_parser_accepts_any_bytes(extradata: bytes, data: bytes) -> None:
     headers = H264HeaderParser(extradata)
     for packet in (data, b"\x00\x00\x01\x67" + data, b"\x00\x00\x00\x01\x41" + data):
         slice_header = headers.parse_first_slice(packet)

@@ -1,4 +1,4 @@
-"""What the doctor finds out about a source."""
+"""Probe: measured properties of a source, and advice."""
 
 import json
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from codecsight.video import probe as probing
+from codecsight.video import probe as probe_module
 from codecsight.video.capture.source import SourceError, SourceOptions
 from codecsight.video.probe import probe
 from tests.video.scenes import moving_square, texture, write_video
@@ -15,7 +15,7 @@ SCENE = moving_square(50, (4, 0), (8, 80))
 CAMERA = {"g": "10", "bf": "0", "sc_threshold": "0"}
 
 
-def test_a_good_camera_needs_no_advice(tmp_path: Path) -> None:
+def test_a_well_configured_camera_gets_no_advice(tmp_path: Path) -> None:
     path = write_video(tmp_path / "good.mp4", SCENE, rate=10, **CAMERA)
     report = probe(str(path))
     assert (report.codec, report.profile, report.width, report.height) == ("h264", "High", 320, 240)
@@ -35,17 +35,17 @@ def test_a_good_camera_needs_no_advice(tmp_path: Path) -> None:
     assert report.advice == []
 
 
-def test_a_report_goes_into_json(tmp_path: Path) -> None:
+def test_a_report_is_json_serialisable(tmp_path: Path) -> None:
     report = probe(str(write_video(tmp_path / "a.mp4", SCENE[:10], **CAMERA)))
     assert json.loads(json.dumps(asdict(report)))["codec"] == "h264"
 
 
-def test_no_more_is_watched_than_asked_for(tmp_path: Path) -> None:
+def test_the_probe_ends_after_the_given_seconds(tmp_path: Path) -> None:
     path = write_video(tmp_path / "long.mp4", SCENE, rate=10, **CAMERA)
     assert probe(str(path), seconds=2.0).seconds == pytest.approx(2.0, abs=0.15)
 
 
-def test_rare_key_frames_b_frames_and_large_pictures_are_advised_against(tmp_path: Path) -> None:
+def test_rare_key_frames_b_frames_and_large_pictures_get_advice(tmp_path: Path) -> None:
     large = [texture(816, 1456, 1)] * 12
     path = write_video(tmp_path / "bad.mp4", large, rate=1, bf="2", preset="ultrafast")
     advice = " ".join(probe(str(path), seconds=60.0).advice)
@@ -54,7 +54,7 @@ def test_rare_key_frames_b_frames_and_large_pictures_are_advised_against(tmp_pat
     assert "sub-stream" in advice
 
 
-def test_key_frames_far_apart_are_told_with_their_distance(tmp_path: Path) -> None:
+def test_long_gops_are_reported_with_their_length(tmp_path: Path) -> None:
     path = write_video(tmp_path / "smart.mp4", SCENE, rate=1, **{**CAMERA, "g": "20"})
     report = probe(str(path), seconds=60.0)
     assert report.gop_seconds == (20.0, 20.0)
@@ -62,24 +62,26 @@ def test_key_frames_far_apart_are_told_with_their_distance(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("codec", "says"), [("libx265", "hevc gives no motion"), ("mjpeg", "by itself")]
+    ("codec", "message"), [("libx265", "can be read from hevc"), ("mjpeg", "by itself")]
 )
-def test_a_codec_without_motion_is_told(tmp_path: Path, codec: str, says: str) -> None:
+def test_a_codec_without_motion_vectors_gets_advice(
+    tmp_path: Path, codec: str, message: str
+) -> None:
     path = write_video(tmp_path / "other.mkv", SCENE[:10], codec=codec)
     report = probe(str(path))
     assert not report.motion
-    assert any(says in sentence for sentence in report.advice)
+    assert any(message in sentence for sentence in report.advice)
 
 
-def test_a_bad_file_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_missing_file_is_rejected_at_once(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such file"):
         probe(str(tmp_path / "missing.mp4"))
 
 
-def test_a_camera_that_never_comes_is_given_up_with_its_reason(
+def test_an_unreachable_camera_raises_an_error_with_its_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(probing, "CONNECT_S", 0.5)
+    monkeypatch.setattr(probe_module, "CONNECT_S", 0.5)
     options = SourceOptions(retry_min_s=0.05, retry_max_s=0.1)
     with pytest.raises(SourceError, match=r"rtsp://127\.0\.0\.1:1/x: no picture.*refused"):
         probe("rtsp://user:secret@127.0.0.1:1/x", 0.1, options)

@@ -1,6 +1,4 @@
-"""What the feed promises: all of it to a reader that keeps up, and never a wait for one that
-doesn't.
-"""
+"""The feed: complete delivery to fast readers, dropped GOP ends for slow ones, and errors."""
 
 import dataclasses
 import socket
@@ -17,7 +15,7 @@ import pytest
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.feed.client import FeedClient
 from codecsight.video.capture.feed.protocol import (
-    HEAD,
+    HEADER,
     MAX_BODY,
     CaptureStatus,
     FeedError,
@@ -44,7 +42,7 @@ def packet(index: int, size: int = 100, gop: int = 10) -> Packet:
 
 @pytest.fixture
 def path() -> Iterator[Path]:
-    """A socket's place; pytest's own folders can be too long for one."""
+    """A short path for the socket; pytest's own folders can exceed its length limit."""
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder) / "cam1.sock"
 
@@ -57,15 +55,15 @@ def server(path: Path) -> Iterator[FeedServer]:
 
 
 class Reader:
-    """A client that gathers what it is given."""
+    """A client that collects all items in a thread."""
 
     def __init__(self, path: Path) -> None:
         self.client = FeedClient(path)
         self.items: list[FeedItem] = []
-        self._thread = threading.Thread(target=self._gather)
+        self._thread = threading.Thread(target=self._collect)
         self._thread.start()
 
-    def _gather(self) -> None:
+    def _collect(self) -> None:
         self.items.extend(self.client.items())
 
     def all(self) -> list[FeedItem]:
@@ -74,8 +72,8 @@ class Reader:
         return self.items
 
 
-def joined(server: FeedServer, readers: int) -> None:
-    """Wait until the server knows its readers."""
+def wait_for_readers(server: FeedServer, readers: int) -> None:
+    """Wait until `readers` readers are connected."""
     deadline = time.monotonic() + 10
     while len(server._readers) < readers:
         assert time.monotonic() < deadline
@@ -92,24 +90,24 @@ def joined(server: FeedServer, readers: int) -> None:
         CaptureStatus("live", "ok", "", 3, {"corrupt packets": 1}, {"segments": 2}),
     ],
 )
-def test_an_item_crosses_the_wire_unchanged(item: FeedItem) -> None:
+def test_an_item_is_encoded_and_decoded_unchanged(item: FeedItem) -> None:
     message = encode(item)
-    kind, length = HEAD.unpack_from(message)
-    assert length == len(message) - HEAD.size
-    assert decode(kind, message[HEAD.size :]) == item
+    kind, length = HEADER.unpack_from(message)
+    assert length == len(message) - HEADER.size
+    assert decode(kind, message[HEADER.size :]) == item
 
 
 @pytest.mark.parametrize(
     ("kind", "body"), [(9, b""), (2, b"short"), (1, b"{"), (1, b"{}"), (3, b"[]"), (3, b'{"x":1}')]
 )
-def test_a_damaged_message_is_an_error_that_says_so(kind: int, body: bytes) -> None:
+def test_a_damaged_message_raises_feed_error(kind: int, body: bytes) -> None:
     with pytest.raises(FeedError, match="the feed sent"):
         decode(kind, body)
 
 
-def test_readers_get_everything_in_order(server: FeedServer, path: Path) -> None:
+def test_readers_receive_all_items_in_order(server: FeedServer, path: Path) -> None:
     readers = [Reader(path), Reader(path)]
-    joined(server, 2)
+    wait_for_readers(server, 2)
     sent: list[FeedItem] = [INFO, *(packet(index) for index in range(50)), CaptureStatus("live")]
     for item in sent:
         server.send(item)
@@ -118,14 +116,14 @@ def test_readers_get_everything_in_order(server: FeedServer, path: Path) -> None
     assert server.dropped == 0
 
 
-def test_a_late_reader_is_given_the_description_and_the_gop_so_far(
+def test_a_late_reader_receives_the_stream_info_and_the_current_gop(
     server: FeedServer, path: Path
 ) -> None:
     server.send(INFO)
     for index in range(15):
         server.send(packet(index))
     reader = Reader(path)
-    joined(server, 1)
+    wait_for_readers(server, 1)
     for index in range(15, 25):
         server.send(packet(index))
     server.close()
@@ -133,14 +131,14 @@ def test_a_late_reader_is_given_the_description_and_the_gop_so_far(
     assert server.dropped == 0
 
 
-def test_a_late_reader_of_a_gop_too_large_to_keep_begins_at_the_next(
+def test_a_late_reader_starts_at_the_next_gop_if_the_current_one_is_too_large(
     server: FeedServer, path: Path
 ) -> None:
     server.send(INFO)
     for index in range(15):
         server.send(packet(index, size=3000))
     reader = Reader(path)
-    joined(server, 1)
+    wait_for_readers(server, 1)
     for index in range(15, 25):
         server.send(packet(index))
     server.close()
@@ -148,16 +146,16 @@ def test_a_late_reader_of_a_gop_too_large_to_keep_begins_at_the_next(
     assert server.dropped == 0
 
 
-def test_a_stuck_reader_costs_whole_ends_of_gops_and_no_waiting(
+def test_a_stuck_reader_loses_the_ends_of_gops_without_blocking_the_server(
     server: FeedServer, path: Path
 ) -> None:
     client = FeedClient(path)
-    joined(server, 1)
+    wait_for_readers(server, 1)
     server.send(INFO)
-    began = time.monotonic()
+    started = time.monotonic()
     for index in range(2000):
         server.send(packet(index, size=2000))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started < 5
     assert server.dropped > 1000
     received: list[FeedItem] = []
     threading.Thread(target=server.close, args=(10.0,)).start()
@@ -170,33 +168,33 @@ def test_a_stuck_reader_costs_whole_ends_of_gops_and_no_waiting(
         assert after == before + 1 or after % 10 == 0
 
 
-def test_a_reader_that_was_stuck_goes_on_with_the_newest_description(
+def test_a_reader_that_was_stuck_continues_with_the_newest_stream_info(
     server: FeedServer, path: Path
 ) -> None:
     client = FeedClient(path)
-    joined(server, 1)
+    wait_for_readers(server, 1)
     newer = dataclasses.replace(INFO, width=1280)
     server.send(INFO)
     for index in range(500):
         server.send(packet(index, size=2000))
     server.send(newer)
     items = client.items()
-    seen: list[FeedItem] = []
+    received: list[FeedItem] = []
     index = 500
     deadline = time.monotonic() + 10
-    while newer not in seen:
+    while newer not in received:
         assert time.monotonic() < deadline
         server.send(packet(index))
-        seen.append(next(items))
+        received.append(next(items))
         index += 1
     following = next(item for item in items if isinstance(item, Packet))
     assert following.keyframe
     client.close()
 
 
-def test_a_reader_that_went_away_is_forgotten(server: FeedServer, path: Path) -> None:
+def test_a_disconnected_reader_is_removed(server: FeedServer, path: Path) -> None:
     client = FeedClient(path)
-    joined(server, 1)
+    wait_for_readers(server, 1)
     client._socket.close()
     deadline = time.monotonic() + 10
     while server._readers:
@@ -205,21 +203,21 @@ def test_a_reader_that_went_away_is_forgotten(server: FeedServer, path: Path) ->
         time.sleep(0.01)
 
 
-def test_the_socket_is_for_its_user_alone_and_goes_with_the_server(path: Path) -> None:
+def test_the_socket_is_private_and_removed_with_the_server(path: Path) -> None:
     server = FeedServer(path)
     assert path.stat().st_mode & 0o777 == 0o600
     server.close()
     assert not path.exists()
 
 
-def test_the_socket_of_a_dead_process_is_replaced(path: Path) -> None:
+def test_the_socket_of_an_ended_process_is_replaced(path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
         dead.bind(str(path))
     FeedServer(path).close()
 
 
 @pytest.mark.usefixtures("server")
-def test_a_socket_in_use_a_file_and_a_long_path_are_refused(path: Path, tmp_path: Path) -> None:
+def test_a_socket_in_use_a_file_and_a_long_path_are_rejected(path: Path, tmp_path: Path) -> None:
     with pytest.raises(FeedError, match="another process serves"):
         FeedServer(path)
     (tmp_path / "file").write_text("")
@@ -229,20 +227,20 @@ def test_a_socket_in_use_a_file_and_a_long_path_are_refused(path: Path, tmp_path
         FeedServer(tmp_path / ("x" * 100))
 
 
-def test_a_client_without_a_server_says_what_is_missing(path: Path) -> None:
+def test_a_client_without_a_server_raises_an_error_with_a_hint(path: Path) -> None:
     with pytest.raises(FeedError, match="is the recording process running"):
         FeedClient(path, wait_s=0.1)
 
 
-def test_a_silent_server_and_one_that_talks_nonsense_are_errors(path: Path) -> None:
+def test_a_silent_server_and_an_invalid_message_raise_feed_error(path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(path))
         listener.listen()
-        with pytest.raises(FeedError, match="silent"):
+        with pytest.raises(FeedError, match="no status"):
             list(FeedClient(path, silence_s=0.1).items())
         client = FeedClient(path)
         listener.accept()
         other, _ = listener.accept()
-        other.sendall(HEAD.pack(2, MAX_BODY + 1))
+        other.sendall(HEADER.pack(2, MAX_BODY + 1))
         with pytest.raises(FeedError, match="not a feed"):
             list(client.items())

@@ -1,4 +1,4 @@
-"""What a file as a source promises, and what it says of a bad one."""
+"""Files as sources: packets, loops, pacing, closing, and errors of unreadable files."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ SCENE = moving_square(25, (4, 0), (8, 80))
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One second, with B-frames."""
+    """One second of video with B-frames."""
     return write_video(tmp_path_factory.mktemp("videos") / "second.mp4", SCENE)
 
 
@@ -40,7 +40,7 @@ def packets(source: Source, count: int | None = None) -> list[Packet]:
     return found
 
 
-def test_a_file_gives_its_description_then_its_packets(video: Path) -> None:
+def test_a_file_yields_its_stream_info_then_its_packets(video: Path) -> None:
     source = open_source(str(video))
     info, *rest = source.items()
     assert isinstance(info, StreamInfo)
@@ -51,19 +51,19 @@ def test_a_file_gives_its_description_then_its_packets(video: Path) -> None:
     assert not source.anomalies
 
 
-def test_a_file_url_is_a_path(video: Path) -> None:
+def test_a_file_url_is_opened_as_a_path(video: Path) -> None:
     assert len(packets(open_source(f"file://{video}"))) == 25
 
 
-def test_states_are_told_once_each(video: Path) -> None:
+def test_each_state_change_is_reported_once(video: Path) -> None:
     source = open_source(str(video), SourceOptions(loop=True))
-    told: list[SourceState] = []
-    source.on_state = lambda state, _detail: told.append(state)
+    states: list[SourceState] = []
+    source.on_state = lambda state, _detail: states.append(state)
     packets(source, 60)
-    assert told == [SourceState.LIVE, SourceState.ENDED]
+    assert states == [SourceState.LIVE, SourceState.ENDED]
 
 
-def test_capture_time_of_a_fast_file_runs_with_the_stream(video: Path) -> None:
+def test_capture_time_of_an_unpaced_file_follows_the_stream_time(video: Path) -> None:
     before = time.time()
     found = packets(open_source(str(video)))
     start = found[0].capture_time
@@ -73,7 +73,7 @@ def test_capture_time_of_a_fast_file_runs_with_the_stream(video: Path) -> None:
     )
 
 
-def test_a_loop_begins_anew_and_time_goes_on(video: Path) -> None:
+def test_a_loop_restarts_with_a_stream_info_and_continues_the_time(video: Path) -> None:
     source = open_source(str(video), SourceOptions(loop=True))
     infos, found = 0, []
     for item in source.items():
@@ -90,31 +90,31 @@ def test_a_loop_begins_anew_and_time_goes_on(video: Path) -> None:
     assert all(later > earlier for earlier, later in pairwise(order))
 
 
-def test_a_paced_file_takes_as_long_as_it_lasts(video: Path) -> None:
-    began = time.monotonic()
+def test_a_paced_file_plays_in_real_time(video: Path) -> None:
+    started = time.monotonic()
     found = packets(open_source(str(video), SourceOptions(paced=True)))
-    assert 0.8 < time.monotonic() - began < 5
+    assert 0.8 < time.monotonic() - started < 5
     assert found[-1].capture_time - found[0].capture_time > 0.8
     assert all(later.capture_time >= earlier.capture_time for earlier, later in pairwise(found))
 
 
-def test_another_thread_may_close_a_source_that_waits(video: Path) -> None:
+def test_another_thread_can_close_a_waiting_source(video: Path) -> None:
     source = open_source(str(video), SourceOptions(paced=True, loop=True))
     threading.Timer(0.2, source.close).start()
-    began = time.monotonic()
+    started = time.monotonic()
     packets(source)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - started < 2
     assert source.state is SourceState.ENDED
 
 
-def test_a_signal_handler_may_close_a_source(video: Path) -> None:
+def test_a_signal_handler_can_close_a_source(video: Path) -> None:
     source = open_source(str(video), SourceOptions(paced=True, loop=True))
     previous = signal.signal(signal.SIGUSR1, lambda *_: source.close())
     try:
         threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
-        began = time.monotonic()
+        started = time.monotonic()
         packets(source)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - started < 2
     finally:
         signal.signal(signal.SIGUSR1, previous)
 
@@ -129,13 +129,13 @@ def audio_only(folder: Path) -> Path:
 
 def text(folder: Path) -> Path:
     path = folder / "text.mp4"
-    path.write_text("Not a film, but a letter.\n" * 100)
+    path.write_text("Text, not video.\n" * 100)
     return path
 
 
 def plain_text(folder: Path) -> Path:
-    path = folder / "letter.txt"
-    path.write_text("Not a film, but a letter.\n" * 100)
+    path = folder / "plain.txt"
+    path.write_text("Text, not video.\n" * 100)
     return path
 
 
@@ -145,8 +145,8 @@ def empty(folder: Path) -> Path:
     return path
 
 
-def halved(folder: Path) -> Path:
-    """An MP4 cut in half; its index stood at the end."""
+def truncated(folder: Path) -> Path:
+    """An MP4 truncated to half its size, without the index from its end."""
     whole = write_video(folder / "whole.mp4", SCENE).read_bytes()
     path = folder / "half.mp4"
     path.write_bytes(whole[: len(whole) // 2])
@@ -158,27 +158,29 @@ def missing(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "message"),
     [
         (missing, "no such file"),
         (Path, "a folder"),
         (empty, "can't be read as video"),
         (text, "can't be read as video"),
         (plain_text, "it is text"),
-        (halved, "is it complete"),
+        (truncated, "is it complete"),
         (audio_only, "no video stream, only: audio"),
     ],
 )
-def test_what_is_no_video_is_refused_at_once_and_by_name(
-    tmp_path: Path, make: object, says: str
+def test_a_path_without_readable_video_is_rejected_by_name(
+    tmp_path: Path, make: object, message: str
 ) -> None:
     path = make(tmp_path)  # type: ignore[operator]
-    with pytest.raises(SourceError, match=says) as refused:
+    with pytest.raises(SourceError, match=message) as raised:
         open_source(str(path))
-    assert str(path) in str(refused.value)
+    assert str(path) in str(raised.value)
 
 
-def test_a_cut_file_with_its_index_in_front_gives_what_is_there(tmp_path: Path) -> None:
+def test_a_truncated_file_with_its_index_in_front_yields_its_remaining_packets(
+    tmp_path: Path,
+) -> None:
     whole = write_video(tmp_path / "whole.mkv", SCENE).read_bytes()
     path = tmp_path / "cut.mkv"
     path.write_bytes(whole[: len(whole) * 4 // 5])
@@ -186,13 +188,13 @@ def test_a_cut_file_with_its_index_in_front_gives_what_is_there(tmp_path: Path) 
     assert 3 < len(found) < 25
 
 
-def test_a_raw_stream_without_times_is_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_a_raw_stream_without_timestamps_is_rejected_with_a_remedy(tmp_path: Path) -> None:
     path = write_video(tmp_path / "raw.h264", SCENE)
     with pytest.raises(SourceError, match=r"ffmpeg -r FPS -i raw\.h264"):
         packets(open_source(str(path)))
 
 
-def test_a_sample_without_data_is_passed_over(tmp_path: Path) -> None:
+def test_a_sample_without_data_is_skipped(tmp_path: Path) -> None:
     data = bytearray(write_video(tmp_path / "whole.mp4", SCENE).read_bytes())
     sizes = data.find(b"stsz") + 16  # ISO/IEC 14496-12, 8.7.3.2: one size a sample
     data[sizes + 4 * 24 : sizes + 4 * 25] = bytes(4)
@@ -203,13 +205,13 @@ def test_a_sample_without_data_is_passed_over(tmp_path: Path) -> None:
     assert all(packet.data for packet in found)
 
 
-def test_a_url_nobody_can_open_is_refused() -> None:
+def test_an_unsupported_url_is_rejected() -> None:
     with pytest.raises(SourceError, match="foo://camera"):
         packets(open_source("foo://user:secret@camera"))
 
 
-def test_no_message_shows_a_password() -> None:
-    with pytest.raises(SourceError) as refused:
+def test_error_messages_contain_no_password() -> None:
+    with pytest.raises(SourceError) as raised:
         packets(open_source("foo://user:secret@camera/1"))
-    assert "secret" not in str(refused.value)
-    assert "secret" not in repr(refused.value)
+    assert "secret" not in str(raised.value)
+    assert "secret" not in repr(raised.value)

@@ -1,4 +1,4 @@
-"""Live sources over HTTP: cameras that send pictures without times, recordings, nobody at all."""
+"""Live sources over HTTP and TCP: missing timestamps, reconnection, timeouts, slow consumers."""
 
 import io
 import socket
@@ -18,11 +18,11 @@ from tests.video.scenes import moving_square, write_video
 
 SCENE = moving_square(25, (4, 0), (8, 80))
 QUICK = SourceOptions(timeout_s=2.0, stall_s=0.5, retry_min_s=0.05, retry_max_s=0.2)
-PATIENCE = 20.0
+DEADLINE_S = 20.0
 
 
 class WebCamera(BaseHTTPRequestHandler):
-    """Ten JPEGs a second at /live, a recording at /film.mp4, nothing elsewhere."""
+    """HTTP server: ten JPEGs a second at /live, a recording at /film.mp4, otherwise 404."""
 
     film = b""
 
@@ -36,7 +36,7 @@ class WebCamera(BaseHTTPRequestHandler):
             self._head(404, "text/plain", 0)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _head(self, code: int, kind: str, length: int) -> None:
         self.send_response(code)
@@ -75,7 +75,7 @@ def web_camera(film: bytes = b"") -> Iterator[str]:
 
 
 @contextmanager
-def closing_in(source: Source, seconds: float) -> Iterator[None]:
+def close_after(source: Source, seconds: float) -> Iterator[None]:
     timer = threading.Timer(seconds, source.close)
     timer.start()
     try:
@@ -84,17 +84,17 @@ def closing_in(source: Source, seconds: float) -> Iterator[None]:
         timer.cancel()
 
 
-def states(source: Source) -> list[tuple[SourceState, str]]:
-    told: list[tuple[SourceState, str]] = []
-    source.on_state = lambda state, detail: told.append((state, detail))
-    return told
+def record_states(source: Source) -> list[tuple[SourceState, str]]:
+    states: list[tuple[SourceState, str]] = []
+    source.on_state = lambda state, detail: states.append((state, detail))
+    return states
 
 
-def test_pictures_without_times_are_timed_by_their_arrival() -> None:
+def test_pictures_without_timestamps_are_timed_by_arrival() -> None:
     with web_camera() as url:
         source = open_source(f"{url}/live", QUICK)
         decoder, times = None, []
-        with closing_in(source, PATIENCE):
+        with close_after(source, DEADLINE_S):
             for item in source.items():
                 if isinstance(item, StreamInfo):
                     decoder = Decoder(item)
@@ -103,98 +103,98 @@ def test_pictures_without_times_are_timed_by_their_arrival() -> None:
                 if len(times) == 20:
                     source.close()
     assert len(times) == 20
-    assert 0.8 < times[-1] - times[5] < 5, "FFmpeg alone would call it 0.56 s"
+    assert 0.8 < times[-1] - times[5] < 5, "FFmpeg alone would report 0.56 s"
 
 
-def test_a_recording_on_the_web_ends_when_it_is_over(tmp_path: Path) -> None:
+def test_a_recording_over_http_ends_at_its_end(tmp_path: Path) -> None:
     film = write_video(tmp_path / "film.mp4", SCENE).read_bytes()
     with web_camera(film) as url:
         source = open_source(f"{url}/film.mp4", QUICK)
-        with closing_in(source, PATIENCE):
+        with close_after(source, DEADLINE_S):
             items = list(source.items())
     assert sum(isinstance(item, Packet) for item in items) == 25
     assert source.state is SourceState.ENDED
     assert source.anomalies["connections lost or refused"] == 0
 
 
-def test_a_camera_that_isnt_there_is_down_with_its_reason_and_tried_again() -> None:
+def test_an_absent_camera_is_down_with_a_reason_and_retried() -> None:
     with web_camera() as url:
         source = open_source(f"{url}/nowhere", QUICK)
-        told = states(source)
-        with closing_in(source, 1.0):
+        states = record_states(source)
+        with close_after(source, 1.0):
             assert list(source.items()) == []
-    downs = [detail for state, detail in told if state is SourceState.DOWN]
+    downs = [detail for state, detail in states if state is SourceState.DOWN]
     assert len(downs) >= 3
     assert all("404" in detail for detail in downs)
     assert source.anomalies["connections lost or refused"] >= len(downs)
-    assert told[-1][0] is SourceState.ENDED
+    assert states[-1][0] is SourceState.ENDED
 
 
-def test_a_camera_behind_a_closed_port_is_refused() -> None:
+def test_a_closed_port_is_reported_as_refused_without_credentials() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         source = open_source(f"rtsp://user:secret@127.0.0.1:{taken.getsockname()[1]}/x", QUICK)
-        told = states(source)
-        with closing_in(source, 0.6):
+        states = record_states(source)
+        with close_after(source, 0.6):
             list(source.items())
-    assert any("refused" in detail for _, detail in told)
-    assert not any("secret" in detail for _, detail in told)
+    assert any("refused" in detail for _, detail in states)
+    assert not any("secret" in detail for _, detail in states)
 
 
-def test_closing_ends_a_silent_connection_at_once() -> None:
-    """A camera that accepts and then says nothing holds the reader, not the consumer."""
+def test_close_ends_a_silent_connection_at_once() -> None:
+    """A camera that accepts and sends nothing blocks the reading thread, not the consumer."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         url = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x"
         source = open_source(url, SourceOptions(timeout_s=3.0))
-        began = time.monotonic()
-        with closing_in(source, 0.3):
+        started = time.monotonic()
+        with close_after(source, 0.3):
             list(source.items())
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - started < 2.0
     assert source.state is SourceState.ENDED
 
 
-def test_a_silent_camera_is_given_up_after_the_time_out() -> None:
+def test_a_silent_camera_is_down_after_the_timeout() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         options = SourceOptions(timeout_s=0.5, retry_min_s=0.05)
         source = open_source(f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x", options)
-        told: list[tuple[SourceState, str]] = []
+        states: list[tuple[SourceState, str]] = []
 
-        def closing_when_down(state: SourceState, detail: str) -> None:
-            told.append((state, detail))
+        def close_when_down(state: SourceState, detail: str) -> None:
+            states.append((state, detail))
             if state is SourceState.DOWN:
                 source.close()
 
-        source.on_state = closing_when_down
-        with closing_in(source, PATIENCE):
+        source.on_state = close_when_down
+        with close_after(source, DEADLINE_S):
             list(source.items())
-    assert (SourceState.DOWN, "silent for 0.5 s") in told
+    assert (SourceState.DOWN, "no data for 0.5 s") in states
 
 
-def test_a_stream_joined_long_before_its_next_key_frame_is_waited_for(tmp_path: Path) -> None:
-    """Plain MPEG-TS describes itself at key frames alone; here the next comes after 1.5 s."""
+def test_a_stream_joined_long_before_its_next_key_frame_is_probed_longer(tmp_path: Path) -> None:
+    """MPEG-TS carries parameter sets at key frames only; here the next comes after 1.5 s."""
     options = {"g": "50", "bf": "0", "sc_threshold": "0"}
     data = write_video(tmp_path / "live.ts", SCENE * 6, **options).read_bytes()
-    joined = data[len(data) // 24 // 188 * 188 :]
+    late = data[len(data) // 24 // 188 * 188 :]
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=serve_slowly, args=(server, joined, 6.0), daemon=True).start()
+        threading.Thread(target=serve_slowly, args=(server, late, 6.0), daemon=True).start()
         source = open_source(f"tcp://127.0.0.1:{server.getsockname()[1]}", QUICK)
-        told = states(source)
+        states = record_states(source)
         infos = []
-        with closing_in(source, PATIENCE):
+        with close_after(source, DEADLINE_S):
             for item in source.items():
                 if isinstance(item, StreamInfo):
                     infos.append(item)
                     source.close()
     assert [(info.width, info.height) for info in infos] == [(320, 240)]
-    assert any("no picture size" in detail for _, detail in told)
+    assert any("no picture size" in detail for _, detail in states)
 
 
 def serve_slowly(server: socket.socket, data: bytes, seconds: float) -> None:
-    """Send everybody the data, from its start, in so many seconds."""
+    """Send each client the data from its start, spread over `seconds`."""
     while True:
         try:
             client, _ = server.accept()
@@ -217,7 +217,7 @@ def test_a_slow_consumer_gets_every_packet(tmp_path: Path) -> None:
     with web_camera(film) as url:
         source = open_source(f"{url}/film.mp4", QUICK)
         count = 0
-        with closing_in(source, PATIENCE):
+        with close_after(source, DEADLINE_S):
             for item in source.items():
                 count += isinstance(item, Packet)
                 time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""The process that owns a camera, run as it is run in earnest."""
+"""The recording process, started as in production."""
 
 import json
 import os
@@ -24,17 +24,17 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def feed() -> Iterator[Path]:
-    """A socket's place; pytest's own folders can be too long for one."""
+    """A short path for the socket; pytest's own folders can exceed its length limit."""
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder) / "cam1.sock"
 
 
 @pytest.fixture
 def start(tmp_path: Path, feed: Path) -> Iterator[Start]:
-    """Starts a capture process; none is left when the test is over."""
+    """Starts recording processes and kills them after the test."""
     children: list[subprocess.Popen[str]] = []
 
-    def begin(source: str, *options: str) -> "subprocess.Popen[str]":
+    def start_process(source: str, *options: str) -> "subprocess.Popen[str]":
         child = subprocess.Popen(
             [
                 *(sys.executable, "-m", "codecsight.video.capture", "--stream", "cam1"),
@@ -46,13 +46,13 @@ def start(tmp_path: Path, feed: Path) -> Iterator[Start]:
         children.append(child)
         return child
 
-    yield begin
+    yield start_process
     for child in children:
         child.kill()
         child.wait()
 
 
-def test_a_file_is_recorded_to_its_end(clips: Path, tmp_path: Path, start: Start) -> None:
+def test_a_file_is_recorded_completely(clips: Path, tmp_path: Path, start: Start) -> None:
     child = start(str(clips / "bottles.mp4"), "--segment", "10")
     _, err = child.communicate(timeout=60)
     assert child.returncode == 0
@@ -63,7 +63,7 @@ def test_a_file_is_recorded_to_its_end(clips: Path, tmp_path: Path, start: Start
     assert rows[-1].end - rows[0].start == pytest.approx(39.9, abs=0.3)
 
 
-def test_the_source_may_come_by_the_environment_where_nobody_reads_its_password(
+def test_the_source_can_be_given_by_an_environment_variable(
     clips: Path, tmp_path: Path, feed: Path
 ) -> None:
     command = [sys.executable, "-m", "codecsight.video.capture", "--stream", "cam1"]
@@ -78,7 +78,7 @@ def test_the_source_may_come_by_the_environment_where_nobody_reads_its_password(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_cleanly(
+def test_a_signal_finishes_the_segment_and_removes_the_socket(
     clips: Path, tmp_path: Path, feed: Path, start: Start, number: signal.Signals
 ) -> None:
     child = start(str(clips / "one_by_one.mp4"), "--paced", "--loop")
@@ -100,7 +100,9 @@ def test_a_signal_ends_it_cleanly(
     assert list((tmp_path / "cam1").glob("*.part")) == []
 
 
-def test_a_reader_that_dies_is_none_of_its_concern(clips: Path, feed: Path, start: Start) -> None:
+def test_a_reader_that_disconnects_does_not_stop_recording(
+    clips: Path, feed: Path, start: Start
+) -> None:
     child = start(str(clips / "bottles.mp4"), "--paced", "--loop")
     first = FeedClient(feed)
     next(first.items())
@@ -111,25 +113,25 @@ def test_a_reader_that_dies_is_none_of_its_concern(clips: Path, feed: Path, star
 
 
 @pytest.mark.parametrize(
-    ("source", "options", "says"),
+    ("source", "options", "message"),
     [
         ("/nowhere/cam.mp4", (), "/nowhere/cam.mp4"),
-        (__file__, (), "test_capture.py"),
+        (__file__, (), "test_process.py"),
         ("CLIP", ("--stream", "a/b"), "not a stream name"),
         ("CLIP", ("--feed", "x" * 120), "at most 107 bytes"),
         ("CLIP", ("--segment", "-1"), "must be above 0"),
     ],
 )
-def test_what_cannot_begin_says_why_and_exits_with_2(
-    clips: Path, start: Start, source: str, options: tuple[str, ...], says: str
+def test_a_failed_start_reports_its_cause_and_exits_with_2(
+    clips: Path, start: Start, source: str, options: tuple[str, ...], message: str
 ) -> None:
     child = start(source.replace("CLIP", str(clips / "bottles.mp4")), *options)
     _, err = child.communicate(timeout=60)
     assert child.returncode == 2
-    assert says in err
+    assert message in err
 
 
-def test_a_camera_that_is_away_is_reported_and_waited_for(feed: Path, start: Start) -> None:
+def test_an_unreachable_camera_is_reported_as_down(feed: Path, start: Start) -> None:
     child = start("rtsp://127.0.0.1:9/nothing")
     items = FeedClient(feed).items()
     status = next(
@@ -137,14 +139,14 @@ def test_a_camera_that_is_away_is_reported_and_waited_for(feed: Path, start: Sta
     )
     assert "refused" in status.detail.lower()
     child.terminate()
-    began = time.monotonic()
+    started = time.monotonic()
     assert child.wait(20) == 0
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.rtsp
 @pytest.mark.skipif(not available_transport(), reason="no RTSP server: see cluster/rtsp_server.py")
-def test_what_a_lost_camera_sent_is_finished_while_it_is_away(
+def test_a_lost_connection_finishes_the_segment_before_reconnecting(
     clips: Path, tmp_path: Path, feed: Path, start: Start
 ) -> None:
     with RtspServer(clips / "one_by_one.mp4", free_port()) as server:
@@ -152,15 +154,15 @@ def test_what_a_lost_camera_sent_is_finished_while_it_is_away(
         items = FeedClient(feed).items()
         first = next(item for item in items if isinstance(item, Packet) and item.keyframe)
         server.kill()
-        away = next(
+        disconnected = next(
             item
             for item in items
             if isinstance(item, CaptureStatus) and item.recorder["segments"] == 1
         )
-        assert away.state in ("down", "connecting")
+        assert disconnected.state in ("down", "connecting")
         server.start()
-        again = next(item for item in items if isinstance(item, Packet))
-        assert again.keyframe
+        resumed = next(item for item in items if isinstance(item, Packet))
+        assert resumed.keyframe
         child.terminate()
         assert child.wait(20) == 0
     segments = [segment for _, segment in finished_segments(tmp_path / "cam1")]

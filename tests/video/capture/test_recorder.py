@@ -1,4 +1,4 @@
-"""What the recorder promises: every packet, as it came, in segments that can be read."""
+"""Recorder: complete and readable segments, disk errors, recovery, and size limits."""
 
 import dataclasses
 import hashlib
@@ -33,7 +33,7 @@ START = 1_795_424_400.0
 
 
 def camera(seconds: float, gop: int = 10, **profile: object) -> Items:
-    """Ten frames a second of a moving square, from START."""
+    """Items of a moving square at 10 frames per second, starting at wall clock START."""
     encoder = CameraEncoder(96, 64, 10.0, EncoderProfile(gop=gop, **profile))  # type: ignore[arg-type]
     packets: list[Packet] = []
     for index in range(round(seconds * 10)):
@@ -43,7 +43,7 @@ def camera(seconds: float, gop: int = 10, **profile: object) -> Items:
     return [encoder.info, *packets, *encoder.flush()]
 
 
-def only_packets(items: Items) -> list[Packet]:
+def packets_of(items: Items) -> list[Packet]:
     return [item for item in items if isinstance(item, Packet)]
 
 
@@ -59,20 +59,20 @@ def recorded(spool: Path) -> list[tuple[Path, Segment]]:
     return list(finished_segments(spool / "cam1"))
 
 
-def frames(path: Path, most: int | None = None) -> list[str]:
-    """A hash of every picture in a file, or of the first ones, in the order shown."""
+def frames(path: Path, max_count: int | None = None) -> list[str]:
+    """A hash of every picture of a file, or of the first `max_count`, in display order."""
     with av.open(str(path)) as container:
-        return [digest(picture) for picture in islice(container.decode(video=0), most)]
+        return [digest(picture) for picture in islice(container.decode(video=0), max_count)]
 
 
 def all_frames(paths: Iterable[Path]) -> list[str]:
-    """As `frames`, of segments decoded one after the other."""
+    """As `frames`, for several segments decoded separately."""
     return [frame for path in paths for frame in frames(path)]
 
 
 def joined_frames(paths: list[Path]) -> list[str]:
-    """As `frames`, by one decoder that sees the segments as one stream: with open GOPs the first
-    pictures of a segment need the one before.
+    """As `frames`, for several segments decoded as one stream: with open GOPs the first pictures
+    of a segment refer to the segment before.
     """
     decoder: VideoCodecContext | None = None
     pictures: list[av.VideoFrame] = []
@@ -93,12 +93,12 @@ def digest(picture: av.VideoFrame) -> str:
 
 
 def decoded(items: Items) -> list[str]:
-    """A hash of every picture that a decoder makes of the items."""
+    """A hash of every picture decoded from the items."""
     info = next(item for item in items if isinstance(item, StreamInfo))
     decoder = VideoCodecContext.create(info.codec, "r")
     decoder.extradata = info.extradata or None
     pictures: list[av.VideoFrame] = []
-    for packet in only_packets(items):
+    for packet in packets_of(items):
         raw = av.Packet(len(packet.data))
         raw.update(packet.data)
         pictures += decoder.decode(raw)
@@ -107,7 +107,9 @@ def decoded(items: Items) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["bottles.mp4", "vtest.avi"])
-def test_real_footage_comes_back_frame_for_frame(clips: Path, tmp_path: Path, name: str) -> None:
+def test_recorded_footage_decodes_to_the_same_frames(
+    clips: Path, tmp_path: Path, name: str
+) -> None:
     source = open_source(str(clips / name))
     recorder = Recorder(tmp_path, "cam1", 10.0)
     for item in source.items():
@@ -124,9 +126,7 @@ def test_real_footage_comes_back_frame_for_frame(clips: Path, tmp_path: Path, na
     [{"b_frames": 2}, {"codec": "hevc"}, {"codec": "mpeg4"}, {"codec": "mjpeg"}],
     ids=lambda profile: str(*profile.values()),
 )
-def test_every_codec_of_a_camera_can_be_recorded(
-    tmp_path: Path, profile: dict[str, object]
-) -> None:
+def test_every_supported_codec_can_be_recorded(tmp_path: Path, profile: dict[str, object]) -> None:
     items = camera(5, **profile)
     record(tmp_path, items)
     paths = [path for path, _ in recorded(tmp_path)]
@@ -134,17 +134,17 @@ def test_every_codec_of_a_camera_can_be_recorded(
     assert joined_frames(paths) == decoded(items)
 
 
-def test_parameter_sets_may_come_in_the_stream_alone(tmp_path: Path) -> None:
+def test_parameter_sets_may_come_only_in_the_stream(tmp_path: Path) -> None:
     info, *packets = camera(4, gop=10)
     assert isinstance(info, StreamInfo)
     bare = [dataclasses.replace(info, extradata=b""), *packets]
-    first = only_packets(packets)[0]
+    first = packets_of(packets)[0]
     bare[1] = dataclasses.replace(first, data=info.extradata + first.data)
     record(tmp_path, bare, segment_s=60)
     assert all_frames(path for path, _ in recorded(tmp_path)) == decoded([info, *packets])
 
 
-def test_a_segment_begins_at_a_key_frame_and_says_where_and_when(tmp_path: Path) -> None:
+def test_segments_start_at_key_frames_and_have_correct_metadata(tmp_path: Path) -> None:
     record(tmp_path, camera(7, gop=10), segment_s=2.0)
     rows = [row for _, row in recorded(tmp_path)]
     assert [row.start - START for row in rows] == pytest.approx([0, 2, 4, 6], abs=1e-4)
@@ -156,7 +156,7 @@ def test_a_segment_begins_at_a_key_frame_and_says_where_and_when(tmp_path: Path)
         assert row.key.endswith(path.name)
 
 
-def test_packets_before_the_first_key_frame_are_counted(tmp_path: Path) -> None:
+def test_packets_before_the_first_key_frame_are_skipped_and_counted(tmp_path: Path) -> None:
     info, *packets = camera(3, gop=10)
     recorder = record(tmp_path, [info, *packets[4:]])
     assert recorder.stats.before_keyframe == 6
@@ -171,22 +171,22 @@ def test_a_camera_that_never_sends_a_key_frame_is_reported(tmp_path: Path) -> No
     assert recorded(tmp_path) == []
 
 
-def test_a_gop_longer_than_a_segment_stays_whole(tmp_path: Path) -> None:
+def test_a_gop_longer_than_a_segment_is_not_split(tmp_path: Path) -> None:
     items = camera(12, gop=60)
     record(tmp_path, items, segment_s=1.0)
     assert [len(row.gops) for _, row in recorded(tmp_path)] == [1, 1]
 
 
-def test_a_gop_beyond_the_cap_goes_on_in_the_next_segment(tmp_path: Path) -> None:
+def test_a_gop_beyond_the_size_limit_continues_in_the_next_segment(tmp_path: Path) -> None:
     items = camera(9, gop=1000)
     recorder = record(tmp_path, items, segment_s=1.0, max_segment_s=3.0)
     rows = [row for _, row in recorded(tmp_path)]
     assert recorder.stats.mid_gop_segments == len(rows) - 1 == 2
     assert [len(row.gops) for row in rows] == [1, 0, 0]
-    assert recorder.stats.packets == len(only_packets(items))
+    assert recorder.stats.packets == len(packets_of(items))
 
 
-def test_a_new_connection_begins_a_new_segment(tmp_path: Path) -> None:
+def test_a_new_connection_starts_a_new_segment(tmp_path: Path) -> None:
     first, second = camera(2), camera(2, codec="hevc")
     record(tmp_path, [*first, *second], segment_s=60)
     paths = [path for path, _ in recorded(tmp_path)]
@@ -194,7 +194,7 @@ def test_a_new_connection_begins_a_new_segment(tmp_path: Path) -> None:
     assert sorted(all_frames(paths)) == sorted([*decoded(first), *decoded(second)])
 
 
-def test_first_packets_without_time_stamps_stand_at_their_wall_clock(tmp_path: Path) -> None:
+def test_first_packets_without_timestamps_are_placed_by_wall_clock(tmp_path: Path) -> None:
     info, *packets = camera(2)
     untimed = [dataclasses.replace(packet, pts=None, dts=None) for packet in packets[:3]]
     record(tmp_path, [info, *untimed, *packets[3:]], segment_s=60)
@@ -204,34 +204,34 @@ def test_first_packets_without_time_stamps_stand_at_their_wall_clock(tmp_path: P
     assert times == pytest.approx([index / 10 for index in range(20)], abs=0.002)
 
 
-def test_b_frames_whose_dts_is_missing_keep_their_times(tmp_path: Path) -> None:
+def test_b_frames_without_dts_keep_their_times(tmp_path: Path) -> None:
     info, *packets = camera(2, b_frames=2)
-    shown = [dataclasses.replace(packet, dts=None) for packet in packets]
-    record(tmp_path, [info, *shown], segment_s=60)
+    without_dts = [dataclasses.replace(packet, dts=None) for packet in packets]
+    record(tmp_path, [info, *without_dts], segment_s=60)
     [(path, _)] = recorded(tmp_path)
     with av.open(str(path)) as container:
         times = [frame.time for frame in container.decode(video=0)]
     assert times == pytest.approx([index / 10 for index in range(20)], abs=0.002)
 
 
-def test_packets_without_data_are_left_out(tmp_path: Path) -> None:
+def test_packets_without_data_are_not_recorded(tmp_path: Path) -> None:
     info, *packets = camera(2)
-    hole = dataclasses.replace(packets[3], data=b"")
-    recorder = record(tmp_path, [info, *packets[:3], hole, *packets[3:]])
+    empty = dataclasses.replace(packets[3], data=b"")
+    recorder = record(tmp_path, [info, *packets[:3], empty, *packets[3:]])
     assert recorder.stats.empty_packets == 1
     assert recorder.stats.packets == 20
 
 
-def test_a_codec_nobody_can_store_is_reported_and_costs_nothing_else(tmp_path: Path) -> None:
+def test_a_codec_that_cannot_be_recorded_is_reported(tmp_path: Path) -> None:
     info, *packets = camera(1)
-    strange = dataclasses.replace(info, codec="h264_of_tomorrow")
-    recorder = record(tmp_path, [strange, *packets])
+    unknown = dataclasses.replace(info, codec="h264_of_tomorrow")
+    recorder = record(tmp_path, [unknown, *packets])
     assert "h264_of_tomorrow" in recorder.stats.error
     assert recorder.stats.lost_packets == 10
     assert list((tmp_path / "cam1").glob("*.part")) == []
 
 
-def test_a_bad_stream_name_and_a_folder_in_use_are_refused(tmp_path: Path) -> None:
+def test_an_invalid_stream_name_and_a_folder_in_use_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="not a stream name"):
         Recorder(tmp_path, "../cam", 2.0)
     recorder = Recorder(tmp_path, "cam1", 2.0)
@@ -239,11 +239,11 @@ def test_a_bad_stream_name_and_a_folder_in_use_are_refused(tmp_path: Path) -> No
         Recorder(tmp_path, "cam1", 2.0)
     recorder.close()
     (tmp_path / "file").write_text("")
-    with pytest.raises(ArchiveError, match="can.t record into"):
+    with pytest.raises(ArchiveError, match="can't record into"):
         Recorder(tmp_path / "file", "cam1", 2.0)
 
 
-def test_over_the_limit_the_oldest_segment_goes_first_and_is_counted(tmp_path: Path) -> None:
+def test_the_oldest_segments_are_discarded_above_the_limit(tmp_path: Path) -> None:
     items = camera(20, gop=10)
     record(tmp_path / "all", items, segment_s=2.0)
     sizes = [row.bytes for _, row in recorded(tmp_path / "all")]
@@ -255,16 +255,16 @@ def test_over_the_limit_the_oldest_segment_goes_first_and_is_counted(tmp_path: P
     assert kept[-1].end - START == pytest.approx(20, abs=1e-3)
 
 
-def test_a_full_disk_pauses_recording_and_loses_nothing_written(tmp_path: Path) -> None:
+def test_a_full_disk_pauses_recording_and_keeps_written_segments(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "64k") as disk:
         recorder = Recorder(disk, "cam1", 2.0, retry_s=0.0)
-        troubles = set()
+        errors = set()
         for item in camera(60, crf=1.0):
             recorder.write(item)
-            troubles.add(recorder.stats.error)
-        recorder._finisher.submit(lambda: None).result()  # what was finished has its row
-        assert any("paused" in said and "No space left" in said for said in troubles)
-        assert not any("stays in the spool" in said for said in troubles)
+            errors.add(recorder.stats.error)
+        recorder._finisher.submit(lambda: None).result()  # wait for all rows
+        assert any("paused" in error and "No space left" in error for error in errors)
+        assert not any("stays in the spool" in error for error in errors)
         assert recorder.stats.lost_packets > 0
         oldest = recorded(disk)[:-1]
         for path, _ in oldest:
@@ -280,11 +280,11 @@ def test_a_full_disk_pauses_recording_and_loses_nothing_written(tmp_path: Path) 
             assert len(frames(path)) > 0
 
 
-def test_a_file_size_quota_is_met_like_a_full_disk(tmp_path: Path) -> None:
+def test_a_file_size_limit_is_handled_like_a_full_disk(tmp_path: Path) -> None:
     items = camera(10, crf=1.0)
-    record(tmp_path / "whole", items, segment_s=60)
-    [(_, whole)] = recorded(tmp_path / "whole")
-    quota = whole.bytes // 2
+    record(tmp_path / "complete", items, segment_s=60)
+    [(_, complete)] = recorded(tmp_path / "complete")
+    quota = complete.bytes // 2
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (quota, hard))
     try:
@@ -311,7 +311,7 @@ for count, item in enumerate(open_source(sys.argv[2]).items()):
 """
 
 
-def test_what_a_killed_process_was_recording_is_recovered(clips: Path, tmp_path: Path) -> None:
+def test_the_segment_of_a_killed_process_is_recovered(clips: Path, tmp_path: Path) -> None:
     clip = clips / "one_by_one.mp4"
     child = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path), str(clip)], stdout=subprocess.PIPE
@@ -334,21 +334,21 @@ def test_what_a_killed_process_was_recording_is_recovered(clips: Path, tmp_path:
     assert abs(row.start - time.time()) < 60
 
 
-def test_a_folder_that_is_taken_away_costs_no_more_than_what_was_in_it(tmp_path: Path) -> None:
+def test_a_removed_folder_loses_only_its_contents(tmp_path: Path) -> None:
     items = list(camera(6, gop=10))
     recorder = Recorder(tmp_path, "cam1", 1.0, retry_s=0.0)
     for index, item in enumerate(items):
         if index == len(items) // 2:
-            # Renamed first: a row that is being written just then must not trip the removal.
-            taken = (tmp_path / "cam1").rename(tmp_path / "taken")
-            shutil.rmtree(taken)
+            # Renamed first: rmtree would fail if a row were written to the folder meanwhile.
+            removed = (tmp_path / "cam1").rename(tmp_path / "removed")
+            shutil.rmtree(removed)
         recorder.write(item)
     recorder.close()
     kept = [segment for _, segment in recorded(tmp_path)]
     assert sum(segment.end - segment.start for segment in kept) > 1.9
 
 
-def test_a_left_over_that_is_no_video_is_set_aside(tmp_path: Path) -> None:
+def test_an_unreadable_unfinished_file_is_renamed_and_an_empty_one_deleted(tmp_path: Path) -> None:
     folder = tmp_path / "cam1"
     folder.mkdir()
     (folder / "20261123T090000.000Z.mkv.part").write_bytes(os.urandom(9000))
@@ -361,7 +361,7 @@ def test_a_left_over_that_is_no_video_is_set_aside(tmp_path: Path) -> None:
     ]
 
 
-def test_a_segment_whose_row_was_lost_gets_it_again(tmp_path: Path) -> None:
+def test_a_missing_row_is_recreated(tmp_path: Path) -> None:
     record(tmp_path, camera(2, gop=10), segment_s=60)
     [(path, row)] = recorded(tmp_path)
     path.with_suffix(".json").unlink()
@@ -372,14 +372,14 @@ def test_a_segment_whose_row_was_lost_gets_it_again(tmp_path: Path) -> None:
     assert found.gops == pytest.approx(row.gops, abs=0.01)
 
 
-def test_time_base_of_a_packet_is_its_own(tmp_path: Path) -> None:
+def test_packets_may_have_another_time_base_than_the_stream(tmp_path: Path) -> None:
     info, *packets = camera(2)
     slow = Fraction(1, 1000)
     items = [
         dataclasses.replace(
             packet, pts=round(packet.time * 1000), dts=None, duration=100, time_base=slow
         )
-        for packet in only_packets(packets)
+        for packet in packets_of(packets)
         if packet.time is not None
     ]
     record(tmp_path, [info, *items], segment_s=60)

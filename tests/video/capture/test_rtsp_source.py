@@ -1,4 +1,4 @@
-"""Real RTSP, real trouble: a camera that refuses, dies, freezes, and comes back."""
+"""RTSP with a real server: wrong paths, lost and frozen cameras, and reconnection."""
 
 import socket
 import threading
@@ -25,16 +25,16 @@ pytestmark = [
 ]
 
 RATE = 10
-PATIENCE = 40.0
+DEADLINE_S = 40.0
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A minute of a square going to and fro, ten frames and one key frame a second."""
-    there = moving_square(30, (4, 0), (8, 80))
+    """A minute of a square moving back and forth, with 10 frames and a key frame per second."""
+    forward = moving_square(30, (4, 0), (8, 80))
     path = tmp_path_factory.mktemp("rtsp") / "camera.mp4"
     options = {"g": "10", "bf": "0", "preset": "ultrafast"}
-    return write_video(path, [*there, *there[::-1]] * 10, rate=RATE, **options)
+    return write_video(path, [*forward, *forward[::-1]] * 10, rate=RATE, **options)
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ def camera(server: RtspServer, path: str = "/stream") -> Source:
     )
 
 
-class Watch:
-    """Follows a source: its states, packets and frames, acting at chosen moments."""
+class Consumer:
+    """Consumes a source; collects its states, packets and frames, and runs actions on states."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -71,16 +71,16 @@ class Watch:
         self.infos = 0
         self.packets: list[Packet] = []
         self.frames: list[Frame] = []
-        source.on_state = self._told
+        source.on_state = self._on_change
         self._on_state: dict[SourceState, Callable[[], object]] = {}
 
-    def when(self, state: SourceState, act: Callable[[], object]) -> None:
-        """Do `act` the next time the source enters `state`."""
-        self._on_state[state] = act
+    def on(self, state: SourceState, action: Callable[[], object]) -> None:
+        """Call `action` the next time the source enters `state`."""
+        self._on_state[state] = action
 
-    def follow(self, until: Callable[["Watch"], bool]) -> None:
-        """Consume until so; fail after PATIENCE."""
-        timer = threading.Timer(PATIENCE, self.source.close)
+    def run(self, until: Callable[["Consumer"], bool]) -> None:
+        """Consume until `until` returns True; fail after DEADLINE_S."""
+        timer = threading.Timer(DEADLINE_S, self.source.close)
         timer.start()
         decoder = None
         for item in self.source.items():
@@ -92,77 +92,77 @@ class Watch:
                 self.frames += decoder.decode(item)
             if until(self):
                 self.source.close()
-        assert timer.is_alive(), f"not within {PATIENCE} s: {self.states}"
+        assert timer.is_alive(), f"not within {DEADLINE_S} s: {self.states}"
         timer.cancel()
 
-    def _told(self, state: SourceState, detail: str) -> None:
+    def _on_change(self, state: SourceState, detail: str) -> None:
         self.states.append((state, detail))
         self._on_state.pop(state, lambda: None)()
 
 
-def test_a_camera_is_watched_with_motion_and_times(server: RtspServer) -> None:
-    watch = Watch(camera(server))
-    watch.follow(lambda w: len(w.frames) >= 20)
-    assert watch.states[0][0] is SourceState.LIVE
-    assert watch.states[-1][0] is SourceState.ENDED
-    moving = [f.signals.motion for f in watch.frames if f.signals.frame_type == "P"]
+def test_a_stream_has_motion_and_timestamps(server: RtspServer) -> None:
+    consumer = Consumer(camera(server))
+    consumer.run(lambda w: len(w.frames) >= 20)
+    assert consumer.states[0][0] is SourceState.LIVE
+    assert consumer.states[-1][0] is SourceState.ENDED
+    moving = [f.signals.motion for f in consumer.frames if f.signals.frame_type == "P"]
     assert moving
     assert any(motion is not None and abs(motion).max() > 2 for motion in moving)
-    steps = [b.time - a.time for a, b in pairwise(watch.frames)]
+    steps = [b.time - a.time for a, b in pairwise(consumer.frames)]
     assert sorted(steps)[len(steps) // 2] == pytest.approx(1 / RATE, abs=0.01)
 
 
-def test_a_wrong_path_is_down_with_the_servers_answer(server: RtspServer) -> None:
+def test_a_wrong_path_is_down_with_the_servers_status(server: RtspServer) -> None:
     if server.transport == "udp":
         pytest.skip("rtsp-rs serves the same stream at every path")
     source = camera(server, "/other")
-    watch = Watch(source)
-    watch.when(SourceState.DOWN, source.close)
-    watch.follow(lambda _: False)
-    assert watch.states[0][0] is SourceState.DOWN
-    assert "404" in watch.states[0][1]
+    consumer = Consumer(source)
+    consumer.on(SourceState.DOWN, source.close)
+    consumer.run(lambda _: False)
+    assert consumer.states[0][0] is SourceState.DOWN
+    assert "404" in consumer.states[0][1]
 
 
-def test_a_killed_camera_is_down_and_watched_again_when_it_is_back(server: RtspServer) -> None:
-    watch = Watch(camera(server))
+def test_a_killed_camera_is_down_and_reconnected_after_its_restart(server: RtspServer) -> None:
+    consumer = Consumer(camera(server))
 
-    def back() -> None:
+    def restart() -> None:
         threading.Timer(1.0, server.start).start()
 
-    def progress(w: Watch) -> bool:
+    def progress(w: Consumer) -> bool:
         if len(w.packets) == 15 and w.infos == 1:
             server.kill()
-            w.when(SourceState.DOWN, back)
+            w.on(SourceState.DOWN, restart)
         return w.infos == 2 and len(w.packets) >= 40
 
-    watch.follow(progress)
-    seen = [state for state, _ in watch.states]
-    assert SourceState.DOWN in seen
-    assert any("refused" in detail for _, detail in watch.states)
-    assert seen[-2:] == [SourceState.LIVE, SourceState.ENDED]
-    times = [frame.time for frame in watch.frames]
+    consumer.run(progress)
+    states = [state for state, _ in consumer.states]
+    assert SourceState.DOWN in states
+    assert any("refused" in detail for _, detail in consumer.states)
+    assert states[-2:] == [SourceState.LIVE, SourceState.ENDED]
+    times = [frame.time for frame in consumer.frames]
     assert times == sorted(set(times))
-    assert watch.source.anomalies["connections lost or refused"] >= 1
+    assert consumer.source.anomalies["connections lost or refused"] >= 1
 
 
-def test_a_frozen_camera_is_stalled_then_down_then_back(server: RtspServer) -> None:
-    watch = Watch(camera(server))
+def test_a_frozen_camera_is_stalled_then_down_then_live(server: RtspServer) -> None:
+    consumer = Consumer(camera(server))
 
-    def progress(w: Watch) -> bool:
+    def progress(w: Consumer) -> bool:
         if len(w.packets) == 15 and w.infos == 1:
-            w.when(SourceState.DOWN, server.resume)
+            w.on(SourceState.DOWN, server.resume)
             server.suspend()
         return w.infos >= 2 and w.states[-1][0] is SourceState.LIVE
 
-    watch.follow(progress)
-    seen = [state for state, _ in watch.states]
-    assert seen.index(SourceState.STALLED) < seen.index(SourceState.DOWN)
-    assert "silent for 2 s" in [detail for _, detail in watch.states]
-    times = [packet.time for packet in watch.packets if packet.time is not None]
+    consumer.run(progress)
+    states = [state for state, _ in consumer.states]
+    assert states.index(SourceState.STALLED) < states.index(SourceState.DOWN)
+    assert "no data for 2 s" in [detail for _, detail in consumer.states]
+    times = [packet.time for packet in consumer.packets if packet.time is not None]
     assert all(later > earlier for earlier, later in pairwise(times))
 
 
-def test_a_taken_port_is_a_clear_error(server: RtspServer, film: Path) -> None:
+def test_a_port_in_use_is_reported_by_address(server: RtspServer, film: Path) -> None:
     port = int(server.url.rsplit(":", 1)[1].split("/")[0])
     with pytest.raises(CodecSightError, match=f":{port}/stream"), RtspServer(film, port):
         pass

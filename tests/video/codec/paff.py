@@ -1,9 +1,9 @@
-"""A camera that sends each field as a picture of its own (PAFF), which no free encoder does.
+"""H.264 streams with one picture per field (PAFF), which no free encoder produces.
 
-Every field is really encoded, by an encoder that believes it sees small whole pictures; then the
-headers are rewritten to tell what they are (ITU-T H.264, 7.3.2.1, 7.3.3). A field refers to the
-field of the same parity before it, as these do. Only the order of coefficients differs between
-fields and frames (8.5.6), so that motion is right, and detail is not.
+Each field is encoded as a small progressive picture, one encoder per parity. Then the headers are
+rewritten to declare fields (ITU-T H.264, 7.3.2.1, 7.3.3). As in real PAFF streams, each field
+refers to the last field of the same parity. Coefficients are ordered differently in fields and
+frames (8.5.6), so the decoded motion is correct, and the detail is not.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,34 +18,34 @@ MAIN = 77
 
 
 class Bits:
-    """The bits of a NAL unit after its first byte, read from the front."""
+    """Bit reader of a NAL unit after its first byte."""
 
     def __init__(self, unit: bytes) -> None:
         plain = unit[1:].replace(b"\0\0\3", b"\0\0")
         self.rest = "".join(f"{byte:08b}" for byte in plain).rstrip("0")
 
     def take(self, count: int) -> str:
-        """So many of them."""
+        """The next `count` bits."""
         taken, self.rest = self.rest[:count], self.rest[count:]
         return taken
 
     def number(self) -> str:
-        """An Exp-Golomb number, as it is written."""
+        """The bits of the next Exp-Golomb number."""
         return self.take(2 * self.rest.index("1") + 1)
 
 
-def value(number: str) -> int:
-    """What an Exp-Golomb number says."""
+def decode_number(number: str) -> int:
+    """The value of an Exp-Golomb number."""
     return int(number, 2) - 1
 
 
-def written(number: int) -> str:
-    """The Exp-Golomb number that says it."""
+def encode_number(number: int) -> str:
+    """The bits of `number` in Exp-Golomb code."""
     return f"{number + 1:b}".zfill(2 * (number + 1).bit_length() - 1)
 
 
 def unit(first: int, bits: str) -> bytes:
-    """A NAL unit with its start code, and with what keeps start codes out of it."""
+    """A NAL unit with its start code and emulation prevention bytes."""
     padded = bits.ljust(-(-len(bits) // 8) * 8, "0")
     body, zeros = bytearray([first]), 0
     for at in range(0, len(padded), 8):
@@ -59,66 +59,70 @@ def unit(first: int, bits: str) -> bytes:
 
 
 def units(data: bytes) -> Iterator[bytes]:
-    """The NAL units between start codes."""
+    """Split `data` into NAL units at start codes."""
     yield from (part.rstrip(b"\0") for part in data.split(b"\0\0\1")[1:])
 
 
-class Fields:
-    """Rewrites what an encoder says of pictures to what is true of fields."""
+class FieldRewriter:
+    """Rewrites the headers of progressive pictures to those of fields."""
 
     def __init__(self) -> None:
-        self._counted = 4
+        self._frame_num_bits = 4
 
     def parameters(self, sps: bytes) -> bytes:
-        """A sequence whose pictures may be fields, of which the last four are referred to."""
+        """A parameter set that allows fields, with two reference frames (four fields)."""
         bits = Bits(sps)
         bits.take(16)
-        said = f"{MAIN:08b}" + "00000000" + bits.take(8) + bits.number()
+        header = f"{MAIN:08b}" + "00000000" + bits.take(8) + bits.number()
         frame_num = bits.number()
-        self._counted = value(frame_num) + 4
+        self._frame_num_bits = decode_number(frame_num) + 4
         order = bits.number()
-        assert value(order) == 2, "pictures are to be shown as they come"
+        assert decode_number(order) == 2, "pictures must be displayed in decoding order"
         bits.number()
-        said += frame_num + order + written(2) + bits.take(1) + bits.number() + bits.number()
+        header += (
+            frame_num + order + encode_number(2) + bits.take(1) + bits.number() + bits.number()
+        )
         assert bits.take(1) == "1", "frame_mbs_only_flag"
         bits.take(1)
-        return unit(sps[0], said + "0" + "0" + "1" + bits.rest)
+        return unit(sps[0], header + "0" + "0" + "1" + bits.rest)
 
     def slice(self, data: bytes, bottom: bool) -> bytes:
-        """A slice of a field; the second field of an IDR picture is none itself."""
+        """A slice of a field. The second field of an IDR picture becomes a non-IDR slice."""
         bits = Bits(data)
-        said = bits.number() + bits.number() + bits.number() + bits.take(self._counted)
-        said += "1" + str(int(bottom))
+        header = bits.number() + bits.number() + bits.number() + bits.take(self._frame_num_bits)
+        header += "1" + str(int(bottom))
         if data[0] & 31 != IDR or not bottom:
-            return unit(data[0], said + bits.rest)
+            return unit(data[0], header + bits.rest)
         bits.number()  # idr_pic_id
-        bits.take(2)  # what becomes of pictures before it
-        return unit(data[0] & ~31 | SLICE, said + "0" + bits.rest)
+        bits.take(2)  # dec_ref_pic_marking
+        return unit(data[0] & ~31 | SLICE, header + "0" + bits.rest)
 
 
-def film(shown: Iterable[Picture], rate: float, gop: int) -> tuple[StreamInfo, list[Packet]]:
-    """Two packets for each picture: its upper field, and half a frame later its lower one."""
+def encode_fields(
+    pictures: Iterable[Picture], rate: float, gop: int
+) -> tuple[StreamInfo, list[Packet]]:
+    """Two packets per picture: the top field, and half a frame later the bottom field."""
     packets: list[Packet] = []
     encoders: list[CameraEncoder] = []
-    fields = Fields()
-    for index, picture in enumerate(shown):
+    rewriter = FieldRewriter()
+    for index, picture in enumerate(pictures):
         height, width, _ = picture.shape
         if not encoders:
-            plain = EncoderProfile(gop=gop, preset="ultrafast")
-            encoders = [CameraEncoder(width, height // 2, rate, plain) for _ in range(2)]
+            profile = EncoderProfile(gop=gop, preset="ultrafast")
+            encoders = [CameraEncoder(width, height // 2, rate, profile) for _ in range(2)]
         for bottom, encoder in enumerate(encoders):
             time = (index + bottom / 2) / rate
             for packet in encoder.encode(picture[bottom::2], time, time):
-                data = b"".join(_rewritten(packet.data, fields, bool(bottom)))
+                data = b"".join(_rewrite(packet.data, rewriter, bool(bottom)))
                 packets.append(replace(packet, data=data, keyframe=packet.keyframe and not bottom))
     info = replace(encoders[0].info, height=height)
-    return replace(info, extradata=b"".join(_rewritten(info.extradata, fields, False))), packets
+    return replace(info, extradata=b"".join(_rewrite(info.extradata, rewriter, False))), packets
 
 
-def _rewritten(data: bytes, fields: Fields, bottom: bool) -> Iterator[bytes]:
-    for each in units(data):
-        kind = each[0] & 31
+def _rewrite(data: bytes, rewriter: FieldRewriter, bottom: bool) -> Iterator[bytes]:
+    for nal in units(data):
+        kind = nal[0] & 31
         if kind in (SLICE, IDR):
-            yield fields.slice(each, bottom)
+            yield rewriter.slice(nal, bottom)
         elif not bottom:
-            yield fields.parameters(each) if kind == SPS else b"\0\0\0\1" + each
+            yield rewriter.parameters(nal) if kind == SPS else b"\0\0\0\1" + nal

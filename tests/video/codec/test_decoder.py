@@ -1,4 +1,4 @@
-"""What a decoder promises, whatever it is fed."""
+"""Decoder: frames and times, lost and damaged packets, motion interval, resolution changes."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -29,23 +29,23 @@ def read(path: Path) -> tuple[StreamInfo, list[Packet]]:
     ("clip", "kinds"),
     [("vtest_h264_10fps_gop50.mp4", {"I", "P"}), ("one_by_one.mp4", {"I", "P", "B"})],
 )
-def test_real_footage_decodes_whole_with_each_frames_own_packet(
+def test_footage_decodes_completely_and_frames_match_their_packets(
     clips: Path, clip: str, kinds: set[str]
 ) -> None:
     info, packets = read(clips / clip)
     decoder = Decoder(info)
     sizes = {packet.time: len(packet.data) for packet in packets}
-    times, seen = [], set()
+    times, types = [], set()
     for packet in [*packets, None]:
         frames = decoder.flush() if packet is None else decoder.decode(packet)
         for frame in frames:
             assert frame.signals.valid
             assert frame.signals.size == sizes[frame.time]
             times.append(frame.time)
-            seen.add(frame.signals.frame_type)
+            types.add(frame.signals.frame_type)
     assert len(packets) >= 795
     assert times == sorted(sizes)
-    assert seen == kinds
+    assert types == kinds
     assert not decoder.anomalies
 
 
@@ -57,7 +57,7 @@ def test_a_frame_keeps_the_time_and_capture_time_of_its_packet(b_frames: int) ->
     assert [frame.capture_time - START for frame in frames] == pytest.approx(np.arange(30) / 25)
 
 
-def test_a_sources_items_become_frames_to_the_last_one_held_back_and_anew_at_each_start() -> None:
+def test_decode_stream_flushes_at_the_end_and_restarts_at_each_stream_info() -> None:
     info, packets = encode(SCENE, b_frames=3)
     once = [frame.time for frame in decode_stream([packets[0], info, *packets])]
     assert once == pytest.approx(np.arange(30) / 25)
@@ -66,7 +66,7 @@ def test_a_sources_items_become_frames_to_the_last_one_held_back_and_anew_at_eac
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "mpeg4", "mjpeg"])
-def test_pictures_are_those_that_ffmpeg_decodes_from_a_file(codec: str, tmp_path: Path) -> None:
+def test_pictures_equal_those_ffmpeg_decodes_from_a_file(codec: str, tmp_path: Path) -> None:
     info, packets = encode(SCENE, codec=codec)
     segment = SegmentFile(tmp_path / "scene.mkv", info, packets[0], "scene")
     for packet in packets:
@@ -76,47 +76,47 @@ def test_pictures_are_those_that_ffmpeg_decodes_from_a_file(codec: str, tmp_path
         expected = [picture.to_ndarray() for picture in file.decode(video=0)]
     found = [frame.picture.to_ndarray() for frame in decode(Decoder(info), packets)]
     assert len(found) == len(expected)
-    for ours, theirs in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    for actual, wanted in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(actual, wanted)
 
 
-def test_without_b_frames_every_packet_gives_its_frame_at_once() -> None:
+def test_without_b_frames_every_packet_returns_its_frame() -> None:
     info, packets = encode(SCENE)
     decoder = Decoder(info)
     assert [len(decoder.decode(packet)) for packet in packets] == [1] * 30
 
 
 @pytest.mark.parametrize("b_frames", [0, 2])
-def test_motion_is_read_as_often_as_asked_for_and_is_the_same(b_frames: int) -> None:
+def test_motion_is_extracted_at_the_requested_interval_and_unchanged(b_frames: int) -> None:
     info, packets = encode(SCENE, b_frames=b_frames, gop=12)
-    whole = decode(Decoder(info), packets)
-    step = whole[1].time - whole[0].time
+    full = decode(Decoder(info), packets)
+    step = full[1].time - full[0].time
     half = decode(Decoder(info, lambda: 2 * step), packets)
-    assert [frame.time for frame in half] == [frame.time for frame in whole]
-    for every, other in zip(whole, half, strict=True):
-        assert every.signals.extracted
+    assert [frame.time for frame in half] == [frame.time for frame in full]
+    for frame, other in zip(full, half, strict=True):
+        assert frame.signals.extracted
         if not other.signals.extracted:
             assert other.signals.motion is None
-        elif every.signals.motion is None:
+        elif frame.signals.motion is None:
             assert other.signals.frame_type == "I"
         else:
-            assert np.array_equal(other.signals.motion, every.signals.motion)
-    unread = [frame for frame in half if not frame.signals.extracted]
-    assert len(half) / 3 < len(unread) <= len(half) / 2
+            assert np.array_equal(other.signals.motion, frame.signals.motion)
+    skipped = [frame for frame in half if not frame.signals.extracted]
+    assert len(half) / 3 < len(skipped) <= len(half) / 2
 
 
-def test_how_often_may_change_at_any_frame() -> None:
+def test_the_motion_interval_may_change_at_any_frame() -> None:
     info, packets = encode(SCENE, gop=50)
-    often = [0.0]
-    decoder = Decoder(info, lambda: often[0])
+    interval_s = [0.0]
+    decoder = Decoder(info, lambda: interval_s[0])
     first = [frame for packet in packets[:15] for frame in decoder.decode(packet)]
-    often[0] = 1e9
-    then = [frame for packet in packets[15:] for frame in decoder.decode(packet)]
+    interval_s[0] = 1e9
+    second = [frame for packet in packets[15:] for frame in decoder.decode(packet)]
     assert all(frame.signals.extracted for frame in first)
-    assert not any(frame.signals.extracted for frame in then[1:])
+    assert not any(frame.signals.extracted for frame in second[1:])
 
 
-def test_packets_without_data_are_counted_and_passed_over() -> None:
+def test_packets_without_data_are_skipped_and_counted() -> None:
     info, packets = encode(SCENE)
     decoder = Decoder(info)
     frames = decode(decoder, [*packets[:5], replace(packets[5], data=b""), *packets[5:]])
@@ -133,14 +133,14 @@ def test_signals_are_invalid_from_a_lost_reference_until_the_next_key_frame() ->
     assert decoder.anomalies == {"packets lost": 1}
 
 
-def test_a_lost_reference_is_noticed_in_mp4s_packing_too(clips: Path) -> None:
+def test_a_lost_reference_is_detected_in_mp4_layout(clips: Path) -> None:
     info, packets = read(clips / "vtest_h264_10fps_gop50.mp4")
     decoder = Decoder(info)
     decode(decoder, packets[:60] + packets[61:120])
     assert decoder.anomalies == {"packets lost": 1}
 
 
-def test_hevc_pictures_that_a_loss_takes_with_it_are_counted() -> None:
+def test_hevc_pictures_dropped_after_a_loss_are_counted() -> None:
     info, packets = encode(SCENE, codec="hevc", gop=10)
     decoder = Decoder(info)
     frames = decode(decoder, packets[:13] + packets[14:])
@@ -149,7 +149,7 @@ def test_hevc_pictures_that_a_loss_takes_with_it_are_counted() -> None:
     assert decoder.anomalies == {"frames not decoded": 6}
 
 
-def test_a_lost_picture_nobody_refers_to_harms_nothing() -> None:
+def test_a_lost_non_reference_picture_leaves_signals_valid() -> None:
     info, packets = encode(SCENE, b_frames=2)
     sizes = [len(packet.data) for packet in packets]
     order = [packet.pts for packet in packets]
@@ -161,7 +161,7 @@ def test_a_lost_picture_nobody_refers_to_harms_nothing() -> None:
     assert all(frame.signals.valid for frame in frames)
 
 
-def test_a_container_that_reports_loss_is_believed() -> None:
+def test_a_packet_marked_corrupt_invalidates_signals() -> None:
     info, packets = encode(SCENE, gop=10)
     decoder = Decoder(info)
     packets[12] = replace(packets[12], corrupt=True)
@@ -170,7 +170,7 @@ def test_a_container_that_reports_loss_is_believed() -> None:
     assert invalid == list(range(12, 20))
 
 
-def test_garbage_is_counted_and_the_next_key_frame_heals() -> None:
+def test_damaged_packets_are_counted_and_signals_recover_at_the_next_key_frame() -> None:
     info, packets = encode(SCENE, gop=10)
     decoder = Decoder(info)
     packets[3] = replace(packets[3], data=b"\x00\x00\x00\x01\x41garbage" * 20)
@@ -193,7 +193,7 @@ def test_a_change_of_resolution_gives_frames_of_the_new_size() -> None:
     assert motion.shape == (9, 12, 2)
 
 
-def test_frames_before_any_time_is_known_are_dropped_and_counted() -> None:
+def test_frames_before_the_first_timestamp_are_dropped_and_counted() -> None:
     info, packets = encode(SCENE)
     untimed = [replace(packet, pts=None, dts=None) for packet in packets[:2]]
     decoder = Decoder(info)
@@ -202,14 +202,14 @@ def test_frames_before_any_time_is_known_are_dropped_and_counted() -> None:
     assert decoder.anomalies == {"frames without a time": 2}
 
 
-def test_a_frame_without_a_time_is_placed_by_its_arrival() -> None:
+def test_a_frame_without_a_timestamp_gets_its_time_from_the_capture_time() -> None:
     info, packets = encode(SCENE)
     packets[10] = replace(packets[10], pts=None, dts=None)
     frames = decode(Decoder(info), packets)
     assert [frame.time for frame in frames] == pytest.approx(np.arange(30) / 25)
 
 
-def test_time_never_stands_still_or_runs_backwards() -> None:
+def test_frame_times_strictly_increase() -> None:
     info, packets = encode(SCENE)
     for index in (10, 11, 12):
         packets[index] = replace(packets[index], pts=packets[3].pts, dts=packets[3].dts)
@@ -220,7 +220,7 @@ def test_time_never_stands_still_or_runs_backwards() -> None:
     assert decoder.anomalies == {"frames out of order": 3}
 
 
-def test_a_decoder_can_go_on_after_a_flush() -> None:
+def test_a_decoder_can_be_used_after_a_flush() -> None:
     info, packets = encode(SCENE, gop=10, b_frames=2)
     decoder = Decoder(info)
     first = decode(decoder, packets[:10])
@@ -230,7 +230,7 @@ def test_a_decoder_can_go_on_after_a_flush() -> None:
     assert second[0].time > first[-1].time
 
 
-def test_an_unknown_codec_is_refused_by_name() -> None:
+def test_an_unknown_codec_is_rejected_by_name() -> None:
     info = StreamInfo("no-such-codec", b"", 64, 64, 25.0, Fraction(1, 90_000))
     with pytest.raises(CodecSightError, match="no-such-codec"):
         Decoder(info)

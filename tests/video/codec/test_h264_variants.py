@@ -1,4 +1,4 @@
-"""H.264 as different cameras send it: entropy coders, slices, fields, references, packings."""
+"""H.264 variants of cameras: entropy coders, slices, fields, references, packet layouts."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -30,25 +30,23 @@ VARIANTS = {
 }
 
 
-def film(path: Path, settings: str) -> list[Frame]:
-    shown = moving_square(13, STEP, START)
-    write_video(path, shown, **{"x264-params": f"{COMMON}:{settings}"})
+def decode_variant(path: Path, settings: str) -> list[Frame]:
+    pictures = moving_square(13, STEP, START)
+    write_video(path, pictures, **{"x264-params": f"{COMMON}:{settings}"})
     info, *packets = open_source(str(path)).items()
     assert isinstance(info, StreamInfo)
     decoder = Decoder(info)
     frames = decode(decoder, [item for item in packets if isinstance(item, Packet)])
     assert not decoder.anomalies
-    assert len(frames) == len(shown)
+    assert len(frames) == len(pictures)
     return frames
 
 
 @pytest.mark.parametrize("container", ["mp4", "ts"])
 @pytest.mark.parametrize("name", VARIANTS)
-def test_motion_is_right_however_the_camera_codes_it(
-    name: str, container: str, tmp_path: Path
-) -> None:
-    motion, away = [], []
-    for number, frame in enumerate(film(tmp_path / f"clip.{container}", VARIANTS[name])):
+def test_motion_is_correct_for_every_variant(name: str, container: str, tmp_path: Path) -> None:
+    motion, background = [], []
+    for number, frame in enumerate(decode_variant(tmp_path / f"clip.{container}", VARIANTS[name])):
         signals = frame.signals
         assert signals.valid
         if signals.motion is None:
@@ -56,27 +54,27 @@ def test_motion_is_right_however_the_camera_codes_it(
             continue
         left, top = (START[0] + STEP[0] * number) // 16 + 1, START[1] // 16
         motion.append(np.median(signals.motion[top : top + 4, left : left + 2], axis=(0, 1)))
-        away.append(np.abs(signals.motion[10:]).max())
+        background.append(np.abs(signals.motion[10:]).max())
     assert len(motion) >= 8
     assert np.median(motion, axis=0) == pytest.approx(STEP, abs=0.3)
-    assert np.median(away) < 0.5
+    assert np.median(background) < 0.5
 
 
-def woven(step: tuple[int, int], start: tuple[int, int]) -> list[Picture]:
-    """Every other line of each picture is half a frame later, as an interlacing camera takes it."""
-    taken = moving_square(26, (step[0] // 2, step[1] // 2), start)
-    pairs = zip(taken[::2], taken[1::2], strict=True)
-    odd = np.arange(taken[0].shape[0])[:, None, None] % 2 == 1
+def interlaced(step: tuple[int, int], start: tuple[int, int]) -> list[Picture]:
+    """Interlaced pictures: odd lines are captured half a frame after even lines."""
+    pictures = moving_square(26, (step[0] // 2, step[1] // 2), start)
+    pairs = zip(pictures[::2], pictures[1::2], strict=True)
+    odd = np.arange(pictures[0].shape[0])[:, None, None] % 2 == 1
     return [np.where(odd, late, early)[:224] for early, late in pairs]
 
 
-@pytest.mark.parametrize("packing", ["apart", "together"])
+@pytest.mark.parametrize("layout", ["packet per field", "packet per frame"])
 @pytest.mark.parametrize("step", [(4, 0), (0, 4), (4, -2)])
-def test_fields_that_are_pictures_of_their_own_make_one_frame_and_its_motion(
-    packing: str, step: tuple[int, int]
+def test_two_field_pictures_give_one_frame_with_correct_motion(
+    layout: str, step: tuple[int, int]
 ) -> None:
-    info, packets = paff.film(woven(step, START), 25.0, gop=50)
-    if packing == "together":
+    info, packets = paff.encode_fields(interlaced(step, START), 25.0, gop=50)
+    if layout == "packet per frame":
         pairs = zip(packets[::2], packets[1::2], strict=True)
         packets = [replace(upper, data=upper.data + lower.data) for upper, lower in pairs]
     decoder = Decoder(info)
@@ -95,10 +93,10 @@ def test_fields_that_are_pictures_of_their_own_make_one_frame_and_its_motion(
 
 
 @pytest.mark.parametrize("lost", [(4,), (5,), (4, 5)])
-def test_fields_that_were_lost_never_stop_the_stream(lost: tuple[int, ...]) -> None:
-    info, packets = paff.film(woven((4, 0), START), 25.0, gop=6)
+def test_lost_fields_do_not_stop_the_stream(lost: tuple[int, ...]) -> None:
+    info, packets = paff.encode_fields(interlaced((4, 0), START), 25.0, gop=6)
     decoder = Decoder(info)
-    frames = decode(decoder, [each for n, each in enumerate(packets) if n not in lost])
+    frames = decode(decoder, [packet for n, packet in enumerate(packets) if n not in lost])
     assert len(frames) >= 12
     assert frames[-1].signals.valid
     if len(lost) == 2:

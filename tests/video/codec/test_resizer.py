@@ -1,4 +1,4 @@
-"""Frames as pixels."""
+"""Resizer: sizes, colours, luma, and area averaging."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from tests.video.scenes import Picture, decode, encode
 
 
 def quarters() -> Picture:
-    """A red, a green, a blue and a white quarter."""
+    """A picture with a red, a green, a blue and a white quarter."""
     picture = np.zeros((96, 128, 3), np.uint8)
     picture[:48, :64] = (255, 0, 0)
     picture[:48, 64:] = (0, 255, 0)
@@ -17,7 +17,7 @@ def quarters() -> Picture:
     return picture
 
 
-def test_a_frame_is_scaled_to_the_size_asked_for_with_its_colours() -> None:
+def test_a_frame_is_scaled_to_the_given_size_and_keeps_its_colours() -> None:
     info, packets = encode([quarters()] * 2, crf=10.0)
     frame = decode(Decoder(info), packets)[1]
     rgb = Resizer(32, 32).rgb(frame)
@@ -28,7 +28,7 @@ def test_a_frame_is_scaled_to_the_size_asked_for_with_its_colours() -> None:
     assert np.abs(corners - expected).max() < 12
 
 
-def test_brightness_alone_is_cheaper_and_two_dimensional() -> None:
+def test_luma_is_two_dimensional_and_ordered_by_brightness() -> None:
     info, packets = encode([quarters()] * 2, crf=10.0)
     luma = Resizer(32, 24).luma(decode(Decoder(info), packets)[1])
     assert luma.shape == (24, 32)
@@ -36,7 +36,7 @@ def test_brightness_alone_is_cheaper_and_two_dimensional() -> None:
     assert blue < red < green < white
 
 
-def test_scaling_averages_rather_than_picks() -> None:
+def test_scaling_averages_areas() -> None:
     stripes = np.zeros((96, 128, 3), np.uint8)
     stripes[:, ::2] = 255
     info, packets = encode([stripes], crf=1.0)
@@ -45,7 +45,7 @@ def test_scaling_averages_rather_than_picks() -> None:
     assert 100 < luma.mean() < 155
 
 
-def test_frames_of_another_size_come_out_at_the_same_size() -> None:
+def test_frames_of_any_size_are_scaled_to_the_same_size() -> None:
     resizer = Resizer(32, 32)
     for size in ((96, 128), (144, 192)):
         info, packets = encode([np.full((*size, 3), 128, np.uint8)])

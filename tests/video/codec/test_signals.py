@@ -1,4 +1,4 @@
-"""What the codec says, held against scenes whose motion is known."""
+"""Motion and intra signals, compared with scenes of known motion."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ STEPS = [(4, 0), (-3, 0), (0, 2), (-2, -3)]
 START = (112, 80)
 
 
-def film(pictures: list[Picture], **profile: object) -> list[Frame]:
+def encode_and_decode(pictures: list[Picture], **profile: object) -> list[Frame]:
     info, packets = encode(pictures, **profile)
     decoder = Decoder(info)
     frames = decode(decoder, packets)
@@ -36,7 +36,7 @@ def film(pictures: list[Picture], **profile: object) -> list[Frame]:
 
 
 def inside(frame: Frame, step: tuple[int, int]) -> tuple[slice, slice]:
-    """The blocks that lie wholly within the square and did so one frame before."""
+    """The blocks inside the square in this frame and in the frame before."""
     index = round(frame.time * RATE)
     corner = [START[axis] + step[axis] * index for axis in (0, 1)]
     first = [-(-max(at, at - by) // BLOCK) for at, by in zip(corner, step, strict=True)]
@@ -45,14 +45,14 @@ def inside(frame: Frame, step: tuple[int, int]) -> tuple[slice, slice]:
 
 
 def medians(frames: list[Frame], step: tuple[int, int]) -> NDArray[np.float64]:
-    """The square's motion in each frame that isn't a key frame, [frames, 2]."""
-    found = []
+    """The square's median motion in each frame except key frames, [frames, 2]."""
+    medians_xy = []
     for frame in frames:
         if frame.signals.motion is not None:
             blocks = frame.signals.motion[inside(frame, step)].reshape(-1, 2)
             assert len(blocks) >= 4
-            found.append(np.median(blocks, axis=0))
-    return np.array(found)
+            medians_xy.append(np.median(blocks, axis=0))
+    return np.array(medians_xy)
 
 
 @pytest.mark.parametrize("b_frames", [0, 1, 3])
@@ -60,13 +60,15 @@ def medians(frames: list[Frame], step: tuple[int, int]) -> NDArray[np.float64]:
 def test_motion_is_the_contents_displacement_per_frame(
     step: tuple[int, int], b_frames: int
 ) -> None:
-    frames = film(moving_square(13, step, START), b_frames=b_frames, gop=50)
+    frames = encode_and_decode(moving_square(13, step, START), b_frames=b_frames, gop=50)
     kinds = {frame.signals.frame_type for frame in frames[1:]}
     assert kinds == ({"P", "B"} if b_frames else {"P"})
     motion = medians(frames, step)
     assert len(motion) == 12
     assert np.median(motion, axis=0) == pytest.approx(step, abs=0.15)
-    assert np.abs(motion - step).max() < 1.0  # a B-frame's cheapest vector need not be true
+    assert (
+        np.abs(motion - step).max() < 1.0
+    )  # a B-frame's cheapest vector is not always the true motion
 
 
 def test_a_b_frame_that_others_refer_to_counts_as_a_reference(tmp_path: Path) -> None:
@@ -85,47 +87,47 @@ def test_a_b_frame_that_others_refer_to_counts_as_a_reference(tmp_path: Path) ->
     assert np.abs(motion - (4, 0)).max() < 2.5  # a P-frame may choose its second reference
 
 
-def test_motion_is_where_the_square_is_and_nowhere_else() -> None:
+def test_motion_is_zero_outside_the_square() -> None:
     step = (4, 0)
-    for frame in film(moving_square(12, step, START), gop=50)[1:]:
+    for frame in encode_and_decode(moving_square(12, step, START), gop=50)[1:]:
         motion = frame.signals.motion
         assert motion is not None
         rows, cols = inside(frame, step)
-        away = np.linalg.norm(motion, axis=-1)
-        away[max(0, rows.start - 2) : rows.stop + 2, max(0, cols.start - 2) : cols.stop + 2] = 0
-        assert away.max() < 0.5
+        speed = np.linalg.norm(motion, axis=-1)
+        speed[max(0, rows.start - 2) : rows.stop + 2, max(0, cols.start - 2) : cols.stop + 2] = 0
+        assert speed.max() < 0.5
 
 
-def test_a_still_scene_has_neither_motion_nor_intra_blocks() -> None:
-    still = [texture(240, 320, 1)] * 10
-    for frame in film(still, b_frames=2)[1:]:
+def test_a_static_scene_has_neither_motion_nor_intra_blocks() -> None:
+    static = [texture(240, 320, 1)] * 10
+    for frame in encode_and_decode(static, b_frames=2)[1:]:
         assert frame.signals.motion is not None
         assert frame.signals.intra is not None
         assert np.abs(frame.signals.motion).max() < 0.3
         assert not frame.signals.intra.any()
 
 
-def test_a_key_frame_says_nothing_of_motion() -> None:
-    frames = film(moving_square(12, (4, 0), START), gop=5)
+def test_a_key_frame_has_no_motion_signals() -> None:
+    frames = encode_and_decode(moving_square(12, (4, 0), START), gop=5)
     keys = [frame.signals for frame in frames if frame.signals.frame_type == "I"]
     assert len(keys) == 3
     assert all(signals.motion is None and signals.intra is None for signals in keys)
 
 
-def test_what_was_never_seen_before_is_coded_intra() -> None:
+def test_new_content_is_coded_intra() -> None:
     pictures = [texture(240, 320, 1) for _ in range(8)]
     for picture in pictures[4:]:
         picture[16:64, 16:80] = (250, 20, 20)
-    signals = film(pictures, crf=18.0)[4].signals
+    signals = encode_and_decode(pictures, crf=18.0)[4].signals
     assert signals.intra is not None
     assert signals.intra[1:4, 1:5].mean() > 0.6
     assert signals.intra[8:, 10:].mean() < 0.05
 
 
-def test_a_p_frame_without_any_vector_is_wholly_intra() -> None:
+def test_a_p_frame_without_vectors_is_entirely_intra() -> None:
     rng = np.random.default_rng(7)
     pictures = [rng.integers(0, 255, (64, 96, 3)).astype(np.uint8) for _ in range(3)]
-    signals = film(pictures, crf=10.0)[1].signals
+    signals = encode_and_decode(pictures, crf=10.0)[1].signals
     assert signals.frame_type == "P"
     assert signals.intra is not None
     assert signals.motion is not None
@@ -133,8 +135,8 @@ def test_a_p_frame_without_any_vector_is_wholly_intra() -> None:
     assert not signals.motion[signals.intra == 1].any()
 
 
-def test_the_grid_covers_sizes_that_are_no_multiple_of_a_block() -> None:
-    signals = film([texture(90, 170, 3)] * 3)[1].signals
+def test_the_grid_covers_sizes_that_are_not_a_multiple_of_a_block() -> None:
+    signals = encode_and_decode([texture(90, 170, 3)] * 3)[1].signals
     assert signals.motion is not None
     assert signals.intra is not None
     assert signals.motion.shape == (6, 11, 2)
@@ -144,15 +146,17 @@ def test_the_grid_covers_sizes_that_are_no_multiple_of_a_block() -> None:
 
 
 @pytest.mark.parametrize("codec", ["hevc", "mjpeg"])
-def test_a_codec_that_gives_no_motion_gives_none_rather_than_nothing_moved(codec: str) -> None:
-    for frame in film(moving_square(6, (4, 0), START), codec=codec):
+def test_a_codec_without_motion_vectors_has_no_signals(codec: str) -> None:
+    for frame in encode_and_decode(moving_square(6, (4, 0), START), codec=codec):
         assert frame.signals.motion is None
         assert frame.signals.intra is None
         assert frame.signals.size > 0
 
 
-def test_mpeg4_part_2_gives_motion_too() -> None:
-    for frame in film(moving_square(6, (4, 0), START), codec="mpeg4", bitrate=4_000_000)[1:]:
+def test_mpeg4_part_2_has_motion_signals() -> None:
+    for frame in encode_and_decode(
+        moving_square(6, (4, 0), START), codec="mpeg4", bitrate=4_000_000
+    )[1:]:
         assert frame.signals.motion is not None
         blocks = frame.signals.motion[inside(frame, (4, 0))].reshape(-1, 2)
         assert np.median(blocks, axis=0) == pytest.approx((4, 0), abs=0.3)
