@@ -1,7 +1,7 @@
-"""A procedural camera: a scene, rendered and encoded live, as any other source of packets.
+"""Procedural camera: a packet source that renders and encodes a scene on the fly.
 
 `world://street?seed=3&fps=10&width=640&height=480` is endless and runs in real time, like a camera.
-With `seconds=60` it is a recording of that length, read as fast as it can be made unless paced.
+With `seconds=60` it is a recording of that length, produced as fast as possible unless paced.
 """
 
 import math
@@ -24,9 +24,11 @@ from codecsight.world.scene.scene import Scene
 
 @dataclass(frozen=True, slots=True)
 class WorldCamera:
-    """What a `world://` URL says. `noise` and `incidents` None are the scene's own, `seconds` 0 is
-    for ever; `bitrate` is in kilobits per second, 0 for constant quality; `condition` is one of
-    those that are hard on cameras ("night", "pan" ..), "" for the place's own life.
+    """Parameters of a `world://` URL.
+
+    `noise` and `incidents` None keep the scene's own values. `seconds` 0 is endless. `bitrate` is
+    in kilobits per second, 0 for constant quality. `condition` names a scene that is difficult for
+    change detection ("night", "pan" ..); "" is the usual scene with its visitors.
     """
 
     family: str
@@ -45,33 +47,33 @@ class WorldCamera:
 
     @staticmethod
     def parse(url: str) -> "WorldCamera":
-        """Read a URL. Raises SourceError naming what is wrong with it and what would be right."""
+        """Parse a URL. Raises SourceError that names the mistake and the valid values."""
         parts = urlsplit(url)
-        given: dict[str, Any] = {}
+        settings: dict[str, Any] = {}
         for key, text in parse_qsl(parts.query, keep_blank_values=True):
-            if key not in _READERS:
-                raise SourceError(f"{url}: no such setting {key!r}; known: {', '.join(_READERS)}")
+            if key not in _PARSERS:
+                raise SourceError(f"{url}: unknown setting {key!r}; known: {', '.join(_PARSERS)}")
             try:
-                given[key] = _READERS[key](text)
+                settings[key] = _PARSERS[key](text)
             except ValueError as error:
-                raise SourceError(f"{url}: {key} can't be {text!r}: {error}") from None
+                raise SourceError(f"{url}: invalid {key} {text!r}: {error}") from None
         try:
-            return WorldCamera(get_family(parts.netloc).name, **given)
+            return WorldCamera(get_family(parts.netloc).name, **settings)
         except CodecSightError as error:
             raise SourceError(f"{url}: {error}") from None
 
     @property
     def scene(self) -> Scene:
-        """The scene it looks at; its stream's time is the scene's."""
+        """The scene that it shows. The stream's time is the scene's time."""
         aspect = self.width / self.height
         if self.condition:
             return condition_scene(self.condition, self.seed, self.family, aspect)
         scene = Scene.random(self.seed, self.family, aspect, self.noise)
-        return scene if self.incidents is None else replace(scene, incidents=self.incidents)
+        return scene if self.incidents is None else replace(scene, incident_rate=self.incidents)
 
     @property
     def profile(self) -> EncoderProfile:
-        """How it encodes."""
+        """The encoder settings."""
         codec = cast(Any, self.codec)
         return EncoderProfile(codec, self.gop, self.b_frames, self.bitrate * 1000 or None)
 
@@ -82,7 +84,7 @@ def open_world(url: str, options: SourceOptions) -> "WorldSource":
 
 
 class WorldSource(BaseSource):
-    """Renders and encodes a scene while it is consumed (see `Source`)."""
+    """Renders and encodes a scene while its items are consumed (see `Source`)."""
 
     def __init__(self, camera: WorldCamera, options: SourceOptions) -> None:
         super().__init__(live=options.paced or not camera.seconds)
@@ -91,14 +93,15 @@ class WorldSource(BaseSource):
         self._encoder = CameraEncoder(camera.width, camera.height, camera.fps, camera.profile)
 
     def items(self) -> Iterator[StreamInfo | Packet]:
-        """Give the StreamInfo, then packets. A live one that can't keep up leaves pictures out,
-        and counts them.
+        """Yield the StreamInfo, then packets.
+
+        A live source that cannot keep up drops frames and counts them in `anomalies`.
         """
         renderer = Renderer(self._camera.scene, self._camera.width, self._camera.height)
         try:
             yield self._encoder.info
             self.set_state(SourceState.LIVE)
-            for t, capture_time in self._moments():
+            for t, capture_time in self._frame_times():
                 yield from self._encoder.encode(renderer.frame(t), t, capture_time)
                 if self._stop:
                     return
@@ -108,11 +111,11 @@ class WorldSource(BaseSource):
             self.set_state(SourceState.ENDED)
 
     def close(self) -> None:
-        """End `items` at its next packet."""
+        """Stop `items` at its next packet."""
         self._stop.set()
 
-    def _moments(self) -> Iterator[tuple[float, float]]:
-        """When pictures are taken: seconds of the scene, and the wall clock then."""
+    def _frame_times(self) -> Iterator[tuple[float, float]]:
+        """Frame times: seconds of the scene, and the capture time on the wall clock."""
         fps, seconds = self._camera.fps, self._camera.seconds
         pacer, start = Pacer(self._stop, self.live), time.monotonic()
         index = 0
@@ -121,54 +124,54 @@ class WorldSource(BaseSource):
             index += 1
             late = (time.monotonic() - start) * fps - index if self.live else 0
             if late > 1:
-                self.anomalies["pictures left out"] += int(late)
+                self.anomalies["frames dropped"] += int(late)
                 index += int(late)
 
 
-def _number(low: float, high: float) -> Callable[[str], float]:
-    def read(text: str) -> float:
+def _float_parser(low: float, high: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
         value = float(text)
         if not math.isfinite(value) or not low <= value <= high:
-            raise ValueError(f"give a number from {low:g} to {high:g}")
+            raise ValueError(f"must be a number from {low:g} to {high:g}")
         return value
 
-    return read
+    return parse
 
 
-def _whole(low: int, high: int, step: int = 1) -> Callable[[str], int]:
-    def read(text: str) -> int:
+def _int_parser(low: int, high: int, step: int = 1) -> Callable[[str], int]:
+    def parse(text: str) -> int:
         value = int(text)
         if not low <= value <= high or value % step:
             kind = "a whole number" if step == 1 else f"a multiple of {step}"
-            raise ValueError(f"give {kind} from {low} to {high}")
+            raise ValueError(f"must be {kind} from {low} to {high}")
         return value
 
-    return read
+    return parse
 
 
 def _codec(text: str) -> str:
     if text not in ENCODERS:
-        raise ValueError(f"give one of {', '.join(ENCODERS)}")
+        raise ValueError(f"must be one of {', '.join(ENCODERS)}")
     return text
 
 
 def _condition(text: str) -> str:
     if text not in CONDITIONS:
-        raise ValueError(f"give one of {', '.join(CONDITIONS)}")
+        raise ValueError(f"must be one of {', '.join(CONDITIONS)}")
     return text
 
 
-_READERS: dict[str, Callable[[str], Any]] = {
-    "seed": _whole(0, 2**31),
-    "fps": _number(1, 60),
-    "width": _whole(64, 3840, 2),
-    "height": _whole(64, 2160, 2),
-    "gop": _whole(1, 1000),
-    "b_frames": _whole(0, 8),
-    "bitrate": _whole(0, 100_000),
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "seed": _int_parser(0, 2**31),
+    "fps": _float_parser(1, 60),
+    "width": _int_parser(64, 3840, 2),
+    "height": _int_parser(64, 2160, 2),
+    "gop": _int_parser(1, 1000),
+    "b_frames": _int_parser(0, 8),
+    "bitrate": _int_parser(0, 100_000),
     "codec": _codec,
-    "noise": _number(0, 30),
-    "incidents": _number(0, 5),
-    "seconds": _number(0, 1e7),
+    "noise": _float_parser(0, 30),
+    "incidents": _float_parser(0, 5),
+    "seconds": _float_parser(0, 1e7),
     "condition": _condition,
 }

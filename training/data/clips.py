@@ -71,7 +71,7 @@ def draw_clips(
     drawn: list[Clip] = []
     while len(drawn) < count:
         scene = Scene.random(rng.choice(seeds), rng.choice(families), _aspect(grid))
-        scene = replace(scene, incidents=rng.choice(_INCIDENTS))
+        scene = replace(scene, incident_rate=rng.choice(_INCIDENTS))
         sampler = ClipSampler(scene, grid, rng)
         for _ in range(min(_PER_SCENE, count - len(drawn))):
             candidates = [sampler.sample(slots) for _ in range(_CANDIDATES)]

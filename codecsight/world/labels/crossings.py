@@ -1,4 +1,4 @@
-"""Who came into the picture or one side of it, and who went."""
+"""People who entered or left the picture, or one side of it, within a window."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,70 +12,80 @@ from codecsight.world.labels.ground_truth import (
 from codecsight.world.labels.predicates import any_true
 from codecsight.world.scene.actor import ActorKind
 
-# Samples in the shortest window in which something can come about.
+# Samples in the shortest window about which "did .." questions are asked.
 MIN_SAMPLES = 4
-# So near to the middle (of the width) somebody is on neither side.
-_BETWEEN = 0.05
+# Distance from the middle, as a fraction of the width, within which a person is on neither side.
+_MIDDLE_MARGIN = 0.05
 
 
 def entered(window: Sequence[GroundTruth]) -> str | None:
-    """Somebody plainly there at the last sample who wasn't at all at the first."""
+    """Whether a person is clearly visible at the last sample who was invisible at the first."""
     if len(window) < MIN_SAMPLES:
         return None
-    people = {seen.identity for moment in window for seen in moment.of_kind(ActorKind.PERSON)}
-    return any_true(_came(window, who) for who in people)
+    return any_true(_entered(window, identity) for identity in _people(window))
 
 
 def entered_side(sign: int, window: Sequence[GroundTruth]) -> str | None:
-    """Somebody plainly on the left (`sign` -1) or right (1) at the last sample who at the first was
-    on the other side or not there at all.
+    """Whether a person moved to the left side (`sign` -1) or the right side (1).
+
+    The person is clearly on that side at the last sample. At the first sample they were on the
+    other side or not in the picture.
     """
     if len(window) < MIN_SAMPLES:
         return None
-    people = {seen.identity for moment in window for seen in moment.of_kind(ActorKind.PERSON)}
-    return any_true(_crossed([_inside(sign, moment, who) for moment in window]) for who in people)
-
-
-def on_side(sign: int, now: GroundTruth) -> str | None:
-    """Somebody plainly on the left (-1) or right (1)."""
-    return any_true(_inside(sign, now, seen.identity) for seen in now.of_kind(ActorKind.PERSON))
-
-
-def _came(window: Sequence[GroundTruth], who: int) -> bool | None:
-    shares = [moment.visible_fraction(who) for moment in window]
-    if max(shares) < BARELY_VISIBLE or shares[0] >= CLEARLY_VISIBLE:
-        return False
-    boxes = [seen.box for moment in window for seen in moment.actors if seen.identity == who]
-    over_the_edge = any(box.left < 0 or box.right > 1 for box in boxes)
-    return (
-        True
-        if over_the_edge and shares[0] < BARELY_VISIBLE and shares[-1] >= CLEARLY_VISIBLE
-        else None
+    return any_true(
+        _moved_inside([_inside(sign, sample, identity) for sample in window])
+        for identity in _people(window)
     )
 
 
-def _crossed(inside: Sequence[bool | None]) -> bool | None:
-    """Whether it was outside at first and inside at last; who came and went again is not judged."""
+def on_side(sign: int, now: GroundTruth) -> str | None:
+    """Whether a person is clearly on the left side (`sign` -1) or the right side (1)."""
+    people = now.of_kind(ActorKind.PERSON)
+    return any_true(_inside(sign, now, person.identity) for person in people)
+
+
+def _people(window: Sequence[GroundTruth]) -> set[int]:
+    return {person.identity for sample in window for person in sample.of_kind(ActorKind.PERSON)}
+
+
+def _entered(window: Sequence[GroundTruth], identity: int) -> bool | None:
+    fractions = [sample.visible_fraction(identity) for sample in window]
+    if max(fractions) < BARELY_VISIBLE or fractions[0] >= CLEARLY_VISIBLE:
+        return False
+    boxes = [a.box for sample in window for a in sample.actors if a.identity == identity]
+    # A person who was only hidden behind another actor did not enter.
+    over_the_edge = any(box.left < 0 or box.right > 1 for box in boxes)
+    came = fractions[0] < BARELY_VISIBLE and fractions[-1] >= CLEARLY_VISIBLE
+    return True if over_the_edge and came else None
+
+
+def _moved_inside(inside: Sequence[bool | None]) -> bool | None:
+    """Whether the first sample was outside and the last one inside; None if ambiguous.
+
+    A person who came in and went out again within the window is ambiguous.
+    """
     if inside[0] is None or inside[-1] is None:
         return None
-    sure = [each for each in inside if each is not None]
+    known = [each for each in inside if each is not None]
     if not inside[0] and inside[-1]:
         return True
-    return None if any(after and not before for before, after in pairwise(sure)) else False
+    return None if any(after and not before for before, after in pairwise(known)) else False
 
 
-def _inside(sign: int, moment: GroundTruth, who: int) -> bool | None:
-    seen = next((seen for seen in moment.actors if seen.identity == who), None)
-    if seen is None:
+def _inside(sign: int, sample: GroundTruth, identity: int) -> bool | None:
+    """Whether that person is on the side `sign` in one sample; None if ambiguous."""
+    person = next((each for each in sample.actors if each.identity == identity), None)
+    if person is None:
         return False
-    middle = _middle(seen)
-    if seen.visible_fraction < BARELY_VISIBLE:
+    middle = _middle(person)
+    if person.visible_fraction < BARELY_VISIBLE:
         return None if 0 < middle < 1 else False
     depth = (middle - 0.5) * sign
-    if abs(depth) < _BETWEEN:
+    if abs(depth) < _MIDDLE_MARGIN:
         return None
-    return depth > 0 and (seen.clearly_visible or None)
+    return depth > 0 and (person.clearly_visible or None)
 
 
-def _middle(seen: ActorState) -> float:
-    return (seen.box.left + seen.box.right) / 2
+def _middle(actor: ActorState) -> float:
+    return (actor.box.left + actor.box.right) / 2

@@ -1,5 +1,7 @@
-"""Whether something is true of one actor, None where people could disagree, and what follows for
-all of them.
+"""Three-valued predicates over actors and effects: True, False, or None if ambiguous.
+
+A case is ambiguous when human annotators could disagree. Such cases are not asked about, so
+neither training nor evaluation has questionable labels.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -8,29 +10,32 @@ from codecsight.world.labels.ground_truth import ActorState, GroundTruth
 from codecsight.world.scene.actor import MIN_RUNNING_SPEED, Box
 from codecsight.world.scene.effects import EffectKind
 
-# Between these many picture widths per second somebody neither stands nor moves.
+# Speeds in picture widths per second. Up to the first an actor stands, from the second on it
+# moves; in between it is ambiguous.
 MAX_STILL_SPEED, MIN_MOVING_SPEED = 0.005, 0.035
-# ... and from here to where running begins one neither walks nor runs.
+# From here to MIN_RUNNING_SPEED it is ambiguous whether a person walks or runs.
 MAX_WALKING_SPEED = 0.21
-# Of an effect less than this is as good as nothing, and from there on it's plain.
+# Strengths of an effect: up to the first it is invisible, from the second on clearly visible.
 EFFECT_TRACE, EFFECT_CLEAR = 0.02, 0.7
 
 Predicate = Callable[[ActorState, ActorState], bool | None]
 
 
-def any_true(found: Iterable[bool | None]) -> str | None:
-    """Yes if it is true of one; no if it is surely true of none."""
-    told = list(found)
-    if True in told:
+def any_true(values: Iterable[bool | None]) -> str | None:
+    """Reduce over all actors: "yes" if any is True, "no" if all are False, else None."""
+    results = list(values)
+    if True in results:
         return "yes"
-    return None if None in told else "no"
+    return None if None in results else "no"
 
 
 def moved(sign: int) -> Predicate:
-    """Whether it moved towards `sign` (0: either way) between two samples."""
+    """Predicate: the actor moved in direction `sign` (0: either) between two samples."""
 
-    def predicate(was: ActorState, now: ActorState) -> bool | None:
-        speeds = [seen.velocity[0] * sign if sign else abs(seen.velocity[0]) for seen in (was, now)]
+    def predicate(before: ActorState, now: ActorState) -> bool | None:
+        speeds = [
+            each.velocity[0] * sign if sign else abs(each.velocity[0]) for each in (before, now)
+        ]
         if now.clearly_visible and min(speeds) >= MIN_MOVING_SPEED:
             return True
         return False if max(speeds) <= MAX_STILL_SPEED else None
@@ -38,59 +43,59 @@ def moved(sign: int) -> Predicate:
     return predicate
 
 
-def walked(was: ActorState, now: ActorState) -> bool | None:
-    """Whether it walked; to call a runner a walker is a matter of taste."""
-    moves = moved(0)(was, now)
-    return None if moves and max(_speeds(was, now)) > MAX_WALKING_SPEED else moves
+def walked(before: ActorState, now: ActorState) -> bool | None:
+    """Whether it walked. A runner is ambiguous, as some would call that walking."""
+    moves = moved(0)(before, now)
+    return None if moves and max(_speeds(before, now)) > MAX_WALKING_SPEED else moves
 
 
-def ran(was: ActorState, now: ActorState) -> bool | None:
+def ran(before: ActorState, now: ActorState) -> bool | None:
     """Whether it ran."""
-    speeds = _speeds(was, now)
+    speeds = _speeds(before, now)
     if now.clearly_visible and min(speeds) >= MIN_RUNNING_SPEED:
         return True
     return False if max(speeds) <= MAX_WALKING_SPEED else None
 
 
-def stood(was: ActorState, now: ActorState) -> bool | None:
-    """Whether it stood upright where it was."""
-    if was.lying and now.lying:
+def stood(before: ActorState, now: ActorState) -> bool | None:
+    """Whether it stood upright without moving."""
+    if before.lying and now.lying:
         return False
-    moves = moved(0)(was, now)
+    moves = moved(0)(before, now)
     if moves is False and now.clearly_visible:
-        return None if was.lying or now.lying else True
+        return None if before.lying or now.lying else True
     return False if moves else None
 
 
-def was_lying(was: ActorState, now: ActorState) -> bool | None:
+def was_lying(before: ActorState, now: ActorState) -> bool | None:
     """Whether it lay on the ground."""
-    if was.lying != now.lying:
+    if before.lying != now.lying:
         return None
     return (True if now.clearly_visible else None) if now.lying else False
 
 
 def effect_visible(kind: EffectKind, now: GroundTruth) -> str | None:
-    """Whether there is an effect of that kind."""
-    signs = [sign for sign in now.effects if sign.kind is kind and sign.strength > EFFECT_TRACE]
+    """Whether an effect of that kind is visible: "yes", "no" or None if ambiguous."""
+    effects = [each for each in now.effects if each.kind is kind and each.strength > EFFECT_TRACE]
     return any_true(
-        True if sign.strength >= EFFECT_CLEAR and not occluded(sign.box, now) else None
-        for sign in signs
+        True if each.strength >= EFFECT_CLEAR and not occluded(each.box, now) else None
+        for each in effects
     )
 
 
-def occluded(box: Box, moment: GroundTruth) -> bool:
-    """Whether somebody stands before the middle of `box`."""
+def occluded(box: Box, now: GroundTruth) -> bool:
+    """Whether an actor's box covers the centre of `box`."""
     x, y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
     return any(
-        seen.box.left <= x <= seen.box.right and seen.box.top <= y <= seen.box.bottom
-        for seen in moment.actors
+        actor.box.left <= x <= actor.box.right and actor.box.top <= y <= actor.box.bottom
+        for actor in now.actors
     )
 
 
-def by_identity(seen: Sequence[ActorState]) -> dict[int, ActorState]:
-    """Everyone, to be looked up."""
-    return {each.identity: each for each in seen}
+def by_identity(actors: Sequence[ActorState]) -> dict[int, ActorState]:
+    """The actors as a dictionary by identity."""
+    return {actor.identity: actor for actor in actors}
 
 
-def _speeds(was: ActorState, now: ActorState) -> list[float]:
-    return [abs(seen.velocity[0]) for seen in (was, now)]
+def _speeds(before: ActorState, now: ActorState) -> list[float]:
+    return [abs(each.velocity[0]) for each in (before, now)]

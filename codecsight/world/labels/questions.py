@@ -1,8 +1,8 @@
-"""Questions about a window of a scene, with the answers that are true.
+"""Questions about a window of a scene, with their true answers.
 
-A window is the list of its sampled moments. What is asked of "now" means the last one; motion means
-the last two; coming and going means first against last. Where people could disagree (somebody half
-hidden, a motion just begun) nothing is asked. The rules that say so are in `rules`.
+A window is a list of sampled moments. Questions about the present refer to the last sample,
+questions about motion to the last two, and "did .." questions compare the first with the last.
+Ambiguous cases (a person half hidden, a motion that just began) are not asked; see `answer_rules`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,8 @@ from codecsight.world.labels.ground_truth import GroundTruth, ground_truth
 from codecsight.world.scene.actor import COLOURS
 from codecsight.world.scene.scene import Scene
 
-# The wordings of each topic; the first is the one to use where it doesn't matter.
+# The wordings of each topic; the first one is the default. The model was trained on exactly these
+# texts: they must not change.
 WORDINGS: dict[str, tuple[str, ...]] = {
     "person": (
         "Is there a person?",
@@ -58,7 +59,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class LabelledQuestion:
-    """A question of one topic and its true answer: one of the question's options, if it has any."""
+    """A question of one topic and its true answer, which is one of its options if it has any."""
 
     topic: str
     question: Question
@@ -66,19 +67,20 @@ class LabelledQuestion:
 
 
 def label_questions(scene: Scene, times: Sequence[float]) -> tuple[LabelledQuestion, ...]:
-    """Everything that can fairly be asked of the window sampled at `times` (at least two), each
-    topic once in its first wording.
+    """All unambiguous questions about the window sampled at `times` (at least two).
+
+    Each topic comes at most once, in its default wording.
     """
     return label_window([ground_truth(scene, t) for t in times])
 
 
 def label_window(window: Sequence[GroundTruth]) -> tuple[LabelledQuestion, ...]:
-    """As `ask`, for a window whose truth is known."""
-    return tuple(_asked(window))
+    """Like `label_questions`, for a window whose ground truth is known."""
+    return tuple(_labelled(window))
 
 
 def topic_question(topic: str, wording: int = 0) -> Question:
-    """The question of that topic in one of its wordings."""
+    """The question of that topic in one of its wordings (modulo their number)."""
     text = WORDINGS[topic][wording % len(WORDINGS[topic])]
     if topic in ("people", "vehicles"):
         return Question(text, QuestionKind.COUNT)
@@ -87,7 +89,7 @@ def topic_question(topic: str, wording: int = 0) -> Question:
     return Question(text, QuestionKind.TEXT if topic == "describe" else QuestionKind.YES_NO)
 
 
-def _asked(window: Sequence[GroundTruth]) -> Iterator[LabelledQuestion]:
+def _labelled(window: Sequence[GroundTruth]) -> Iterator[LabelledQuestion]:
     for topic, rule in ANSWER_RULES.items():
         answer = rule(window)
         if answer is not None:

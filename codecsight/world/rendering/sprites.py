@@ -1,4 +1,4 @@
-"""People, vehicles and bags as labelled pixels."""
+"""Rasterized actors: which primitive each pixel shows."""
 
 import math
 from dataclasses import dataclass
@@ -6,15 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.world.rendering.shapes import Part, parts_of
+from codecsight.world.rendering.shapes import Primitive, primitives_of
 from codecsight.world.scene.actor import Actor, Box
 from codecsight.world.scene.scene import Style
 
 
 @dataclass(frozen=True, slots=True)
 class Sprite:
-    """An actor's pixels: `labels` [h, w] int8 is the part each shows or -1; its corner is at
-    (`x`, `y`), in pixels of the picture, and may lie outside. `palette` is uint8 [parts, 3].
+    """Pixels of one actor.
+
+    `labels` [h, w] int8 is the index of the primitive that each pixel shows, -1 for none. (`x`,
+    `y`) is its top left corner in pixels of the picture; it may lie outside. `palette` is uint8
+    [primitives, 3].
     """
 
     x: int
@@ -22,42 +25,44 @@ class Sprite:
     labels: NDArray[np.int8]
     palette: NDArray[np.uint8]
 
-    def within(self, width: int, height: int) -> tuple[slice, slice, NDArray[np.int8]]:
-        """The rows and columns it covers of a picture of that size, and its labels there."""
-        high, wide = self.labels.shape
+    def clipped_to(self, width: int, height: int) -> tuple[slice, slice, NDArray[np.int8]]:
+        """Rows and columns that it covers of a picture of that size, and its labels there."""
+        rows, cols = self.labels.shape
         top, left = min(max(self.y, 0), height), min(max(self.x, 0), width)
-        bottom = min(max(self.y + high, top), height)
-        right = min(max(self.x + wide, left), width)
+        bottom = min(max(self.y + rows, top), height)
+        right = min(max(self.x + cols, left), width)
         labels = self.labels[top - self.y : bottom - self.y, left - self.x : right - self.x]
         return slice(top, bottom), slice(left, right), labels
 
 
-def sprite(actor: Actor, style: Style, box: Box, t: float, width: int, height: int) -> Sprite:
-    """The shape of `actor` at `t` in a picture of `width` x `height` pixels.
+def rasterize(actor: Actor, style: Style, box: Box, t: float, width: int, height: int) -> Sprite:
+    """Draw `actor` at `t` for a picture of `width` x `height` pixels.
 
-    A pixel belongs to it when its centre lies within one of its parts, so nothing is ever drawn
-    outside `box`.
+    A pixel is covered when its centre lies within one of the primitives, so no pixel outside `box`
+    is ever drawn.
     """
-    parts = parts_of(actor, style, t)
+    primitives = primitives_of(actor, style, t)
     x, u = _centres(box.left * width, box.right * width)
     y, v = _centres(box.top * height, box.bottom * height)
     if actor.is_facing_left(t):
         u = 1 - u
+    # Lying actors are the upright shape with rows and columns swapped.
     upright = (v, u) if actor.is_lying(t) else (u, v)
     labels = np.full((len(upright[1]), len(upright[0])), -1, np.int8)
-    for index, part in enumerate(parts):
+    for index, part in enumerate(primitives):
         labels[_covered(part, *upright)] = index
     labels = labels.T if actor.is_lying(t) else labels
-    return Sprite(x, y, labels, np.array([part.paint for part in parts], np.uint8))
+    return Sprite(x, y, labels, np.array([part.colour for part in primitives], np.uint8))
 
 
 def _centres(start: float, end: float) -> tuple[int, NDArray[np.float64]]:
+    """First pixel whose centre is in [start, end), and all such centres relative to the span."""
     first, last = math.ceil(start - 0.5), math.ceil(end - 0.5)
-    at = np.arange(first, last, dtype=np.float64)
-    return first, (at + (0.5 - start)) / (end - start)
+    pixels = np.arange(first, last, dtype=np.float64)
+    return first, (pixels + (0.5 - start)) / (end - start)
 
 
-def _covered(part: Part, u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _covered(part: Primitive, u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.bool_]:
     across = (2 * u - part.left - part.right) / (part.right - part.left)
     down = (2 * v - part.top - part.bottom) / (part.bottom - part.top)
     if part.form == "rectangle":

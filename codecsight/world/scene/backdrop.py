@@ -1,25 +1,25 @@
-"""What a camera sees when nobody is there: layers painted one over the other."""
+"""Static background of a scene: layers painted one over the other."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Paint = tuple[int, int, int]
+Rgb = tuple[int, int, int]
 Picture = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Gradient:
-    """A band of the picture from `top` to `bottom` that fades from one colour to another."""
+    """Band from `top` to `bottom` that fades vertically from one colour to another."""
 
     top: float
     bottom: float
-    upper: Paint
-    lower: Paint
+    upper: Rgb
+    lower: Rgb
 
     def paint(self, picture: Picture) -> None:
-        """Paint over `picture` [h, w, 3]."""
+        """Paint over `picture` [h, w, 3] in place."""
         rows = _span(self.top, self.bottom, picture.shape[0])
         share = np.linspace(0, 1, rows.stop - rows.start, dtype=np.float32)[:, None, None]
         upper, lower = np.array(self.upper), np.array(self.lower)
@@ -27,33 +27,33 @@ class Gradient:
 
 
 @dataclass(frozen=True, slots=True)
-class Patch:
-    """A rectangle, or an ellipse within it, in one colour; `cover` 1 hides what is below."""
+class Shape:
+    """Rectangle, or the ellipse inscribed in it, in one colour. `opacity` 1 is opaque."""
 
     left: float
     top: float
     right: float
     bottom: float
-    colour: Paint
-    round: bool = False
-    cover: float = 1.0
+    colour: Rgb
+    ellipse: bool = False
+    opacity: float = 1.0
 
     def paint(self, picture: Picture) -> None:
-        """Paint over `picture` [h, w, 3]."""
+        """Paint over `picture` [h, w, 3] in place."""
         rows = _span(self.top, self.bottom, picture.shape[0])
         cols = _span(self.left, self.right, picture.shape[1])
         area = picture[rows, cols]
-        cover = np.full((*area.shape[:2], 1), self.cover, np.float32)
-        if self.round:
+        opacity = np.full((*area.shape[:2], 1), self.opacity, np.float32)
+        if self.ellipse:
             down = np.linspace(-1, 1, area.shape[0], dtype=np.float32)
             across = np.linspace(-1, 1, area.shape[1], dtype=np.float32)
-            cover[(down**2)[:, None] + across**2 > 1] = 0
-        area += cover * (np.array(self.colour, np.float32) - area)
+            opacity[(down**2)[:, None] + across**2 > 1] = 0
+        area += opacity * (np.array(self.colour, np.float32) - area)
 
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """A checked band of `rows` x `cols` tiles; every other one is `step` lighter."""
+    """Chequered band of `rows` x `cols` tiles; every other tile is `step` grey levels lighter."""
 
     top: float
     bottom: float
@@ -62,7 +62,7 @@ class Tiles:
     step: float
 
     def paint(self, picture: Picture) -> None:
-        """Paint over `picture` [h, w, 3]."""
+        """Paint over `picture` [h, w, 3] in place."""
         rows = _span(self.top, self.bottom, picture.shape[0])
         down = np.linspace(0, self.rows, rows.stop - rows.start, endpoint=False).astype(int)
         across = np.linspace(0, self.cols, picture.shape[1], endpoint=False).astype(int)
@@ -70,27 +70,30 @@ class Tiles:
 
 
 @dataclass(frozen=True, slots=True)
-class Grain:
-    """Smooth random blotches over the whole picture, `cells` across, `amount` grey levels."""
+class Texture:
+    """Smooth random texture over the whole picture: `cells` x `cells` noise samples, interpolated.
+
+    `amplitude` is its standard deviation at the samples, in grey levels.
+    """
 
     seed: int
     cells: int
-    amount: float
+    amplitude: float
 
     def paint(self, picture: Picture) -> None:
-        """Paint over `picture` [h, w, 3]."""
+        """Paint over `picture` [h, w, 3] in place."""
         rng = np.random.default_rng(self.seed)
         coarse = rng.standard_normal((self.cells, self.cells)).astype(np.float32)
         height, width = picture.shape[:2]
         smooth = _weights(height, self.cells) @ coarse @ _weights(width, self.cells).T
-        picture += self.amount * smooth[..., None]
+        picture += self.amplitude * smooth[..., None]
 
 
-Layer = Gradient | Patch | Tiles | Grain
+Layer = Gradient | Shape | Tiles | Texture
 
 
-def paint(layers: tuple[Layer, ...], width: int, height: int) -> Picture:
-    """The layers as a picture, float32 [height, width, 3] of 0..255, before any light."""
+def render_backdrop(layers: tuple[Layer, ...], width: int, height: int) -> Picture:
+    """The layers as a picture, float32 [height, width, 3] in 0..255, before lighting."""
     picture = np.full((height, width, 3), 128, np.float32)
     for layer in layers:
         layer.paint(picture)
@@ -103,6 +106,6 @@ def _span(start: float, end: float, size: int) -> slice:
 
 
 def _weights(size: int, cells: int) -> NDArray[np.float32]:
-    """Linear interpolation from `cells` samples to `size` pixels, as a matrix."""
-    at = np.linspace(0, cells - 1, size)
-    return (1 - np.abs(at[:, None] - np.arange(cells))).clip(0).astype(np.float32)
+    """Matrix [size, cells] that interpolates linearly from `cells` samples to `size` pixels."""
+    positions = np.linspace(0, cells - 1, size)
+    return (1 - np.abs(positions[:, None] - np.arange(cells))).clip(0).astype(np.float32)

@@ -1,9 +1,9 @@
-"""Conditions that are hard on whoever looks for change, each with exact truth.
+"""Scenes that are difficult for change detection, each with exact ground truth.
 
-A condition is a scene laid out from a family and a seed like any other, but with its own people on
-their own ways (for two minutes), or with the place's own life drawn otherwise, and with its own
-light, noise, view and effects. Its ground is as rough as real ground is: over flat paint an encoder
-finds nothing to hold on to, and codes noise anew.
+A condition starts from a family and a seed like any other scene. It then gets actors on scripted
+paths for two minutes (or keeps the usual visitors in another drawing style), and its own light,
+noise, camera view and effects. The background is textured at all scales, as real ground is: on
+flat colour an encoder's motion search finds no features, and it codes noise again in every frame.
 """
 
 from collections.abc import Callable
@@ -13,50 +13,50 @@ import numpy as np
 
 from codecsight.core.errors import CodecSightError
 from codecsight.world.scene.actor import COLOURS, Actor, ActorKind, Waypoint
-from codecsight.world.scene.backdrop import Grain
+from codecsight.world.scene.backdrop import Texture
 from codecsight.world.scene.effects import Lamp, Smoke
 from codecsight.world.scene.families import get_family
 from codecsight.world.scene.scene import Light, Scene, Style
 from codecsight.world.scene.view import PtzPosition, View
 
-UNTIL = 120.0
-Floor = tuple[float, float]
+DURATION_S = 120.0
+FloorRange = tuple[float, float]
 
 
 def condition_scene(name: str, seed: int, family: str = "yard", aspect: float = 4 / 3) -> Scene:
-    """The scene of that condition; a CodecSightError lists the names there are."""
+    """The scene of a named condition. Raises CodecSightError for an unknown name."""
     if name not in CONDITIONS:
-        raise CodecSightError(f"there is no condition {name!r}; there are: {', '.join(CONDITIONS)}")
+        raise CodecSightError(f"no condition {name!r}; known: {', '.join(CONDITIONS)}")
     place = Scene.random(seed, family, aspect)
     place = replace(
         place,
-        backdrop=(*place.backdrop, *_rough(seed)),
+        backdrop=(*place.backdrop, *_textures(seed)),
         actors=(),
         traffic=0.0,
         light=Light(0.9),
         noise=2.0,
         per_frame_noise=True,
         effects=(),
-        incidents=0.0,
+        incident_rate=0.0,
     )
     return CONDITIONS[name](place, np.random.default_rng([seed, *name.encode()]))
 
 
-def _rough(seed: int) -> tuple[Grain, ...]:
-    """Texture at all scales, finer ones fainter."""
+def _textures(seed: int) -> tuple[Texture, ...]:
+    """Texture at five scales, the finest one the weakest."""
     return tuple(
-        Grain(seed + cells, cells, amount)
-        for cells, amount in ((12, 7.0), (25, 7.0), (50, 6.0), (100, 6.0), (200, 5.0))
+        Texture(seed + cells, cells, amplitude)
+        for cells, amplitude in ((12, 7.0), (25, 7.0), (50, 6.0), (100, 6.0), (200, 5.0))
     )
 
 
 def _calm(scene: Scene, rng: np.random.Generator) -> Scene:
-    """Two people on their ways, one car."""
+    """Two people and one car."""
     return replace(scene, actors=_people(scene, rng, 2) + _cars(scene, rng, 1))
 
 
 def _exposure(scene: Scene, rng: np.random.Generator) -> Scene:
-    """The light goes down and up by a quarter."""
+    """Brightness varies by 25% up and down."""
     return replace(_calm(scene, rng), light=Light(0.9, drift=0.25, period=24.0))
 
 
@@ -65,16 +65,18 @@ def _night(scene: Scene, rng: np.random.Generator) -> Scene:
 
 
 def _rain(scene: Scene, rng: np.random.Generator) -> Scene:
-    """Drops streak through the light, and the light itself flickers."""
+    """Bright streaks of rain, and light that flickers by 4%."""
     return replace(_calm(scene, rng), rain=60, light=Light(0.75, drift=0.04, period=0.37))
 
 
 def _tiny(scene: Scene, rng: np.random.Generator) -> Scene:
-    """Far away: people of some 30 pixels in 480, slower by as much."""
+    """Distant actors: people about 30 pixels high in 480, and proportionally slower."""
     return replace(
         scene,
         actors=tuple(
-            _wanderer(rng, number, kind, height, (0.02, 0.05), get_family(scene.family).floor)
+            _wandering_actor(
+                rng, number, kind, height, (0.02, 0.05), get_family(scene.family).floor
+            )
             for number, (kind, height) in enumerate(
                 ((ActorKind.PERSON, 0.065), (ActorKind.PERSON, 0.075), (ActorKind.VEHICLE, 0.05)), 1
             )
@@ -83,13 +85,13 @@ def _tiny(scene: Scene, rng: np.random.Generator) -> Scene:
 
 
 def _shake(scene: Scene, rng: np.random.Generator) -> Scene:
-    """The pole sways by some 4 pixels in 640."""
+    """The camera sways by about 4 pixels in 640."""
     view = View((PtzPosition(0.0, zoom=1.2),), shake=0.006)
     return replace(_calm(scene, rng), view=view)
 
 
 def _pan(scene: Scene, rng: np.random.Generator) -> Scene:
-    """A steady turn, 5% of the picture's width a second."""
+    """The camera pans steadily, 5% of the picture's width per second."""
     y = rng.uniform(0.55, 0.65)
     ends = (
         PtzPosition(0.0, 0.28, y, 1.8),
@@ -100,7 +102,7 @@ def _pan(scene: Scene, rng: np.random.Generator) -> Scene:
 
 
 def _ptz(scene: Scene, rng: np.random.Generator) -> Scene:
-    """Turns and zooms for three seconds, then stands."""
+    """The camera pans and zooms for three seconds, then stays fixed."""
     x, y = rng.uniform(0.35, 0.65, 2)
     path = (PtzPosition(6.0, 0.5, 0.55, 1.3), PtzPosition(9.0, x, y, 1.8))
     return replace(_smaller(_calm(scene, rng), 1.3), view=View(path))
@@ -111,31 +113,32 @@ def _crowd(scene: Scene, rng: np.random.Generator) -> Scene:
 
 
 def _drift(scene: Scene, rng: np.random.Generator) -> Scene:
-    """Three things creep along at 0.3 pixels a frame (of 640, 10 frames a second)."""
-    floor, creeping = get_family(scene.family).floor, []
+    """Three objects move at 0.3 pixels a frame (at 640 pixels and 10 frames a second)."""
+    floor, actors = get_family(scene.family).floor, []
     for number, kind in enumerate((ActorKind.VEHICLE, ActorKind.BAG, ActorKind.BAG), 1):
         x, y = rng.uniform(0.1, 0.4), rng.uniform(*floor)
-        path = (Waypoint(0.0, x, y), Waypoint(UNTIL, x + UNTIL * 3 / 640, y))
+        path = (Waypoint(0.0, x, y), Waypoint(DURATION_S, x + DURATION_S * 3 / 640, y))
         height = 0.18 if kind is ActorKind.VEHICLE else 0.1
-        creeping.append(Actor(number, kind, _colour(rng), height, path))
-    return replace(scene, actors=tuple(creeping))
+        actors.append(Actor(number, kind, _colour(rng), height, path))
+    return replace(scene, actors=tuple(actors))
 
 
 def _visitor(scene: Scene, rng: np.random.Generator) -> Scene:
-    """Every two seconds somebody dashes from hiding to hiding within 0.3 s, between the halves of
-    a second at which others look.
+    """Every two seconds a person appears for 0.3 s, always between the half-second samples.
+
+    Detectors that look only at the sampled frames (two a second) never see these people.
     """
-    floor, darting = get_family(scene.family).floor, []
-    for number in range(int(UNTIL / 2)):
+    floor, actors = get_family(scene.family).floor, []
+    for number in range(int(DURATION_S / 2)):
         x, y = rng.uniform(0.1, 0.7), rng.uniform(*floor)
         start = 1.1 + 2 * number + rng.choice([0.0, 0.5])
         path = (Waypoint(start, x, y), Waypoint(start + 0.3, x + rng.uniform(0.08, 0.14), y))
-        darting.append(Actor(number + 1, ActorKind.PERSON, _colour(rng), 0.27, path))
-    return replace(scene, actors=tuple(darting))
+        actors.append(Actor(number + 1, ActorKind.PERSON, _colour(rng), 0.27, path))
+    return replace(scene, actors=tuple(actors))
 
 
 def _state(scene: Scene, rng: np.random.Generator) -> Scene:
-    """A lamp is switched on and off, and smoke rises; nobody moves."""
+    """A lamp is switched on and off, and smoke rises; no actors."""
     lamp, start = rng.uniform(0.15, 0.4), rng.uniform(3, 5)
     effects = (
         Lamp(lamp, rng.uniform(0.3, 0.5), 0.1, start, start + 6),
@@ -145,26 +148,27 @@ def _state(scene: Scene, rng: np.random.Generator) -> Scene:
 
 
 def _unfamiliar(scene: Scene, rng: np.random.Generator) -> Scene:
-    """The place's own life, drawn as no training draws it: people, vans and cases in another
-    style, rough ground, a low sun from one side that clouds pass over, a noisier sensor. Tests look
-    at it in families that training has nothing of.
+    """The usual visitors, drawn in a style, light and noise that the training data does not have.
+
+    People in coats, vans and suitcases; textured ground; a light gradient from one side that
+    drifts; a noisier sensor. Tests use it with families that are held out of training.
     """
-    own = Scene.random(scene.seed, scene.family, scene.aspect)
+    usual = Scene.random(scene.seed, scene.family, scene.aspect)
     return replace(
-        own,
+        usual,
         backdrop=scene.backdrop,
         style=Style.ALTERNATIVE,
         light=Light(0.9, drift=0.12, period=9.0, slope=float(rng.choice([-0.5, 0.5]))),
         noise=8.0,
         per_frame_noise=True,
-        incidents=0.8,
+        incident_rate=0.8,
     )
 
 
 def _people(scene: Scene, rng: np.random.Generator, count: int) -> tuple[Actor, ...]:
     floor = get_family(scene.family).floor
     return tuple(
-        _wanderer(rng, number, ActorKind.PERSON, rng.uniform(0.2, 0.32), (0.06, 0.18), floor)
+        _wandering_actor(rng, number, ActorKind.PERSON, rng.uniform(0.2, 0.32), (0.06, 0.18), floor)
         for number in range(1, count + 1)
     )
 
@@ -172,26 +176,31 @@ def _people(scene: Scene, rng: np.random.Generator, count: int) -> tuple[Actor, 
 def _cars(scene: Scene, rng: np.random.Generator, count: int) -> tuple[Actor, ...]:
     floor = get_family(scene.family).floor
     return tuple(
-        _wanderer(rng, 100 + number, ActorKind.VEHICLE, rng.uniform(0.14, 0.2), (0.1, 0.25), floor)
+        _wandering_actor(
+            rng, 100 + number, ActorKind.VEHICLE, rng.uniform(0.14, 0.2), (0.1, 0.25), floor
+        )
         for number in range(count)
     )
 
 
-def _wanderer(
+def _wandering_actor(
     rng: np.random.Generator,
     identity: int,
     kind: ActorKind,
     height: float,
     speed: tuple[float, float],
-    floor: Floor,
+    floor: FloorRange,
 ) -> Actor:
-    """Somebody who goes somewhere, stands for some seconds, and goes on, out of sight at times."""
+    """An actor that alternates between moving to a random place and standing still.
+
+    Places reach a little beyond the picture, so the actor is out of view at times.
+    """
     time, x, y = -rng.uniform(0, 4), rng.uniform(-0.1, 1.1), rng.uniform(*floor)
     path = [Waypoint(time, x, y)]
-    while time < UNTIL:
-        there = rng.uniform(-0.15, 1.15)
-        time += max(abs(there - x) / rng.uniform(*speed), 0.2)
-        x, y = there, (y if kind is ActorKind.VEHICLE else rng.uniform(*floor))
+    while time < DURATION_S:
+        target = rng.uniform(-0.15, 1.15)
+        time += max(abs(target - x) / rng.uniform(*speed), 0.2)
+        x, y = target, (y if kind is ActorKind.VEHICLE else rng.uniform(*floor))
         path.append(Waypoint(time, x, y))
         time += rng.uniform(1, 6)
         path.append(Waypoint(time, x, y))

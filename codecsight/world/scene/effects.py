@@ -1,6 +1,7 @@
-"""What changes in a scene without anybody walking about: a lamp that is switched, smoke, fire.
+"""Effects that change a scene without any actor: a switched lamp, smoke, fire.
 
-Places are fractions of the picture, radii fractions of its width. All of it is behind everybody.
+Positions are fractions of the picture, radii fractions of its width. Effects are painted behind
+all actors.
 """
 
 import math
@@ -12,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.world.scene.actor import Box
-from codecsight.world.scene.backdrop import Paint
+from codecsight.world.scene.backdrop import Rgb
 
 
 class EffectKind(StrEnum):
-    """What may be seen."""
+    """Kind of an effect."""
 
     LAMP = "lamp"
     SMOKE = "smoke"
@@ -25,8 +26,10 @@ class EffectKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """Pixels to paint on, float32 [h, w, 3] of 0..255, and where their centres are: `x` [w] and
-    `y` [h, 1] in fractions of the picture, which is `aspect` times as wide as high.
+    """Pixels to paint on, with their coordinates.
+
+    `pixels` is float32 [h, w, 3] in 0..255. `x` [w] and `y` [h, 1] are the pixel centres in
+    fractions of the picture, which is `aspect` times as wide as high.
     """
 
     pixels: NDArray[np.float32]
@@ -35,48 +38,50 @@ class Canvas:
     aspect: float
 
     def disc(self, x: float, y: float, radius: float, tall: float = 1.0) -> NDArray[np.float32]:
-        """How far each pixel is from the middle of a disc, squared: 1 on its rim. One that is
-        `tall` reaches so much farther up and down.
+        """Squared distance [h, w] of each pixel from a disc's centre, 1 on its rim.
+
+        `tall` stretches the disc vertically.
         """
         down: NDArray[np.float32] = (self.y - y) / (radius * tall * self.aspect)
         return ((self.x - x) / radius) ** 2 + down**2
 
-    def blend(self, cover: NDArray[np.float32], colour: Paint) -> None:
-        """Lay a colour over everything; `cover` [h, w] 1 hides what is below."""
+    def blend(self, opacity: NDArray[np.float32], colour: Rgb) -> None:
+        """Blend a colour over all pixels; `opacity` [h, w] is 1 where it covers them fully."""
         paint = np.array(colour, np.float32)
-        self.pixels[...] += cover[..., None] * (paint - self.pixels)
+        self.pixels[...] += opacity[..., None] * (paint - self.pixels)
 
 
 class Effect(Protocol):
-    """Something of that kind."""
+    """Interface of an effect."""
 
     @property
     def kind(self) -> EffectKind:
-        """What it is."""
+        """Its kind."""
         ...
 
     def box(self, aspect: float) -> Box:
-        """What it never reaches beyond, for a picture `aspect` times as wide as high."""
+        """Its bounding box over all times, for a picture `aspect` times as wide as high."""
         ...
 
     def strength(self, t: float) -> float:
-        """From 0 (nothing to be seen) to 1 (as plain as it ever is)."""
+        """Strength at `t`, from 0 (invisible) to 1 (fully developed)."""
         ...
 
     def change_times(self, start: float, end: float) -> tuple[float, ...]:
-        """When it begins or ends within [start, end)."""
+        """Times within [start, end) at which it begins or ends."""
         ...
 
     def paint(self, canvas: Canvas, t: float) -> None:
-        """Paint it as it is at `t`."""
+        """Paint its state at `t`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Lamp:
-    """Shines on what is around (x, y) within `radius` from `on` until `off`, and so again after
-    each `period`. Its bulb is a `bulb`-th of that; its dark `housing`, if any, shows while it
-    is off.
+    """Lights a disc of `radius` around (x, y) from `on` to `off`, repeated every `period` seconds.
+
+    The bulb's radius is `bulb_ratio` times `radius`. While the lamp is off its dark `housing`, if
+    any, is visible instead of the bulb.
     """
 
     x: float
@@ -84,38 +89,39 @@ class Lamp:
     radius: float
     on: float
     off: float
-    colour: Paint = (255, 236, 180)
+    colour: Rgb = (255, 236, 180)
     period: float = math.inf
-    housing: Paint | None = None
-    bulb: float = 0.25
+    housing: Rgb | None = None
+    bulb_ratio: float = 0.25
 
     @property
     def kind(self) -> EffectKind:
-        """A lamp."""
+        """LAMP."""
         return EffectKind.LAMP
 
     def box(self, aspect: float) -> Box:
-        """What its light reaches."""
+        """The lit area."""
         return _around(self.x, self.y, self.radius, self.radius, aspect)
 
     def strength(self, t: float) -> float:
-        """Whether it is on."""
+        """1 while it is on, else 0."""
         return float((t - self.on) % self.period < self.off - self.on)
 
     def change_times(self, start: float, end: float) -> tuple[float, ...]:
-        """When it is switched."""
+        """Times at which it is switched."""
         if self.period == math.inf:
             return _within(start, end, self.on, self.off)
         first, last = (math.floor((t - self.on) / self.period) for t in (start, end))
-        days = [number * self.period for number in range(first, last + 1)]
-        return _within(start, end, *(day + t for day in days for t in (self.on, self.off)))
+        offsets = [number * self.period for number in range(first, last + 1)]
+        switches = (offset + t for offset in offsets for t in (self.on, self.off))
+        return _within(start, end, *switches)
 
     def paint(self, canvas: Canvas, t: float) -> None:
-        """Its light, or its housing."""
-        far = canvas.disc(self.x, self.y, self.radius)
-        bulb = 0.8 * (far <= self.bulb**2).astype(np.float32)
+        """Paint its light, or its housing while it is off."""
+        distance = canvas.disc(self.x, self.y, self.radius)
+        bulb = 0.8 * (distance <= self.bulb_ratio**2).astype(np.float32)
         if self.strength(t):
-            canvas.blend(0.25 * (far <= 1).astype(np.float32), self.colour)
+            canvas.blend(0.25 * (distance <= 1).astype(np.float32), self.colour)
             canvas.blend(bulb, self.colour)
         elif self.housing is not None:
             canvas.blend(bulb, self.housing)
@@ -123,106 +129,108 @@ class Lamp:
 
 @dataclass(frozen=True, slots=True)
 class Smoke:
-    """Rises from (x, y) from `start` on, in soft puffs of up to `radius`, the last of them at
-    `until`. Puffs are `shade` lighter and darker in turn, so as to show before any ground.
+    """Soft puffs of up to `radius` that rise from (x, y) between `start` and `end`.
+
+    There are `puffs` at a time, each of which lasts `puff_lifetime` seconds. They are alternately
+    `contrast` grey levels lighter and darker than `colour`, to be visible on any background.
     """
 
     x: float
     y: float
     radius: float
     start: float
-    colour: Paint = (150, 150, 152)
+    colour: Rgb = (150, 150, 152)
     puffs: int = 5
-    life: float = 6.0
-    until: float = math.inf
-    shade: int = 0
+    puff_lifetime: float = 6.0
+    end: float = math.inf
+    contrast: int = 0
     _RISE = 0.35
 
     @property
     def kind(self) -> EffectKind:
-        """Smoke."""
+        """SMOKE."""
         return EffectKind.SMOKE
 
     def box(self, aspect: float) -> Box:
-        """What its puffs reach on their way up."""
+        """The area that its puffs cover while they rise."""
         low = _around(self.x, self.y, self.radius + 0.04, self.radius, aspect)
         return Box(low.left, low.top - self._RISE, low.right, low.bottom)
 
     def strength(self, t: float) -> float:
-        """Grows with its puffs, and goes with them."""
-        return _swelling(t, self.start, self.until, self.life / 2)
+        """Ramps up and down within half a puff's lifetime."""
+        return _ramp(t, self.start, self.end, self.puff_lifetime / 2)
 
     def change_times(self, start: float, end: float) -> tuple[float, ...]:
-        """When it begins to rise and when no more comes."""
-        return _within(start, end, self.start, self.until)
+        """Times of the first and the last puff."""
+        return _within(start, end, self.start, self.end)
 
     def paint(self, canvas: Canvas, t: float) -> None:
-        """The puffs there are at `t`."""
+        """Paint the puffs that exist at `t`."""
         for number in range(self.puffs):
-            age = t - self.start - number * self.life / self.puffs
-            if age >= 0 and t - age % self.life < self.until:
-                self._puff(canvas, number, age % self.life / self.life)
+            age = t - self.start - number * self.puff_lifetime / self.puffs
+            if age >= 0 and t - age % self.puff_lifetime < self.end:
+                self._puff(canvas, number, age % self.puff_lifetime / self.puff_lifetime)
 
     def _puff(self, canvas: Canvas, number: int, age: float) -> None:
         radius = self.radius * (0.35 + 0.65 * age)
         x = self.x + 0.04 * math.sin(3 * age + number)
-        far = canvas.disc(x, self.y - self._RISE * age, radius)
-        shade = self.shade if number % 2 else -self.shade
-        red, green, blue = (level + shade for level in self.colour)
-        canvas.blend(0.6 * (1 - age) * np.clip(1 - far, 0, 1), (red, green, blue))
+        distance = canvas.disc(x, self.y - self._RISE * age, radius)
+        offset = self.contrast if number % 2 else -self.contrast
+        red, green, blue = (level + offset for level in self.colour)
+        canvas.blend(0.6 * (1 - age) * np.clip(1 - distance, 0, 1), (red, green, blue))
 
 
 @dataclass(frozen=True, slots=True)
 class Fire:
-    """Burns on the ground at (x, y) from `start` to `until`, its flames `radius` to each side."""
+    """Fire on the ground at (x, y) from `start` to `end`; flames extend `radius` to each side."""
 
     x: float
     y: float
     radius: float
     start: float
-    until: float
+    end: float
 
     @property
     def kind(self) -> EffectKind:
-        """Fire."""
+        """FIRE."""
         return EffectKind.FIRE
 
     def box(self, aspect: float) -> Box:
-        """What its flames reach."""
-        high = 2.4 * self.radius * aspect
-        return Box(self.x - self.radius, self.y - high, self.x + self.radius, self.y)
+        """The area of its flames."""
+        height = 2.4 * self.radius * aspect
+        return Box(self.x - self.radius, self.y - height, self.x + self.radius, self.y)
 
     def strength(self, t: float) -> float:
-        """Grows and dies within a second."""
-        return _swelling(t, self.start, self.until, 1.0)
+        """Ramps up and down within one second."""
+        return _ramp(t, self.start, self.end, 1.0)
 
     def change_times(self, start: float, end: float) -> tuple[float, ...]:
-        """When it begins and ends."""
-        return _within(start, end, self.start, self.until)
+        """Times at which it begins and ends."""
+        return _within(start, end, self.start, self.end)
 
     def paint(self, canvas: Canvas, t: float) -> None:
-        """Tongues of flame, red outside and yellow within."""
+        """Paint three flames, red outside and yellow inside."""
         strength = self.strength(t)
         if not strength:
             return
         for size, colour in ((1.0, (235, 85, 15)), (0.75, (250, 150, 25)), (0.45, (255, 232, 110))):
-            for tongue in (-0.5, 0.0, 0.5):
-                lick = 0.75 + 0.25 * math.sin(9 * t + 5 * tongue)
+            for flame in (-0.5, 0.0, 0.5):
+                flicker = 0.75 + 0.25 * math.sin(9 * t + 5 * flame)
                 radius = 0.5 * self.radius * size * strength
-                tall = 2.4 * lick * (1.0 if tongue == 0 else 0.7)
-                x, y = self.x + tongue * self.radius, self.y - radius * tall * canvas.aspect
-                far = canvas.disc(x, y, radius, tall)
-                canvas.blend(0.92 * (far <= 1).astype(np.float32), colour)
+                tall = 2.4 * flicker * (1.0 if flame == 0 else 0.7)
+                x, y = self.x + flame * self.radius, self.y - radius * tall * canvas.aspect
+                distance = canvas.disc(x, y, radius, tall)
+                canvas.blend(0.92 * (distance <= 1).astype(np.float32), colour)
 
 
-def _around(x: float, y: float, wide: float, radius: float, aspect: float) -> Box:
-    return Box(x - wide, y - radius * aspect, x + wide, y + radius * aspect)
+def _around(x: float, y: float, half_width: float, radius: float, aspect: float) -> Box:
+    return Box(x - half_width, y - radius * aspect, x + half_width, y + radius * aspect)
 
 
-def _swelling(t: float, start: float, until: float, takes: float) -> float:
-    """0 before `start`, 1 after it `takes` seconds, back to 0 as long after `until`."""
-    grown, gone = (t - start) / takes, (t - until) / takes
-    return min(max(grown, 0.0), 1.0) * min(max(1 - gone, 0.0), 1.0)
+def _ramp(t: float, start: float, end: float, duration: float) -> float:
+    """Ramp from 0 to 1 over `duration` seconds from `start`, and back to 0 from `end`."""
+    rising, falling = (t - start) / duration, (t - end) / duration
+    return min(max(rising, 0.0), 1.0) * min(max(1 - falling, 0.0), 1.0)
 
 
 def _within(start: float, end: float, *times: float) -> tuple[float, ...]:

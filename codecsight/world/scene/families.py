@@ -1,6 +1,7 @@
-"""Families of places: each lays out its own kind of background, from a seed.
+"""Families of places: each draws its own kind of background from a seed.
 
-`TRAINING_FAMILIES` are for training, `HELD_OUT_FAMILIES` for measurement on unseen places.
+`TRAINING_FAMILIES` are used for training, `HELD_OUT_FAMILIES` only to measure on unseen places.
+The order of the random draws is part of the data: another order changes every scene.
 """
 
 from collections.abc import Callable
@@ -9,15 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from codecsight.core.errors import CodecSightError
-from codecsight.world.scene.backdrop import Gradient, Grain, Layer, Paint, Patch, Tiles
+from codecsight.world.scene.backdrop import Gradient, Layer, Rgb, Shape, Texture, Tiles
 
 Layout = Callable[[np.random.Generator], tuple[Layer, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`layout` draws a background; `floor` is where feet may be (top and bottom, of the height);
-    `light` the range of brightness, `noise` that of the sensor's noise in grey levels.
+    """One kind of place.
+
+    `layout` draws a background. `floor` is the range of y in which feet may be. `light` is the
+    range of the brightness factor, `noise` the range of the sensor's noise in grey levels.
     """
 
     name: str
@@ -27,28 +30,28 @@ class Family:
     noise: tuple[float, float]
 
 
-def _grey(rng: np.random.Generator, low: int, high: int, tint: int = 14) -> Paint:
+def _grey(rng: np.random.Generator, low: int, high: int, tint: int = 14) -> Rgb:
     level = int(rng.integers(low, high))
     red, green, blue = (int(np.clip(level + rng.integers(-tint, tint + 1), 0, 255)) for _ in "rgb")
     return red, green, blue
 
 
 def _clutter(rng: np.random.Generator, bottom: float) -> tuple[Layer, ...]:
-    """Posts, bins, posters: things that are none of what is asked for, some of them colourful."""
+    """Up to four distractor rectangles (posts, bins, posters), some of them colourful."""
     layers: list[Layer] = []
     for _ in range(rng.integers(0, 5)):
         x, y = rng.uniform(0, 0.95), rng.uniform(0.1, bottom)
         tint = 60 if rng.random() < 0.3 else 14
         wide, high = rng.uniform(0.01, 0.12), rng.uniform(0.03, 0.22)
-        layers.append(Patch(x, y - high, x + wide, y, _grey(rng, 50, 190, tint)))
+        layers.append(Shape(x, y - high, x + wide, y, _grey(rng, 50, 190, tint)))
     return tuple(layers)
 
 
 def _grains(rng: np.random.Generator) -> tuple[Layer, ...]:
     fine, coarse = (int(rng.integers(1 << 31)) for _ in "ab")
     return (
-        Grain(coarse, int(rng.integers(3, 9)), rng.uniform(2, 9)),
-        Grain(fine, int(rng.integers(40, 90)), rng.uniform(1, 5)),
+        Texture(coarse, int(rng.integers(3, 9)), rng.uniform(2, 9)),
+        Texture(fine, int(rng.integers(40, 90)), rng.uniform(1, 5)),
     )
 
 
@@ -56,7 +59,7 @@ def _windows(rng: np.random.Generator, top: float, bottom: float) -> tuple[Layer
     pane, count = _grey(rng, 60, 200), int(rng.integers(2, 7))
     high = (bottom - top) * rng.uniform(0.3, 0.6)
     return tuple(
-        Patch((i + 0.25) / count, top + 0.04, (i + 0.7) / count, top + 0.04 + high, pane)
+        Shape((i + 0.25) / count, top + 0.04, (i + 0.7) / count, top + 0.04 + high, pane)
         for i in range(count)
     )
 
@@ -79,7 +82,7 @@ def _street(rng: np.random.Generator) -> tuple[Layer, ...]:
     line, count = rng.uniform(0.7, 0.85), int(rng.integers(4, 9))
     mark = _grey(rng, 170, 215)
     dashes = tuple(
-        Patch(i / count, line, (i + 0.5) / count, line + 0.02, mark) for i in range(count)
+        Shape(i / count, line, (i + 0.5) / count, line + 0.02, mark) for i in range(count)
     )
     return (
         Gradient(0, walls, _grey(rng, 110, 200), _grey(rng, 90, 180)),
@@ -98,7 +101,7 @@ def _hall(rng: np.random.Generator) -> tuple[Layer, ...]:
     floor = _grey(rng, 110, 190)
     return (
         Gradient(0, skirting, _grey(rng, 140, 215), _grey(rng, 130, 200)),
-        Patch(door, 0.06, door + 0.13, skirting, _grey(rng, 60, 140, 30)),
+        Shape(door, 0.06, door + 0.13, skirting, _grey(rng, 60, 140, 30)),
         Gradient(skirting, 1, floor, floor),
         Tiles(skirting, 1, int(rng.integers(4, 8)), int(rng.integers(6, 14)), rng.uniform(-16, 16)),
         *_grains(rng),
@@ -109,7 +112,7 @@ def _hall(rng: np.random.Generator) -> tuple[Layer, ...]:
 def _night(rng: np.random.Generator) -> tuple[Layer, ...]:
     horizon = rng.uniform(0.2, 0.4)
     lamps = tuple(
-        Patch(x, 0.5, x + rng.uniform(0.2, 0.4), 1.0, (235, 215, 165), round=True, cover=0.3)
+        Shape(x, 0.5, x + rng.uniform(0.2, 0.4), 1.0, (235, 215, 165), ellipse=True, opacity=0.3)
         for x in rng.uniform(-0.1, 0.8, size=rng.integers(1, 4))
     )
     return (
@@ -125,13 +128,13 @@ def _night(rng: np.random.Generator) -> tuple[Layer, ...]:
 def _plaza(rng: np.random.Generator) -> tuple[Layer, ...]:
     edge, x = rng.uniform(0.25, 0.4), rng.uniform(0.2, 0.6)
     column = _grey(rng, 150, 220)
-    columns = tuple(Patch(c, 0, c + 0.04, edge, column) for c in np.linspace(0.05, 0.9, 6))
+    columns = tuple(Shape(c, 0, c + 0.04, edge, column) for c in np.linspace(0.05, 0.9, 6))
     return (
         Gradient(0, edge, _grey(rng, 120, 180), _grey(rng, 90, 150)),
         *columns,
         Gradient(edge, 1, (165, 130, 112), (150, 122, 108)),
         Tiles(edge, 1, int(rng.integers(10, 18)), int(rng.integers(16, 28)), rng.uniform(-14, 14)),
-        Patch(x, edge, x + 0.25, edge + 0.12, (120, 150, 170), round=True),
+        Shape(x, edge, x + 0.25, edge + 0.12, (120, 150, 170), ellipse=True),
         *_grains(rng),
         *_clutter(rng, 0.5),
     )
@@ -140,10 +143,10 @@ def _plaza(rng: np.random.Generator) -> tuple[Layer, ...]:
 def _garage(rng: np.random.Generator) -> tuple[Layer, ...]:
     wall, count = rng.uniform(0.3, 0.45), int(rng.integers(3, 6))
     bays = tuple(
-        Patch(i / count, wall, i / count + 0.012, 0.75, (190, 180, 120)) for i in range(count)
+        Shape(i / count, wall, i / count + 0.012, 0.75, (190, 180, 120)) for i in range(count)
     )
     pillars = tuple(
-        Patch(x, 0.0, x + 0.06, wall + 0.1, _grey(rng, 100, 150)) for x in rng.uniform(0, 0.9, 3)
+        Shape(x, 0.0, x + 0.06, wall + 0.1, _grey(rng, 100, 150)) for x in rng.uniform(0, 0.9, 3)
     )
     return (
         Gradient(0, wall, _grey(rng, 60, 110), _grey(rng, 90, 150)),
@@ -171,9 +174,7 @@ HELD_OUT_FAMILIES = ("plaza", "garage")
 
 
 def get_family(name: str) -> Family:
-    """The family of that name; a CodecSightError lists the names there are."""
+    """The family of that name. Raises CodecSightError for an unknown name."""
     if name not in FAMILIES:
-        raise CodecSightError(
-            f"there is no world called {name!r}; there are: {', '.join(FAMILIES)}"
-        )
+        raise CodecSightError(f"no world family {name!r}; known: {', '.join(FAMILIES)}")
     return FAMILIES[name]

@@ -1,4 +1,4 @@
-"""A scene: a place, its light, its noise, who lives there, and who passes through."""
+"""A scene: a place with its light, noise, actors, effects and camera view."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -10,12 +10,12 @@ from codecsight.world.scene.actor import COLOURS, Actor, ActorKind, static_actor
 from codecsight.world.scene.backdrop import Layer
 from codecsight.world.scene.effects import Effect
 from codecsight.world.scene.families import get_family
-from codecsight.world.scene.incidents import Incidents, fixture, incidents
+from codecsight.world.scene.incidents import Incidents, incidents_in_block, wall_lamps
 from codecsight.world.scene.view import FIXED_VIEW, View
-from codecsight.world.scene.visitors import BLOCK_S, MAX_VISIT_BLOCKS, visitors
+from codecsight.world.scene.visitors import BLOCK_S, MAX_VISIT_BLOCKS, visitors_in_block
 
-# Incidents for each party that comes: none in half of the scenes.
-_INCIDENTS = (0.0, 0.0, 0.15, 0.3)
+# Incidents per visit, drawn per scene: half of the scenes have none.
+_INCIDENT_RATES = (0.0, 0.0, 0.15, 0.3)
 
 
 class Style(StrEnum):
@@ -27,8 +27,9 @@ class Style(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """Brightness as a factor, which drifts by `drift` of itself over `period` seconds, and is
-    `slope` brighter at the right edge than at the left.
+    """Brightness factor `level`, which varies sinusoidally by +-`drift` within `period` seconds.
+
+    `slope` is the relative difference between the right edge and the left.
     """
 
     level: float = 1.0
@@ -37,22 +38,23 @@ class Light:
     slope: float = 0.0
 
     def factor(self, t: float) -> float:
-        """The factor at `t`."""
+        """The brightness factor at `t`."""
         return float(self.level * (1 + self.drift * np.sin(2 * np.pi * t / self.period)))
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything there is to know of one camera's view; the same scene is the same forever.
+    """Complete description of one camera's view. Equal scenes give equal pictures and truth.
 
-    `aspect` is the width of the picture over its height, `noise` the sensor's noise in grey
-    levels of 255. `actors` are always part of it; visitors come and go with `traffic`, the mean
-    number of parties in half a minute (0: nobody else ever comes, and nothing happens); for each
-    there are so many `incidents` in the mean. `view` is how the camera looks at it, `effects` what
-    changes though nobody moves. A sensor that is `per_frame_noise` draws its noise
-    anew for every frame; else one field of noise is moved about, which is quicker and looks the
-    same, but is sometimes found by an encoder's search for motion. `rain` is the number of drops
-    that streak through each frame, close to the lens. All actors are drawn in one `style`.
+    `aspect` is the width of the picture over its height. `noise` is the standard deviation of the
+    sensor's noise in grey levels of 255. `actors` are always part of the scene; visitors come and
+    go with `traffic`, the mean number of visits per 30 s block (0: no visitors and no incidents).
+    `incident_rate` is the mean number of incidents per visit. `view` is the camera's motion,
+    `effects` are the permanent effects. `rain` is the number of streaks drawn in each frame. All
+    actors are drawn in one `style`.
+
+    With `per_frame_noise` every frame gets new noise. Otherwise crops of one noise field are used:
+    faster and visually the same, but an encoder's motion search sometimes matches the crops.
     """
 
     family: str
@@ -66,7 +68,7 @@ class Scene:
     view: View = FIXED_VIEW
     effects: tuple[Effect, ...] = ()
     per_frame_noise: bool = False
-    incidents: float = 0.0
+    incident_rate: float = 0.0
     rain: int = 0
     style: Style = Style.DEFAULT
 
@@ -74,78 +76,79 @@ class Scene:
     def random(
         seed: int, family: str = "yard", aspect: float = 4 / 3, noise: float | None = None
     ) -> "Scene":
-        """A place of that family with its own residents and traffic, settled by the seed; `noise`
-        replaces the one it would have.
-        """
-        kind = get_family(family)
+        """A scene of that family, drawn from the seed. `noise` overrides the drawn value."""
+        place = get_family(family)
         rng = np.random.default_rng([seed, *family.encode()])
         light = Light(
-            level=rng.uniform(*kind.light),
+            level=rng.uniform(*place.light),
             drift=rng.choice([0.0, 0.0, 0.03, 0.08]),
             period=rng.uniform(20, 120),
             slope=rng.uniform(-0.2, 0.2),
         )
-        backdrop, usual = kind.layout(rng), rng.uniform(*kind.noise)
-        noise = usual if noise is None else noise
-        residents = (_resident(rng, kind.floor),) if rng.random() < 0.2 else ()
+        backdrop, drawn_noise = place.layout(rng), rng.uniform(*place.noise)
+        noise = drawn_noise if noise is None else noise
+        residents = (_resident(rng, place.floor),) if rng.random() < 0.2 else ()
         traffic = rng.uniform(1.2, 3.6)
-        rare = float(np.random.default_rng([seed, 3, *family.encode()]).choice(_INCIDENTS))
-        place = Scene(family, seed, backdrop, light, noise, residents, traffic, aspect)
-        return replace(place, effects=fixture(family, seed), incidents=rare)
+        incident_rate = float(
+            np.random.default_rng([seed, 3, *family.encode()]).choice(_INCIDENT_RATES)
+        )
+        scene = Scene(family, seed, backdrop, light, noise, residents, traffic, aspect)
+        return replace(scene, effects=wall_lamps(family, seed), incident_rate=incident_rate)
 
     def actors_at(self, t: float) -> tuple[Actor, ...]:
-        """Who exists at `t`, farthest first (the order they are painted in)."""
-        there = (actor for actor in self._actors(_since(t)) if actor.exists(t))
-        return tuple(sorted(there, key=lambda actor: (actor.position(t)[1], actor.identity)))
+        """Actors that exist at `t`, farthest first (the painting order)."""
+        existing = (actor for actor in self._actors(_active_blocks(t)) if actor.exists(t))
+        return tuple(sorted(existing, key=lambda actor: (actor.position(t)[1], actor.identity)))
 
     def effects_at(self, t: float) -> tuple[Effect, ...]:
-        """What may be seen at `t` besides."""
-        return self._effects(_since(t))
+        """Effects that may be visible at `t`, always in the same order."""
+        return self._effects(_active_blocks(t))
 
     def change_times(self, start: float, end: float) -> tuple[float, ...]:
-        """When, within [start, end), somebody sets out, stops or goes, or an effect begins or ends;
-        in order.
+        """Sorted times within [start, end) at which the scene changes.
+
+        At these an actor starts, stops or disappears, or an effect begins or ends.
         """
-        blocks = range(_since(start).start, _since(end).stop)
-        return _turns(self._actors(blocks), self._effects(blocks), start, end)
+        blocks = range(_active_blocks(start).start, _active_blocks(end).stop)
+        return _change_times(self._actors(blocks), self._effects(blocks), start, end)
 
     def incident_times(self, start: float, end: float) -> tuple[float, ...]:
-        """Those of `turns` that belong to incidents and effects."""
-        blocks = range(_since(start).start, _since(end).stop)
-        rare = (actor for block in blocks for actor in self._incidents(block).actors)
-        return _turns(rare, self._effects(blocks), start, end)
+        """The change times that belong to incidents and effects."""
+        blocks = range(_active_blocks(start).start, _active_blocks(end).stop)
+        actors = (actor for block in blocks for actor in self._incidents(block).actors)
+        return _change_times(actors, self._effects(blocks), start, end)
 
     def _actors(self, blocks: range) -> Iterator[Actor]:
         yield from self.actors
         for block in blocks:
-            yield from visitors(self.family, self.seed, self.aspect, self.traffic, block)
+            yield from visitors_in_block(self.family, self.seed, self.aspect, self.traffic, block)
             yield from self._incidents(block).actors
 
     def _effects(self, blocks: range) -> tuple[Effect, ...]:
-        rare = (effect for block in blocks for effect in self._incidents(block).effects)
-        return (*self.effects, *rare)
+        incidental = (effect for block in blocks for effect in self._incidents(block).effects)
+        return (*self.effects, *incidental)
 
     def _incidents(self, block: int) -> Incidents:
-        rate = self.incidents * self.traffic
-        return incidents(self.family, self.seed, self.aspect, rate, block)
+        rate = self.incident_rate * self.traffic
+        return incidents_in_block(self.family, self.seed, self.aspect, rate, block)
 
 
-def _turns(
+def _change_times(
     actors: Iterable[Actor], effects: Iterable[Effect], start: float, end: float
 ) -> tuple[float, ...]:
-    ways = {point.time for actor in actors for point in actor.path}
-    turns = [turn for effect in effects for turn in effect.change_times(start, end)]
-    return tuple(sorted([*turns, *(time for time in ways if start <= time < end)]))
+    waypoints = {point.time for actor in actors for point in actor.path}
+    effect_times = [t for effect in effects for t in effect.change_times(start, end)]
+    return tuple(sorted([*effect_times, *(t for t in waypoints if start <= t < end)]))
 
 
-def _since(t: float) -> range:
-    """The blocks whose visitors and incidents may still last at `t`."""
+def _active_blocks(t: float) -> range:
+    """The blocks whose visitors and incidents may still exist at `t`."""
     block = int(t // BLOCK_S)
     return range(block - MAX_VISIT_BLOCKS, block + 1)
 
 
 def _resident(rng: np.random.Generator, floor: tuple[float, float]) -> Actor:
-    """Something that is always there: a parked car or, less often, a forgotten bag."""
+    """A permanent actor: a parked car or, less often, a forgotten bag."""
     kind = ActorKind.VEHICLE if rng.random() < 0.7 else ActorKind.BAG
     height = rng.uniform(0.15, 0.2) if kind is ActorKind.VEHICLE else rng.uniform(0.08, 0.11)
     colour = str(rng.choice(list(COLOURS)))

@@ -1,4 +1,4 @@
-"""Which part of a scene the camera shows: it may pan, zoom, and shake on its pole."""
+"""The part of a scene that the camera shows: it may pan, zoom and shake."""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-# A pole sways with a slow swing and a quicker one (Hz, share of the amplitude, phase).
-_SWINGS = ((1.3, 0.7, 0.0), (3.1, 0.3, 1.0))
+# Camera shake: two sine waves (Hz, share of the amplitude, phase).
+_SWAYS = ((1.3, 0.7, 0.0), (3.1, 0.3, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
 class PtzPosition:
-    """At `time` seconds the window's centre is at (x, y), its size 1/`zoom` of the scene's."""
+    """Camera position: the view is centred at (x, y), with 1/`zoom` of the scene's size."""
 
     time: float
     x: float = 0.5
@@ -23,7 +23,7 @@ class PtzPosition:
 
 @dataclass(frozen=True, slots=True)
 class ViewRegion:
-    """The part that is shown: its corner and its size as a share of the scene's."""
+    """The visible part: its top left corner and its size, as fractions of the scene."""
 
     left: float
     top: float
@@ -32,9 +32,10 @@ class ViewRegion:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Moves straight from each aim to the next; `shake` is its sway in shares of the window.
+    """Camera motion: linear between the positions of `path`, plus `shake`.
 
-    Without aims the whole scene is shown and nothing moves.
+    `shake` is the amplitude as a fraction of the visible region. Without a path the whole scene is
+    visible and the camera is fixed.
     """
 
     path: tuple[PtzPosition, ...] = ()
@@ -42,36 +43,38 @@ class View:
 
     @property
     def zoom(self) -> float:
-        """The closest it ever looks."""
-        return max((aim.zoom for aim in self.path), default=1.0)
+        """The maximum zoom over all times."""
+        return max((position.zoom for position in self.path), default=1.0)
 
     def region(self, t: float) -> ViewRegion:
-        """What is shown at `t`."""
+        """The visible region at `t`."""
         if not self.path:
             return ViewRegion(0.0, 0.0, 1.0)
-        aim = self._aim(t)
-        size = 1 / aim.zoom
-        x, y = aim.x + self._sway(t) * size, aim.y + 0.6 * self._sway(t + 0.21) * size
-        edge = 1 - size
-        return ViewRegion(min(max(x - size / 2, 0), edge), min(max(y - size / 2, 0), edge), size)
+        position = self._position(t)
+        size = 1 / position.zoom
+        x = position.x + self._sway(t) * size
+        y = position.y + 0.6 * self._sway(t + 0.21) * size
+        limit = 1 - size
+        return ViewRegion(min(max(x - size / 2, 0), limit), min(max(y - size / 2, 0), limit), size)
 
-    def crop(self, plane: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
-        """What is shown at `t` of the scene's `plane`, uint8 RGB [h * zoom, w * zoom, 3], as the
-        [h, w, 3] picture that a camera takes.
+    def crop(self, scene_image: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
+        """Crop and scale the whole scene to the region visible at `t`.
+
+        Takes uint8 RGB [h * zoom, w * zoom, 3] with the view's maximum zoom, gives [h, w, 3].
         """
         if not self.path:
-            return plane
-        window, high, wide = self.region(t), plane.shape[0], plane.shape[1]
-        size = round(wide / self.zoom), round(high / self.zoom)
-        step = window.size * self.zoom
-        coefficients = (step, 0.0, window.left * wide, 0.0, step, window.top * high)
-        picture = Image.fromarray(plane).transform(
+            return scene_image
+        region, (height, width, _) = self.region(t), scene_image.shape
+        size = round(width / self.zoom), round(height / self.zoom)
+        step = region.size * self.zoom
+        coefficients = (step, 0.0, region.left * width, 0.0, step, region.top * height)
+        picture = Image.fromarray(scene_image).transform(
             size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
         )
         return np.asarray(picture)
 
-    def _aim(self, t: float) -> PtzPosition:
-        times = [aim.time for aim in self.path]
+    def _position(self, t: float) -> PtzPosition:
+        times = [position.time for position in self.path]
         after = bisect_right(times, t)
         if after in (0, len(times)):
             return self.path[min(after, len(times) - 1)]
@@ -84,8 +87,8 @@ class View:
         return PtzPosition(t, x, y, zoom)
 
     def _sway(self, t: float) -> float:
-        swings = (part * np.sin(2 * np.pi * hertz * t + phase) for hertz, part, phase in _SWINGS)
-        return float(self.shake * sum(swings))
+        waves = (share * np.sin(2 * np.pi * hertz * t + phase) for hertz, share, phase in _SWAYS)
+        return float(self.shake * sum(waves))
 
 
 FIXED_VIEW = View()
