@@ -1,7 +1,7 @@
 """Edge pipeline of one camera: packets -> decoder -> frames and signals -> tracker -> slots.
 
 Example: at 2 sampled frames per second and 2 frames per slot, a 25 fps camera completes one slot
-per second. The first is an anchor with every cell; the next ones are deltas with changed cells.
+per second. The first one is an anchor with every cell; the next ones are deltas with changed cells.
 """
 
 from collections import Counter

@@ -1,1 +1,1 @@
-"""From a camera to decoded frames and what the codec says of them, and to recorded segments."""
+"""Capture and recording of video streams, and decoding into frames with codec signals."""

@@ -12,7 +12,7 @@ from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.mux_stream import add_stream
 
 # Small clusters that are flushed at once: a killed process loses the frames of the last cluster
-# and nothing else. Negative timestamps are kept, because _Timeline places packets itself.
+# and nothing else. Timestamps are not shifted: _Timeline computes them, none negative.
 _MUXER = {"cluster_time_limit": "0", "flush_packets": "1", "avoid_negative_ts": "disabled"}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-SLICE, IDR, SPS = 1, 5, 7
+SLICE, IDR, SPS = 1, 5, 7  # NAL unit types (table 7-1)
 HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 144, 244})
 MAX_SLICE_HEADER_BYTES = 24
 MAX_SPS_BYTES = 512
@@ -64,25 +64,25 @@ class H264HeaderParser:
         """Header of the packet's first slice, or None if there is none that can be read."""
         at = 0
         while True:
-            begin, at = self._unit(data, at)
-            if begin >= len(data):
+            start, at = self._unit(data, at)
+            if start >= len(data):
                 return None
-            kind = data[begin] & 31
+            kind = data[start] & 31
             if kind == SPS:
-                self._store_sps(data[begin : begin + MAX_SPS_BYTES])
+                self._store_sps(data[start : start + MAX_SPS_BYTES])
             elif kind in (SLICE, IDR):
-                return self._slice(data[begin : begin + MAX_SLICE_HEADER_BYTES])
+                return self._slice(data[start : start + MAX_SLICE_HEADER_BYTES])
 
     def _unit(self, data: bytes, at: int) -> tuple[int, int]:
         """(start of the first NAL unit at or after `at`, position to search the next one from)."""
         if not self._length_size:
-            begin = data.find(START_CODE, at) + len(START_CODE)
-            return (begin, begin) if begin >= len(START_CODE) else (len(data), len(data))
-        begin = at
-        while begin == at and at < len(data):  # skip empty units
-            begin = at + self._length_size
-            at = begin + int.from_bytes(data[at:begin], "big")
-        return begin, at
+            start = data.find(START_CODE, at) + len(START_CODE)
+            return (start, start) if start >= len(START_CODE) else (len(data), len(data))
+        start = at
+        while start == at and at < len(data):  # skip empty units
+            start = at + self._length_size
+            at = start + int.from_bytes(data[at:start], "big")
+        return start, at
 
     def _store_sps(self, unit: bytes) -> None:
         try:
@@ -100,7 +100,8 @@ class H264HeaderParser:
             field = self._sequence.fields_allowed and bool(bits.take(1))
         except IndexError:
             return None
-        return SliceHeader(unit[0] & 31 == IDR, bool(unit[0] >> 5 & 3), number, field)
+        reference = bool(unit[0] >> 5 & 3)  # nal_ref_idc
+        return SliceHeader(unit[0] & 31 == IDR, reference, number, field)
 
 
 class _Bits:
@@ -146,16 +147,14 @@ def _parse_sps(bits: _Bits) -> SequenceParameters:
     frame_num_bits = bits.ue() + 4
     order_type = bits.ue()  # pic_order_cnt_type
     if order_type == 0:
-        bits.ue()
+        bits.ue()  # log2_max_pic_order_cnt_lsb_minus4
     elif order_type == 1:
-        bits.take(1)
-        bits.ue()
-        bits.ue()
-        for _ in range(bits.ue()):
-            bits.ue()
+        bits.take(1)  # delta_pic_order_always_zero_flag
+        bits.skip(2)  # offset_for_non_ref_pic, offset_for_top_to_bottom_field
+        bits.skip(bits.ue())  # offset_for_ref_frame of each frame of the cycle
     bits.ue()  # max_num_ref_frames
     gaps_allowed = bool(bits.take(1))
-    bits.skip(2)  # width and height
+    bits.skip(2)  # width and height in macroblocks
     return SequenceParameters(frame_num_bits, gaps_allowed, not bits.take(1))
 
 
@@ -163,11 +162,10 @@ def _skip_high_profile(bits: _Bits) -> None:
     """Skip the fields that only high profiles have: chroma format, bit depths, scaling lists."""
     chroma = bits.ue()
     if chroma == 3:
-        bits.take(1)
-    bits.ue()
-    bits.ue()
-    bits.take(1)
-    if bits.take(1):
+        bits.take(1)  # separate_colour_plane_flag
+    bits.skip(2)  # bit depths of luma and chroma
+    bits.take(1)  # qpprime_y_zero_transform_bypass_flag
+    if bits.take(1):  # seq_scaling_matrix_present_flag
         for index in range(12 if chroma == 3 else 8):
             if bits.take(1):
                 _skip_scaling_list(bits, 16 if index < 6 else 64)

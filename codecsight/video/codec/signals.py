@@ -35,6 +35,7 @@ The words, fields from the lowest bits up: source; w, h, src_x; src_y, dst_x; ds
 words); motion_x; motion_y; motion_scale; padding."""
 
 Raster = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Motion [rows, cols, 2] and intra share [rows, cols]."""
 
 
 def rasterise_motion(
@@ -66,12 +67,14 @@ def _raster(
     motion, intra = np.zeros((rows, cols, 2), np.float32), np.zeros((rows, cols), np.float32)
     one, per_pixel, field_scale = np.float32(1), np.float32(1 / 256), np.float32(lines)
     for n in range(0, words.size - RECORD_WORDS + 1, RECORD_WORDS):
+        # dst_x and dst_y are the block's centre; shifting by 4 divides by the block size of 16.
         row = min(max(int(np.int16(words[n + 3] & 0xFFFF)) >> 4, 0), rows - 1)
         col = min(max(words[n + 2] >> 20, 0), cols - 1)
         area = np.float32((words[n + 1] & 0xFF) * (words[n + 1] >> 8 & 0xFF)) * per_pixel
         intra[row, col] += area
         x, y = words[n + 6], words[n + 7]
         if x or y:
+            # A negative `source` is a past reference, a positive one a future reference.
             per_frame = past if words[n] < 0 else future
             weight = area * per_frame / max(words[n + 8] & 0xFFFF, 1)
             motion[row, col, 0] += x * weight
@@ -81,6 +84,7 @@ def _raster(
         for col in range(cols):
             covered = intra[row, col]
             intra[row, col] = one - min(covered, one)
+            # Prediction from both sides covers a block twice, so the area can exceed 1.
             if covered > 0 and covered != one:
                 motion[row, col, 0] /= covered
                 motion[row, col, 1] /= covered
