@@ -20,7 +20,8 @@ class FrameSignals:
     display distance to the reference taken into account. `intra` is float32, the share of each
     block that was coded without a reference. A signal that the codec does not provide is None
     (HEVC, AV1, VP9 and MJPEG provide neither): None means unknown, never "no motion". `skip`, `qp`
-    and `residual` are not exported by FFmpeg; another extractor (a patched decoder, NVDEC) may provide them.
+    and `residual` are not exported by FFmpeg; another extractor (a patched decoder, NVDEC) may
+    provide them.
 
     `valid` is False from a decode error or a lost packet until the next key frame. `extracted` is
     False where the decoder did not extract motion for this frame (Decoder's
