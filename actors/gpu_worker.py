@@ -32,14 +32,11 @@ from codecsight.patches.packing import unpack
 from codecsight.uplink.cloud_link import SessionGrant
 from codecsight.uplink.fleet import FlopCount, StreamWindow, WorkerStatus
 from codecsight.uplink.messages import Hello, Reject, RejectReason
-from codecsight.uplink.token_bucket import TokenBucket
+from codecsight.uplink.token_bucket import RATE_TOLERANCE, TokenBucket
 
 log = structlog.get_logger()
 
 NO_CAPACITY_RETRY_S = 15.0
-RATE_TOLERANCE = 1.1
-"""Factor by which a stream may permanently exceed the agreed rate, as clocks drift."""
-
 StreamedAnswer = asyncio.Queue[PartialAnswer | asyncio.Task[Answer | str]]
 """Partial answers, then the finished task with the final answer."""
 

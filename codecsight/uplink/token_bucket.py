@@ -7,6 +7,9 @@ run out. Only the stream that sends too fast loses slots, not its neighbours.
 BURST = 16
 """Default burst: the slots of two windows, which may have queued while a connection was down."""
 
+RATE_TOLERANCE = 1.1
+"""Factor by which a stream may permanently exceed the agreed rate, as clocks drift."""
+
 
 class TokenBucket:
     """Admits `rate` chunks a second, and `burst` at once after a pause."""
