@@ -37,6 +37,7 @@ from codecsight.uplink.token_bucket import RATE_TOLERANCE, TokenBucket
 log = structlog.get_logger()
 
 NO_CAPACITY_RETRY_S = 15.0
+
 StreamedAnswer = asyncio.Queue[PartialAnswer | asyncio.Task[Answer | str]]
 """Partial answers, then the finished task with the final answer."""
 
