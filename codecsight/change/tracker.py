@@ -1,4 +1,9 @@
-"""From decoded frames to slots: sampling, the anchor's rhythm, and what was shipped."""
+"""Change tracking for one stream: decoded frames in, slots (anchors and deltas) out.
+
+Example: a 6 x 8 grid of 16-pixel cells, two frames a slot at two samples a second. Frames sampled
+at 0.0 and 0.5 s, [2, 96, 128, 3] together, make one slot per second. The policy returns reasons
+[6, 8], and the slot carries patches [kept, 2, 3, 16, 16] of the kept cells.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,9 +23,11 @@ from codecsight.video.codec.resizer import Resizer
 
 @dataclass(slots=True)
 class TrackerCounters:
-    """What a tracker did since it began. `anchors` counts anchors by cause (start, forced, rhythm,
-    resized, recovered, busy), `reasons` kept cells by reason, `between` samples that were taken
-    earlier than due, to show what would have come and gone unseen.
+    """Totals since the tracker was created.
+
+    `kept` and `total` count cells, `anchors` anchors by cause (start, forced, scheduled, resized,
+    recovered, mass_change), `reasons` kept cells by reason, `transients` samples replaced by an
+    earlier frame that shows a transient.
     """
 
     slots: int = 0
@@ -39,12 +46,12 @@ class _Sample:
 
 
 class ChangeTracker:
-    """Turns one stream's frames into slots on `grid`; `anchor_every` slots one is whole. With
-    `follow` the rate of sampling follows what happens.
+    """Turns the frames of one stream into slots on `grid`, with an anchor every `anchor_every`
+    slots. With a `sampling_range`, the sampling rate follows activity (see FrameSampler).
 
-    The loop is closed: cells are judged against what was last *shipped* for them, never against
-    the previous frame, so that slow drift is not lost. When something that left the tracker did
-    not arrive, `force_anchor` must be called, or the tracker believes in content nobody has.
+    The loop is closed: cells are compared with what was last *shipped* for them, never with the
+    previous frame, so that slow drift adds up and is not lost. If a slot did not arrive, call
+    `force_anchor`; otherwise later deltas build on content that the receiver does not have.
     """
 
     def __init__(
@@ -52,105 +59,106 @@ class ChangeTracker:
         grid: PatchGrid,
         policy: ChangePolicy,
         anchor_every: int,
-        follow: SamplingRange | None = None,
+        sampling_range: SamplingRange | None = None,
     ) -> None:
         self.grid = grid
         self.counters = TrackerCounters()
         self._policy = policy
         self._anchor_every = anchor_every
-        self._sampler = FrameSampler(grid.spec.rate, follow)
-        slowest = follow.floor if follow else grid.spec.rate
-        self._longest = max(2 * grid.spec.slot_seconds, 2 / slowest)
+        self._sampler = FrameSampler(grid.spec.rate, sampling_range)
+        min_fps = sampling_range.min_fps if sampling_range else grid.spec.rate
+        self._max_sample_gap = max(2 * grid.spec.slot_seconds, 2 / min_fps)
         self._resizer = Resizer(grid.width, grid.height)
-        self._between = TransientDetector(grid)
-        self._before: NDArray[np.uint8] | None = None
+        self._transients = TransientDetector(grid)
+        self._previous_sample: NDArray[np.uint8] | None = None
+        # Cells that transients of this slot touched.
         self._touched = np.zeros((grid.rows, grid.cols), np.bool_)
         self._samples: list[_Sample] = []
         self._shipped: NDArray[np.uint8] | None = None
         self._since_anchor = 0
         self._size: tuple[int, int] | None = None
-        self._whole = True
-        self._pending = "start"
+        self._valid = True
+        self._anchor_cause = "start"  # why the next slot must be an anchor; empty if it need not
 
     @property
     def last_shipped(self) -> NDArray[np.uint8] | None:
-        """What the other end has of every cell: [frames, h, w, 3] RGB; None before any slot."""
+        """What was last shipped for each cell: [frames, h, w, 3] RGB; None before any slot."""
         return self._shipped
 
     @property
     def motion_interval_s(self) -> float:
-        """How often the decoder must read the codec's motion just now (see ChangePolicy)."""
+        """How often the decoder must extract the codec's motion (see ChangePolicy)."""
         return self._policy.motion_interval_s
 
     def force_anchor(self) -> None:
-        """The next slot holds every cell: what was shipped before is not known to have arrived."""
-        self._pending = self._pending or "forced"
+        """Make the next slot an anchor, because what was shipped may not have arrived."""
+        self._anchor_cause = self._anchor_cause or "forced"
 
     def feed(self, frame: Frame) -> Slot | None:
-        """Take in one decoded frame; returns the slot it completes, if any."""
+        """Process one decoded frame. Returns the slot that it completes, if any."""
         size = frame.width, frame.height
         self._check_size(size)
-        self._check_whole(frame)
+        self._check_validity(frame)
         self._policy.observe(frame.signals, *size)
         if not self._sampler.should_sample(frame.time):
             if self._policy.detects_transients:
-                self._between.look(frame)
+                self._transients.observe(frame)
             return None
-        self._drop_stale(frame.time)
+        self._drop_stale_samples(frame.time)
         self._policy.on_sample()
         self._samples.append(self._sample(frame))
         if len(self._samples) < self.grid.spec.frames:
             return None
         samples, self._samples = self._samples, []
-        slot = self._finish(samples)
+        slot = self._make_slot(samples)
         self._touched[:] = False
         return slot
 
     def _sample(self, frame: Frame) -> _Sample:
-        """The frame, or the one before it that shows what has come and gone in the meantime."""
-        sample = self._taken(frame)
+        """The frame, or an earlier one that shows a transient since the last sample."""
+        sample = self._resized(frame)
         if self._policy.detects_transients:
-            passing, before = self._between.on_sample(frame), self._before
-            if passing is not None and before is not None:
-                instead = self._taken(passing.frame)
-                if self._between.confirms(instead.picture, before, sample.picture):
+            transient, previous = self._transients.on_sample(frame), self._previous_sample
+            if transient is not None and previous is not None:
+                replacement = self._resized(transient.frame)
+                if self._transients.confirms(replacement.picture, previous, sample.picture):
                     self.counters.transients += 1
-                    self._touched |= passing.cells
-                    sample = instead
-            self._before = sample.picture
+                    self._touched |= transient.cells
+                    sample = replacement
+            self._previous_sample = sample.picture
         return sample
 
-    def _taken(self, frame: Frame) -> _Sample:
+    def _resized(self, frame: Frame) -> _Sample:
         return _Sample(self._resizer.rgb(frame), frame.time, frame.capture_time)
 
     def _check_size(self, size: tuple[int, int]) -> None:
         if self._size is not None and size != self._size:
-            self._pending = self._pending or "resized"
+            self._anchor_cause = self._anchor_cause or "resized"
         self._size = size
 
-    def _check_whole(self, frame: Frame) -> None:
-        """After damage all is shipped anew, and nothing damaged is part of it."""
-        if frame.signals.valid and not self._whole:
-            self._pending = self._pending or "recovered"
+    def _check_validity(self, frame: Frame) -> None:
+        """After damage, start a new slot, as an anchor, at the first valid frame."""
+        if frame.signals.valid and not self._valid:
+            self._anchor_cause = self._anchor_cause or "recovered"
             self._samples = []
-        self._whole = frame.signals.valid
+        self._valid = frame.signals.valid
 
-    def _drop_stale(self, time: float) -> None:
-        """A slot is a short stretch of time: samples from before a gap or a jump are no part."""
+    def _drop_stale_samples(self, time: float) -> None:
+        """Drop samples from before a gap or a jump in time: a slot covers a short span of time."""
         if not self._samples:
             return
         age = time - self._samples[-1].time
         if age <= 0:
             self.force_anchor()
-        if not 0 < age <= self._longest:
+        if not 0 < age <= self._max_sample_gap:
             self._samples = []
 
-    def _finish(self, samples: list[_Sample]) -> Slot:
+    def _make_slot(self, samples: list[_Sample]) -> Slot:
         pictures = np.stack([sample.picture for sample in samples])
         reasons = self._decide(pictures)
         anchor, kept = bool((reasons == Reason.ANCHOR).all()), reasons > 0
         patches = cut(pictures, kept)
-        self._remember(pictures, kept, patches, anchor)
+        self._record_shipped(pictures, kept, patches, anchor)
         self._count(reasons)
         return Slot(
             kind=SlotKind.ANCHOR if anchor else SlotKind.DELTA,
@@ -162,8 +170,8 @@ class ChangeTracker:
         )
 
     def _decide(self, pictures: NDArray[np.uint8]) -> Reasons:
-        """Why each cell is kept: all of them ANCHOR when the slot is one."""
-        cause = self._pending
+        """Why each cell is kept, [rows, cols]; ANCHOR for all cells if the slot is an anchor."""
+        cause = self._anchor_cause
         if not cause and self._since_anchor + 1 >= self._anchor_every:
             cause = "scheduled"
         if not cause and self._shipped is not None:
@@ -177,7 +185,7 @@ class ChangeTracker:
         self.counters.anchors[cause] += 1
         return np.full((self.grid.rows, self.grid.cols), Reason.ANCHOR, np.uint8)
 
-    def _remember(
+    def _record_shipped(
         self,
         pictures: NDArray[np.uint8],
         kept: NDArray[np.bool_],
@@ -187,7 +195,7 @@ class ChangeTracker:
         if self._shipped is None or anchor:
             self._shipped = pictures
             self._policy.on_anchor(pictures)
-            self._since_anchor, self._pending = 0, ""
+            self._since_anchor, self._anchor_cause = 0, ""
         else:
             paste(self._shipped, kept, patches)
             self._since_anchor += 1
@@ -198,4 +206,6 @@ class ChangeTracker:
         counters.kept += int((reasons > 0).sum())
         counters.total += reasons.size
         counts = np.bincount(reasons.ravel(), minlength=len(Reason) + 1)
-        counters.reasons.update({why: int(counts[why]) for why in Reason if counts[why]})
+        counters.reasons.update(
+            {reason: int(counts[reason]) for reason in Reason if counts[reason]}
+        )

@@ -1,10 +1,10 @@
-"""What came and went between two samples.
+"""Detection of transients: objects that appear and disappear between two samples.
 
-A sample every half second sees nothing of a visitor who stays for less. So the frames between are
-looked at through a sparse raster of points, which costs next to nothing, and the one that differs
-most from the last sample is held on to. If the next sample shows that it is all over, and nothing
-near it changed, then that frame is sampled instead, and every cell that the visitor touched is
-kept.
+With a sample every half second, someone who stays for less is in no sample. So the frames between
+samples are compared on a sparse raster of points, which costs almost nothing, and the frame that
+differs most from the last sample is held. If the next sample shows that the object is gone, and
+nothing near it changed, the held frame is sampled instead, and every cell that the object touched
+is kept.
 """
 
 from dataclasses import dataclass
@@ -21,134 +21,144 @@ from codecsight.core.frame import Frame
 from codecsight.core.grid import PatchGrid
 from codecsight.jit import cached_njit
 
-_OFTEN = 0.035  # seconds to the next look: of 30 frames per second every other is seen, of 25 all
-_POINTS = 80  # columns of the raster
-_LEVELS = 20  # grey levels by which a point must differ, or
-_NOISE = 6.0  # so many times the median difference
-_FEWEST = 3  # points that must differ
-_MOST = 0.3  # share of points above which it's the light or the camera
-_SURE = Sensitivity(floor=8.0, noise=6.0, share=0.03)
+_MIN_INTERVAL_S = 0.035  # between compared frames: every other frame of 30 per second, all of 25
+_RASTER_COLUMNS = 80
+_MIN_LEVELS = 20  # grey levels by which a point must differ,
+_NOISE_FACTOR = 6.0  # and times the median difference
+_MIN_POINTS = 3  # points that must differ
+_MAX_SHARE = 0.3  # of points: more is a change of light or a camera motion
+_CONFIRMED = Sensitivity(min_levels=8.0, noise_factor=6.0, min_share=0.03)
 
-Points = NDArray[np.uint8]
+Raster = NDArray[np.uint8]
+"""Luma of a sparse raster of points of a picture, [rows, about _RASTER_COLUMNS]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transient:
-    """What is over: a frame that shows it, and all the cells [rows, cols] that it touched."""
+    """A transient that is over: a frame that shows it, and the cells [rows, cols] it touched."""
 
     frame: Frame
     cells: NDArray[np.bool_]
 
 
 class TransientDetector:
-    """Watches what happens from one sample to the next."""
+    """Compares the frames between two samples with the earlier one.
+
+    Masks over the raster, since the last sample: `_current` for the last frame compared, `_peak`
+    for the held frame, `_touched` for any frame.
+    """
 
     def __init__(self, grid: PatchGrid) -> None:
         self._grid = grid
-        self._limit = float(_LEVELS)
-        self._frame: Frame | None = None
-        self._most, self._looked = 0, 0.0
-        self._before: Points | None = None
-        self._ever: NDArray[np.bool_]
-        self._best: NDArray[np.bool_]
-        self._differ: NDArray[np.bool_]
+        self._limit = float(_MIN_LEVELS)
+        self._held: Frame | None = None
+        self._peak_count, self._compared_at = 0, 0.0
+        self._sample: Raster | None = None
+        self._touched: NDArray[np.bool_]
+        self._peak: NDArray[np.bool_]
+        self._current: NDArray[np.bool_]
 
-    def look(self, frame: Frame) -> None:
-        """Take note of a frame that is not sampled."""
-        if 0 <= frame.time - self._looked < _OFTEN or self._before is None:
+    def observe(self, frame: Frame) -> None:
+        """Compare a frame that is not sampled, and hold it if it differs most so far."""
+        if 0 <= frame.time - self._compared_at < _MIN_INTERVAL_S or self._sample is None:
             return
-        self._looked = frame.time
-        points = _points(frame)
-        if points is None or points.shape != self._before.shape:
+        self._compared_at = frame.time
+        raster = _luma_raster(frame)
+        if raster is None or raster.shape != self._sample.shape:
             return
-        count = _note(points, self._before, self._limit, self._differ, self._ever)
-        if self._most < count <= _MOST * self._before.size:
-            self._most, self._frame = count, frame
-            self._best, self._differ = self._differ, self._best
+        count = _mark_changed(raster, self._sample, self._limit, self._current, self._touched)
+        if self._peak_count < count <= _MAX_SHARE * self._sample.size:
+            self._peak_count, self._held = count, frame
+            self._peak, self._current = self._current, self._peak
 
     def on_sample(self, frame: Frame) -> Transient | None:
-        """Begin anew from a sampled frame; tells what came since the last one and is over now, if
-        there seems to be anything.
+        """Start anew from a sampled frame. Returns the transient since the last sample, if the
+        raster shows one; `confirms` then checks it on pixels.
         """
-        now, before = _points(frame), self._before
-        passing = None
-        if now is not None and before is not None and now.shape == before.shape:
-            apart = np.empty(now.shape, np.uint8)
-            noise = _apart(now, before, apart)
-            if self._frame is not None:
-                passing = self._over(self._frame, apart)
-            self._limit = max(_LEVELS, _NOISE * noise)
-        self._begin(now)
-        self._looked = frame.time
-        return passing
+        new, old = _luma_raster(frame), self._sample
+        transient = None
+        if new is not None and old is not None and new.shape == old.shape:
+            difference = np.empty(new.shape, np.uint8)
+            noise = _absolute_difference(new, old, difference)
+            if self._held is not None:
+                transient = self._find(self._held, difference)
+            self._limit = max(_MIN_LEVELS, _NOISE_FACTOR * noise)
+        self._start(new)
+        self._compared_at = frame.time
+        return transient
 
-    def _begin(self, points: Points | None) -> None:
-        self._most, self._frame = 0, None
-        if points is None:
-            self._before = None
+    def _start(self, raster: Raster | None) -> None:
+        self._peak_count, self._held = 0, None
+        if raster is None:
+            self._sample = None
             return
-        if self._before is None or self._before.shape != points.shape:
-            self._before = np.empty(points.shape, np.uint8)
-            self._ever, self._best, self._differ = np.empty((3, *points.shape), np.bool_)
-        self._before[:] = points
-        self._ever[:] = False
+        if self._sample is None or self._sample.shape != raster.shape:
+            self._sample = np.empty(raster.shape, np.uint8)
+            self._touched, self._peak, self._current = np.empty((3, *raster.shape), np.bool_)
+        self._sample[:] = raster
+        self._touched[:] = False
 
-    def _over(self, frame: Frame, apart: Points) -> Transient | None:
-        """What is over, away from all that differs between the two samples: `apart` of them."""
+    def _find(self, frame: Frame, difference: Raster) -> Transient | None:
+        """The transient that `frame` shows, away from cells where the two samples differ by
+        `difference`; None if too few points remain.
+        """
         cells = self._grid.rows, self._grid.cols
-        other = _grown(_hits(apart > self._limit, *cells) >= _FEWEST)
-        quiet = apart < self._limit / 2
-        if _hits(self._best & quiet, *cells)[~other].sum() < _FEWEST:
+        changed_cells = _dilate(_points_per_cell(difference > self._limit, *cells) >= _MIN_POINTS)
+        unchanged = difference < self._limit / 2
+        if _points_per_cell(self._peak & unchanged, *cells)[~changed_cells].sum() < _MIN_POINTS:
             return None
-        return Transient(frame, _hits(_grown(self._ever & quiet), *cells) > 0)
+        touched = _dilate(self._touched & unchanged)
+        return Transient(frame, _points_per_cell(touched, *cells) > 0)
 
     def confirms(
-        self, held: NDArray[np.uint8], before: NDArray[np.uint8], now: NDArray[np.uint8]
+        self, held: NDArray[np.uint8], previous: NDArray[np.uint8], current: NDArray[np.uint8]
     ) -> bool:
-        """Whether `held` shows something that is neither in the sample before nor in the one at
-        hand, away from all that changed between those; all [h, w, 3] at model input size.
+        """Whether `held` differs from both the previous and the current sample in some cell away
+        from all cells that differ between the two; all [h, w, 3] at model input size.
         """
-        pairs = ((held, before), (held, now), (now, before))
-        came, went, other = (
-            compare(Picture(new), old, self._grid).changed(_SURE) for new, old in pairs
+        pairs = ((held, previous), (held, current), (current, previous))
+        appeared, disappeared, changed = (
+            compare(Picture(new), old, self._grid).changed_cells(_CONFIRMED) for new, old in pairs
         )
-        return bool((came & went & ~_grown(other)).any())
+        return bool((appeared & disappeared & ~_dilate(changed)).any())
 
 
 @cached_njit
-def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The mask and all neighbours of it."""
+def _dilate(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Morphological dilation by one in all eight directions."""
     high, wide = mask.shape
-    grown = np.zeros((high, wide), np.bool_)
+    dilated = np.zeros((high, wide), np.bool_)
     for row in range(high):
         for col in range(wide):
             if mask[row, col]:
-                grown[max(row - 1, 0) : row + 2, max(col - 1, 0) : col + 2] = True
-    return grown
+                dilated[max(row - 1, 0) : row + 2, max(col - 1, 0) : col + 2] = True
+    return dilated
 
 
 @cached_njit
-def _hits(points: NDArray[np.bool_], rows: int, cols: int) -> NDArray[np.int32]:
-    """How many of the points are set in each cell: [rows, cols]."""
+def _points_per_cell(points: NDArray[np.bool_], rows: int, cols: int) -> NDArray[np.int32]:
+    """Number of set points in each cell: [rows, cols]."""
     high, wide = points.shape
-    hits = np.zeros((rows, cols), np.int32)
+    counts = np.zeros((rows, cols), np.int32)
     for row in range(high):
         for col in range(wide):
             if points[row, col]:
-                hits[row * rows // high, col * cols // wide] += 1
-    return hits
+                counts[row * rows // high, col * cols // wide] += 1
+    return counts
 
 
 @cached_njit
-def _apart(now: Points, before: Points, apart: Points) -> float:
-    """How far `apart` two rasters are, point by point; returns the median of every fourth."""
+def _absolute_difference(new: Raster, old: Raster, difference: Raster) -> float:
+    """Write the absolute `difference` of two rasters; returns its median over every other row and
+    column, from a histogram.
+    """
     counts = np.zeros(256, np.int32)
-    for row in range(now.shape[0]):
-        for col in range(now.shape[1]):
-            high, low = max(now[row, col], before[row, col]), min(now[row, col], before[row, col])
-            apart[row, col] = high - low
+    for row in range(new.shape[0]):
+        for col in range(new.shape[1]):
+            high, low = max(new[row, col], old[row, col]), min(new[row, col], old[row, col])
+            difference[row, col] = high - low
             if row % 2 == 0 and col % 2 == 0:
-                counts[apart[row, col]] += 1
+                counts[difference[row, col]] += 1
     below, total = 0, counts.sum()
     for level in range(256):
         below += counts[level]
@@ -158,39 +168,39 @@ def _apart(now: Points, before: Points, apart: Points) -> float:
 
 
 @cached_njit
-def _note(
-    points: Points,
-    before: Points,
+def _mark_changed(
+    raster: Raster,
+    sample: Raster,
     limit: float,
-    differ: NDArray[np.bool_],
-    ever: NDArray[np.bool_],
+    changed: NDArray[np.bool_],
+    touched: NDArray[np.bool_],
 ) -> int:
-    """Note which points `differ` by more than the limit and which `ever` did; returns how many."""
+    """Mark in `changed` the points that differ by more than `limit`, and add them to `touched`;
+    returns their number.
+    """
     count = 0
-    for row in range(before.shape[0]):
-        for col in range(before.shape[1]):
-            here = bool(abs(np.float32(points[row, col]) - np.float32(before[row, col])) > limit)
-            differ[row, col] = here
-            ever[row, col] |= here
-            count += here
+    for row in range(sample.shape[0]):
+        for col in range(sample.shape[1]):
+            differs = bool(abs(np.float32(raster[row, col]) - np.float32(sample[row, col])) > limit)
+            changed[row, col] = differs
+            touched[row, col] |= differs
+            count += differs
     return count
 
 
-def _points(frame: Frame) -> Points | None:
-    """A raster of the picture's brightness, a view of its own bytes; None where its samples aren't
-    bytes.
-    """
+def _luma_raster(frame: Frame) -> Raster | None:
+    """A raster of the picture's luma, as a view of its buffer; None if luma isn't in bytes."""
     picture = frame.picture
-    if not _in_bytes(picture.format.name):
+    if not _has_byte_luma(picture.format.name):
         return None
-    # Not `picture.planes`, which makes all of them.
-    plane, step = VideoPlane(picture, 0), max(1, picture.width // _POINTS)
+    # One VideoPlane: `picture.planes` would create all of them for every frame.
+    plane, step = VideoPlane(picture, 0), max(1, picture.width // _RASTER_COLUMNS)
     luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return luma[step // 2 : picture.height : step, step // 2 : picture.width : step]
 
 
 @lru_cache(maxsize=64)
-def _in_bytes(name: str) -> bool:
-    """Whether pictures of that format begin with a plane of bytes: brightness."""
+def _has_byte_luma(name: str) -> bool:
+    """Whether the first plane of that pixel format is luma of 8 bits."""
     layout = av.VideoFormat(name)
     return layout.is_planar and layout.components[0].bits == 8

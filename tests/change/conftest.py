@@ -1,4 +1,4 @@
-"""What every test of this room stands on."""
+"""Fixtures shared by the tests of change detection."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A camera in which a test puts a scene before the camera."""
+"""A synthetic camera: pictures, codec signals and frames of a scene that a test composes."""
 
 from dataclasses import dataclass
 
@@ -15,20 +15,21 @@ Image = NDArray[np.uint8]
 
 @dataclass
 class SyntheticCamera:
-    """A textured background as large as the model's input: 6 x 8 cells, so that one macroblock of
-    the codec is one cell of the model.
+    """A camera before a textured background of the size of the model's input: 6 x 8 cells of 16
+    pixels, so that one macroblock of the codec is one cell of the model.
     """
 
     grid: PatchGrid
-    background: NDArray[np.uint8]
+    background: Image
 
-    def with_cell(self, row: int, col: int, level: int = 20) -> NDArray[np.uint8]:
+    def with_cell(self, row: int, col: int, level: int = 20) -> Image:
         """The background with one cell painted grey."""
         changed = self.background.copy()
         changed[row * CELL : (row + 1) * CELL, col * CELL : (col + 1) * CELL] = level
         return changed
 
-    def noisy(self, image: NDArray[np.uint8], sigma: float, seed: int) -> NDArray[np.uint8]:
+    def noisy(self, image: Image, sigma: float, seed: int) -> Image:
+        """The image with Gaussian noise of `sigma` grey levels."""
         noise = np.random.default_rng(seed).normal(0, sigma, image.shape)
         return np.clip(image + noise, 0, 255).astype(np.uint8)
 
@@ -39,12 +40,11 @@ class SyntheticCamera:
             motion[row, col, 0] = speed
         return FrameSignals(kind, 1000, motion=motion, intra=np.zeros((6, 8), np.float32))  # type: ignore[arg-type]
 
-    def frame(
-        self, image: NDArray[np.uint8], time: float, signals: FrameSignals | None = None
-    ) -> Frame:
+    def frame(self, image: Image, time: float, signals: FrameSignals | None = None) -> Frame:
+        """A decoded frame of the image, without motion unless `signals` are given."""
         picture = av.VideoFrame.from_ndarray(image, format="rgb24")
         return Frame(picture, time, 1_000_000 + time, signals or self.signals())
 
-    def slot(self, *images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def slot(self, *images: Image) -> Image:
         """Sampled pictures [frames, h, w, 3]; one image stands for both frames."""
         return np.stack(images if len(images) == 2 else images * 2)

@@ -1,4 +1,4 @@
-"""A day of frames leaves memory flat."""
+"""Memory use of the tracker over a day of frames."""
 
 import gc
 import tracemalloc
@@ -11,13 +11,13 @@ SLOTS = 20
 
 
 def test_memory_does_not_grow_with_time(camera: SyntheticCamera) -> None:
-    """A few seconds of every hour: what is kept of a slot, or of an hour, would show."""
+    """Tracks some slots of every hour, so that anything kept per slot or per hour would show."""
     tracker = ChangeTracker(camera.grid, make_policy("tracked", camera.grid), anchor_every=16)
-    shown = [camera.frame(camera.with_cell(2, n % 8), 0.0) for n in range(3)]
+    images = [camera.frame(camera.with_cell(2, n % 8), 0.0) for n in range(3)]
 
-    def watch(start: float) -> int:
+    def track(start: float) -> int:
         for number in range(SLOTS * 10):
-            frame = shown[number // 5 % 3]
+            frame = images[number // 5 % 3]
             moving = camera.signals(a=(2, number % 8, 2.0), b=(1, 1, 0.3))
             tracker.feed(camera.frame(frame.picture.to_ndarray(), start + number / 10, moving))
         gc.collect()
@@ -25,10 +25,10 @@ def test_memory_does_not_grow_with_time(camera: SyntheticCamera) -> None:
 
     tracemalloc.start()
     try:
-        watch(0.0)
-        first = watch(3600.0)
+        track(0.0)
+        first = track(3600.0)
         for hour in range(2, 6):
-            last = watch(3600.0 * hour)
+            last = track(3600.0 * hour)
     finally:
         tracemalloc.stop()
-    assert last - first < 8_000  # a bitmap kept for each of the 80 slots would be more
+    assert last - first < 8_000  # a bitmap kept for each of the 80 slots would exceed it

@@ -1,7 +1,7 @@
-"""The policies on real CCTV: people are shipped, the rest mostly is not.
+"""The policies on real CCTV: people are shipped, the background mostly is not.
 
-The other end's canvas (`last_shipped`) is held against the true picture, inside the boxes that
-people drew around people.
+What the receiver has (`last_shipped`) is compared with the true picture inside annotated boxes
+around people.
 """
 
 import csv
@@ -25,7 +25,7 @@ FRAMES = 200
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels of model input
 
 
-def people(path: Path) -> dict[int, list[Box]]:
+def person_boxes(path: Path) -> dict[int, list[Box]]:
     boxes: dict[int, list[Box]] = defaultdict(list)
     wide, high = GRID.width / 768, GRID.height / 576
     for row in csv.reader(path.read_text().splitlines()):
@@ -35,38 +35,38 @@ def people(path: Path) -> dict[int, list[Box]]:
     return boxes
 
 
-def watch(clips: Path, policy: ChangePolicy) -> tuple[float, float]:
-    """The share of cells kept, and the mean difference in grey levels between the canvas and the
-    true picture where people are.
+def track(clips: Path, policy: ChangePolicy) -> tuple[float, float]:
+    """Track the clip; returns the share of cells kept, and the mean difference in grey levels
+    between what was shipped and the true picture inside the boxes.
     """
     tracker = ChangeTracker(GRID, policy, anchor_every=10)
-    resizer, boxes = Resizer(GRID.width, GRID.height), people(clips / "vtest.boxes.txt")
+    resizer, boxes = Resizer(GRID.width, GRID.height), person_boxes(clips / "vtest.boxes.txt")
     errors = []
     frames = decode_stream(open_source(str(clips / CLIP)).items())
     for number, frame in zip(range(FRAMES), frames, strict=False):
         if tracker.feed(frame) is None:
             continue
         assert tracker.last_shipped is not None
-        canvas = tracker.last_shipped[-1].astype(float)
-        error = np.abs(canvas - resizer.rgb(frame)).mean(axis=2)
+        shipped = tracker.last_shipped[-1].astype(float)
+        error = np.abs(shipped - resizer.rgb(frame)).mean(axis=2)
         errors += [error[t:b, left:r] for left, t, r, b in boxes[number]]
     counters = tracker.counters
     return counters.kept / counters.total, float(np.concatenate([e.ravel() for e in errors]).mean())
 
 
 @pytest.mark.parametrize("name", ["tracked", "pixels"])
-def test_people_are_shipped_for_half_of_the_cells_or_less(clips: Path, name: str) -> None:
-    kept, error = watch(clips, make_policy(name, GRID))
+def test_people_are_shipped_with_less_than_half_of_the_cells(clips: Path, name: str) -> None:
+    kept, error = track(clips, make_policy(name, GRID))
     assert kept < 0.5
     assert error < 1.0
 
 
-def test_chance_with_as_many_cells_loses_the_people(clips: Path) -> None:
-    _, error = watch(clips, RandomPolicy(GRID, share=0.33))
+def test_random_with_as_many_cells_misses_people(clips: Path) -> None:
+    _, error = track(clips, RandomPolicy(GRID, share=0.33))
     assert error > 10.0
 
 
-def test_the_published_rule_keeps_nearly_everything_of_a_native_stream(clips: Path) -> None:
-    kept, error = watch(clips, make_policy("published", GRID))
+def test_the_published_rule_keeps_nearly_every_cell_at_native_frame_rate(clips: Path) -> None:
+    kept, error = track(clips, make_policy("published", GRID))
     assert kept > 0.9
     assert error < 1.0

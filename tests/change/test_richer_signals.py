@@ -1,8 +1,9 @@
-"""The seam for extractors that know more than motion: a patched decoder that gives skipped blocks
-and residuals, or NVDEC's decode statistics. What one must give, and that nothing else is touched.
+"""Extension point for extractors that provide more than motion: a patched decoder that gives
+skipped blocks and residuals, or NVDEC's decode statistics. Shows what an extractor must provide,
+and that neither tracker nor other policies change.
 
-The richer account here is real: how far each block is from its motion-compensated prediction is
-worked out from the decoded pictures.
+The residuals here are computed from the decoded pictures: the difference of each block from the
+frame before.
 """
 
 from dataclasses import replace
@@ -24,81 +25,81 @@ GRID = GridSpec(cell=16, frames=2, rate=5.0, max_cells=48).fit(320, 240)
 
 
 def blocks(plane: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The mean of every macroblock."""
+    """Mean of each macroblock: [h, w] -> [h / 16, w / 16]."""
     high, wide = plane.shape
     return plane.reshape(high // 16, 16, wide // 16, 16).mean(axis=(1, 3)).astype(np.float32)
 
 
-class Extractor:
-    """Adds to what a decoder says how much of each block was not in the frame before."""
+class ResidualExtractor:
+    """Adds `residual`, `skip` and `qp` to the decoder's signals."""
 
     def __init__(self) -> None:
-        self._before: NDArray[np.float64] | None = None
+        self._previous: NDArray[np.float64] | None = None
 
-    def enriched(self, frame: Frame) -> Frame:
-        now = frame.picture.to_ndarray(format="gray").astype(np.float64)
-        before, self._before = self._before, now
-        if before is None or frame.signals.frame_type == "I":
+    def enrich(self, frame: Frame) -> Frame:
+        current = frame.picture.to_ndarray(format="gray").astype(np.float64)
+        previous, self._previous = self._previous, current
+        if previous is None or frame.signals.frame_type == "I":
             return frame
-        residual = blocks(np.abs(now - before))
+        residual = blocks(np.abs(current - previous))
         skip = (residual < 1).astype(np.float32)
         qp = np.full(residual.shape, 23, np.float32)
         return replace(frame, signals=replace(frame.signals, residual=residual, skip=skip, qp=qp))
 
 
 class ResidualPolicy:
-    """Keeps the cells in which some block needed more than `least` grey levels."""
+    """Keeps the cells in which some block has a residual above `min_residual` grey levels."""
 
     anchor_threshold = 1.0
     detects_transients = False
     motion_interval_s = 0.0
 
-    def __init__(self, least: float = 4.0) -> None:
-        self._least = least
-        self._most = np.zeros((15, 20), np.float32)
+    def __init__(self, min_residual: float = 4.0) -> None:
+        self._min_residual = min_residual
+        self._peak = np.zeros((15, 20), np.float32)
 
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
         if signals.residual is not None:
             assert signals.residual.shape == (-(-height // 16), -(-width // 16))
-            np.maximum(self._most, signals.residual, out=self._most)
+            np.maximum(self._peak, signals.residual, out=self._peak)
 
     def on_sample(self) -> None:
         pass
 
     def decide(self, pictures: NDArray[np.uint8], shipped: NDArray[np.uint8]) -> Reasons:  # noqa: ARG002
-        peak = projection((15, 20), 16, (240, 320), GRID).peak(self._most)
-        self._most[:] = 0
-        return (peak > self._least) * np.uint8(Reason.PIXELS)
+        peak = projection((15, 20), 16, (240, 320), GRID).peak(self._peak)
+        self._peak[:] = 0
+        return (peak > self._min_residual) * np.uint8(Reason.PIXELS)
 
     def on_anchor(self, pictures: NDArray[np.uint8]) -> None:  # noqa: ARG002
-        self._most[:] = 0
+        self._peak[:] = 0
 
 
-def slots(tracker: ChangeTracker, frames: list[Frame]) -> list[Slot]:
+def track(tracker: ChangeTracker, frames: list[Frame]) -> list[Slot]:
     return [slot for frame in frames if (slot := tracker.feed(frame)) is not None]
 
 
-def film() -> list[Frame]:
+def moving_square_frames() -> list[Frame]:
     info, packets = encode(moving_square(40, (4, 0), (8, 80)))
     return decode(Decoder(info), packets)
 
 
-def test_a_richer_account_changes_nothing_for_who_does_not_read_it() -> None:
-    extractor, frames = Extractor(), film()
-    plain = slots(ChangeTracker(GRID, TrackedPolicy(GRID), 8), frames)
-    rich = [extractor.enriched(frame) for frame in frames]
+def test_policies_that_ignore_richer_signals_decide_as_before() -> None:
+    extractor, frames = ResidualExtractor(), moving_square_frames()
+    plain = track(ChangeTracker(GRID, TrackedPolicy(GRID), 8), frames)
+    rich = [extractor.enrich(frame) for frame in frames]
     assert rich[5].signals.residual is not None
-    for a, b in zip(plain, slots(ChangeTracker(GRID, TrackedPolicy(GRID), 8), rich), strict=True):
+    for a, b in zip(plain, track(ChangeTracker(GRID, TrackedPolicy(GRID), 8), rich), strict=True):
         assert np.array_equal(a.kept, b.kept)
         assert np.array_equal(a.reasons, b.reasons)
 
 
-def test_a_policy_can_live_on_it_with_the_tracker_as_it_is() -> None:
-    extractor = Extractor()
-    frames = [extractor.enriched(frame) for frame in film()]
-    made = slots(ChangeTracker(GRID, ResidualPolicy(), 8), frames)
+def test_a_policy_can_use_residuals_with_an_unchanged_tracker() -> None:
+    extractor = ResidualExtractor()
+    frames = [extractor.enrich(frame) for frame in moving_square_frames()]
+    made = track(ChangeTracker(GRID, ResidualPolicy(), 8), frames)
     deltas = [slot for slot in made if slot.kind is SlotKind.DELTA]
     assert len(deltas) >= 2
     for slot in deltas:
-        assert slot.kept[2:4].any()  # where the square goes
+        assert slot.kept[2:4].any()  # the square's path
         assert not slot.kept[[0, 5]].any()

@@ -1,1 +1,1 @@
-"""Measuring: camera transform, warping, resampling and pixel differences."""
+"""Measuring change: codec evidence, camera motion, exposure and pixel differences per cell."""

@@ -1,8 +1,8 @@
-"""How the camera itself moved, read off the codec's vectors: pan, tilt, zoom, roll.
+"""Estimation of global camera motion (pan, tilt, zoom, roll) from the codec's motion vectors.
 
-The vectors of a picture are mostly those of its background. An affine motion is fitted to them by
-iteratively reweighted least squares with Cauchy weights (Huber & Ronchetti, Robust Statistics),
-started from the median, so that what moves by itself in front has little say.
+Most vectors of a moving camera's picture are those of its background. An affine motion is fitted to
+them by iteratively reweighted least squares with Cauchy weights (Huber & Ronchetti, Robust
+Statistics), started from the median, so that foreground objects have little influence.
 """
 
 import numpy as np
@@ -12,44 +12,50 @@ from codecsight.core.frame import FrameSignals
 from codecsight.jit import cached_njit
 
 AffineMatrix = NDArray[np.float64]
-"""[3, 3], homogeneous: from pixels of one picture to pixels of an earlier one."""
+"""[3, 3], homogeneous: maps points in pixels of one picture to points of an earlier one."""
 
 IDENTITY: AffineMatrix = np.eye(3)
-_MOVED = 0.2  # pixels per frame from which on a block counts as moving
-_BROAD = 0.4  # share of moving blocks from which on it may be the camera
-_AGREE = 0.5  # share of blocks that must follow the fit for it to be believed
-_SCALE = 0.5  # pixels by which good vectors err
-_LEAST = 0.1  # pixels per frame: a slower camera is not told from noise, and left to the pixels
-_ROUNDS = 4
-_FLAT = 1e-3  # weighed square pixels that blocks must be spread out by
-_BLOCKS = 1200  # as many as are looked at; a large picture's are thinned out
+"""No camera motion. Compared by identity (`is`), which is exact and cheap for every frame."""
+
+_MIN_BLOCK_MOTION = 0.2  # pixels per frame from which on a block counts as moving
+_MIN_MOVING_SHARE = 0.4  # share of moving blocks from which on the camera may be moving
+_MIN_INLIER_SHARE = 0.5  # share of blocks that must follow the fit for it to be accepted
+_SCALE = 0.5  # scale of the Cauchy weights: pixels of error of a good vector
+_MIN_CAMERA_MOTION = 0.1  # pixels per frame: slower motion is noise, and left to registration
+_ITERATIONS = 4
+_MIN_PIVOT = 1e-3  # weighted square pixels: below it the normal equations are singular
+_MAX_BLOCKS = 1200  # used for a fit; the blocks of a larger picture are subsampled
 
 
 def estimate_camera_motion(signals: FrameSignals) -> AffineMatrix | None:
-    """Where each point of the picture was in the frame before: x_before = M x, in source pixels.
+    """Affine motion from this frame to the frame before: x_before = M x, in source pixels.
 
-    IDENTITY where nothing suggests that the camera moved; None where the codec cannot tell (an I
-    frame, no vectors, damage) or the vectors do not agree on any motion.
+    IDENTITY if nothing suggests that the camera moved. None if the codec cannot tell (an I frame,
+    no vectors, damage) or the vectors agree on no motion.
     """
     if signals.motion is None or not signals.valid:
         return None
     rows, cols = signals.motion.shape[:2]
-    step = max(1, round((rows * cols / _BLOCKS) ** 0.5))
-    # A block without reference has no motion either.
-    if not _broad(signals.motion, step):
+    step = max(1, round((rows * cols / _MAX_BLOCKS) ** 0.5))
+    # Blocks without a reference count as not moving here: their vectors are 0.
+    if not _many_blocks_move(signals.motion, step):
         return IDENTITY
     intra = np.zeros((rows, cols), np.float32) if signals.intra is None else signals.intra
-    agreed, fit = _fit(signals.motion, intra, step, signals.block)
-    if not agreed:
+    accepted, affine = _fit_affine(signals.motion, intra, step, signals.block)
+    if not accepted:
         return None
     matrix = np.eye(3)
-    matrix[:2] -= fit
-    still = largest_shift(matrix, cols * signals.block, rows * signals.block) < _LEAST
-    return IDENTITY if still else matrix
+    matrix[:2] -= affine
+    static = (
+        max_displacement(matrix, cols * signals.block, rows * signals.block) < _MIN_CAMERA_MOTION
+    )
+    return IDENTITY if static else matrix
 
 
-def shift(matrix: AffineMatrix, rows: int, cols: int, block: int) -> NDArray[np.float32]:
-    """The motion that a camera motion gives every block: [rows, cols, 2] pixels per frame."""
+def block_displacements(
+    matrix: AffineMatrix, rows: int, cols: int, block: int
+) -> NDArray[np.float32]:
+    """Motion that the camera's motion gives each block: [rows, cols, 2] pixels per frame."""
     x = (np.arange(cols) + 0.5) * block
     y = ((np.arange(rows) + 0.5) * block)[:, None]
     (a, b, c), (d, e, f) = (IDENTITY - matrix)[:2]
@@ -57,94 +63,101 @@ def shift(matrix: AffineMatrix, rows: int, cols: int, block: int) -> NDArray[np.
 
 
 @cached_njit
-def largest_shift(matrix: AffineMatrix, width: float, height: float) -> float:
-    """The farthest that any point of the picture moves, in its pixels, across or down."""
-    farthest = 0.0
+def max_displacement(matrix: AffineMatrix, width: float, height: float) -> float:
+    """Largest horizontal or vertical displacement of any point of a `width` x `height` picture, in
+    its pixels. An affine displacement is largest in a corner.
+    """
+    largest = 0.0
     for row in range(2):
         for x in (0.0, float(width)):
             for y in (0.0, float(height)):
-                there = matrix[row, 0] * x + matrix[row, 1] * y + matrix[row, 2]
-                farthest = max(farthest, abs(there - (x if row == 0 else y)))
-    return farthest
+                mapped = matrix[row, 0] * x + matrix[row, 1] * y + matrix[row, 2]
+                largest = max(largest, abs(mapped - (x if row == 0 else y)))
+    return largest
 
 
-def scaled(matrix: AffineMatrix, across: float, down: float) -> AffineMatrix:
-    """The same motion in a picture `across` times as wide and `down` times as high."""
-    size = np.array([across, down, 1.0])
-    resized: AffineMatrix = matrix * size[:, None] / size
-    return resized
+def rescale(matrix: AffineMatrix, x_scale: float, y_scale: float) -> AffineMatrix:
+    """The same motion in a picture `x_scale` times as wide and `y_scale` times as high."""
+    scale = np.array([x_scale, y_scale, 1.0])
+    rescaled: AffineMatrix = matrix * scale[:, None] / scale
+    return rescaled
 
 
 @cached_njit
-def _fit(
+def _fit_affine(
     motion: NDArray[np.float32], intra: NDArray[np.float32], step: int, block: int
 ) -> tuple[bool, NDArray[np.float64]]:
-    """The affine motion [2, 3] of every `step`-th row and column of blocks, and whether most of
-    those that have a motion follow it.
+    """Fit an affine motion [2, 3] to every `step`-th row and column of blocks. Returns whether
+    enough of the blocks with a vector follow it, and the motion.
     """
-    ways, places = _known(motion, intra, step, block)
-    count = places.shape[0]
-    fit = np.zeros((2, 3))
+    vectors, centres = _inter_blocks(motion, intra, step, block)
+    count = centres.shape[0]
+    affine = np.zeros((2, 3))
     if not count:
-        return False, fit
-    fit[0, 2], fit[1, 2] = np.median(ways[:, 0]), np.median(ways[:, 1])
-    sums = np.empty((3, 5))
-    for _ in range(_ROUNDS):
-        _weigh(ways, places, fit, sums)
-        if not _solve(sums, fit):
-            return False, fit
-    return _weigh(ways, places, fit, sums) >= _AGREE * count, fit
+        return False, affine
+    affine[0, 2], affine[1, 2] = np.median(vectors[:, 0]), np.median(vectors[:, 1])
+    equations = np.empty((3, 5))
+    for _ in range(_ITERATIONS):
+        _normal_equations(vectors, centres, affine, equations)
+        if not _solve(equations, affine):
+            return False, affine
+    inliers = _normal_equations(vectors, centres, affine, equations)
+    return inliers >= _MIN_INLIER_SHARE * count, affine
 
 
 @cached_njit
-def _known(
+def _inter_blocks(
     motion: NDArray[np.float32], intra: NDArray[np.float32], step: int, block: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The motion of blocks that have any, and their middles in pixels: both [n, 2]."""
+    """Vectors and centres, in pixels, of the blocks that are mostly coded with a reference: both
+    [n, 2].
+    """
     rows, cols = intra.shape
-    most = ((rows + step - 1) // step) * ((cols + step - 1) // step)
-    ways, places = np.empty((most, 2)), np.empty((most, 2))
+    max_count = ((rows + step - 1) // step) * ((cols + step - 1) // step)
+    vectors, centres = np.empty((max_count, 2)), np.empty((max_count, 2))
     count = 0
     for row in range(0, rows, step):
         for col in range(0, cols, step):
             if intra[row, col] < 0.5:
-                ways[count, 0], ways[count, 1] = motion[row, col, 0], motion[row, col, 1]
-                places[count, 0], places[count, 1] = (col + 0.5) * block, (row + 0.5) * block
+                vectors[count, 0], vectors[count, 1] = motion[row, col, 0], motion[row, col, 1]
+                centres[count, 0], centres[count, 1] = (col + 0.5) * block, (row + 0.5) * block
                 count += 1
-    return ways[:count], places[:count]
+    return vectors[:count], centres[:count]
 
 
 @cached_njit
-def _broad(motion: NDArray[np.float32], step: int) -> bool:
-    """Whether enough of every `step`-th row and column of blocks moves."""
-    count = seen = 0
+def _many_blocks_move(motion: NDArray[np.float32], step: int) -> bool:
+    """Whether enough of every `step`-th row and column of blocks move for a camera motion."""
+    count = total = 0
     for row in range(0, motion.shape[0], step):
         for col in range(0, motion.shape[1], step):
-            seen += 1
-            count += max(abs(motion[row, col, 0]), abs(motion[row, col, 1])) >= _MOVED
-    return bool(count >= _BROAD * seen)
+            total += 1
+            count += max(abs(motion[row, col, 0]), abs(motion[row, col, 1])) >= _MIN_BLOCK_MOTION
+    return bool(count >= _MIN_MOVING_SHARE * total)
 
 
 @cached_njit
-def _weigh(
-    ways: NDArray[np.float64],
-    places: NDArray[np.float64],
-    fit: NDArray[np.float64],
-    sums: NDArray[np.float64],
+def _normal_equations(
+    vectors: NDArray[np.float64],
+    centres: NDArray[np.float64],
+    affine: NDArray[np.float64],
+    equations: NDArray[np.float64],
 ) -> int:
-    """Normal equations of the next fit into `sums` [3, 3 + 2], the blocks weighed by how well they
-    follow this one; returns how many do.
+    """Write the normal equations of the next fit into `equations` [3, 3 + 2]: a common 3 x 3 matrix
+    and two right-hand sides, for x and y. Each block is weighted by its residual under the current
+    `affine`. Returns the number of inliers.
     """
-    agreeing = 0
+    inliers = 0
+    # Weighted sums of the products of (x, y, 1), and of those with the vector's two components.
     xx = xy = yy = x = y = one = 0.0
-    ax = ay = a = dx = dy = d = 0.0
-    for n in range(ways.shape[0]):
-        across, down, px, py = ways[n, 0], ways[n, 1], places[n, 0], places[n, 1]
-        off = across - (fit[0, 0] * px + fit[0, 1] * py + fit[0, 2])
-        off_down = down - (fit[1, 0] * px + fit[1, 1] * py + fit[1, 2])
-        error = off * off + off_down * off_down
-        agreeing += error < (2 * _SCALE) ** 2
-        weight = 1 / (1 + error / _SCALE**2)
+    ux = uy = u = vx = vy = v = 0.0
+    for n in range(vectors.shape[0]):
+        du, dv, px, py = vectors[n, 0], vectors[n, 1], centres[n, 0], centres[n, 1]
+        u_error = du - (affine[0, 0] * px + affine[0, 1] * py + affine[0, 2])
+        v_error = dv - (affine[1, 0] * px + affine[1, 1] * py + affine[1, 2])
+        square = u_error * u_error + v_error * v_error
+        inliers += square < (2 * _SCALE) ** 2
+        weight = 1 / (1 + square / _SCALE**2)
         wx, wy = weight * px, weight * py
         xx, xy, yy, x, y, one = (
             xx + wx * px,
@@ -154,24 +167,30 @@ def _weigh(
             y + wy,
             one + weight,
         )
-        ax, ay, a = ax + wx * across, ay + wy * across, a + weight * across
-        dx, dy, d = dx + wx * down, dy + wy * down, d + weight * down
-    sums[0], sums[1], sums[2] = (xx, xy, x, ax, dx), (xy, yy, y, ay, dy), (x, y, one, a, d)
-    return agreeing
+        ux, uy, u = ux + wx * du, uy + wy * du, u + weight * du
+        vx, vy, v = vx + wx * dv, vy + wy * dv, v + weight * dv
+    equations[0], equations[1], equations[2] = (
+        (xx, xy, x, ux, vx),
+        (xy, yy, y, uy, vy),
+        (x, y, one, u, v),
+    )
+    return inliers
 
 
 @cached_njit
-def _solve(sums: NDArray[np.float64], fit: NDArray[np.float64]) -> bool:
-    """Solve the normal equations into `fit` by elimination, and say whether that could be done:
-    blocks that all lie on a line say nothing of an affine motion.
+def _solve(equations: NDArray[np.float64], affine: NDArray[np.float64]) -> bool:
+    """Solve the normal equations into `affine` by Gauss-Jordan elimination. Returns False if they
+    are singular: blocks on one line determine no affine motion.
     """
     for pivot in range(3):
-        if sums[pivot, pivot] < _FLAT:
+        if equations[pivot, pivot] < _MIN_PIVOT:
             return False
         for row in range(3):
             if row != pivot:
-                sums[row] -= sums[pivot] * (sums[row, pivot] / sums[pivot, pivot])
+                equations[row] -= equations[pivot] * (
+                    equations[row, pivot] / equations[pivot, pivot]
+                )
     for term in range(3):
-        fit[0, term] = sums[term, 3] / sums[term, term]
-        fit[1, term] = sums[term, 4] / sums[term, term]
+        affine[0, term] = equations[term, 3] / equations[term, term]
+        affine[1, term] = equations[term, 4] / equations[term, term]
     return True

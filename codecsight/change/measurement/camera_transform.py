@@ -1,4 +1,4 @@
-"""Where the camera looks now, compared with where it looked when a picture was shipped."""
+"""Composition of camera motion over frames: the transform from the current to an earlier view."""
 
 from collections import deque
 
@@ -8,76 +8,79 @@ from codecsight.change.measurement.camera_motion import (
     IDENTITY,
     AffineMatrix,
     estimate_camera_motion,
-    largest_shift,
-    scaled,
+    max_displacement,
+    rescale,
 )
 from codecsight.core.frame import FrameSignals
 
-_ALIKE = 0.5  # share of a frame's motion by which the next one's may differ, in a smooth turn
-_BELIEVED = 12  # frames for which a motion is taken to go on unseen
-_SMOOTH = 8  # frames that must be alike: a pole that shakes turns back before that
+_SIMILAR = 0.5  # share of a frame's motion by which the next one's may differ in a smooth turn
+_MAX_EXTRAPOLATED = 12  # frames without an estimate for which the last motion is assumed to go on
+_SMOOTH_AFTER = 8  # similar frames that make a turn smooth: a shaking pole turns back before that
 
 
 class CameraTransform:
-    """Composes the camera's motion over frames, in pixels of the model's input.
+    """Composes per-frame camera motion into affine transforms, in pixels of the model's input.
 
-    `now` maps a point of the present picture to where it was when following began. A frame of
-    which the codec says nothing, or was not asked, is taken to have moved on like the one before,
-    but not for long: in the dark it may say nothing for hours. The camera is `still` when it did
-    not move since the last sample.
+    `current` maps a point of the current picture to its position where composition began. A frame
+    without an estimate (no vectors, or not extracted) is assumed to move like the frame before it,
+    but only for _MAX_EXTRAPOLATED frames: in the dark there may be no estimate for hours.
+    `is_static` says that the camera has not moved since the last sample.
     """
 
     def __init__(self, width: int, height: int, samples: int) -> None:
         self._size = width, height
-        self._last = self._step = IDENTITY
-        self.still = self._was_still = True
-        self.now: AffineMatrix = IDENTITY
-        self._alike = self._untold = 0
+        self._motion = self._step = IDENTITY  # last motion in source pixels, and in model pixels
+        self.is_static = self._was_static = True
+        self.current: AffineMatrix = IDENTITY
+        self._similar_frames = self._missing_frames = 0
         self._samples: deque[AffineMatrix] = deque(maxlen=samples)
 
     def observe(self, signals: FrameSignals, width: int, height: int) -> AffineMatrix:
-        """Follow one frame of `width` x `height` pixels; returns its motion in those pixels."""
-        found = estimate_camera_motion(signals)
-        self._untold = self._untold + 1 if found is None else 0
-        if self._untold > _BELIEVED:
-            found = IDENTITY
-        if found is not None and found is not self._last:
-            self._turn(found, width, height)
-        if self._last is not IDENTITY:
-            self.still = False
-            self.now = self.now @ self._step
-        return self._last
+        """Add one frame of `width` x `height` pixels. Returns its motion in those pixels."""
+        motion = estimate_camera_motion(signals)
+        self._missing_frames = self._missing_frames + 1 if motion is None else 0
+        if self._missing_frames > _MAX_EXTRAPOLATED:
+            motion = IDENTITY
+        if motion is not None and motion is not self._motion:
+            self._set_motion(motion, width, height)
+        if self._motion is not IDENTITY:
+            self.is_static = False
+            self.current = self.current @ self._step
+        return self._motion
 
-    def _turn(self, found: AffineMatrix, width: int, height: int) -> None:
-        """The camera moves otherwise than before."""
-        differ = largest_shift(found - self._last + IDENTITY, width, height)
-        alike = differ < _ALIKE * largest_shift(found, width, height)
-        self._alike = self._alike + 1 if alike else 0
-        across, down = self._size[0] / width, self._size[1] / height
-        self._last, self._step = found, scaled(found, across, down)
+    def _set_motion(self, motion: AffineMatrix, width: int, height: int) -> None:
+        change = max_displacement(motion - self._motion + IDENTITY, width, height)
+        similar = change < _SIMILAR * max_displacement(motion, width, height)
+        self._similar_frames = self._similar_frames + 1 if similar else 0
+        x_scale, y_scale = self._size[0] / width, self._size[1] / height
+        self._motion, self._step = motion, rescale(motion, x_scale, y_scale)
 
     @property
-    def steady(self) -> bool:
-        """Whether the camera stands, and did so between the last two samples, too; or turns so
-        smoothly that not every frame need be asked.
+    def is_smooth(self) -> bool:
+        """Whether the camera was static over the last two sampling intervals, or turns so smoothly
+        that its motion need not be read from every frame.
         """
-        return (self.still and self._was_still) or self._alike >= _SMOOTH
+        return (self.is_static and self._was_static) or self._similar_frames >= _SMOOTH_AFTER
 
     def on_sample(self) -> None:
-        """The frame last observed is one of the slot's."""
-        self._samples.append(self.now)
-        self._was_still, self.still = self.still, True
+        """Record that the frame observed last is sampled for the slot."""
+        self._samples.append(self.current)
+        self._was_static, self.is_static = self.is_static, True
 
     def rebase(self) -> None:
-        """Following begins here: of products without end, none would stay exact, or even finite."""
-        if self.now is IDENTITY:
+        """Make the current view the new origin. An endless product of matrices would lose precision
+        and finally overflow.
+        """
+        if self.current is IDENTITY:
             return
-        back = np.asarray(np.linalg.inv(self.now), np.float64)
-        rebased = [IDENTITY if pose is self.now else back @ pose for pose in self._samples]
+        inverse = np.asarray(np.linalg.inv(self.current), np.float64)
+        rebased = [
+            IDENTITY if sample is self.current else inverse @ sample for sample in self._samples
+        ]
         self._samples = deque(rebased, maxlen=self._samples.maxlen)
-        self.now = IDENTITY
+        self.current = IDENTITY
 
-    def poses(self) -> list[AffineMatrix]:
-        """The poses of the slot's frames."""
+    def sample_transforms(self) -> list[AffineMatrix]:
+        """The transforms of the slot's sampled frames; all IDENTITY before the first sample."""
         known = list(self._samples)
         return known or [IDENTITY] * (self._samples.maxlen or 0)

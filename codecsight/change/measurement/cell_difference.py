@@ -1,4 +1,7 @@
-"""Do a cell's pixels differ from what was last shipped for it? Noise and light do not count."""
+"""Change detection per cell: do its pixels differ from what was last shipped for it?
+
+Noise, global exposure and slowly varying illumination do not count as change.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,158 +10,171 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.measurement.exposure import Exposure, tone
-from codecsight.change.measurement.pixel_difference import THIN, brighter, differences, less, lit
-from codecsight.change.measurement.yuv_planes import (
-    Mask,
-    Picture,
-    Plane,
-    Planes,
-    RgbImage,
-    means,
-    medians,
-    shares,
-    slope,
-    smoothed,
+from codecsight.change.measurement.cell_statistics import cell_means, cell_medians, fraction_above
+from codecsight.change.measurement.exposure import Exposure, estimate_exposure
+from codecsight.change.measurement.pixel_difference import (
+    SUBSAMPLE,
+    difference_planes,
+    luma_difference,
+    subtract_illumination,
+    subtract_tolerance,
 )
+from codecsight.change.measurement.plane_filters import box_filter, local_gradient
+from codecsight.change.measurement.yuv_planes import Mask, Picture, Plane, Planes, RgbImage
 from codecsight.core.grid import PatchGrid
 from codecsight.jit import cached_njit
 
-_NEIGHBOURS = 5  # cells a side over which light is taken to be smooth
-_LOUDEST = 20.0  # no noise hides a larger difference: a scene cut must not pass for noise
-_SLACK = 0.5  # pixels by which a resampled picture may lie off
-_WHOLE = 0.999  # of a pixel known: all of it, but for rounding
-_NEW = 0.016  # share of a cell that may be unknown before the cell is
-_COLOUR = 0.45  # what a difference of colour counts, against one of brightness
+_NEIGHBOURHOOD = 5  # cells a side over which illumination is assumed to be smooth
+_MAX_LIMIT = 20.0  # grey levels: a scene cut raises the median, and must not pass for noise
+_MISALIGNMENT = 0.5  # pixels by which a resampled picture may be off
+_FULLY_VISIBLE = 0.999  # visibility of a pixel, allowing for rounding
+_MAX_UNSEEN = 0.016  # share of a cell that may never have been shipped without it being shipped now
+_CHROMA_WEIGHT = 0.45  # weight of a chroma difference relative to luma
 
 
 @dataclass(frozen=True, slots=True)
 class Sensitivity:
-    """When a cell counts as changed: more than `share` of its pixels differ by more than `floor`
-    grey levels and more than `noise` times the picture's median difference.
+    """Thresholds of change detection: a cell has changed when more than `min_share` of its pixels
+    differ by more than `min_levels` grey levels and by more than `noise_factor` times the picture's
+    median difference.
     """
 
-    floor: float
-    noise: float
-    share: float
+    min_levels: float
+    noise_factor: float
+    min_share: float
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How much each pixel of a sampled frame differs from what was shipped: [n, h, w] grey levels
-    in brightness and, of a camera that stands still, in colour, smoothed and without light, and
-    their `medians`; the cells [rows, cols] of which a part was never shipped; and how the exposure
-    changed.
+    """Difference between a sampled frame and what was shipped.
+
+    `planes` [n, h, w] are absolute differences in grey levels, box-filtered, illumination removed:
+    luma and chroma (n = 2), or luma alone while the camera moves (n = 1). `medians` [n] are their
+    medians. `unseen` [rows, cols] marks cells with a part that was never shipped. `exposure` is the
+    global change of exposure.
     """
 
-    levels: Planes
+    planes: Planes
     medians: NDArray[np.float64]
     unseen: Mask
-    tone: Exposure
+    exposure: Exposure
 
-    def changed(self, sensitivity: Sensitivity) -> Mask:
-        """[rows, cols]: the cells that differ."""
-        limits = np.clip(sensitivity.noise * self.medians, sensitivity.floor, _LOUDEST)
-        found = shares(self.levels, limits.astype(np.float32), *self.unseen.shape)
-        changed: Mask = found > sensitivity.share
+    def changed_cells(self, sensitivity: Sensitivity) -> Mask:
+        """[rows, cols]: cells that differ or were never shipped."""
+        limits = np.clip(
+            sensitivity.noise_factor * self.medians, sensitivity.min_levels, _MAX_LIMIT
+        )
+        shares = fraction_above(self.planes, limits.astype(np.float32), *self.unseen.shape)
+        changed: Mask = shares > sensitivity.min_share
         return changed | self.unseen
 
 
-def changed(differences: Iterable[Difference], sensitivity: Sensitivity) -> Mask:
-    """[rows, cols]: the cells that differ in any of a slot's frames. A slot's token is made of all
-    of them, so that a cell whose shipped frames differed among themselves is shipped again once it
-    has come to rest.
+def changed_in_any(differences: Iterable[Difference], sensitivity: Sensitivity) -> Mask:
+    """[rows, cols]: cells that differ in any frame of a slot.
+
+    A token is made of all frames of its cell. So a cell whose shipped frames differed from each
+    other is shipped again once it has come to rest.
     """
-    masks = [difference.changed(sensitivity) for difference in differences]
-    together: Mask = np.logical_or.reduce(masks)
-    return together
+    masks = [difference.changed_cells(sensitivity) for difference in differences]
+    changed: Mask = np.logical_or.reduce(masks)
+    return changed
 
 
 def compare(
-    new: Picture, old: RgbImage | Planes, grid: PatchGrid, known: Plane | None = None
+    new: Picture, old: RgbImage | Planes, grid: PatchGrid, visibility: Plane | None = None
 ) -> Difference:
     """Compare a sampled frame with the frame last shipped for the same cells, both at model input
     size.
 
-    The rule is the robust one of block-wise change detection: box-smoothed difference, minus a
-    bilinear surface through local medians (lamps, shadows), against a threshold that follows the
-    noise; the exposure of the whole picture is matched before. `known` [h, w] says that `old` was
-    resampled for a camera that moved, and how much of each pixel (up to 1) is known; then
-    brightness alone is compared.
+    Robust block-wise change detection: match the global exposure, box-filter the difference,
+    subtract a bilinear surface through local medians (lamps, shadows), and compare with a threshold
+    that follows the noise. `visibility` [h, w] is given when `old` was warped to follow the camera:
+    the share of each pixel, up to 1, that `old` covers. Then only luma is compared.
     """
-    exposure = tone(old, new.picture)
-    if known is None:
-        levels, apart = differences(new.picture, old, exposure, _COLOUR)
-        bright = lit(levels[0], *_light(levels[0], grid))
+    exposure = estimate_exposure(old, new.rgb)
+    if visibility is None:
+        planes, chroma_median = difference_planes(new.rgb, old, exposure, _CHROMA_WEIGHT)
+        luma_median = subtract_illumination(planes[0], *_illumination(planes[0], grid))
         unseen = np.zeros((grid.rows, grid.cols), np.bool_)
-        return Difference(levels, np.array([bright, apart]), unseen, exposure)
-    whole = known > _WHOLE
-    levels = _known_levels(new.planes[0], old[0], exposure, grid, whole)
-    some = levels[0, ::THIN, ::THIN][whole[::THIN, ::THIN]]
-    median = float(np.median(some)) if some.size else 0.0
-    unseen = means(known, grid.rows, grid.cols) < 1 - _NEW
-    return Difference(levels, np.array([median]), unseen, exposure)
+        return Difference(planes, np.array([luma_median, chroma_median]), unseen, exposure)
+    visible = visibility > _FULLY_VISIBLE
+    planes = _warped_difference(new.yuv[0], old[0], exposure, grid, visible)
+    samples = planes[0, ::SUBSAMPLE, ::SUBSAMPLE][visible[::SUBSAMPLE, ::SUBSAMPLE]]
+    median = float(np.median(samples)) if samples.size else 0.0
+    unseen = cell_means(visibility, grid.rows, grid.cols) < 1 - _MAX_UNSEEN
+    return Difference(planes, np.array([median]), unseen, exposure)
 
 
-def _known_levels(
-    new: Plane, old: Plane, exposure: Exposure, grid: PatchGrid, whole: Mask
+def _warped_difference(
+    new: Plane, old: Plane, exposure: Exposure, grid: PatchGrid, visible: Mask
 ) -> Planes:
-    """[1, h, w]: differences in brightness, where all is known, less what half a pixel makes."""
-    levels = np.empty((1, *new.shape), np.float32)
+    """[1, h, w]: absolute luma difference from a warped picture, less what half a pixel of
+    misalignment can cause; 0 where `old` is not fully visible.
+    """
+    planes = np.empty((1, *new.shape), np.float32)
     gain, offset = np.float32(exposure.gain), np.float32(exposure.offset)
-    levels[0] = smoothed(brighter(new, old, gain, offset, exposure.same, whole))
-    lit(levels[0], *_light(levels[0], grid))
-    less(levels[0], smoothed(slope(old)), np.float32(_SLACK), whole)
-    return levels
+    planes[0] = box_filter(luma_difference(new, old, gain, offset, exposure.negligible, visible))
+    subtract_illumination(planes[0], *_illumination(planes[0], grid))
+    subtract_tolerance(
+        planes[0], box_filter(local_gradient(old)), np.float32(_MISALIGNMENT), visible
+    )
+    return planes
 
 
-def _light(difference: Plane, grid: PatchGrid) -> tuple[Plane, Plane]:
-    """The part of a difference that is smooth over several cells, as two factors: [h, rows] and
-    [rows, w].
+def _illumination(difference: Plane, grid: PatchGrid) -> tuple[Plane, Plane]:
+    """The part of a luma difference that is smooth over several cells, as two factors: row weights
+    [h, rows] and values [rows, w]. Their product [h, w] is never stored.
 
-    Each cell's median, then the median of its neighbours', so that an object must fill more than
-    half of the neighbourhood before it is mistaken for light.
+    The median of each cell, then the median over 5x5 cells: an object must fill more than half of
+    that neighbourhood before it is mistaken for a change of light.
     """
     cell = grid.spec.cell
-    local = medians(difference, grid.rows, grid.cols, max(1, cell // 5))
-    smooth = _around(_beyond(local, _NEIGHBOURS // 2), _NEIGHBOURS)
-    return _spread(grid.rows, cell), np.asarray(smooth @ _spread(grid.cols, cell).T, np.float32)
+    medians = cell_medians(difference, grid.rows, grid.cols, max(1, cell // 5))
+    smooth = _median_filter(_pad_odd(medians, _NEIGHBOURHOOD // 2), _NEIGHBOURHOOD)
+    row_weights, col_weights = (
+        _interpolation_weights(grid.rows, cell),
+        _interpolation_weights(grid.cols, cell),
+    )
+    return row_weights, np.asarray(smooth @ col_weights.T, np.float32)
 
 
 @cached_njit
-def _beyond(values: Plane, reach: int) -> Plane:
-    """The values and `reach` more on each side: beyond the border light goes on as it was going, so
-    that it's an odd reflection, which keeps the slope.
+def _pad_odd(values: Plane, width: int) -> Plane:
+    """Pad by `width` on each side with an odd reflection, which continues a gradient of light
+    beyond the border.
     """
     rows, cols = values.shape
-    padded = np.empty((rows + 2 * reach, cols + 2 * reach), np.float32)
-    padded[reach : reach + rows, reach : reach + cols] = values
-    inner = padded[:, reach : reach + cols]
-    for far in range(1, reach + 1):
-        mirrored, last = min(far, rows - 1), reach + rows - 1
-        inner[reach - far] = 2 * inner[reach] - inner[reach + mirrored]
-        inner[last + far] = 2 * inner[last] - inner[last - mirrored]
-    for far in range(1, reach + 1):
-        mirrored, last = min(far, cols - 1), reach + cols - 1
-        padded[:, reach - far] = 2 * padded[:, reach] - padded[:, reach + mirrored]
-        padded[:, last + far] = 2 * padded[:, last] - padded[:, last - mirrored]
+    padded = np.empty((rows + 2 * width, cols + 2 * width), np.float32)
+    padded[width : width + rows, width : width + cols] = values
+    inner = padded[:, width : width + cols]
+    for distance in range(1, width + 1):
+        mirrored, last = min(distance, rows - 1), width + rows - 1
+        inner[width - distance] = 2 * inner[width] - inner[width + mirrored]
+        inner[last + distance] = 2 * inner[last] - inner[last - mirrored]
+    for distance in range(1, width + 1):
+        mirrored, last = min(distance, cols - 1), width + cols - 1
+        padded[:, width - distance] = 2 * padded[:, width] - padded[:, width + mirrored]
+        padded[:, last + distance] = 2 * padded[:, last] - padded[:, last - mirrored]
     return padded
 
 
 @cached_njit
-def _around(beyond: Plane, side: int) -> Plane:
-    """The median of `side` x `side` values from each on that has as many."""
-    rows, cols = beyond.shape[0] - side + 1, beyond.shape[1] - side + 1
-    found = np.empty((rows, cols), np.float32)
+def _median_filter(padded: Plane, size: int) -> Plane:
+    """Median over `size` x `size` values, not padded: [h, w] -> [h - size + 1, w - size + 1]."""
+    rows, cols = padded.shape[0] - size + 1, padded.shape[1] - size + 1
+    medians = np.empty((rows, cols), np.float32)
     for row in range(rows):
         for col in range(cols):
-            found[row, col] = np.median(beyond[row : row + side, col : col + side])
-    return found
+            medians[row, col] = np.median(padded[row : row + size, col : col + size])
+    return medians
 
 
 @lru_cache(maxsize=64)
-def _spread(cells: int, cell: int) -> Plane:
-    """[cells * cell, cells]: linear interpolation from cell centres to pixels."""
-    at = np.clip((np.arange(cells * cell) + 0.5) / cell - 0.5, 0, cells - 1)
-    hat: Plane = np.clip(1 - np.abs(at[:, None] - np.arange(cells)), 0, None).astype(np.float32)
-    return hat
+def _interpolation_weights(cells: int, cell: int) -> Plane:
+    """[cells * cell, cells]: weights of linear interpolation from cell centres to pixels, constant
+    beyond the outer centres.
+    """
+    position = np.clip((np.arange(cells * cell) + 0.5) / cell - 0.5, 0, cells - 1)
+    distance = np.abs(position[:, None] - np.arange(cells))
+    weights: Plane = np.clip(1 - distance, 0, None).astype(np.float32)
+    return weights

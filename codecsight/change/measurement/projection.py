@@ -1,4 +1,4 @@
-"""From the codec's blocks to the model's cells: any two grids over the same picture."""
+"""Projection of values on the codec's block grid to the model's cells over the same picture."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,9 +13,9 @@ from codecsight.core.grid import PatchGrid
 class Projection:
     """Maps values on a block grid to cells by the area that blocks and cells share.
 
-    `row_blocks` [rows, k] and `col_blocks` [cols, k] list the blocks under each cell (the last one
-    repeated where a cell has fewer), `row_weights` [rows, block rows] and `col_weights`
-    [cols, block cols] the share of each cell that lies on each block; every row sums to 1.
+    `row_blocks` [rows, k] and `col_blocks` [cols, k] list the blocks under each cell; the last one
+    is repeated where a cell has fewer than k. `row_weights` [rows, block rows] and `col_weights`
+    [cols, block cols] are the shares of each cell that lie on each block; every row sums to 1.
     """
 
     row_blocks: NDArray[np.intp]
@@ -24,15 +24,15 @@ class Projection:
     col_weights: NDArray[np.float32]
 
     def peak(self, blocks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[block rows, block cols] -> [rows, cols]: the largest value over any overlapping block
-        (CodecSight, arXiv 2604.06036v4, Eq. 3 speaks of "projected footprints").
+        """[block rows, block cols] -> [rows, cols]: largest value over all overlapping blocks (the
+        "projected footprints" of CodecSight, arXiv 2604.06036v4, Eq. 3).
         """
         by_row: NDArray[np.float32] = blocks[self.row_blocks].max(axis=1)
         peak: NDArray[np.float32] = by_row[:, self.col_blocks].max(axis=2)
         return peak
 
     def mean(self, blocks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[block rows, block cols] -> [rows, cols]: the mean over each cell's area."""
+        """[block rows, block cols] -> [rows, cols]: area-weighted mean."""
         return np.asarray(self.row_weights @ blocks @ self.col_weights.T, np.float32)
 
 
@@ -41,7 +41,7 @@ def projection(
     blocks: tuple[int, int], block: int, size: tuple[int, int], grid: PatchGrid
 ) -> Projection:
     """The projection from `blocks` (rows, cols) of `block` pixels onto `grid`, for a picture of
-    `size` (height, width) pixels. The last blocks may reach beyond the picture: H.264 codes 1080
+    `size` (height, width) pixels. The last blocks may extend beyond the picture: H.264 codes 1080
     lines as 68 rows of 16.
     """
     row_blocks, row_weights = _axis(blocks[0], block, size[0], grid.rows)
@@ -52,15 +52,19 @@ def projection(
 def _axis(
     blocks: int, block: int, length: int, cells: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Blocks under each cell, and their weights, along one axis of `length` pixels."""
+    """Blocks under each cell [cells, k], and their weights [cells, blocks], along one axis of
+    `length` pixels.
+    """
     edges = np.arange(cells + 1) * (length / cells)
-    low, high = edges[:-1, None], edges[1:, None]
-    begin = np.arange(blocks) * block
-    shared = np.clip(np.minimum(high, begin + block) - np.maximum(low, begin), 0, None)
-    # A block grid that is short of the picture leaves cells with no block: the last one stands in.
-    shared[shared.sum(axis=1) <= 0, -1] = 1
-    first = (shared > 0).argmax(axis=1)
-    count = (shared > 0).sum(axis=1)
+    cell_start, cell_end = edges[:-1, None], edges[1:, None]
+    block_start = np.arange(blocks) * block
+    overlap = np.clip(
+        np.minimum(cell_end, block_start + block) - np.maximum(cell_start, block_start), 0, None
+    )
+    # A block grid smaller than the picture leaves cells without a block: they use the last one.
+    overlap[overlap.sum(axis=1) <= 0, -1] = 1
+    first = (overlap > 0).argmax(axis=1)
+    count = (overlap > 0).sum(axis=1)
     steps = np.minimum(np.arange(count.max()), count[:, None] - 1)
-    weights = shared / shared.sum(axis=1, keepdims=True)
+    weights = overlap / overlap.sum(axis=1, keepdims=True)
     return first[:, None] + steps, weights.astype(np.float32)

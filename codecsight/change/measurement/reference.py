@@ -1,14 +1,14 @@
-"""What was shipped of every cell, kept as it is to be seen now: from where the camera looks now,
-under the light there is now.
+"""Reference pictures: what was last shipped for each cell, as the current camera would see it.
 
-Each frame of a slot has its own reference picture, since it has its own place in what was shipped.
-A reference stays in the pose in which its content was shipped: what is compared is resampled once,
-what is shipped anew is resampled once into that pose, and nothing is ever resampled again and
-again, which would blur it away. Only whole pixels are moved, to follow the camera. Beyond the
-picture's border a margin is remembered, for a camera that sways comes back. A change of exposure
-is worked in at once, or cells shipped at different times would stand in different light.
+Each frame of a slot has its own reference, because a token is made of all frames of its cell. For
+a grid of 6 x 8 cells of 16 pixels, a reference is [96, 128, 3] bytes, or, once the camera has moved
+or the exposure changed, float32 planes [3, 96 + 2 * margin, 128 + 2 * margin].
 
-As long as neither camera nor light changes, what was shipped is kept as the bytes that it is.
+A reference stays in the view in which its content was shipped. Only the comparison is resampled,
+once; new cells are resampled once into the reference's view. Repeated resampling would blur it. To
+follow the camera, the reference is shifted by whole pixels. A margin beyond the border keeps what
+left the view, for a camera that sways back. A change of exposure is applied at once; otherwise
+cells shipped at different times would have different exposures.
 """
 
 from dataclasses import dataclass
@@ -17,152 +17,161 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.measurement.camera_motion import AffineMatrix, largest_shift
+from codecsight.change.measurement.camera_motion import AffineMatrix, max_displacement
 from codecsight.change.measurement.exposure import Exposure
 from codecsight.change.measurement.registration import register
-from codecsight.change.measurement.warp import lay, roll, translation, warp
-from codecsight.change.measurement.yuv_planes import Picture, Plane, Planes, RgbImage, planes
+from codecsight.change.measurement.warp import paste_cells, shift_pixels, translation, warp
+from codecsight.change.measurement.yuv_planes import Picture, Plane, Planes, RgbImage, rgb_to_yuv
 
-_SAME = 0.08  # pixels by which poses differ for no reason but noise
-_STRETCH = 0.4  # pixels by which a zoom or roll may distort before the reference is redrawn
+_SAME_VIEW = 0.08  # pixels: transforms that differ by less differ by noise
+_MAX_DEFORMATION = 0.4  # pixels by which zoom and roll may deform the reference before a redraw
 
 
 @dataclass(frozen=True, slots=True)
 class WarpedReference:
-    """A reference as the camera sees it now: RGB, or planes where the light changed. Where the
-    camera moved: its brightness alone, how much of each pixel is known (up to 1), and the motion
-    from the present picture to the reference.
+    """A reference in the current view.
+
+    Without camera motion, `image` is RGB, or planes [3, h, w] if the exposure changed. With camera
+    motion, `image` is luma alone [1, h, w], `visibility` [h, w] the share of each pixel (up to 1)
+    that the reference covers, and `motion` maps the current picture to the reference.
     """
 
-    picture: RgbImage | Planes
-    known: Plane | None = None
+    image: RgbImage | Planes
+    visibility: Plane | None = None
     motion: AffineMatrix | None = None
 
 
 class Reference:
-    """One `shipped` picture in the `pose` of the camera that it stands in (see CameraTransform),
-    remembered with `margin` pixels around it from the camera's first move on.
+    """One shipped picture, in the view given by `transform` (see CameraTransform). After the
+    camera's first move, it is stored with `margin` pixels around it.
     """
 
-    def __init__(self, shipped: RgbImage, pose: AffineMatrix, margin: int) -> None:
+    def __init__(self, shipped: RgbImage, transform: AffineMatrix, margin: int) -> None:
         self._size = shipped.shape[1], shipped.shape[0]
-        self._pose = pose
-        self._margin, self._widest = 0, margin
-        self._exact: RgbImage | None = shipped.copy()
-        self._picture: Planes  # once there is nothing exact
-        self._known: Plane
+        self._transform = transform
+        self._margin, self._max_margin = 0, margin
+        # RGB while neither camera nor exposure has changed; planes and visibility afterwards.
+        self._rgb: RgbImage | None = shipped.copy()
+        self._planes: Planes
+        self._visibility: Plane
 
-    def seen(self, new: Picture, pose: AffineMatrix) -> WarpedReference:
-        """The reference as a camera at `pose`, where it took `new`, would have seen it. What the
-        codec says of the camera's motion is made exact by the pixels.
+    def warp_to(self, new: Picture, transform: AffineMatrix) -> WarpedReference:
+        """The reference as a camera at `transform`, which took `new`, would see it. The motion
+        estimated from the codec is refined by registration against `new`.
         """
-        motion = self._motion(pose)
+        motion = self._motion_to_reference(transform)
         if motion is None:
-            return WarpedReference(self._view() if self._exact is None else self._exact)
-        self._widen()
-        motion = register(new.planes[0], self._picture[0], self._known, self._to_whole(motion))
-        picture = np.empty((1, *new.planes.shape[1:]), np.float32)
-        known = warp(self._picture, self._known, motion, picture)
-        return WarpedReference(picture, known, self._from_whole(motion))
+            return WarpedReference(self._inner_planes() if self._rgb is None else self._rgb)
+        self._add_margin()
+        motion = register(new.yuv[0], self._planes[0], self._visibility, self._with_margin(motion))
+        image = np.empty((1, *new.yuv.shape[1:]), np.float32)
+        visibility = warp(self._planes, self._visibility, motion, image)
+        return WarpedReference(image, visibility, self._without_margin(motion))
 
-    def ship(
+    def update(
         self,
         new: Picture,
         kept: NDArray[np.bool_],
-        pose: AffineMatrix,
-        seen: WarpedReference,
-        tone: Exposure,
+        transform: AffineMatrix,
+        warped: WarpedReference,
+        exposure: Exposure,
     ) -> None:
-        """Take in the `kept` cells [rows, cols] of `new`, and the `tone` by which all others
-        changed; `seen` is what was given for it.
+        """Take over the `kept` cells [rows, cols] of `new`, and apply `exposure` to all others.
+        `warped` is what `warp_to` returned for `new`.
         """
-        if not tone.same:
-            self._split()
-            self._picture = tone.of(self._picture)
-        if seen.motion is None:
-            self._put(new, kept)
+        if not exposure.negligible:
+            self._convert_to_planes()
+            self._planes = exposure.apply(self._planes)
+        if warped.motion is None:
+            self._copy_cells(new, kept)
             return
-        rest = self._follow(seen.motion)
-        lay(new.planes, kept, self._to_whole(rest), self._picture, self._known)
-        self._pose = pose @ np.linalg.inv(rest)
+        motion = self._follow(warped.motion)
+        paste_cells(new.yuv, kept, self._with_margin(motion), self._planes, self._visibility)
+        self._transform = transform @ np.linalg.inv(motion)
 
-    def renew(self, new: Picture, pose: AffineMatrix, seen: WarpedReference) -> None:
-        """Take in the whole of `new`, and stand where it stands; what lies beyond stays."""
-        if seen.motion is not None:
-            self._redraw(seen.motion)
+    def replace(self, new: Picture, transform: AffineMatrix, warped: WarpedReference) -> None:
+        """Take over the whole of `new` and its view. The margin keeps its content."""
+        if warped.motion is not None:
+            self._redraw(warped.motion)
         if self._margin:
-            self._view()[:] = new.planes
-            self._known[self._inner()] = 1
+            self._inner_planes()[:] = new.yuv
+            self._visibility[self._inner()] = 1
         else:
-            self._exact = new.picture.copy()
-        self._pose = pose
+            self._rgb = new.rgb.copy()
+        self._transform = transform
 
-    def _motion(self, pose: AffineMatrix) -> AffineMatrix | None:
-        """From a picture taken at `pose` to the reference; None where it is none to speak of."""
-        if pose is self._pose:
+    def _motion_to_reference(self, transform: AffineMatrix) -> AffineMatrix | None:
+        """Motion from a picture taken at `transform` to the reference; None if negligible."""
+        if transform is self._transform:
             return None
-        motion = np.asarray(np.linalg.solve(self._pose, pose), np.float64)
-        return None if largest_shift(motion, *self._size) < _SAME else motion
+        motion = np.asarray(np.linalg.solve(self._transform, transform), np.float64)
+        return None if max_displacement(motion, *self._size) < _SAME_VIEW else motion
 
-    def _put(self, new: Picture, kept: NDArray[np.bool_]) -> None:
-        if self._exact is None:
-            _copy_cells(new.planes.transpose(1, 2, 0), kept, self._view().transpose(1, 2, 0))
+    def _copy_cells(self, new: Picture, kept: NDArray[np.bool_]) -> None:
+        if self._rgb is None:
+            _copy_cells(new.yuv.transpose(1, 2, 0), kept, self._inner_planes().transpose(1, 2, 0))
         else:
-            _copy_cells(new.picture, kept, self._exact)
+            _copy_cells(new.rgb, kept, self._rgb)
 
-    def _view(self) -> Planes:
-        return self._picture[:, *self._inner()]
+    def _inner_planes(self) -> Planes:
+        return self._planes[:, *self._inner()]
 
     def _inner(self) -> tuple[slice, slice]:
         (width, height), margin = self._size, self._margin
         return slice(margin, margin + height), slice(margin, margin + width)
 
-    def _split(self) -> None:
-        """From here on what is shown is computed, not shipped."""
-        if self._exact is not None:
-            self._picture = planes(self._exact)
-            self._known = np.ones(self._picture.shape[1:], np.float32)
-            self._exact = None
+    def _convert_to_planes(self) -> None:
+        if self._rgb is not None:
+            self._planes = rgb_to_yuv(self._rgb)
+            self._visibility = np.ones(self._planes.shape[1:], np.float32)
+            self._rgb = None
 
-    def _widen(self) -> None:
-        self._split()
-        more = self._widest - self._margin
-        if more:
-            around = (more, more)
-            self._picture = np.pad(self._picture, ((0, 0), around, around), mode="edge")
-            self._known = np.pad(self._known, more)
-            self._margin = self._widest
+    def _add_margin(self) -> None:
+        self._convert_to_planes()
+        missing = self._max_margin - self._margin
+        if missing:
+            padding = (missing, missing)
+            self._planes = np.pad(self._planes, ((0, 0), padding, padding), mode="edge")
+            self._visibility = np.pad(self._visibility, missing)
+            self._margin = self._max_margin
 
     def _follow(self, motion: AffineMatrix) -> AffineMatrix:
-        """Move the reference to where the camera looks; returns what is left of the motion."""
+        """Shift the reference by whole pixels towards the current view, or redraw it if zoom and
+        roll deform it too much. Returns the remaining motion.
+        """
         width, height = self._size
         centre = np.array([width / 2, height / 2, 1])
         x, y = np.rint(motion @ centre - centre)[:2].astype(int)
-        rest = translation(-x, -y) @ motion
-        if largest_shift(rest, width, height) < 0.5 + _STRETCH:
-            roll(self._picture, x, y)
-            roll(self._known[None], x, y)
-            return rest
+        remaining = translation(-x, -y) @ motion
+        # Rounding leaves up to half a pixel of translation.
+        if max_displacement(remaining, width, height) < 0.5 + _MAX_DEFORMATION:
+            shift_pixels(self._planes, x, y)
+            shift_pixels(self._visibility[None], x, y)
+            return remaining
         self._redraw(motion)
         return np.eye(3)
 
     def _redraw(self, motion: AffineMatrix) -> None:
-        back = translation(-self._margin, -self._margin)
-        redrawn = np.empty_like(self._picture)
-        self._known = warp(self._picture, self._known, self._to_whole(motion) @ back, redrawn)
-        self._picture = redrawn
+        """Resample the reference, with its margin, into the current view."""
+        from_margin = translation(-self._margin, -self._margin)
+        redrawn = np.empty_like(self._planes)
+        self._visibility = warp(
+            self._planes, self._visibility, self._with_margin(motion) @ from_margin, redrawn
+        )
+        self._planes = redrawn
 
-    def _to_whole(self, motion: AffineMatrix) -> AffineMatrix:
+    def _with_margin(self, motion: AffineMatrix) -> AffineMatrix:
+        """The motion to pixels of the reference counted from the corner of its margin."""
         return translation(self._margin, self._margin) @ motion
 
-    def _from_whole(self, motion: AffineMatrix) -> AffineMatrix:
+    def _without_margin(self, motion: AffineMatrix) -> AffineMatrix:
         return translation(-self._margin, -self._margin) @ motion
 
 
-def _copy_cells(new: NDArray[Any], kept: NDArray[np.bool_], picture: NDArray[Any]) -> None:
-    """Copy the kept cells [rows, cols] of `new` into `picture`, both [h, w, n]."""
+def _copy_cells(new: NDArray[Any], kept: NDArray[np.bool_], image: NDArray[Any]) -> None:
+    """Copy the kept cells [rows, cols] of `new` into `image`, both [h, w, n]."""
     rows, cols = kept.shape
     high, wide = new.shape[0] // rows, new.shape[1] // cols
     for row, col in np.argwhere(kept):
         cell = np.s_[row * high : (row + 1) * high, col * wide : (col + 1) * wide]
-        picture[cell] = new[cell]
+        image[cell] = new[cell]

@@ -1,102 +1,123 @@
-"""The codec's account of the camera's motion, made exact by the pixels.
+"""Image registration: refines the codec's estimate of camera motion by aligning pixels.
 
-Vectors are quantised and their errors add up over frames. Where the camera moved, one picture is
-therefore aligned with the other by a few Gauss-Newton steps on brightness (Lucas & Kanade 1981,
-for an affine motion; the gradient is the fixed picture's, as Baker & Matthews 2004 have it), with
-Cauchy weights, so that what changed does not pull.
+Vectors are quantised, and their errors add up over frames. So where the camera moved, one picture
+is aligned with the other by a few Gauss-Newton steps on luma (Lucas & Kanade 1981, for an affine
+motion; with the gradient of the fixed picture, as in Baker & Matthews 2004), with Cauchy weights so
+that changed objects have little influence.
+
+Coordinates: motions map pixels of `new` to pixels of `old`, as [3, 3] matrices. A Gauss-Newton step
+is affine in shares of the picture, from its centre, which keeps its six unknowns of one magnitude.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.measurement.camera_motion import AffineMatrix, largest_shift
-from codecsight.change.measurement.exposure import fit
+from codecsight.change.measurement.camera_motion import AffineMatrix, max_displacement
+from codecsight.change.measurement.exposure import fit_exposure
 from codecsight.change.measurement.yuv_planes import Plane
 from codecsight.jit import cached_njit
 
-_STEPS = 3
-_POINTS = 4000  # about so many are plenty for six unknowns,
-_SPARSER = 2  # and every other row and column of them for the light
-_FAR = 3.0  # pixels: a step as large as this has lost its way
-_DONE = 0.02
-_LEAST = 2.0  # grey levels by which good points may differ
-_STIFF = 0.5  # pixels at the border that zoom and roll must make to be believed
-_DRIFT = 5.0  # pixels of it that the codec's account makes up in a second
-_SHIFT, _AFFINE = [2, 5], [0, 1, 2, 3, 4, 5]
-Light = tuple[float, float]  # gain and offset
-_WHOLE = 0.999  # of a pixel known: all of it, but for rounding
+_MAX_STEPS = 3
+_POINTS = 4000  # samples of a step, about: plenty for six unknowns
+_EXPOSURE_STRIDE = 2  # exposure and scale are fitted on every other row and column of those
+_MAX_STEP = 3.0  # pixels: a larger step has diverged
+_CONVERGED = 0.02  # pixels
+_MIN_SCALE = 2.0  # lower bound of the Cauchy scale, in grey levels
+_MIN_DEFORMATION = 0.5  # pixels at the border that zoom and roll must cause to be accepted
+_MAX_DEFORMATION = (
+    5.0  # pixels of zoom and roll that errors of the vectors can add up to in a second
+)
+_TRANSLATION, _AFFINE = [2, 5], [0, 1, 2, 3, 4, 5]
+GainOffset = tuple[float, float]
+_FULLY_VISIBLE = 0.999  # visibility of a pixel, allowing for rounding
 
 
-def register(new: Plane, old: Plane, known: Plane, motion: AffineMatrix) -> AffineMatrix:
-    """A better `motion` for `old` to look like `new`, or the same if there is none: the brightness
-    of pictures of any size. Of `old` only what is `known` counts.
+def register(new: Plane, old: Plane, visibility: Plane, motion: AffineMatrix) -> AffineMatrix:
+    """Refine `motion` so that `old`, warped by it, matches `new`; returns `motion` itself if that
+    fails. Both are luma [h, w]; `old` may be larger, and only its visible pixels count.
 
-    Most cameras turn a little and do nothing else. So a shift alone is tried first, and kept if
-    the pixels don't ask for more: what noise makes of zoom and roll would be felt at the borders.
+    Most cameras only pan and tilt. So a pure translation is tried first, and kept unless the pixels
+    call for more: noise in zoom and roll would be visible at the borders.
     """
     height, width = new.shape
-    thin = max(1, round((new.size / _POINTS) ** 0.5))
-    before, after = _pairs(new, old, known, motion, _SPARSER * thin)
-    if not before.size:
+    stride = max(1, round((new.size / _POINTS) ** 0.5))
+    old_samples, new_samples = _sample_pairs(
+        new, old, visibility, motion, _EXPOSURE_STRIDE * stride
+    )
+    if not old_samples.size:
         return motion
-    light = _light(before, after)
+    exposure = _gain_offset(old_samples, new_samples)
     centre = np.array([width / 2, height / 2, 1.0])
-    shift = np.eye(3)
-    shift[:2, 2] = (motion @ centre - centre)[:2]
-    if largest_shift(motion - shift + np.eye(3), width, height) < _DRIFT:
-        shift = _refined(new, old, known, shift, light, _SHIFT)
-        more = _step(new, old, known, shift, light, _AFFINE)
-        if more is None or np.abs(more[:, :2]).sum(axis=1).max() / 2 < _STIFF:
-            return shift
-    return _refined(new, old, known, motion, light, _AFFINE)
+    translation = np.eye(3)
+    translation[:2, 2] = (motion @ centre - centre)[:2]
+    if max_displacement(motion - translation + np.eye(3), width, height) < _MAX_DEFORMATION:
+        translation = _refine(new, old, visibility, translation, exposure, _TRANSLATION)
+        step = _gauss_newton_step(new, old, visibility, translation, exposure, _AFFINE)
+        if step is None or np.abs(step[:, :2]).sum(axis=1).max() / 2 < _MIN_DEFORMATION:
+            return translation
+    return _refine(new, old, visibility, motion, exposure, _AFFINE)
 
 
-def _refined(
-    new: Plane, old: Plane, known: Plane, motion: AffineMatrix, light: Light, terms: list[int]
+def _refine(
+    new: Plane,
+    old: Plane,
+    visibility: Plane,
+    motion: AffineMatrix,
+    exposure: GainOffset,
+    terms: list[int],
 ) -> AffineMatrix:
+    """Up to _MAX_STEPS Gauss-Newton steps over the given `terms`; `motion` itself on divergence."""
     refined = motion
-    for _ in range(_STEPS):
-        step = _step(new, old, known, refined, light, terms)
-        if step is None or np.abs(step[:, 2]).max() > _FAR:
+    for _ in range(_MAX_STEPS):
+        step = _gauss_newton_step(new, old, visibility, refined, exposure, terms)
+        if step is None or np.abs(step[:, 2]).max() > _MAX_STEP:
             return motion
         correction = np.eye(3)
         correction[:2] += step
-        refined = refined @ _centred(correction, *new.shape)
-        if np.abs(step[:, 2]).max() < _DONE:
+        refined = refined @ _to_pixels(correction, *new.shape)
+        if np.abs(step[:, 2]).max() < _CONVERGED:
             break
     return refined
 
 
-def _step(
-    new: Plane, old: Plane, known: Plane, motion: AffineMatrix, light: Light, terms: list[int]
+def _gauss_newton_step(
+    new: Plane,
+    old: Plane,
+    visibility: Plane,
+    motion: AffineMatrix,
+    exposure: GainOffset,
+    terms: list[int],
 ) -> NDArray[np.float64] | None:
-    """[2, 3]: the motion by which `old` lies off `new`, about the picture's centre, of which only
-    some `terms` may differ from 0.
+    """One step [2, 3] in centred shares of the picture, of which only `terms` may differ from 0.
+    None if nothing is visible, or the equations are singular.
     """
-    thin = max(1, round((new.size / _POINTS) ** 0.5))
-    error = _error(new, old, known, motion, light, _SPARSER * thin)
+    stride = max(1, round((new.size / _POINTS) ** 0.5))
+    error = _median_error(new, old, visibility, motion, exposure, _EXPOSURE_STRIDE * stride)
     if error < 0:
         return None
-    sums = _equations(new, old, known, motion, *light, max(_LEAST, 1.5 * error), thin)
-    found = np.zeros(6)
+    scale = max(_MIN_SCALE, 1.5 * error)
+    equations = _normal_equations(new, old, visibility, motion, *exposure, scale, stride)
+    step = np.zeros(6)
     try:
-        found[terms] = np.linalg.solve(sums[np.ix_(terms, terms)], sums[terms, 6])
-    except np.linalg.LinAlgError:  # nothing to hold on to: a blank wall
+        step[terms] = np.linalg.solve(equations[np.ix_(terms, terms)], equations[terms, 6])
+    except np.linalg.LinAlgError:  # a picture without gradients, such as a blank wall
         return None
-    return found.reshape(2, 3)
+    return step.reshape(2, 3)
 
 
-def _light(before: Plane, after: Plane) -> Light:
-    """Gain and offset between points of two pictures. Noise in the one they are fitted to makes any
-    gain too small, so it's taken from both sides.
+def _gain_offset(old: Plane, new: Plane) -> GainOffset:
+    """Gain and offset from `old` to `new` samples.
+
+    Noise in the regressor biases a fitted gain towards 0. So the gain is the geometric mean of the
+    fit from old to new and the inverse of the fit from new to old.
     """
-    there, back = fit(before, after).gain, fit(after, before).gain
-    gain = float(np.sqrt(there / back)) if there > 0 and back > 0 else 1.0
-    return gain, float(np.median(after - gain * before))
+    forward, backward = fit_exposure(old, new).gain, fit_exposure(new, old).gain
+    gain = float(np.sqrt(forward / backward)) if forward > 0 and backward > 0 else 1.0
+    return gain, float(np.median(new - gain * old))
 
 
-def _centred(correction: AffineMatrix, height: int, width: int) -> AffineMatrix:
-    """A motion about the centre, in shares of the picture, as one in pixels from the corner."""
+def _to_pixels(correction: AffineMatrix, height: int, width: int) -> AffineMatrix:
+    """Convert a correction in centred shares of the picture to one in pixels from the corner."""
     linear = correction[:2, :2] - np.eye(2)
     matrix = np.eye(3)
     matrix[:2, :2] += linear / np.array([width, height])
@@ -105,110 +126,121 @@ def _centred(correction: AffineMatrix, height: int, width: int) -> AffineMatrix:
 
 
 @cached_njit
-def _seen(old: Plane, known: Plane, motion: AffineMatrix, x: int, y: int) -> float:
-    """What `old` shows at a pixel of the new picture; less than 0 where that isn't known."""
-    across = motion[0, 0] * (x + 0.5) + motion[0, 1] * (y + 0.5) + motion[0, 2] - 0.5
-    down = motion[1, 0] * (x + 0.5) + motion[1, 1] * (y + 0.5) + motion[1, 2] - 0.5
-    col, row = int(np.floor(across)), int(np.floor(down))
+def _sample_bilinear(old: Plane, visibility: Plane, motion: AffineMatrix, x: int, y: int) -> float:
+    """Value of `old` at pixel (x, y) of `new`, bilinear; less than 0 where it isn't visible."""
+    old_x = motion[0, 0] * (x + 0.5) + motion[0, 1] * (y + 0.5) + motion[0, 2] - 0.5
+    old_y = motion[1, 0] * (x + 0.5) + motion[1, 1] * (y + 0.5) + motion[1, 2] - 0.5
+    col, row = int(np.floor(old_x)), int(np.floor(old_y))
     if col < 0 or row < 0 or col >= old.shape[1] - 1 or row >= old.shape[0] - 1:
         return -1.0
-    if min(known[row, col], known[row + 1, col + 1]) < _WHOLE:
+    # Two opposite corners stand for all four.
+    if min(visibility[row, col], visibility[row + 1, col + 1]) < _FULLY_VISIBLE:
         return -1.0
-    s, t = across - col, down - row
+    s, t = old_x - col, old_y - row
     above = (1 - s) * old[row, col] + s * old[row, col + 1]
     below = (1 - s) * old[row + 1, col] + s * old[row + 1, col + 1]
     return float((1 - t) * above + t * below)
 
 
 @cached_njit
-def _pairs(
-    new: Plane, old: Plane, known: Plane, motion: AffineMatrix, thin: int
+def _sample_pairs(
+    new: Plane, old: Plane, visibility: Plane, motion: AffineMatrix, stride: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The brightness of some points in the old and in the new picture."""
+    """Luma of corresponding points in the old and in the new picture, every `stride`-th row and
+    column where `old` is visible: both [n].
+    """
     height, width = new.shape
-    before = np.empty((height // thin + 1) * (width // thin + 1), np.float32)
-    after = np.empty_like(before)
+    old_samples = np.empty((height // stride + 1) * (width // stride + 1), np.float32)
+    new_samples = np.empty_like(old_samples)
     count = 0
-    for y in range(0, height, thin):
-        for x in range(0, width, thin):
-            seen = _seen(old, known, motion, x, y)
-            if seen >= 0:
-                before[count], after[count] = seen, new[y, x]
+    for y in range(0, height, stride):
+        for x in range(0, width, stride):
+            value = _sample_bilinear(old, visibility, motion, x, y)
+            if value >= 0:
+                old_samples[count], new_samples[count] = value, new[y, x]
                 count += 1
-    return before[:count], after[:count]
+    return old_samples[:count], new_samples[:count]
 
 
 @cached_njit
-def _error(
-    new: Plane, old: Plane, known: Plane, motion: AffineMatrix, light: Light, thin: int
-) -> float:
-    """The median error in brightness of some points; less than 0 where none is known."""
-    before, after = _pairs(new, old, known, motion, thin)
-    if not before.size:
-        return -1.0
-    for n in range(before.size):
-        before[n] = abs(after[n] - light[0] * before[n] - light[1])
-    return float(np.median(before))
-
-
-@cached_njit
-def _equations(
+def _median_error(
     new: Plane,
     old: Plane,
-    known: Plane,
+    visibility: Plane,
+    motion: AffineMatrix,
+    exposure: GainOffset,
+    stride: int,
+) -> float:
+    """Median absolute luma error of sampled points; less than 0 if none is visible."""
+    old_samples, new_samples = _sample_pairs(new, old, visibility, motion, stride)
+    if not old_samples.size:
+        return -1.0
+    for n in range(old_samples.size):
+        old_samples[n] = abs(new_samples[n] - exposure[0] * old_samples[n] - exposure[1])
+    return float(np.median(old_samples))
+
+
+@cached_njit
+def _normal_equations(
+    new: Plane,
+    old: Plane,
+    visibility: Plane,
     motion: AffineMatrix,
     gain: float,
     offset: float,
     scale: float,
-    thin: int,
+    stride: int,
 ) -> NDArray[np.float64]:
-    """[6, 7]: the step's normal equations over every `thin`-th row and column; places are shares of
-    the picture, from its centre.
+    """Normal equations [6, 7] of a step, over every `stride`-th row and column.
 
-    Within a row only the place across differs, so that powers of it are all there is to add up.
+    The unknowns are (a, b, c, d, e, f) of the displacement (a x + b y + c, d x + e y + f). Within a
+    row only x differs, so that a row needs sums over powers of x alone; y is applied once per row
+    in `_add_row`.
     """
     height, width = new.shape
-    sums, row = np.zeros((6, 7)), np.empty((5, 3))
-    narrow, share = 1 / scale, 1 / width
-    for y in range(1, height - 1, thin):
-        w = wx = wxx = v = vx = vxx = u = ux = uxx = e = ex = d = dx = 0.0
-        above, here, below = new[y - 1], new[y], new[y + 1]
-        for x in range(1, width - 1, thin):
-            seen = _seen(old, known, motion, x, y)
-            if seen < 0:
+    equations, row_sums = np.zeros((6, 7)), np.empty((5, 3))
+    inverse_scale, x_scale = 1 / scale, 1 / width
+    for y in range(1, height - 1, stride):
+        # Weighted sums over the row of gx gx, gx gy, gy gy, gx e and gy e, each times a power of x
+        # (the digit).
+        xx0 = xx1 = xx2 = xy0 = xy1 = xy2 = yy0 = yy1 = yy2 = ex0 = ex1 = ey0 = ey1 = 0.0
+        above, row, below = new[y - 1], new[y], new[y + 1]
+        for x in range(1, width - 1, stride):
+            value = _sample_bilinear(old, visibility, motion, x, y)
+            if value < 0:
                 continue
-            error = here[x] - gain * seen - offset
-            weight = 1 / (1 + (error * narrow) * (error * narrow))
-            across, down = 0.5 * (here[x + 1] - here[x - 1]), 0.5 * (below[x] - above[x])
-            at = (x + 0.5) * share - 0.5
-            one, two, three = weight * across * across, weight * across * down, weight * down * down
-            w, wx, wxx = w + one, wx + one * at, wxx + one * at * at
-            v, vx, vxx = v + two, vx + two * at, vxx + two * at * at
-            u, ux, uxx = u + three, ux + three * at, uxx + three * at * at
-            off = weight * error
-            e, ex = e + off * across, ex + off * across * at
-            d, dx = d + off * down, dx + off * down * at
-        row[0], row[1], row[2] = (w, wx, wxx), (v, vx, vxx), (u, ux, uxx)
-        row[3], row[4] = (e, ex, 0.0), (d, dx, 0.0)
-        _gather(row, (y + 0.5) / height - 0.5, sums)
+            error = row[x] - gain * value - offset
+            weight = 1 / (1 + (error * inverse_scale) * (error * inverse_scale))
+            gx, gy = 0.5 * (row[x + 1] - row[x - 1]), 0.5 * (below[x] - above[x])
+            px = (x + 0.5) * x_scale - 0.5
+            xx, xy, yy = weight * gx * gx, weight * gx * gy, weight * gy * gy
+            xx0, xx1, xx2 = xx0 + xx, xx1 + xx * px, xx2 + xx * px * px
+            xy0, xy1, xy2 = xy0 + xy, xy1 + xy * px, xy2 + xy * px * px
+            yy0, yy1, yy2 = yy0 + yy, yy1 + yy * px, yy2 + yy * px * px
+            weighted_error = weight * error
+            ex0, ex1 = ex0 + weighted_error * gx, ex1 + weighted_error * gx * px
+            ey0, ey1 = ey0 + weighted_error * gy, ey1 + weighted_error * gy * px
+        row_sums[0], row_sums[1], row_sums[2] = (xx0, xx1, xx2), (xy0, xy1, xy2), (yy0, yy1, yy2)
+        row_sums[3], row_sums[4] = (ex0, ex1, 0.0), (ey0, ey1, 0.0)
+        _add_row(row_sums, (y + 0.5) / height - 0.5, equations)
     for term in range(6):
         for other in range(term):
-            sums[term, other] = sums[other, term]
-    return sums
+            equations[term, other] = equations[other, term]
+    return equations
 
 
 @cached_njit
-def _gather(row: NDArray[np.float64], at: float, sums: NDArray[np.float64]) -> None:
-    """Add a row's sums, `at` that height, to the upper half of the equations. Its terms are the
-    gradient across times (x, y, 1), then the gradient down times the same.
+def _add_row(row_sums: NDArray[np.float64], y: float, equations: NDArray[np.float64]) -> None:
+    """Add the sums of one row at height `y` to the upper triangle of the equations. The terms are
+    gx times (x, y, 1), then gy times (x, y, 1).
     """
     for pair, (first, second) in enumerate(((0, 0), (0, 3), (3, 3))):
-        one, x, xx = row[pair, 0], row[pair, 1], row[pair, 2]
-        products = ((xx, x * at, x), (x * at, one * at * at, one * at), (x, one * at, one))
+        one, x, xx = row_sums[pair, 0], row_sums[pair, 1], row_sums[pair, 2]
+        products = ((xx, x * y, x), (x * y, one * y * y, one * y), (x, one * y, one))
         for term in range(3):
             for other in range(3):
-                sums[first + term, second + other] += products[term][other]
+                equations[first + term, second + other] += products[term][other]
     for pair, first in ((3, 0), (4, 3)):
-        sums[first, 6] += row[pair, 1]
-        sums[first + 1, 6] += row[pair, 0] * at
-        sums[first + 2, 6] += row[pair, 0]
+        equations[first, 6] += row_sums[pair, 1]
+        equations[first + 1, 6] += row_sums[pair, 0] * y
+        equations[first + 2, 6] += row_sums[pair, 0]

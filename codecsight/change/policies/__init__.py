@@ -1,4 +1,4 @@
-"""Deciding which cells to keep: one interface, several minds."""
+"""Change policies: interchangeable rules that decide which cells of a slot to keep."""
 
 from collections.abc import Callable
 
@@ -34,5 +34,5 @@ __all__ = [
 def make_policy(name: str, grid: PatchGrid) -> ChangePolicy:
     """The policy of that name with its default settings. Raises CodecSightError if unknown."""
     if name not in POLICIES:
-        raise CodecSightError(f"no change policy is named {name!r}; known: {', '.join(POLICIES)}")
+        raise CodecSightError(f"unknown change policy {name!r}; known: {', '.join(POLICIES)}")
     return POLICIES[name](grid)

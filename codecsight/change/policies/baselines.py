@@ -1,4 +1,4 @@
-"""Policies that judge nothing: the dense twin, and chance."""
+"""Baseline policies that measure nothing: keep all cells, or random ones."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from codecsight.core.slot import Reason
 
 
 class EverythingPolicy:
-    """Keeps every cell of every slot: what a system without pruning does."""
+    """Keeps every cell of every slot, like a system without pruning."""
 
     anchor_threshold = 1.0
     detects_transients = False
@@ -30,7 +30,7 @@ class EverythingPolicy:
         pictures: NDArray[np.uint8],  # noqa: ARG002
         shipped: NDArray[np.uint8],  # noqa: ARG002
     ) -> Reasons:
-        """All cells."""
+        """Keep all cells."""
         return np.full((self._grid.rows, self._grid.cols), Reason.REFRESH, np.uint8)
 
     def on_anchor(self, pictures: NDArray[np.uint8]) -> None:
@@ -38,9 +38,9 @@ class EverythingPolicy:
 
 
 class RandomPolicy:
-    """Keeps a given `share` of the cells, chosen by chance: the control with equal tokens.
+    """Keeps a random `share` of the cells, as a control with an equal number of tokens.
 
-    Over many slots exactly `share` of all cells is kept; the same `seed` chooses the same cells.
+    Over many slots exactly `share` of all cells is kept. Equal seeds choose equal cells.
     """
 
     anchor_threshold = 1.0
@@ -51,7 +51,7 @@ class RandomPolicy:
         self._grid = grid
         self._share = share
         self._rng = np.random.default_rng(seed)
-        self._owed = 0.0
+        self._carry = 0.0
 
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
         """Not needed."""
@@ -64,10 +64,10 @@ class RandomPolicy:
         pictures: NDArray[np.uint8],  # noqa: ARG002
         shipped: NDArray[np.uint8],  # noqa: ARG002
     ) -> Reasons:
-        """As many cells as are owed by now, the fraction carried over."""
-        self._owed += self._share * self._grid.cells
-        count = min(int(self._owed), self._grid.cells)
-        self._owed -= count
+        """Keep `share` of the cells, rounded down; the fraction is carried over to the next."""
+        self._carry += self._share * self._grid.cells
+        count = min(int(self._carry), self._grid.cells)
+        self._carry -= count
         reasons = np.zeros(self._grid.cells, np.uint8)
         reasons[self._rng.choice(self._grid.cells, count, replace=False)] = Reason.REFRESH
         return reasons.reshape(self._grid.rows, self._grid.cols)

@@ -1,4 +1,4 @@
-"""The rule of the published CodecSight, to be measured against."""
+"""The rule of the published CodecSight, as a baseline to measure against."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,10 @@ from codecsight.core.slot import Reason
 
 
 class PublishedPolicy:
-    """A cell is kept from the first frame on in which one of its blocks moves by `tau` pixels or
-    more, or is coded intra, until the next anchor (arXiv 2604.06036v4, Eq. 3 to 5).
+    """Keeps a cell from the first frame in which one of its blocks moves by `tau` pixels or more,
+    or is coded intra, until the next anchor (arXiv 2604.06036v4, Eq. 3 to 5).
 
-    The rule never looks at pixels, so where the codec gives no motion every cell is kept.
+    The rule never reads pixels. So where the codec gives no motion, it keeps every cell.
     """
 
     anchor_threshold = 1.0
@@ -35,17 +35,17 @@ class PublishedPolicy:
 
     def decide(
         self,
-        pictures: NDArray[np.uint8],  # noqa: ARG002 - the rule is blind to pixels
+        pictures: NDArray[np.uint8],  # noqa: ARG002 - the rule does not read pixels
         shipped: NDArray[np.uint8],  # noqa: ARG002
     ) -> Reasons:
-        """Every cell that was active since the anchor."""
+        """Keep every cell that was active since the anchor."""
         cells = self._evidence.cells()
         if cells is None:
             return np.full((self._grid.rows, self._grid.cols), Reason.INTRA, np.uint8)
-        moved = cells.motion >= self._tau
+        moved = cells.peak_motion >= self._tau
         intra = np.where(cells.intra > 0, np.uint8(Reason.INTRA), np.uint8(0))
         return np.where(moved, np.uint8(Reason.MOTION), intra)
 
     def on_anchor(self, pictures: NDArray[np.uint8]) -> None:  # noqa: ARG002
-        """An anchor resets the union."""
+        """Reset the union."""
         self._evidence.clear()

@@ -1,151 +1,168 @@
-"""The default: the codec proposes, the pixels confirm."""
+"""The default policy: codec signals propose changes, pixels confirm them."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.change.measurement.camera_transform import CameraTransform
-from codecsight.change.measurement.cell_difference import Difference, Sensitivity, changed, compare
+from codecsight.change.measurement.cell_difference import (
+    Difference,
+    Sensitivity,
+    changed_in_any,
+    compare,
+)
 from codecsight.change.measurement.evidence import CellEvidence, CodecEvidence
 from codecsight.change.measurement.exposure import Exposure
 from codecsight.change.measurement.reference import Reference, WarpedReference
 from codecsight.change.measurement.yuv_planes import Picture
-from codecsight.change.policies.pixels import ALONE
+from codecsight.change.policies.pixels import PIXELS_ONLY
 from codecsight.change.policies.policy import Reasons
 from codecsight.core.frame import FrameSignals
 from codecsight.core.grid import PatchGrid
 from codecsight.core.slot import Reason
 
-CONFIRM = Sensitivity(floor=4.5, noise=5.5, share=0.015)
-"""What pixels must show where the codec already speaks of motion, or where there was some."""
+CONFIRMATION = Sensitivity(min_levels=4.5, noise_factor=5.5, min_share=0.015)
+"""Lower thresholds for cells with codec evidence, and for cells kept in the last slot."""
 
-_STEADY_S = 0.1
+_SMOOTH_INTERVAL_S = 0.1
 
 Pictures = NDArray[np.uint8]
+"""[frames, h, w, 3] RGB."""
 
 
 class TrackedPolicy:
-    """A cell is kept when its pixels clearly differ from what was last shipped for it, or when
-    they differ a little and the codec saw it move or coded it anew since the last slot.
+    """Keeps a cell when its pixels clearly differ from what was last shipped for it, or when they
+    differ slightly and the codec moved it or coded it intra since the last slot.
 
-    Vectors alone call a whole noisy or panning picture changed, pixels alone need a threshold that
-    small and low-contrast things stay under: each vouches for the other. Where the codec says
-    nothing, the pixels decide alone. What changed a slot ago is believed to change on as easily,
-    so that cells don't flicker. While the camera moves, its motion is followed, and what was
-    shipped is compared as it is to be seen from there. A cell not shipped for `refresh_after`
-    slots takes its turn to be shipped anyway. Content must have come `least` pixels of the source
-    to count as moved.
+    Vectors alone call a whole noisy or panning picture changed. Pixels alone need thresholds that
+    miss small and low-contrast objects. So each confirms the other; where the codec gives no
+    signals, the pixels decide alone. Cells kept in the last slot have the lower thresholds too
+    (hysteresis), so that they don't flicker. While the camera moves, its motion is composed over
+    frames, and what was shipped is warped to the current view before the comparison. A cell not
+    shipped for `refresh_after` slots is shipped anyway. Content counts as moved after a
+    displacement of `min_displacement` source pixels.
     """
 
     anchor_threshold = 0.5
 
-    def __init__(self, grid: PatchGrid, least: float = 1.0, refresh_after: int = 120) -> None:
+    def __init__(
+        self, grid: PatchGrid, min_displacement: float = 1.0, refresh_after: int = 120
+    ) -> None:
         self._grid = grid
-        self._least = least
+        self._min_displacement = min_displacement
         self._refresh_after = refresh_after
         self._evidence = CodecEvidence(grid)
-        self._pose = CameraTransform(grid.width, grid.height, grid.spec.frames)
-        self._references: list[Reference] = []
-        self._restart()
+        self._camera = CameraTransform(grid.width, grid.height, grid.spec.frames)
+        self._references: list[Reference] = []  # one per frame of a slot
+        self._reset()
 
     @property
     def detects_transients(self) -> bool:
-        """As long as the camera stands still."""
-        return self._pose.still
+        """While the camera is static."""
+        return self._camera.is_static
 
     @property
     def motion_interval_s(self) -> float:
-        """While the camera stands or turns smoothly, ten frames per second are enough to follow
-        what moves; for a pole that shakes they are not.
+        """Ten frames per second are enough while the camera is static or turns smoothly. A shaking
+        camera needs every frame.
         """
-        return _STEADY_S if self._pose.steady else 0.0
+        return _SMOOTH_INTERVAL_S if self._camera.is_smooth else 0.0
 
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
-        """Gather what the codec says between two slots."""
-        camera = self._pose.observe(signals, width, height)
+        """Accumulate camera motion and codec evidence between slots."""
+        camera = self._camera.observe(signals, width, height)
         self._evidence.observe(signals, width, height, camera)
 
     def on_sample(self) -> None:
-        """Remember where the camera looks."""
-        self._pose.on_sample()
+        """Record the camera transform of the sampled frame."""
+        self._camera.on_sample()
 
     def decide(self, pictures: Pictures, shipped: Pictures) -> Reasons:
-        """Clear changes, proposed ones that are confirmed, and a few by rotation."""
+        """Keep clear changes, slight ones with evidence, and a few cells due for a refresh."""
         if not self._references:
-            self._references = self._begun(shipped)
-        shown = [Picture(picture) for picture in pictures]
-        looks = self._looks(shown)
+            self._references = self._make_references(shipped)
+        new = [Picture(picture) for picture in pictures]
+        warped = self._warp_references(new)
         differences = [
-            compare(new, look.picture, self._grid, look.known)
-            for new, look in zip(shown, looks, strict=True)
+            compare(picture, reference.image, self._grid, reference.visibility)
+            for picture, reference in zip(new, warped, strict=True)
         ]
         reasons = self._reasons(differences)
-        self._hot = reasons > 0
+        self._kept_last = reasons > 0
         self._refresh(reasons)
-        self._ship(shown, reasons > 0, looks, [each.tone for each in differences])
+        self._update_references(new, reasons > 0, warped, [each.exposure for each in differences])
         return reasons
 
     def on_anchor(self, pictures: Pictures) -> None:
-        """Everything was shipped: the next slot starts without proposals."""
+        """Replace the references by the anchor's pictures and discard the evidence so far."""
         self._evidence.clear()
-        shown = [Picture(picture) for picture in pictures]
+        new = [Picture(picture) for picture in pictures]
         if not self._references:
-            self._references = self._begun(pictures)
-        looks = self._looks(shown)
-        self._pose.rebase()
-        poses = self._pose.poses()
-        for reference, new, pose, look in zip(self._references, shown, poses, looks, strict=True):
-            reference.renew(new, pose, look)
-        self._restart()
+            self._references = self._make_references(pictures)
+        warped = self._warp_references(new)
+        self._camera.rebase()
+        transforms = self._camera.sample_transforms()
+        for reference, picture, transform, old in zip(
+            self._references, new, transforms, warped, strict=True
+        ):
+            reference.replace(picture, transform, old)
+        self._reset()
 
-    def _begun(self, shipped: Pictures) -> list[Reference]:
-        pairs = zip(shipped, self._pose.poses(), strict=True)
-        return [Reference(picture, pose, self._grid.spec.cell) for picture, pose in pairs]
+    def _make_references(self, shipped: Pictures) -> list[Reference]:
+        pairs = zip(shipped, self._camera.sample_transforms(), strict=True)
+        margin = self._grid.spec.cell
+        return [Reference(picture, transform, margin) for picture, transform in pairs]
 
-    def _looks(self, shown: list[Picture]) -> list[WarpedReference]:
-        each = zip(self._references, shown, self._pose.poses(), strict=True)
-        return [reference.seen(new, pose) for reference, new, pose in each]
+    def _warp_references(self, new: list[Picture]) -> list[WarpedReference]:
+        each = zip(self._references, new, self._camera.sample_transforms(), strict=True)
+        return [reference.warp_to(picture, transform) for reference, picture, transform in each]
 
-    def _restart(self) -> None:
+    def _reset(self) -> None:
         shape = self._grid.rows, self._grid.cols
-        self._hot = np.zeros(shape, np.bool_)
-        self._age = np.zeros(shape, np.int32)
+        self._kept_last = np.zeros(shape, np.bool_)
+        self._age = np.zeros(shape, np.int32)  # slots since the cell was shipped
 
     def _reasons(self, differences: list[Difference]) -> Reasons:
-        clear, faint = changed(differences, ALONE), changed(differences, CONFIRM)
-        reasons = (clear | (faint & self._hot)) * np.uint8(Reason.PIXELS)
+        clear = changed_in_any(differences, PIXELS_ONLY)
+        slight = changed_in_any(differences, CONFIRMATION)
+        reasons = (clear | (slight & self._kept_last)) * np.uint8(Reason.PIXELS)
         evidence = self._evidence.cells()
         self._evidence.clear()
         if evidence is not None:
-            seen = clear | faint
-            reasons[seen & (evidence.intra > 0)] = Reason.INTRA
-            reasons[seen & self._moved(evidence)] = Reason.MOTION
+            differs = clear | slight
+            reasons[differs & (evidence.intra > 0)] = Reason.INTRA
+            reasons[differs & self._moved(evidence)] = Reason.MOTION
         return reasons
 
     def _moved(self, evidence: CellEvidence) -> NDArray[np.bool_]:
-        """Fast in one frame, or slow in many: a walker far away moves 0.3 px a frame. Composed,
-        for what a night's noise does in one frame it undoes in the next.
+        """[rows, cols]: cells whose content moved, fast in one frame or slowly over many.
+
+        A distant walker moves 0.3 pixels a frame. The displacement is composed over frames, in
+        which noise at night cancels out.
         """
-        moved: NDArray[np.bool_] = evidence.shift >= self._least
+        moved: NDArray[np.bool_] = evidence.displacement >= self._min_displacement
         return moved
 
     def _refresh(self, reasons: Reasons) -> None:
-        """Let the cells that wait longest take their turn, few enough that all get one in time."""
+        """Keep the cells that were shipped longest ago, a few per slot, so that every cell has its
+        turn within `refresh_after` slots.
+        """
         self._age += 1
         self._age[reasons > 0] = 0
-        turns = -(-self._age.size // self._refresh_after)
-        oldest = np.argsort(self._age, axis=None, kind="stable")[-turns:]
+        per_slot = -(-self._age.size // self._refresh_after)
+        oldest = np.argsort(self._age, axis=None, kind="stable")[-per_slot:]
         due = oldest[self._age.flat[oldest] >= self._refresh_after]
         reasons.flat[due] = Reason.REFRESH
         self._age.flat[due] = 0
 
-    def _ship(
+    def _update_references(
         self,
-        shown: list[Picture],
+        new: list[Picture],
         kept: NDArray[np.bool_],
-        looks: list[WarpedReference],
-        tones: list[Exposure],
+        warped: list[WarpedReference],
+        exposures: list[Exposure],
     ) -> None:
-        """Keep the references up with what goes out now."""
-        each = zip(self._references, shown, self._pose.poses(), looks, tones, strict=True)
-        for reference, picture, pose, look, tone in each:
-            reference.ship(picture, kept, pose, look, tone)
+        """Apply what is shipped now to the references."""
+        transforms = self._camera.sample_transforms()
+        each = zip(self._references, new, transforms, warped, exposures, strict=True)
+        for reference, picture, transform, old, exposure in each:
+            reference.update(picture, kept, transform, old, exposure)

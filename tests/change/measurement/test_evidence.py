@@ -1,4 +1,4 @@
-"""What the codec's signals add up to per cell."""
+"""Accumulation of codec signals per cell."""
 
 import numpy as np
 import pytest
@@ -8,32 +8,32 @@ from codecsight.core.frame import FrameSignals
 from tests.change.synthetic_camera import SyntheticCamera
 
 
-def test_the_fastest_frame_and_the_summed_shift_are_kept(camera: SyntheticCamera) -> None:
+def test_peak_motion_and_total_displacement_are_accumulated(camera: SyntheticCamera) -> None:
     evidence = CodecEvidence(camera.grid)
     for speed in (0.25, 1.0, 0.25):
         evidence.observe(camera.signals(a=(2, 3, speed)), 128, 96)
     cells = evidence.cells()
     assert cells is not None
-    assert cells.motion[2, 3] == 1.0
-    assert cells.shift[2, 3] == 1.5
-    assert np.count_nonzero(cells.motion) == 1
+    assert cells.peak_motion[2, 3] == 1.0
+    assert cells.displacement[2, 3] == 1.5
+    assert np.count_nonzero(cells.peak_motion) == 1
 
 
-def test_to_and_fro_sums_up_to_no_shift(camera: SyntheticCamera) -> None:
+def test_back_and_forth_motion_cancels_out(camera: SyntheticCamera) -> None:
     evidence = CodecEvidence(camera.grid)
     for speed in (1.0, -1.0):
         evidence.observe(camera.signals(a=(2, 3, speed)), 128, 96)
     cells = evidence.cells()
     assert cells is not None
-    assert (cells.motion[2, 3], cells.shift[2, 3]) == (1.0, 0.0)
+    assert (cells.peak_motion[2, 3], cells.displacement[2, 3]) == (1.0, 0.0)
 
 
-def test_i_frames_say_nothing_and_spoil_nothing(camera: SyntheticCamera) -> None:
+def test_i_frames_are_skipped(camera: SyntheticCamera) -> None:
     evidence = CodecEvidence(camera.grid)
     evidence.observe(FrameSignals("I", 9000), 128, 96)
     cells = evidence.cells()
     assert cells is not None
-    assert not cells.motion.any()
+    assert not cells.peak_motion.any()
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_i_frames_say_nothing_and_spoil_nothing(camera: SyntheticCamera) -> None
     [FrameSignals("P", 900), FrameSignals("?", 900), FrameSignals("I", 900, valid=False)],
     ids=["hevc", "unknown type", "damaged"],
 )
-def test_a_frame_without_an_account_of_motion_blinds_until_cleared(
+def test_a_frame_without_motion_makes_evidence_incomplete_until_cleared(
     camera: SyntheticCamera, signals: FrameSignals
 ) -> None:
     evidence = CodecEvidence(camera.grid)
@@ -52,28 +52,28 @@ def test_a_frame_without_an_account_of_motion_blinds_until_cleared(
     assert evidence.cells() is not None
 
 
-def test_a_new_picture_size_blinds_since_blocks_no_longer_match(camera: SyntheticCamera) -> None:
+def test_a_new_picture_size_makes_evidence_incomplete(camera: SyntheticCamera) -> None:
     evidence = CodecEvidence(camera.grid)
     evidence.observe(camera.signals(), 128, 96)
     evidence.observe(camera.signals(), 120, 90)
     assert evidence.cells() is None
 
 
-def test_motion_that_was_not_read_was_that_of_the_next_frame(camera: SyntheticCamera) -> None:
-    every, other = CodecEvidence(camera.grid), CodecEvidence(camera.grid)
+def test_a_frame_without_extracted_motion_moves_like_the_next(camera: SyntheticCamera) -> None:
+    every, every_other = CodecEvidence(camera.grid), CodecEvidence(camera.grid)
     for number in range(6):
         signals = camera.signals(a=(2, 3, 1.0))
         every.observe(signals, 128, 96)
-        unread = FrameSignals("P", 900, extracted=False)
-        other.observe(signals if number % 2 else unread, 128, 96)
-    seen, half = every.cells(), other.cells()
-    assert seen is not None
+        skipped = FrameSignals("P", 900, extracted=False)
+        every_other.observe(signals if number % 2 else skipped, 128, 96)
+    full, half = every.cells(), every_other.cells()
+    assert full is not None
     assert half is not None
-    assert half.shift[2, 3] == seen.shift[2, 3] == 6.0
-    assert half.motion[2, 3] == seen.motion[2, 3] == 1.0
+    assert half.displacement[2, 3] == full.displacement[2, 3] == 6.0
+    assert half.peak_motion[2, 3] == full.peak_motion[2, 3] == 1.0
 
 
-def test_what_is_not_read_hides_no_damage(camera: SyntheticCamera) -> None:
+def test_a_damaged_frame_counts_even_if_not_extracted(camera: SyntheticCamera) -> None:
     evidence = CodecEvidence(camera.grid)
     evidence.observe(FrameSignals("P", 900, valid=False, extracted=False), 128, 96)
     assert evidence.cells() is None
