@@ -1,4 +1,4 @@
-"""Compiles loops over blocks and pixels with numba, with a disk cache that can't fail."""
+"""Compiles loops over blocks and pixels with numba, with a disk cache that never raises."""
 
 from collections.abc import Callable
 from contextlib import suppress

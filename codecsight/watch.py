@@ -121,9 +121,9 @@ class Watcher:
             watched.shape = None
             self._engine.open(stream, PatchGrid(self._options.spec, *slot.kept.shape))
             watched.shape = slot.kept.shape
-        step = self._engine.push(stream, slot)
+        result = self._engine.push(stream, slot)
         for answer in self._standing.answer(
-            self._engine, step, watched.partial_answers.__setitem__
+            self._engine, result, watched.partial_answers.__setitem__
         ):
             watched.latest_answers[answer.question] = answer
             watched.partial_answers.pop(answer.question, None)

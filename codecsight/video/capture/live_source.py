@@ -29,6 +29,8 @@ MAX_ANALYZE_S = 16.0
 
 @dataclass(frozen=True, slots=True)
 class _StateChange:
+    """A new state, queued in order with the packets."""
+
     state: SourceState
     detail: str
 
@@ -100,7 +102,7 @@ class LiveSource(BaseSource):
                 return
             self.anomalies["connections lost or refused"] += 1
             self._queue.put(_StateChange(SourceState.DOWN, reason))
-            # A connection that lasted is no repeated failure: restart the back-off.
+            # A connection that lasted is not a repeated failure: reset the back-off.
             if time.monotonic() - started > 2 * self._options.timeout_s:
                 wait = self._options.retry_min_s
             self._stop.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311

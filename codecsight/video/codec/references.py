@@ -34,10 +34,10 @@ _UNKNOWN = _Pending(None, None)
 
 
 class _Displayed(NamedTuple):
-    """A displayed reference: its packet's number in decoding order, display index and pts."""
+    """A displayed reference: its packet's number in decoding order, display position and pts."""
 
     number: int
-    index: int
+    position: int
     pts: int | None
 
 
@@ -60,7 +60,7 @@ class ReferenceTracker:
         self._last_frame_num: int | None = None
         self._pending: dict[int, _Pending] = {}  # in decoding order
         self._displayed: deque[_Displayed] = deque(maxlen=MAX_DISPLAYED)
-        self._index = 0
+        self._position = 0
 
     def feed(self, packet: Packet, number: int) -> bool:
         """Register packet `number`; returns whether a reference picture before it was lost."""
@@ -93,16 +93,16 @@ class ReferenceTracker:
         """Mark the picture of packet `number` as displayed next and return its distances."""
         packet, before = self._pending.get(number, _UNKNOWN), self._past_reference(number)
         self.mark_displayed(kind, number)
-        past = float(self._index - before.index) if before else 1.0
+        past = float(self._position - before.position) if before else 1.0
         future = self._future_distance(packet.pts, number, before, past) if kind == "B" else 1.0
         return ReferenceDistances(past, future, 2 if packet.field else 1)
 
     def mark_displayed(self, kind: FrameType, number: int) -> None:
         """Mark the picture of packet `number` as displayed next."""
-        self._index += 1
+        self._position += 1
         packet = self._pending.pop(number, _UNKNOWN)
         if packet.reference if packet.reference is not None else kind in ("I", "P"):
-            self._displayed.append(_Displayed(number, self._index, packet.pts))
+            self._displayed.append(_Displayed(number, self._position, packet.pts))
 
     def _past_reference(self, number: int) -> _Displayed | None:
         """The last displayed reference among those decoded before packet `number`."""

@@ -22,16 +22,16 @@ DEADLINE_S = 20.0
 
 
 class WebCamera(BaseHTTPRequestHandler):
-    """HTTP server: ten JPEGs a second at /live, a recording at /film.mp4, otherwise 404."""
+    """HTTP server: ten JPEGs a second at /live, a recording at /video.mp4, otherwise 404."""
 
-    film = b""
+    video = b""
 
     def do_GET(self) -> None:
         if self.path == "/live":
             self._live()
-        elif self.path == "/film.mp4":
-            self._head(200, "video/mp4", len(self.film))
-            self.wfile.write(self.film)
+        elif self.path == "/video.mp4":
+            self._head(200, "video/mp4", len(self.video))
+            self.wfile.write(self.video)
         else:
             self._head(404, "text/plain", 0)
 
@@ -60,8 +60,8 @@ class WebCamera(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def web_camera(film: bytes = b"") -> Iterator[str]:
-    handler = type("Handler", (WebCamera,), {"film": film})
+def web_camera(video: bytes = b"") -> Iterator[str]:
+    handler = type("Handler", (WebCamera,), {"video": video})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -107,9 +107,9 @@ def test_pictures_without_timestamps_are_timed_by_arrival() -> None:
 
 
 def test_a_recording_over_http_ends_at_its_end(tmp_path: Path) -> None:
-    film = write_video(tmp_path / "film.mp4", SCENE).read_bytes()
-    with web_camera(film) as url:
-        source = open_source(f"{url}/film.mp4", QUICK)
+    video = write_video(tmp_path / "video.mp4", SCENE).read_bytes()
+    with web_camera(video) as url:
+        source = open_source(f"{url}/video.mp4", QUICK)
         with close_after(source, DEADLINE_S):
             items = list(source.items())
     assert sum(isinstance(item, Packet) for item in items) == 25
@@ -213,9 +213,9 @@ def send_slowly(client: socket.socket, data: bytes, seconds: float) -> None:
 
 
 def test_a_slow_consumer_gets_every_packet(tmp_path: Path) -> None:
-    film = write_video(tmp_path / "film.mp4", SCENE).read_bytes()
-    with web_camera(film) as url:
-        source = open_source(f"{url}/film.mp4", QUICK)
+    video = write_video(tmp_path / "video.mp4", SCENE).read_bytes()
+    with web_camera(video) as url:
+        source = open_source(f"{url}/video.mp4", QUICK)
         count = 0
         with close_after(source, DEADLINE_S):
             for item in source.items():

@@ -29,7 +29,7 @@ DEADLINE_S = 40.0
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A minute of a square moving back and forth, with 10 frames and a key frame per second."""
     forward = moving_square(30, (4, 0), (8, 80))
     path = tmp_path_factory.mktemp("rtsp") / "camera.mp4"
@@ -38,8 +38,8 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def server(film: Path) -> Iterator[RtspServer]:
-    with RtspServer(film, free_port()) as server:
+def server(video: Path) -> Iterator[RtspServer]:
+    with RtspServer(video, free_port()) as server:
         yield server
 
 
@@ -162,7 +162,7 @@ def test_a_frozen_camera_is_stalled_then_down_then_live(server: RtspServer) -> N
     assert all(later > earlier for earlier, later in pairwise(times))
 
 
-def test_a_port_in_use_is_reported_by_address(server: RtspServer, film: Path) -> None:
+def test_a_port_in_use_is_reported_by_address(server: RtspServer, video: Path) -> None:
     port = int(server.url.rsplit(":", 1)[1].split("/")[0])
-    with pytest.raises(CodecSightError, match=f":{port}/stream"), RtspServer(film, port):
+    with pytest.raises(CodecSightError, match=f":{port}/stream"), RtspServer(video, port):
         pass
