@@ -15,7 +15,7 @@ from codecsight.engine.config import EngineConfig
 from codecsight.engine.engine import Engine
 from codecsight.models.base import VisionLanguageModel
 from codecsight.models.loading import load_model
-from codecsight.video.capture.source import open_source
+from codecsight.video.capture.open import open_source
 from codecsight.watch import Watcher, WatchOptions
 
 FAMILIES = ("yard", "street", "plaza", "garage")

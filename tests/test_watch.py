@@ -11,7 +11,8 @@ from codecsight.core.packet import Packet, StreamInfo
 from codecsight.core.question import Question
 from codecsight.engine.engine import Engine
 from codecsight.models.tiny import random_model
-from codecsight.video.capture.source import BaseSource, Source, SourceOptions, open_source
+from codecsight.video.capture.open import open_source
+from codecsight.video.capture.source import BaseSource, Source, SourceOptions
 from codecsight.watch import Watcher, WatchOptions
 from tests.golden.family_references import SmolVLM2
 from tests.video.scenes import encode, texture

@@ -24,7 +24,7 @@ from codecsight.change.policies import ChangePolicy, RandomPolicy
 from codecsight.change.tracker import ChangeTracker
 from codecsight.core.grid import GridSpec, PatchGrid
 from codecsight.core.slot import Reason, Slot, SlotKind
-from codecsight.video.capture.source import open_source
+from codecsight.video.capture.open import open_source
 from codecsight.video.codec.decoder import decode_stream
 
 VTEST, VTEST_FPS = "vtest_h264_10fps_gop50.mp4", 10

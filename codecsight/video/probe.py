@@ -8,13 +8,8 @@ from dataclasses import replace
 
 from codecsight.core.frame import Frame
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.source import (
-    Source,
-    SourceError,
-    SourceOptions,
-    open_source,
-    redact_url,
-)
+from codecsight.video.capture.open import open_source
+from codecsight.video.capture.source import Source, SourceError, SourceOptions, redact_url
 from codecsight.video.codec.decoder import Decoder
 from codecsight.video.report import ProbeReport, advise
 

@@ -17,8 +17,8 @@ from codecsight.archive.index import Index
 from codecsight.archive.segment import row_key
 from codecsight.archive.store import ObjectStore
 from codecsight.archive.uploader import Uploader
+from codecsight.video.capture.open import open_source
 from codecsight.video.capture.recorder import Recorder
-from codecsight.video.capture.source import open_source
 
 from .conftest import START, RecordVideo
 

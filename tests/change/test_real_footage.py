@@ -14,7 +14,7 @@ import pytest
 from codecsight.change.policies import ChangePolicy, RandomPolicy, make_policy
 from codecsight.change.tracker import ChangeTracker
 from codecsight.core.grid import GridSpec
-from codecsight.video.capture.source import open_source
+from codecsight.video.capture.open import open_source
 from codecsight.video.codec.decoder import decode_stream
 from codecsight.video.codec.resizer import Resizer
 

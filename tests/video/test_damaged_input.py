@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codecsight.core.packet import StreamInfo
-from codecsight.video.capture.source import SourceError, open_source
+from codecsight.video.capture.open import open_source
+from codecsight.video.capture.source import SourceError
 from codecsight.video.codec.bitstream import H264HeaderParser
 from codecsight.video.codec.decoder import Decoder
 from tests.video.scenes import decode, encode, moving_square, write_video

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.source import SourceError, SourceOptions, SourceState, open_source
+from codecsight.video.capture.open import open_source
+from codecsight.video.capture.source import SourceError, SourceOptions, SourceState
 from codecsight.world import Renderer
 from codecsight.world.source import WorldCamera, WorldSource
 

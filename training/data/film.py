@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from codecsight.change.sampler import FrameSampler
 from codecsight.core.frame import Frame
-from codecsight.video.capture.source import SourceOptions, open_source
+from codecsight.video.capture.open import open_source
+from codecsight.video.capture.source import SourceOptions
 from codecsight.video.codec.decoder import decode_stream
 from codecsight.video.codec.resizer import Resizer
 from codecsight.world import ground_truth

@@ -21,9 +21,10 @@ from structlog.typing import EventDict
 
 from codecsight.core.errors import CodecSightError
 from codecsight.video.capture.feed.server import FeedServer
+from codecsight.video.capture.open import open_source
 from codecsight.video.capture.process import CaptureProcess
 from codecsight.video.capture.recorder import Recorder
-from codecsight.video.capture.source import Source, SourceOptions, open_source
+from codecsight.video.capture.source import Source, SourceOptions
 
 log = structlog.get_logger()
 

@@ -1,11 +1,10 @@
 """Interface of packet sources: files, cameras and procedural scenes."""
 
-import importlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from codecsight.core.errors import CodecSightError
@@ -95,31 +94,6 @@ class BaseSource:
         self.state, self.state_detail = state, detail
         if self.on_state is not None:
             self.on_state(state, detail)
-
-
-def open_source(url: str, options: SourceOptions | None = None) -> Source:
-    """Create the source for a file path, a camera's URL, or `world://NAME?seed=..`.
-
-    A file is opened here, so that an unreadable one raises SourceError at once. A camera may
-    come online later, so only a malformed URL raises here.
-    """
-    options = options or SourceOptions()
-    try:
-        scheme = urlsplit(url).scheme.lower() if "://" in url else ""
-    except ValueError as error:
-        raise SourceError(f"{url.rpartition('@')[2]}: not a valid URL: {error}") from error
-    if scheme == "world":
-        # By name: `world` imports this module, and the renderer is only needed here.
-        world = importlib.import_module("codecsight.world.source")
-        return cast(Source, world.open_world(url, options))
-    # Imported here because both modules import this one.
-    if scheme in ("", "file"):
-        from codecsight.video.capture.file_source import FileSource
-
-        return FileSource(url.removeprefix("file://"), options)
-    from codecsight.video.capture.live_source import LiveSource
-
-    return LiveSource(url, options)
 
 
 def redact_url(url: str) -> str:

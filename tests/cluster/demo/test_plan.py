@@ -6,7 +6,7 @@ from cluster.demo.plan import GATE_URL, ArchivePlan, make_plan
 from cluster.demo.rtsp_camera import record_to_file
 from codecsight.config import CloudConfig, SiteConfig, load_config
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.source import open_source
+from codecsight.video.capture.open import open_source
 
 
 def test_both_files_are_valid_and_meet(tmp_path: Path) -> None:

@@ -11,13 +11,8 @@ from pathlib import Path
 import pytest
 
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.source import (
-    Source,
-    SourceError,
-    SourceOptions,
-    SourceState,
-    open_source,
-)
+from codecsight.video.capture.open import open_source
+from codecsight.video.capture.source import Source, SourceError, SourceOptions, SourceState
 from tests.video.scenes import moving_square, write_video
 
 SCENE = moving_square(25, (4, 0), (8, 80))

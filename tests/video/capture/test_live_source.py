@@ -12,7 +12,8 @@ from pathlib import Path
 from PIL import Image
 
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.source import Source, SourceOptions, SourceState, open_source
+from codecsight.video.capture.open import open_source
+from codecsight.video.capture.source import Source, SourceOptions, SourceState
 from codecsight.video.codec.decoder import Decoder
 from tests.video.scenes import moving_square, write_video
 

@@ -23,8 +23,8 @@ from codecsight.archive.errors import ArchiveError
 from codecsight.archive.segment import Segment
 from codecsight.archive.spool import finished_segments, remove_segment
 from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.capture.open import open_source
 from codecsight.video.capture.recorder import NO_KEYFRAME_WARNING_S, Recorder
-from codecsight.video.capture.source import open_source
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from tests.small_disk import small_disk
 
@@ -301,7 +301,8 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from codecsight.video.capture.recorder import Recorder
-from codecsight.video.capture.source import SourceOptions, open_source
+from codecsight.video.capture.open import open_source
+from codecsight.video.capture.source import SourceOptions
 recorder = Recorder(Path(sys.argv[1]), "cam1", 60.0)
 for count, item in enumerate(open_source(sys.argv[2]).items()):
     recorder.write(item)

@@ -12,7 +12,8 @@ from cluster.rtsp_server import RtspServer, available_transport
 from codecsight.core.errors import CodecSightError
 from codecsight.core.frame import Frame
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.source import Source, SourceOptions, SourceState, open_source
+from codecsight.video.capture.open import open_source
+from codecsight.video.capture.source import Source, SourceOptions, SourceState
 from codecsight.video.codec.decoder import Decoder
 from tests.video.scenes import moving_square, write_video
 

@@ -11,8 +11,8 @@ import pytest
 
 from codecsight.core.errors import CodecSightError
 from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.capture.open import open_source
 from codecsight.video.capture.segment_file import SegmentFile
-from codecsight.video.capture.source import open_source
 from codecsight.video.codec.decoder import Decoder, decode_stream
 from tests.video.scenes import START, decode, encode, moving_square, texture
 

@@ -8,7 +8,7 @@ import pytest
 
 from codecsight.core.frame import Frame
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.source import open_source
+from codecsight.video.capture.open import open_source
 from codecsight.video.codec.decoder import Decoder
 from tests.video.codec import paff
 from tests.video.scenes import Picture, decode, moving_square, write_video

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from codecsight.core.frame import Frame
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.source import open_source
+from codecsight.video.capture.open import open_source
 from codecsight.video.codec.decoder import Decoder
 from codecsight.video.codec.signals import BLOCK
 from tests.video.scenes import (
