@@ -1,1 +1,1 @@
-"""What finding change costs at the edge, and how much of it is found."""
+"""Edge benchmark: the cost of change detection, and its recall against ground truth."""

@@ -1,4 +1,4 @@
-"""How much of what changed is shipped, and how much is shipped that did not change."""
+"""Accuracy of change policies: how many changed cells they ship, and how many unchanged ones."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from codecsight.core.slot import Slot, SlotKind
 from codecsight.video.codec.decoder import decode_stream
 
 ANCHOR_EVERY = 8
-"""Slots from anchor to anchor: the published rule's 16 frames at 2 per second, for everybody."""
+"""Slots from anchor to anchor for all policies: the published rule's 16 frames at 2 per second."""
 
 SPECS = (
     GridSpec(cell=32, frames=2, rate=2.0, max_cells=144),  # Qwen3-VL's cells
@@ -41,8 +41,8 @@ POLICIES: dict[str, Callable[[PatchGrid], ChangePolicy]] = {
 
 @dataclass(slots=True)
 class Score:
-    """Cells counted over a clip: all that were judged, those kept, those truly changed, those of
-    them that were kept.
+    """Counts of cells over a clip: all that were judged, those kept, those truly changed, and those
+    of the changed ones that were kept.
     """
 
     cells: int = 0
@@ -59,7 +59,7 @@ class Score:
         )
 
     def row(self) -> dict[str, float | None]:
-        """The measures that go into a result."""
+        """Measures for a row of the result; None where undefined."""
         recall = self.found / self.changed if self.changed else None
         return {
             "recall": None if recall is None else round(recall, 4),
@@ -71,42 +71,43 @@ class Score:
 
 
 class PolicyRun:
-    """One policy on one grid over one film. Anchors that come by the rhythm are shipped like any
-    others, but nobody decided on them: they are not judged.
+    """One policy on one grid over one clip. Scheduled anchors are not judged, because the policy
+    did not decide on them.
     """
 
-    def __init__(self, film: WorldClip, grid: PatchGrid, policy: ChangePolicy) -> None:
+    def __init__(self, clip: WorldClip, grid: PatchGrid, policy: ChangePolicy) -> None:
         self.score = Score()
-        self.chooses = isinstance(policy, TrackedPolicy)
-        self._film = film
+        self.sets_motion_interval = isinstance(policy, TrackedPolicy)
+        self._clip = clip
         self._tracker = ChangeTracker(grid, policy, ANCHOR_EVERY)
-        self._canvases = [ShippedScene(film, grid) for _ in range(grid.spec.frames)]
-        self._seen = 0
-        self._busy = 0
+        self._shipped = [ShippedScene(clip, grid) for _ in range(grid.spec.frames)]
+        self._last_number = 0
+        self._mass_changes = 0
 
     def motion_interval_s(self) -> float:
         """See ChangePolicy."""
         return self._tracker.motion_interval_s
 
     def feed(self, frame: Frame) -> None:
-        """Take in a frame, and judge the slot if it completes one."""
+        """Process a frame; judge the slot if the frame completes one."""
         slot = self._tracker.feed(frame)
         if slot is None:
             return
-        numbers = [self._film.number(time) for time in slot.times]
-        busy = self._tracker.counters.anchors["mass_change"]
-        if slot.kind is SlotKind.DELTA or busy > self._busy:
-            self._judge(slot, numbers, self._film.number(frame.time))
-        self._busy = busy
-        for canvas, number in zip(self._canvases, numbers, strict=True):
-            canvas.ship(number, slot.kept)
-        self._seen = self._film.number(frame.time)
+        numbers = [self._clip.frame_number(time) for time in slot.times]
+        mass_changes = self._tracker.counters.anchors["mass_change"]
+        if slot.kind is SlotKind.DELTA or mass_changes > self._mass_changes:
+            self._judge(slot, numbers, self._clip.frame_number(frame.time))
+        self._mass_changes = mass_changes
+        for shipped, number in zip(self._shipped, numbers, strict=True):
+            shipped.mark_shipped(number, slot.kept)
+        self._last_number = self._clip.frame_number(frame.time)
 
     def _judge(self, slot: Slot, numbers: list[int], end: int) -> None:
-        changed = _any(c.changed(n) for c, n in zip(self._canvases, numbers, strict=True))
-        if self._film.condition.native:
-            between = range(self._seen + 1, end)
-            changed |= _any(self._canvases[-1].changed(n) for n in between)
+        pairs = zip(self._shipped, numbers, strict=True)
+        changed = _any(shipped.changed_cells(number) for shipped, number in pairs)
+        if self._clip.condition.native:
+            between = range(self._last_number + 1, end)
+            changed |= _any(self._shipped[-1].changed_cells(number) for number in between)
         self.score += Score(
             changed.size,
             int(slot.kept.sum()),
@@ -115,38 +116,38 @@ class PolicyRun:
         )
 
 
-def scores(
-    film: WorldClip, specs: Iterable[GridSpec] = SPECS
+def score_policies(
+    clip: WorldClip, specs: Iterable[GridSpec] = SPECS
 ) -> dict[tuple[str, PatchGrid], Score]:
-    """What every policy makes of a film, on every grid. Chance gets as many cells as the tracker
-    took.
+    """Scores of every policy on every grid over one clip. `random` keeps as many cells as
+    `tracked` did.
     """
-    info, packets = film.encoded()
-    grids = [spec.fit(film.width, film.height) for spec in specs]
-    watched = {
-        (name, grid): PolicyRun(film, grid, make(grid))
+    info, packets = clip.encoded()
+    grids = [spec.fit(clip.width, clip.height) for spec in specs]
+    runs = {
+        (name, grid): PolicyRun(clip, grid, make(grid))
         for grid in grids
         for name, make in POLICIES.items()
     }
-    _show(watched.values(), info, packets)
+    _feed_all(runs.values(), info, packets)
     for grid in grids:
-        tracked = watched["tracked", grid].score
+        tracked = runs["tracked", grid].score
         share = tracked.kept / tracked.cells if tracked.cells else 0.0
-        watched["random", grid] = PolicyRun(film, grid, RandomPolicy(grid, share, film.seed))
-    _show([watched["random", grid] for grid in grids], info, packets)
-    return {key: each.score for key, each in watched.items()}
+        runs["random", grid] = PolicyRun(clip, grid, RandomPolicy(grid, share, clip.seed))
+    _feed_all([runs["random", grid] for grid in grids], info, packets)
+    return {key: each.score for key, each in runs.items()}
 
 
-def _show(watched: Iterable[PolicyRun], info: StreamInfo, packets: list[Packet]) -> None:
-    """Decode for everybody who says how often to read the codec's motion, and once for the rest."""
-    everybody = list(watched)
-    rest = [each for each in everybody if not each.chooses]
-    for together in [rest, *([each] for each in everybody if each.chooses)]:
-        for frame in decode_stream([info, *packets], together[0].motion_interval_s):
-            for each in together:
+def _feed_all(runs: Iterable[PolicyRun], info: StreamInfo, packets: list[Packet]) -> None:
+    """Decode once for each policy that sets its motion interval, and once for the rest."""
+    every_run = list(runs)
+    rest = [each for each in every_run if not each.sets_motion_interval]
+    for group in [rest, *([each] for each in every_run if each.sets_motion_interval)]:
+        for frame in decode_stream([info, *packets], group[0].motion_interval_s):
+            for each in group:
                 each.feed(frame)
 
 
 def _any(masks: Iterable[NDArray[np.bool_]]) -> NDArray[np.bool_]:
-    together: NDArray[np.bool_] = np.logical_or.reduce(list(masks))
-    return together
+    combined: NDArray[np.bool_] = np.logical_or.reduce(list(masks))
+    return combined

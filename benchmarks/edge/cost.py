@@ -1,4 +1,4 @@
-"""What each stage costs at the edge, in processor time, against plain decoding in the same run."""
+"""CPU time of each stage at the edge, relative to plain decoding in the same run."""
 
 import io
 import time
@@ -46,8 +46,8 @@ Stream = tuple[StreamInfo, list[Packet]]
 @dataclass(frozen=True)
 class Clip:
     """A stream as a camera sends it: `bitrate` in bits per second, a key frame every two seconds.
-    The scene is a condition of the world, or `vtest`, real footage scaled up. Its first GOP, in
-    which all begins, does not count.
+    The scene is a condition of the world, or `vtest`: real footage, scaled up. The first GOP is a
+    warm-up and does not count.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Clip:
 
     @property
     def profile(self) -> EncoderProfile:
-        """How the camera is set up."""
+        """The camera's encoder settings."""
         return EncoderProfile(gop=self.gop, bitrate=self.bitrate)
 
     @property
@@ -82,24 +82,24 @@ CLIPS = (
 
 
 def rows(quick: bool, clips: Path) -> list[dict[str, Any]]:
-    """Milliseconds per decoded frame of every stage, of clips whose footage is there."""
+    """Milliseconds per decoded frame of every stage, for clips whose footage exists."""
     if quick:
         return _stages(replace(CLIPS[-1], seconds=4.0), clips, rounds=2)
-    there = [each for each in CLIPS if each.scene != "vtest" or (clips / REAL).exists()]
-    return [row for each in there for row in _stages(each, clips, ROUNDS)]
+    available = [each for each in CLIPS if each.scene != "vtest" or (clips / REAL).exists()]
+    return [row for each in available for row in _stages(each, clips, ROUNDS)]
 
 
 def _encoded(clip: Clip, clips: Path) -> Stream:
     if clip.scene == "vtest":
         return _scaled_up(clip, clips / REAL)
     condition = Condition(clip.name, clip.scene, clip.fps, clip.profile)
-    film = WorldClip(condition, "plaza", SEED, clip.seconds, clip.width, clip.height)
-    return film.encoded()
+    world_clip = WorldClip(condition, "plaza", SEED, clip.seconds, clip.width, clip.height)
+    return world_clip.encoded()
 
 
 def _scaled_up(clip: Clip, path: Path) -> Stream:
-    """Real footage cut to shape, scaled up, with some sensor noise, played faster than it was
-    taken.
+    """Real footage, cropped to the aspect ratio and scaled up, with some sensor noise, at a higher
+    frame rate than it was taken.
     """
     encoder = CameraEncoder(clip.width, clip.height, clip.fps, clip.profile)
     rng, packets = np.random.default_rng(0), list[Packet]()
@@ -107,9 +107,9 @@ def _scaled_up(clip: Clip, path: Path) -> Stream:
         for number, frame in zip(
             range(round(clip.seconds * clip.fps)), container.decode(video=0), strict=False
         ):
-            cut = frame.width * clip.height // clip.width
-            top = (frame.height - cut) // 2
-            picture = Image.fromarray(frame.to_ndarray(format="rgb24")[top : top + cut])
+            cropped = frame.width * clip.height // clip.width
+            top = (frame.height - cropped) // 2
+            picture = Image.fromarray(frame.to_ndarray(format="rgb24")[top : top + cropped])
             large = picture.resize((clip.width, clip.height), Image.Resampling.LANCZOS)
             noise = rng.standard_normal((clip.height, clip.width, 1), np.float32) * 1.5
             noisy = np.clip(np.rint(np.asarray(large) + noise), 0, 255).astype(np.uint8)
@@ -118,19 +118,19 @@ def _scaled_up(clip: Clip, path: Path) -> Stream:
 
 
 def _stages(clip: Clip, clips: Path, rounds: int) -> list[dict[str, Any]]:
-    """Medians of several rounds; "added" is what finding change adds to decoding."""
+    """Medians over several rounds; "added" is what change detection adds to decoding."""
     info, packets = _encoded(clip, clips)
     recording, grid = _recorded(info, packets), SPEC.fit(clip.width, clip.height)
-    _round(info, packets[:80], recording, grid, 0)  # compiles what is to be measured
+    _round(info, packets[:80], recording, grid, 0)  # compiles the numba kernels
     spent = [_round(info, packets, recording, grid, clip.gop) for _ in range(rounds)]
     frames = len(packets) - clip.gop
     mbits = 8 * sum(len(packet.data) for packet in packets) / clip.seconds / 1e6
     name = f"{clip.name} {clip.width}x{clip.height}@{clip.fps:g}, {mbits:.1f} Mbit/s"
     results: list[dict[str, Any]] = []
     for stage, parts in [*((each, (each,)) for each in STAGES), ("added", ADDED), ("all", STAGES)]:
-        taken = [sum(each[part] for part in parts) for each in spent]
-        ms = median(1000 * each / frames for each in taken)
-        ratio = median(s / each["decode"] for s, each in zip(taken, spent, strict=True))
+        seconds = [sum(each[part] for part in parts) for each in spent]
+        ms = median(1000 * each / frames for each in seconds)
+        ratio = median(s / each["decode"] for s, each in zip(seconds, spent, strict=True))
         results.append(_row(name, stage, ms, ratio))
     per_core = 1000 / (ms * clip.fps)
     return [*results[:-1], {**results[-1], "streams_per_core": round(per_core, 1)}]
@@ -148,13 +148,15 @@ def _row(clip: str, stage: str, ms: float, ratio: float) -> dict[str, Any]:
 def _round(
     info: StreamInfo, packets: list[Packet], recording: bytes, grid: PatchGrid, begin: int
 ) -> Spent:
-    """Seconds of processor time of each stage, from packet `begin` on. Every packet goes through a
-    plain decoder and through ours, by turns first, so that both find the machine in the same
-    state. What signals and tracker take is what they add to plain decoding and to scaling.
+    """Seconds of CPU time of each stage, from packet `begin` on.
+
+    Every packet goes through a plain decoder and through ours, in alternating order, so that both
+    find the caches in the same state. The time of signals and tracker is what they add to plain
+    decoding and to scaling.
     """
     spent: Spent = defaultdict(float)
     tracker = ChangeTracker(grid, TrackedPolicy(grid), ANCHOR_EVERY)
-    plain, decoder = _Plain(info), Decoder(info, lambda: tracker.motion_interval_s)
+    plain, decoder = _PlainDecoder(info), Decoder(info, lambda: tracker.motion_interval_s)
     sampler, resizer = FrameSampler(SPEC.rate), Resizer(grid.width, grid.height)
     for number, packet in enumerate(packets):
         if number == begin:
@@ -176,25 +178,27 @@ def _round(
     return dict(spent)
 
 
-def _timed(spent: Spent, stage: str, do: Callable[[Given], Returned], with_: Given) -> Returned:
-    began = time.thread_time()
-    done = do(with_)
-    spent[stage] += time.thread_time() - began
-    return done
+def _timed(
+    spent: Spent, stage: str, function: Callable[[Given], Returned], argument: Given
+) -> Returned:
+    start = time.thread_time()
+    result = function(argument)
+    spent[stage] += time.thread_time() - start
+    return result
 
 
 def _ship(slot: Slot, tracker: ChangeTracker, spent: Spent) -> None:
     assert tracker.last_shipped is not None
-    began = time.thread_time()
+    start = time.thread_time()
     cut(tracker.last_shipped, slot.kept)
-    between = time.thread_time()
+    after_cut = time.thread_time()
     pack(slot, SPEC, "bench", PatchCodec())
-    spent["patches"] += between - began
-    spent["coding"] += time.thread_time() - between
+    spent["patches"] += after_cut - start
+    spent["coding"] += time.thread_time() - after_cut
 
 
-class _Plain:
-    """Decoding and nothing else."""
+class _PlainDecoder:
+    """Decoding without motion vectors, on one thread."""
 
     def __init__(self, info: StreamInfo) -> None:
         context = av.CodecContext.create(info.codec, "r")
@@ -211,11 +215,11 @@ class _Plain:
 
 
 def _demux(recording: bytes) -> float:
-    began = time.thread_time()
+    start = time.thread_time()
     with av.open(io.BytesIO(recording), "r", format="matroska") as container:
         for packet in container.demux(video=0):
             bytes(packet)
-    return time.thread_time() - began
+    return time.thread_time() - start
 
 
 def _recorded(info: StreamInfo, packets: Iterable[Packet]) -> bytes:

@@ -1,15 +1,15 @@
-"""What truly changed, in the world's own terms.
+"""Ground truth of change in world clips: which cells differ from what was shipped.
 
-The truth lives on the scene's plane, not in the picture: a camera that turns changes no scene. For
-every policy a canvas of the plane holds what was last shipped of each point, drawn without noise. A
-point has changed when it was never shipped (or as far as it was not: at the border of the picture
-points are shown in part), or when it now differs by more than VISIBLE grey levels in some channel,
-under the light there is; a cell has truly changed when more than SHARE of its area has. With a
-still camera that is: the noise-free picture in this cell differs from the one that was last shipped
-for it.
+Truth is defined on the scene, not in the picture, so that a camera that turns does not change the
+scene. For each policy, a `ShippedScene` holds what was last shipped of each point of the scene,
+rendered without noise. A point has changed if it was never shipped, or if it differs by more than
+VISIBLE grey levels in some channel, under the current light. (A point at the picture's border is
+visible in part, and may have been shipped in part.) A cell has changed if more than SHARE of its
+area has. For a static camera, this compares the noise-free picture of the cell with the one last
+shipped.
 
-A slot holds several frames, and its tokens are made of all of them; so each has its own canvas, as
-it has its own place in what was shipped.
+A slot holds several frames, and its tokens are made of all of them. So each frame of a slot is
+compared with its own ShippedScene.
 """
 
 from dataclasses import dataclass
@@ -21,93 +21,99 @@ from numpy.typing import NDArray
 from codecsight.core.grid import PatchGrid
 from codecsight.world.scene.view import ViewRegion
 
-VISIBLE = 12.0
-SHARE = 0.02
+VISIBLE = 12.0  # grey levels
+SHARE = 0.02  # of a cell's area
 
 
 class RenderedScene(Protocol):
-    """A film whose scene can be drawn again, picture by picture."""
+    """A clip whose scene can be rendered for any frame number."""
 
-    def plane(self, number: int) -> NDArray[np.uint8]:
-        """The whole scene, without noise and drift of light: RGB, uint8 [3, h, w]."""
+    def scene_image(self, number: int) -> NDArray[np.uint8]:
+        """The whole scene, without noise and light drift: RGB, uint8 [3, h, w]."""
         ...
 
-    def window(self, number: int) -> ViewRegion:
-        """Which part of the scene that picture shows."""
+    def view_region(self, number: int) -> ViewRegion:
+        """The region of the scene that the frame shows."""
         ...
 
-    def light(self, number: int) -> float:
-        """How bright the scene was, as a factor."""
+    def light_factor(self, number: int) -> float:
+        """Brightness of the scene, as a factor."""
         ...
 
 
 class ShippedScene:
-    """What one policy has shipped of a film's scene, for one frame of the slot."""
+    """What one policy has shipped of a clip's scene, for one frame of the slot."""
 
-    def __init__(self, film: RenderedScene, grid: PatchGrid) -> None:
-        self._film, self._grid = film, grid
-        self._shipped = film.plane(0).copy()
-        self._known = np.zeros(self._shipped.shape[1:], np.float32)
+    def __init__(self, clip: RenderedScene, grid: PatchGrid) -> None:
+        self._clip, self._grid = clip, grid
+        self._shipped = clip.scene_image(0).copy()
+        self._shipped_share = np.zeros(self._shipped.shape[1:], np.float32)
 
-    def changed(self, number: int) -> NDArray[np.bool_]:
-        """[rows, cols]: the cells of picture `number` that show what was not shipped."""
+    def changed_cells(self, number: int) -> NDArray[np.bool_]:
+        """[rows, cols]: cells of frame `number` that differ from what was shipped."""
         down, across = self._axes(number)
-        part = (down.points, across.points)
-        now, then = self._film.plane(number)[:, *part], self._shipped[:, *part]
-        limit = VISIBLE / self._film.light(number)
-        difference = np.maximum(now, then) - np.minimum(now, then)
-        shown = np.outer(down.shown, across.shown)
-        new = np.where((difference > limit).any(axis=0), shown, shown - self._known[part])
-        by_row = _summed(np.maximum(new, 0), down.cells, self._grid.rows)
-        by_cell = _summed(by_row.T, across.cells, self._grid.cols).T
-        high, wide = (
-            _summed(axis.shown, axis.cells, count)
+        region = (down.points, across.points)
+        new, old = self._clip.scene_image(number)[:, *region], self._shipped[:, *region]
+        # Light scales differences in the picture; the scene is rendered without it.
+        limit = VISIBLE / self._clip.light_factor(number)
+        difference = np.maximum(new, old) - np.minimum(new, old)
+        visible = np.outer(down.visible, across.visible)
+        changed_area = np.where(
+            (difference > limit).any(axis=0), visible, visible - self._shipped_share[region]
+        )
+        by_row = _group_sums(np.maximum(changed_area, 0), down.cells, self._grid.rows)
+        by_cell = _group_sums(by_row.T, across.cells, self._grid.cols).T
+        heights, widths = (
+            _group_sums(axis.visible, axis.cells, count)
             for axis, count in ((down, self._grid.rows), (across, self._grid.cols))
         )
-        changed: NDArray[np.bool_] = by_cell > SHARE * np.outer(high, wide)
+        changed: NDArray[np.bool_] = by_cell > SHARE * np.outer(heights, widths)
         return changed
 
-    def ship(self, number: int, kept: NDArray[np.bool_]) -> None:
-        """The kept cells of picture `number` went out."""
+    def mark_shipped(self, number: int, kept: NDArray[np.bool_]) -> None:
+        """Record that the kept cells of frame `number` were shipped."""
         down, across = self._axes(number)
-        part = (down.points, across.points)
+        region = (down.points, across.points)
         shipped = kept[down.cells][:, across.cells]
-        np.copyto(self._shipped[:, *part], self._film.plane(number)[:, *part], where=shipped)
-        shown = np.outer(down.shown, across.shown) * shipped
-        np.maximum(self._known[part], shown, out=self._known[part])
+        np.copyto(
+            self._shipped[:, *region], self._clip.scene_image(number)[:, *region], where=shipped
+        )
+        visible = np.outer(down.visible, across.visible) * shipped
+        np.maximum(self._shipped_share[region], visible, out=self._shipped_share[region])
 
     def _axes(self, number: int) -> "tuple[_Axis, _Axis]":
-        window = self._film.window(number)
-        high, wide = self._film.plane(number).shape[1:]
+        region = self._clip.view_region(number)
+        high, wide = self._clip.scene_image(number).shape[1:]
         return (
-            _axis(high, window.top, window.size, self._grid.rows),
-            _axis(wide, window.left, window.size, self._grid.cols),
+            _axis(high, region.top, region.size, self._grid.rows),
+            _axis(wide, region.left, region.size, self._grid.cols),
         )
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """The rows (or columns) of the plane that are in view: for each how much of it is shown, up to
-    1, and the row of cells it is in.
+    """The rows (or columns) of scene points in view: for each, the share that is visible (up to 1),
+    and the row (or column) of cells that it lies in.
     """
 
     points: slice
-    shown: NDArray[np.float32]
+    visible: NDArray[np.float32]
     cells: NDArray[np.intp]
 
 
 def _axis(length: int, start: float, size: float, cells: int) -> _Axis:
+    """The points of an axis of `length` in view, given the view's start and size as shares."""
     first, last = start * length, (start + size) * length
     points = np.arange(int(first), min(int(np.ceil(last - 1e-6)), length))
-    shown = np.minimum(points + 1, last) - np.maximum(points, first)
-    at = (points + 0.5 - first) / (last - first)
-    row = np.clip(np.floor(at * cells), 0, cells - 1).astype(np.intp)
-    return _Axis(slice(points[0], points[-1] + 1), shown.astype(np.float32), row)
+    visible = np.minimum(points + 1, last) - np.maximum(points, first)
+    position = (points + 0.5 - first) / (last - first)
+    row = np.clip(np.floor(position * cells), 0, cells - 1).astype(np.intp)
+    return _Axis(slice(points[0], points[-1] + 1), visible.astype(np.float32), row)
 
 
-def _summed(
+def _group_sums(
     values: NDArray[np.float32], groups: NDArray[np.intp], count: int
 ) -> NDArray[np.float32]:
-    """Sums of the rows of `values` that belong to each of the (consecutive) groups."""
+    """Sums of the rows of `values` over each of `count` consecutive groups."""
     starts = np.searchsorted(groups, np.arange(count))
     return np.add.reduceat(values, starts, axis=0)

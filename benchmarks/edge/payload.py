@@ -1,8 +1,8 @@
-"""What goes over the wire, against other ways to bring the same cells to the cloud.
+"""Uplink bytes of kept cells, compared with other ways to send the same cells to the cloud.
 
-Every way shall look equally good where it matters: PSNR is taken on the brightness of the
-cells that the tracker shipped, against the scaled pictures before any coding, and the others'
-quality is chosen (between the nearest two tried) so that they equal ours.
+All methods are compared at equal quality: PSNR of luma over the cells that the tracker shipped,
+against the scaled pictures before any coding. The size of another method at our PSNR is
+interpolated between the two nearest settings tried.
 """
 
 import io
@@ -33,59 +33,63 @@ Coded = tuple[float, float]  # bytes, PSNR
 
 
 def rows(quick: bool) -> list[dict[str, Any]]:
-    """Bytes per second of every way, in each of the places."""
+    """Bytes per second of every method, for each place."""
     size = (3.2, 640, 360) if quick else (16.0, 1280, 720)
     families = TEST_FAMILIES[:1] if quick else TEST_FAMILIES
     return [
         row
         for number, family in enumerate(families)
-        for row in _ways(WorldClip(CONDITIONS[0], family, FIRST_TEST_SEED + number, *size))
+        for row in _methods(WorldClip(CONDITIONS[0], family, FIRST_TEST_SEED + number, *size))
     ]
 
 
-def _ways(film: WorldClip) -> list[dict[str, Any]]:
-    _, packets = film.encoded()
-    shipped = _shipped(film)
+def _methods(clip: WorldClip) -> list[dict[str, Any]]:
+    _, packets = clip.encoded()
+    shipped = _shipped(clip)
     size, psnr = _cells(shipped)
-    ways: dict[str, Coded] = {
+    methods: dict[str, Coded] = {
         "source stream": (sum(len(packet.data) for packet in packets), float("nan")),
         "kept cells (ours)": (size, psnr),
-        "whole frames, JPEG": _equal(lambda q: _jpeg(shipped, round(q)), (95, 85, 70, 50), psnr),
-        "whole frames, x264": _equal(lambda crf: _x264(shipped, crf), (16, 22, 28, 34), psnr),
+        "whole frames, JPEG": _at_equal_psnr(
+            lambda q: _jpeg(shipped, round(q)), (95, 85, 70, 50), psnr
+        ),
+        "whole frames, x264": _at_equal_psnr(
+            lambda crf: _x264(shipped, crf), (16, 22, 28, 34), psnr
+        ),
     }
     return [
         {
-            "clip": film.name,
+            "clip": clip.name,
             "method": name,
-            "bytes_per_second": round(size / film.seconds),
+            "bytes_per_second": round(size / clip.seconds),
             "psnr_on_shipped_cells": None if np.isnan(decibels) else round(decibels, 2),
         }
-        for name, (size, decibels) in ways.items()
+        for name, (size, decibels) in methods.items()
     ]
 
 
-def _shipped(film: WorldClip) -> Shipped:
-    """The slots of a film, with the whole pictures they were cut from."""
-    grid = SPEC.fit(film.width, film.height)
+def _shipped(clip: WorldClip) -> Shipped:
+    """The slots of a clip, with the whole pictures they were cut from."""
+    grid = SPEC.fit(clip.width, clip.height)
     tracker = ChangeTracker(grid, TrackedPolicy(grid), ANCHOR_EVERY)
-    resizer, shipped, seen = Resizer(grid.width, grid.height), Shipped(), {}
-    info, packets = film.encoded()
+    resizer, shipped, pictures = Resizer(grid.width, grid.height), Shipped(), {}
+    info, packets = clip.encoded()
     for frame in decode_stream([info, *packets]):
-        seen[frame.time] = resizer.rgb(frame)
+        pictures[frame.time] = resizer.rgb(frame)
         if (slot := tracker.feed(frame)) is not None:
-            shipped.append((slot, np.stack([seen[time] for time in slot.times])))
-            seen = {}
+            shipped.append((slot, np.stack([pictures[time] for time in slot.times])))
+            pictures = {}
     return shipped
 
 
 def _cells(shipped: Shipped) -> Coded:
-    """Ours: mosaics of the kept cells."""
+    """Our method: mosaics of the kept cells."""
     codec, size, errors = PatchCodec(), 0, []
     for slot, _ in shipped:
         chunk = pack(slot, SPEC, "bench", codec)
         size += chunk.size
-        back = codec.decode(chunk.mosaic, slot.kept_count, SPEC.frames, SPEC.cell)
-        errors.append(_squares(back, slot.patches))
+        decoded = codec.decode(chunk.mosaic, slot.kept_count, SPEC.frames, SPEC.cell)
+        errors.append(_squared_error(decoded, slot.patches))
     return size, _psnr(errors)
 
 
@@ -98,7 +102,7 @@ def _jpeg(shipped: Shipped, quality: int) -> Coded:
             Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling="4:4:4")
             size += file.tell()
             coded.append(np.asarray(Image.open(file)))
-        errors.append(_squares(cut(np.stack(coded), slot.kept), slot.patches))
+        errors.append(_squared_error(cut(np.stack(coded), slot.kept), slot.patches))
     return size, _psnr(errors)
 
 
@@ -115,23 +119,25 @@ def _x264(shipped: Shipped, crf: float) -> Coded:
     resizer = Resizer(width, height)
     coded = [resizer.rgb(frame) for frame in decode_stream([encoder.info, *packets])]
     errors = [
-        _squares(cut(np.stack(coded[2 * n : 2 * n + 2]), slot.kept), slot.patches)
+        _squared_error(cut(np.stack(coded[2 * n : 2 * n + 2]), slot.kept), slot.patches)
         for n, (slot, _) in enumerate(shipped)
     ]
     return sum(len(packet.data) for packet in packets), _psnr(errors)
 
 
-def _equal(code: Callable[[float], Coded], settings: Iterable[float], psnr: float) -> Coded:
-    """The size at which a way is as good as ours, between (or beyond) the nearest two tried."""
-    tried = sorted((code(setting) for setting in settings), key=lambda coded: coded[1])
-    quality = np.array([each[1] for each in tried])
-    logs = np.log([each[0] for each in tried])
-    first = int(np.clip(np.searchsorted(quality, psnr) - 1, 0, len(tried) - 2))
+def _at_equal_psnr(code: Callable[[float], Coded], settings: Iterable[float], psnr: float) -> Coded:
+    """Size of a method at `psnr`, by interpolation of log size between (or beyond) the two nearest
+    settings tried.
+    """
+    results = sorted((code(setting) for setting in settings), key=lambda coded: coded[1])
+    quality = np.array([each[1] for each in results])
+    logs = np.log([each[0] for each in results])
+    first = int(np.clip(np.searchsorted(quality, psnr) - 1, 0, len(results) - 2))
     slope = (logs[first + 1] - logs[first]) / (quality[first + 1] - quality[first])
     return float(np.exp(logs[first] + slope * (psnr - quality[first]))), psnr
 
 
-def _squares(coded: Pictures, original: Pictures) -> tuple[float, int]:
+def _squared_error(coded: Pictures, original: Pictures) -> tuple[float, int]:
     difference = (coded.astype(np.float32) - original).transpose(0, 1, 3, 4, 2) @ LUMA
     return float((difference**2).sum()), difference.size
 

@@ -1,11 +1,11 @@
-"""The same measures on real footage, where people have said what is to be seen.
+"""Accuracy on real footage, against human annotations.
 
-`vtest`: boxes around people, frame by frame. A cell has changed when a person's box covers it that
-did not when it was last shipped, or the other way round, or when the box moved by MOVED since. A
-box is a frame around a person, not a person: its core counts, and only where it covers a cell by
-SHARE, or half of all cells would be said to change for the air between two legs.
+`vtest`: boxes around people in every frame. A cell has changed when a person's box covers it now
+but not when it was last shipped, or the other way round, or when the box has moved by MOVED pixels
+since. A box is larger than the person in it. So only its core counts, and only where it covers a
+cell by SHARE; otherwise half of all cells would change for the space around people.
 
-`one_by_one`: the seconds in which a person is present.
+`one_by_one`: the times at which a person is present.
 """
 
 import csv
@@ -37,7 +37,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in shares of
 
 
 def rows(clips: Path) -> list[dict[str, Any]]:
-    """Results of the clips that there are."""
+    """Rows of results for the clips that exist."""
     results: list[dict[str, Any]] = []
     if (clips / VTEST).exists() and (clips / "vtest.boxes.txt").exists():
         results += vtest(clips)
@@ -47,8 +47,8 @@ def rows(clips: Path) -> list[dict[str, Any]]:
 
 
 @dataclass
-class _People:
-    """Who was where when each cell was last shipped: cell -> person -> place of the core."""
+class _ShippedPeople:
+    """Where people were when each cell was last shipped: cell -> person -> core of the box."""
 
     grid: PatchGrid
     boxes: dict[int, dict[int, Box]]
@@ -56,35 +56,35 @@ class _People:
         default_factory=lambda: defaultdict(dict)
     )
 
-    def changed(self, number: int) -> NDArray[np.bool_]:
-        """The cells people touch otherwise than when they were shipped."""
+    def changed_cells(self, number: int) -> NDArray[np.bool_]:
+        """[rows, cols]: cells that people cover otherwise than when they were shipped."""
         mask = np.zeros((self.grid.rows, self.grid.cols), np.bool_)
-        for cell, people in self._touching(number).items():
+        for cell, people in self._covering(number).items():
             before = self.shipped[cell]
             mask[cell] = any(_moved(box, before.get(person)) for person, box in people.items())
         return mask
 
-    def ship(self, number: int, kept: NDArray[np.bool_]) -> None:
-        """These cells of that frame went out."""
-        touching = self._touching(number)
+    def mark_shipped(self, number: int, kept: NDArray[np.bool_]) -> None:
+        """Record that the kept cells of frame `number` were shipped."""
+        covering = self._covering(number)
         for row, col in np.argwhere(kept):
-            self.shipped[row, col] = touching.get((row, col), {})
+            self.shipped[row, col] = covering.get((row, col), {})
 
-    def _touching(self, number: int) -> dict[tuple[int, int], dict[int, Box]]:
-        touching: dict[tuple[int, int], dict[int, Box]] = defaultdict(dict)
+    def _covering(self, number: int) -> dict[tuple[int, int], dict[int, Box]]:
+        covering: dict[tuple[int, int], dict[int, Box]] = defaultdict(dict)
         for person, box in self.boxes.get(number, {}).items():
             across = _covered(box[0], box[2], self.grid.cols)
             down = _covered(box[1], box[3], self.grid.rows)
             for row, col in np.argwhere(np.outer(down, across) >= SHARE):
-                touching[row, col][person] = box
-        return touching
+                covering[row, col][person] = box
+        return covering
 
 
 def _covered(start: float, end: float, cells: int) -> NDArray[np.float64]:
-    """The share of each cell, along one axis, that lies between."""
+    """Share of each cell, along one axis, that lies between `start` and `end`."""
     edges = np.arange(cells + 1) / cells
-    between = np.minimum(end, edges[1:]) - np.maximum(start, edges[:-1])
-    covered: NDArray[np.float64] = np.clip(between, 0, None) * cells
+    overlap = np.minimum(end, edges[1:]) - np.maximum(start, edges[:-1])
+    covered: NDArray[np.float64] = np.clip(overlap, 0, None) * cells
     return covered
 
 
@@ -107,28 +107,28 @@ def _boxes(path: Path) -> dict[int, dict[int, Box]]:
 
 
 def vtest(clips: Path, specs: Sequence[GridSpec] = SPECS) -> list[dict[str, Any]]:
-    """Every policy on people walking, on every grid."""
+    """Every policy on every grid, on a clip of walking people."""
     boxes, results = _boxes(clips / "vtest.boxes.txt"), []
     for spec in specs:
         grid, kept = spec.fit(768, 576), 0.0
         for name in (*POLICIES, "random"):
             policy = RandomPolicy(grid, kept) if name == "random" else POLICIES[name](grid)
-            score = _score(clips / VTEST, policy, _People(grid, boxes), grid)
+            score = _score(clips / VTEST, policy, _ShippedPeople(grid, boxes), grid)
             kept = score.kept / score.cells if name == "tracked" else kept
             results.append(_row("vtest", "real, boxes", name, grid, score))
     return results
 
 
-def _score(path: Path, policy: ChangePolicy, people: _People, grid: PatchGrid) -> Score:
+def _score(path: Path, policy: ChangePolicy, people: _ShippedPeople, grid: PatchGrid) -> Score:
     tracker, score = ChangeTracker(grid, policy, ANCHOR_EVERY), Score()
-    for slot, decided in _slots(path, tracker):
+    for slot, judged in _slots(path, tracker):
         number = round(slot.times[-1] * VTEST_FPS)
-        if decided:
-            changed = people.changed(number)
+        if judged:
+            changed = people.changed_cells(number)
             found = int((changed & slot.kept).sum())
             kept = int(slot.kept.sum())
             score += Score(changed.size, kept, int(changed.sum()), found)
-        people.ship(number, slot.kept)
+        people.mark_shipped(number, slot.kept)
     return score
 
 
@@ -142,22 +142,22 @@ def _one_by_one(clips: Path) -> list[dict[str, Any]]:
             grid = spec.fit(first.width, first.height)
             tracker = ChangeTracker(grid, POLICIES[name](grid), ANCHOR_EVERY)
             slots = list(_slots(clips / ONE_BY_ONE, tracker))
-            empty = [s for s, decided in slots if decided and _empty(s, visits)]
+            empty = [s for s, judged in slots if judged and _nobody_present(s, visits)]
             kept = sum(s.kept_count for s in empty)
             score = Score(cells=len(empty) * grid.cells, kept=kept)
             row = _row("one_by_one", "real, empty", name, grid, score)
-            seen = sum(_seen([s for s, _ in slots], start) for start, _ in visits)
-            results.append({**row, "visits": len(visits), "visits_detected": seen})
+            detected = sum(_detected([s for s, _ in slots], start) for start, _ in visits)
+            results.append({**row, "visits": len(visits), "visits_detected": detected})
     return results
 
 
-def _empty(slot: Slot, visits: list[tuple[float, float]]) -> bool:
-    """Whether nobody is there, nor was a second before or will be a second later."""
+def _nobody_present(slot: Slot, visits: list[tuple[float, float]]) -> bool:
+    """Whether no visit overlaps the slot, with a margin of 1 s before and 2 s after the visit."""
     return all(slot.times[-1] < a - 1 or slot.times[0] > b + 2 for a, b in visits)
 
 
-def _seen(slots: list[Slot], start: float) -> bool:
-    """Whether the first sample after a visit's begin is in a slot that keeps something for it."""
+def _detected(slots: list[Slot], start: float) -> bool:
+    """Whether the slot of the first sample after `start` is an anchor or keeps a changed cell."""
     slot = next(s for s in slots if s.times[-1] >= start + 0.3)
     return bool(np.isin(slot.reasons, [Reason.MOTION, Reason.INTRA, Reason.PIXELS]).any()) or (
         slot.kind is SlotKind.ANCHOR
@@ -165,15 +165,15 @@ def _seen(slots: list[Slot], start: float) -> bool:
 
 
 def _slots(path: Path, tracker: ChangeTracker) -> Iterator[tuple[Slot, bool]]:
-    """The slots, and of each whether the policy decided on it: also of those that are whole
-    because so much changed.
+    """The slots of a clip, each with whether the policy decided on it: true for deltas, and for
+    anchors of a mass change.
     """
-    busy = 0
+    mass_changes = 0
     for frame in decode_stream(open_source(str(path)).items(), lambda: tracker.motion_interval_s):
         slot = tracker.feed(frame)
         if slot is not None:
-            before, busy = busy, tracker.counters.anchors["mass_change"]
-            yield slot, slot.kind is SlotKind.DELTA or busy > before
+            before, mass_changes = mass_changes, tracker.counters.anchors["mass_change"]
+            yield slot, slot.kind is SlotKind.DELTA or mass_changes > before
 
 
 def _row(clip: str, condition: str, name: str, grid: PatchGrid, score: Score) -> dict[str, Any]:

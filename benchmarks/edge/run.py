@@ -1,4 +1,4 @@
-"""The whole bench, as one result for machines and one table for people."""
+"""Entry point of the edge benchmark: runs all parts into one result (JSON)."""
 
 import os
 from collections import defaultdict
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.edge import cost, payload, real_footage
-from benchmarks.edge.accuracy import ANCHOR_EVERY, SPECS, Score, scores
+from benchmarks.edge.accuracy import ANCHOR_EVERY, SPECS, Score, score_policies
 from benchmarks.edge.ground_truth import SHARE, VISIBLE
 from benchmarks.edge.world_clips import FIRST_TEST_SEED, world_clips
 from benchmarks.record import origin
@@ -18,10 +18,10 @@ CLIPS = Path(os.environ.get("CODECSIGHT_CLIPS", Path(__file__).parents[3] / "sha
 def run(
     quick: bool, clips: Path = CLIPS, on_progress: Callable[[str], None] = print
 ) -> dict[str, Any]:
-    """Measure everything. `quick` is for tests: every condition once, small and short, on one grid,
-    and no real footage. Real footage is left out, too, where `clips` isn't there.
+    """Run all measurements. `quick` is for tests: every condition once, small and short, on one
+    grid, without real footage. Real footage is also skipped if `clips` doesn't exist.
     """
-    rows = _world(quick, on_progress)
+    rows = _world_rows(quick, on_progress)
     if not quick and clips.is_dir():
         on_progress("real footage")
         rows += real_footage.rows(clips)
@@ -32,7 +32,7 @@ def run(
     chosen = world_clips(quick)
     settings = {
         "quick": quick,
-        "seeds": sorted({film.seed for film in chosen}),
+        "seeds": sorted({clip.seed for clip in chosen}),
         "tuned_on_seeds_below": FIRST_TEST_SEED,
         "seconds": chosen[0].seconds,
         "size": [chosen[0].width, chosen[0].height],
@@ -43,16 +43,16 @@ def run(
     return {**origin(), "settings": settings, "rows": rows}
 
 
-def _world(quick: bool, on_progress: Callable[[str], None]) -> list[dict[str, Any]]:
-    """A row for each film, policy and grid, and one for each condition over all its films."""
+def _world_rows(quick: bool, on_progress: Callable[[str], None]) -> list[dict[str, Any]]:
+    """A row for each clip, policy and grid, and one for each condition over all its clips."""
     rows: list[dict[str, Any]] = []
     totals: dict[tuple[str, str, str], Score] = defaultdict(Score)
-    for film in world_clips(quick):
-        condition = film.condition.name
-        on_progress(f"{condition} {film.name}")
-        for (policy, grid), score in scores(film, SPECS[:1] if quick else SPECS).items():
+    for clip in world_clips(quick):
+        condition = clip.condition.name
+        on_progress(f"{condition} {clip.name}")
+        for (policy, grid), score in score_policies(clip, SPECS[:1] if quick else SPECS).items():
             shape = f"{grid.rows}x{grid.cols}"
-            rows.append(_row(film.name, condition, policy, shape, score))
+            rows.append(_row(clip.name, condition, policy, shape, score))
             totals[condition, policy, shape] += score
     return [_row("world", *key, score) for key, score in totals.items()] + rows
 

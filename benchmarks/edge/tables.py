@@ -1,4 +1,4 @@
-"""The edge's results as tables for people."""
+"""Markdown tables of the edge benchmark's results."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,14 +18,14 @@ Result = dict[str, Any]
 
 
 def summary(result: Result) -> str:
-    """For README: the conditions, on one grid."""
+    """The table of conditions on one grid, for the README."""
     chosen = [column for column in COLUMNS if column[1] == FINE]
     return "\n".join(
         [
-            "`codecsight bench edge --json FILE`: how much of what truly changed is shipped "
-            "(recall), and how many cells are shipped for each that changed; a procedural world "
-            "with exact truth, places and seeds that nothing was tuned on "
-            f"({_origin(result)}, [what it means and more](docs/codec-signals.md)).",
+            "`codecsight bench edge --json FILE`: share of truly changed cells that are shipped "
+            "(recall) / cells shipped per changed cell. Procedural world with exact ground truth; "
+            "its places and seeds were not used for tuning "
+            f"({_origin(result)}, [definitions and more](docs/codec-signals.md)).",
             "",
             *conditions(result, chosen),
         ]
@@ -33,7 +33,7 @@ def summary(result: Result) -> str:
 
 
 def all_tables(result: Result) -> str:
-    """For the document on codec signals: all tables."""
+    """All tables, for docs/codec-signals.md."""
     parts = [
         [
             f"World scenes ({_origin(result)}). "
@@ -43,18 +43,18 @@ def all_tables(result: Result) -> str:
         ["Real footage:"],
         _real(result["rows"]),
         [
-            "Processor time, one thread, a plain decoder beside ours packet by packet; *added* is "
-            "what signals and tracker put on top of decoding:"
+            "CPU time on one thread, with a plain decoder alternating with ours packet by packet; "
+            "*added* is what signals and tracker add to decoding:"
         ],
         _cost(result["rows"]),
-        ["Bytes on the wire, all as good as ours on the cells that were shipped:"],
+        ["Bytes on the wire, at equal PSNR on the cells that were shipped:"],
         _payload(result["rows"]),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def conditions(result: Result, columns: Iterable[tuple[str, str]]) -> list[str]:
-    """A row for each condition."""
+    """The table of conditions: a row for each condition, a column for each policy and grid."""
     chosen = list(columns)
     totals = {
         (row["condition"], row["policy"], row["grid"]): row
@@ -76,7 +76,7 @@ def _score(row: Row | None) -> str:
 
 
 def _real(rows: list[Row]) -> list[str]:
-    lines = ["| clip | cells | policy | stale | not sent | visits seen at once |", _rule(6)]
+    lines = ["| clip | cells | policy | stale | not sent | visits detected |", _rule(6)]
     for row in rows:
         if row.get("condition", "").startswith("real"):
             stale = "" if row["stale_moved"] is None else f"{row['stale_moved']:.1%}"
@@ -97,21 +97,21 @@ def _cost(rows: list[Row]) -> list[str]:
     lines = [f"| clip (ms) | {' | '.join(stages)} | added | streams per core |", _rule(9)]
     for name, by_stage in clips.items():
         ms = " | ".join(f"{by_stage[stage]['ms_per_frame']:.2f}" for stage in stages)
-        added, whole = by_stage[ADDED]["ratio_to_decode"], by_stage["all"]["streams_per_core"]
-        lines.append(f"| {name} | {ms} | **{added:.0%}** | {whole:.1f} |")
+        added, per_core = by_stage[ADDED]["ratio_to_decode"], by_stage["all"]["streams_per_core"]
+        lines.append(f"| {name} | {ms} | **{added:.0%}** | {per_core:.1f} |")
     return lines
 
 
 def _payload(rows: list[Row]) -> list[str]:
-    ways: dict[str, dict[str, Row]] = {}
+    methods: dict[str, dict[str, Row]] = {}
     for row in rows:
         if "method" in row:
-            ways.setdefault(row["method"], {})[row["clip"]] = row
+            methods.setdefault(row["method"], {})[row["clip"]] = row
     clips = list(dict.fromkeys(row["clip"] for row in rows if "method" in row))
     lines = [f"| kB/s | {' | '.join(clips)} |", _rule(len(clips) + 1)]
-    for way, by_clip in ways.items():
+    for method, by_clip in methods.items():
         sizes = " | ".join(f"{by_clip[clip]['bytes_per_second'] / 1000:.1f}" for clip in clips)
-        lines.append(f"| {way} | {sizes} |")
+        lines.append(f"| {method} | {sizes} |")
     return lines
 
 

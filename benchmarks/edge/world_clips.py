@@ -1,4 +1,4 @@
-"""The clips: a condition of the procedural world, really encoded as one camera or another would."""
+"""Benchmark clips: conditions of the procedural world, encoded with x264 like a camera's stream."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,14 +20,14 @@ FIRST_TEST_SEED = 9000
 
 @dataclass(frozen=True)
 class Condition:
-    """What is in the way of whoever looks for change: in the scene, and in how it is encoded."""
+    """A difficulty for change detection: in the scene, or in how it is encoded."""
 
     name: str
     scene: str
     fps: float = 15.0
     profile: EncoderProfile = field(default_factory=EncoderProfile)
     native: bool = False
-    """Whether what comes and goes between two samples counts as change, too."""
+    """Whether what appears and disappears between two samples counts as change, too."""
 
 
 CONDITIONS = (
@@ -50,7 +50,7 @@ CONDITIONS = (
 
 @dataclass(frozen=True)
 class WorldClip:
-    """One clip: `seconds` of a condition in the place that family and seed lay out."""
+    """A clip of `seconds` of a condition, in the place that `family` and `seed` determine."""
 
     condition: Condition
     family: str
@@ -61,12 +61,12 @@ class WorldClip:
 
     @property
     def name(self) -> str:
-        """Names it in results."""
+        """The clip's name in results."""
         return f"world/{self.family}/{self.seed}"
 
     @property
     def frames(self) -> int:
-        """How many pictures it has."""
+        """Number of frames."""
         return round(self.seconds * self.condition.fps)
 
     def encoded(self) -> tuple[StreamInfo, list[Packet]]:
@@ -79,41 +79,39 @@ class WorldClip:
             packets += encoder.encode(renderer.frame(t), t, t)
         return encoder.info, packets + encoder.flush()
 
-    def number(self, time: float) -> int:
-        """Which picture was taken at that time of the stream."""
+    def frame_number(self, time: float) -> int:
+        """Number of the frame at that time of the stream."""
         return round(time * self.condition.fps)
 
-    def plane(self, number: int) -> NDArray[np.uint8]:
-        """The whole scene, without noise and drift of light, when that picture was taken: RGB,
-        uint8 [3, h, w].
-        """
-        return _plane(self, number)
+    def scene_image(self, number: int) -> NDArray[np.uint8]:
+        """The whole scene at that frame, without noise and light drift: RGB, uint8 [3, h, w]."""
+        return _scene_image(self, number)
 
-    def window(self, number: int) -> ViewRegion:
-        """Which part of the scene that picture shows."""
+    def view_region(self, number: int) -> ViewRegion:
+        """The region of the scene that the frame shows."""
         return _renderer(self).scene.view.region(number / self.condition.fps)
 
-    def light(self, number: int) -> float:
-        """How bright the scene was, as a factor."""
+    def light_factor(self, number: int) -> float:
+        """Brightness of the scene, as a factor."""
         return _renderer(self).scene.light.factor(number / self.condition.fps)
 
 
 @lru_cache(maxsize=1)
-def _renderer(film: WorldClip) -> Renderer:
+def _renderer(clip: WorldClip) -> Renderer:
     scene = condition_scene(
-        film.condition.scene, film.seed, film.family, aspect=film.width / film.height
+        clip.condition.scene, clip.seed, clip.family, aspect=clip.width / clip.height
     )
-    return Renderer(scene, film.width, film.height)
+    return Renderer(scene, clip.width, clip.height)
 
 
 @lru_cache(maxsize=64)
-def _plane(film: WorldClip, number: int) -> NDArray[np.uint8]:
-    plane = _renderer(film).scene_image(number / film.condition.fps)
-    return np.ascontiguousarray(plane.transpose(2, 0, 1))
+def _scene_image(clip: WorldClip, number: int) -> NDArray[np.uint8]:
+    image = _renderer(clip).scene_image(number / clip.condition.fps)
+    return np.ascontiguousarray(image.transpose(2, 0, 1))
 
 
 def world_clips(quick: bool, tuning: bool = False) -> list[WorldClip]:
-    """What a run looks at. Tuning and test share no seed, and mostly no family."""
+    """The clips of a run. Tuning and test share no seed, and one family only."""
     families = TUNING_FAMILIES if tuning else TEST_FAMILIES
     first = 0 if tuning else FIRST_TEST_SEED
     if quick:

@@ -1,4 +1,4 @@
-"""The bench of the edge runs, and its truth is true."""
+"""The edge benchmark: its ground truth, and a quick run."""
 
 import json
 from pathlib import Path
@@ -14,59 +14,59 @@ from benchmarks.edge.world_clips import CONDITIONS, FIRST_TEST_SEED, WorldClip, 
 from codecsight.cli.app import app
 
 
-def film(name: str, seconds: float = 4.0) -> WorldClip:
+def world_clip(name: str, seconds: float = 4.0) -> WorldClip:
     chosen = next(each for each in CONDITIONS if each.name == name)
     return WorldClip(chosen, "street", 3, seconds, 320, 180)
 
 
 GRID = SPECS[0].fit(320, 180)
-ALL = np.ones((GRID.rows, GRID.cols), np.bool_)
+ALL_CELLS = np.ones((GRID.rows, GRID.cols), np.bool_)
 
 
 @pytest.mark.parametrize("name", ["calm", "pan", "state"])
-def test_what_was_just_shipped_has_not_changed(name: str) -> None:
-    canvas = ShippedScene(film(name), GRID)
-    assert canvas.changed(0).all()
-    canvas.ship(0, ALL)
-    assert not canvas.changed(0).any()
+def test_shipped_cells_have_not_changed(name: str) -> None:
+    shipped = ShippedScene(world_clip(name), GRID)
+    assert shipped.changed_cells(0).all()
+    shipped.mark_shipped(0, ALL_CELLS)
+    assert not shipped.changed_cells(0).any()
 
 
 def test_light_and_noise_are_no_change_but_people_are() -> None:
-    exposed = film("exposure")
-    canvas = ShippedScene(exposed, GRID)
-    canvas.ship(0, ALL)
-    changed = canvas.changed(exposed.frames - 1)
+    exposed = world_clip("exposure")
+    shipped = ShippedScene(exposed, GRID)
+    shipped.mark_shipped(0, ALL_CELLS)
+    changed = shipped.changed_cells(exposed.frames - 1)
     assert changed.any()
     assert changed.mean() < 0.5
 
 
-def test_a_camera_that_turns_shows_something_new_at_one_side_only() -> None:
-    pan = film("pan")
-    canvas = ShippedScene(pan, GRID)
-    canvas.ship(0, ALL)
-    changed = canvas.changed(15)
+def test_a_pan_changes_cells_at_one_side_only() -> None:
+    pan = world_clip("pan")
+    shipped = ShippedScene(pan, GRID)
+    shipped.mark_shipped(0, ALL_CELLS)
+    changed = shipped.changed_cells(15)
     assert changed[:, -1].all()
     assert not changed[:3, :-2].any()
 
 
-def test_what_is_not_shipped_stays_changed_and_what_is_does_not() -> None:
-    calm = film("calm")
-    canvas = ShippedScene(calm, GRID)
-    canvas.ship(0, ALL)
-    changed = canvas.changed(40)
+def test_cells_stay_changed_until_they_are_shipped() -> None:
+    calm = world_clip("calm")
+    shipped = ShippedScene(calm, GRID)
+    shipped.mark_shipped(0, ALL_CELLS)
+    changed = shipped.changed_cells(40)
     assert changed.any()
-    canvas.ship(40, ~changed)
-    assert np.array_equal(canvas.changed(40), changed)
-    canvas.ship(40, changed)
-    assert not canvas.changed(40).any()
+    shipped.mark_shipped(40, ~changed)
+    assert np.array_equal(shipped.changed_cells(40), changed)
+    shipped.mark_shipped(40, changed)
+    assert not shipped.changed_cells(40).any()
 
 
-def test_tuning_and_test_share_no_seed() -> None:
-    tuning, test = ({film.seed for film in world_clips(False, tuning)} for tuning in (True, False))
+def test_tuning_and_test_clips_share_no_seed() -> None:
+    tuning, test = ({clip.seed for clip in world_clips(False, tuning)} for tuning in (True, False))
     assert max(tuning) < FIRST_TEST_SEED <= min(test)
 
 
-def test_a_quick_run_gives_every_row(tmp_path: Path) -> None:
+def test_a_quick_run_gives_all_rows(tmp_path: Path) -> None:
     file = tmp_path / "edge.json"
     done = CliRunner().invoke(app, ["bench", "edge", "--quick", "--json", str(file)])
     assert done.exit_code == 0, done.output

@@ -57,21 +57,21 @@ class _Scene:
         camera = stream.camera
         self._fps, scene = camera.fps, camera.scene
         self._renderer = Renderer(scene, WIDTH, HEIGHT)
-        self.plane = lru_cache(maxsize=None)(self._plane)
+        self.scene_image = lru_cache(maxsize=None)(self._scene_image)
 
     def number(self, time: float) -> int:
         """Which picture was taken at that time of the stream."""
         return round(time * self._fps)
 
-    def window(self, number: int) -> ViewRegion:
+    def view_region(self, number: int) -> ViewRegion:
         """Which part of the scene that picture shows."""
         return self._renderer.scene.view.region(number / self._fps)
 
-    def light(self, number: int) -> float:
+    def light_factor(self, number: int) -> float:
         """How bright the scene was, as a factor."""
         return self._renderer.scene.light.factor(number / self._fps)
 
-    def _plane(self, number: int) -> NDArray[np.uint8]:
+    def _scene_image(self, number: int) -> NDArray[np.uint8]:
         """The whole scene when that picture was taken: RGB, uint8 [3, h, w]."""
         plane = self._renderer.scene_image(number / self._fps)
         return np.ascontiguousarray(plane.transpose(2, 0, 1))
@@ -93,12 +93,14 @@ def _score(scene: _Scene, grid: PatchGrid, slots: Sequence[Slot], rhythm: int) -
         pairs = list(zip(canvases, numbers, strict=True))
         since += 1
         if slot.kind is SlotKind.DELTA or since < rhythm:
-            changed = np.logical_or.reduce([canvas.changed(number) for canvas, number in pairs])
+            changed = np.logical_or.reduce(
+                [canvas.changed_cells(number) for canvas, number in pairs]
+            )
             kept, found = int(slot.kept.sum()), int((changed & slot.kept).sum())
             score += Score(changed.size, kept, int(changed.sum()), found)
         since = 0 if slot.kind is SlotKind.ANCHOR else since
         for canvas, number in pairs:
-            canvas.ship(number, slot.kept)
+            canvas.mark_shipped(number, slot.kept)
     return score
 
 
