@@ -1,1 +1,1 @@
-"""What README claims, re-runnable, each number with its peers in the same run."""
+"""Benchmarks behind the figures in README and docs; peers are measured in the same run."""

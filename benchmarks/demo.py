@@ -1,5 +1,6 @@
-"""`python -m benchmarks.demo`: run the demo and keep its numbers for README's table."""
+"""`python -m benchmarks.demo`: run the demo and record its figures for README."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -10,15 +11,17 @@ from benchmarks.record import record
 
 
 def main() -> None:
-    """Run for a minute, or for the seconds given, and record the summary."""
-    seconds = sys.argv[1] if sys.argv[1:] else "60"
-    command = [sys.executable, "-m", "codecsight", "demo", "--json", "--seconds", seconds]
+    """Run the demo and write `results/demo.json`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
+    parser.add_argument("seconds", nargs="?", type=float, default=60, help="duration of the demo")
+    seconds = parser.parse_args().seconds
+    command = [sys.executable, "-m", "codecsight", "demo", "--json", "--seconds", f"{seconds:g}"]
     run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    print(record("demo", _condensed(json.loads(run.stdout))))
+    print(record("demo", _summarise(json.loads(run.stdout))))
 
 
-def _condensed(row: dict[str, Any]) -> dict[str, Any]:
-    """The summary with its answers counted instead of listed."""
+def _summarise(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the summary with answers counted where it lists them."""
     answers = row.pop("answers")
     latencies = sorted(answer["latency_ms"] for answer in answers)
     return {

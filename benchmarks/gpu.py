@@ -1,8 +1,8 @@
-"""`python -m benchmarks.gpu`: all that needs a GPU, in under eight minutes on one that is new.
+"""`python -m benchmarks.gpu`: everything that needs a GPU, within eight minutes.
 
-The tests marked `gpu`, the density benchmark with the default checkpoint and with random weights in
-the shape of a larger model, and the two kernels of attention side by side. Each part may take so
-long and no longer; what it found is written at once, so that a part that hangs costs no other.
+Runs the tests marked `gpu`, the density benchmark with the default checkpoint and with random
+weights in the shape of a larger model, and both attention kernels. Each part has a time limit and
+is recorded as soon as it ends, so that a part that hangs does not affect the others.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,14 @@ SHAPE = "qwen3-vl-2b"
 
 
 def main() -> None:
-    """Run every part and keep `results/gpu.json`."""
+    """Run every part and write `results/gpu.json`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
-    parser.add_argument("--device", default="cuda", help="cpu tries the script itself")
-    parser.add_argument("--shape", default=SHAPE, help="of the larger model")
+    parser.add_argument("--device", default="cuda", help="`cpu` tries the script without a GPU")
+    parser.add_argument("--shape", default=SHAPE, help="shape of the larger model")
     device, shape = (given := parser.parse_args()).device, given.shape
     if device == "cuda" and not torch.cuda.is_available():
-        sys.exit("no CUDA device here; --device cpu tries the script")
-    found: dict[str, Any] = {"device": _name(device), "torch": torch.__version__}
+        sys.exit("no CUDA device found; `--device cpu` tries the script without one")
+    result: dict[str, Any] = {"device": _name(device), "torch": torch.__version__}
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "kernels": lambda: kernels(device),
         "tests": lambda: _run(TESTS_S, "-m", "pytest", "-m", "gpu", "tests/gpu", "-q"),
@@ -47,18 +48,20 @@ def main() -> None:
     for name, part in parts.items():
         started = time.perf_counter()
         try:
-            found[name] = part()
-        except Exception as error:  # noqa: BLE001 - told, and the other parts go on
-            found[name] = {"error": f"{type(error).__name__}: {error}"}
-        found[name]["seconds"] = round(time.perf_counter() - started, 1)
-        print(record("gpu", found), name, found[name], flush=True)
+            result[name] = part()
+        except Exception as error:  # noqa: BLE001 - recorded; the other parts go on
+            result[name] = {"error": f"{type(error).__name__}: {error}"}
+        result[name]["seconds"] = round(time.perf_counter() - started, 1)
+        print(record("gpu", result), name, result[name], flush=True)
 
 
 def kernels(device: str) -> dict[str, Any]:
-    """Milliseconds per layer of either kernel for so many runs: half of them slots of 40 tokens,
-    half questions of 12, over windows of 250 to 350.
+    """Milliseconds per layer of each attention kernel, for batches of 4, 16 and 64 segments.
+
+    Half of the segments are slots of 40 tokens, half are questions of 12 tokens, over windows of
+    250 to 350 tokens.
     """
-    return {f"{runs} runs": _kernels(device, runs) for runs in (4, 16, 64)}
+    return {f"{count} segments": _kernels(device, count) for count in (4, 16, 64)}
 
 
 def _kernels(device: str, count: int) -> dict[str, float]:
@@ -66,32 +69,31 @@ def _kernels(device: str, count: int) -> dict[str, float]:
     model = Qwen3VL(random_network(tokenizer, 1).to(device), tokenizer, name="random")
     pool = KVPool(model.kv, count * 24)
     random = np.random.default_rng(count)
-    runs, start = [], 0
+    segments, start = [], 0
     for number in range(count):
-        keys, own = int(random.integers(250, 350)), (40, 12)[number % 2]
-        rows = np.arange(start, start + keys)
-        at = np.arange(keys - own, keys)
-        words = Tokens.text([1] * own)
-        runs.append(
-            PackedSegment(
-                words, model.no_cells(), rows[-own:], at, AttentionSpan.causal(rows), (own - 1,)
-            )
-        )
-        start += keys
-    tokens = sum(len(run.tokens) for run in runs)
+        window, new = int(random.integers(250, 350)), (40, 12)[number % 2]
+        kv_indices = np.arange(start, start + window)
+        positions = np.arange(window - new, window)
+        text = Tokens.text([1] * new)
+        span, read = AttentionSpan.causal(kv_indices), (new - 1,)
+        segment = PackedSegment(text, model.no_cells(), kv_indices[-new:], positions, span, read)
+        segments.append(segment)
+        start += window
+    tokens = sum(len(segment.tokens) for segment in segments)
     heads, width = model.kv.heads, model.kv.head_dim
     query = torch.randn(tokens, 2 * heads, width, device=device)
     key, value = (torch.randn(tokens, heads, width, device=device) for _ in range(2))
-    told = {}
+    milliseconds = {}
     for kernel in (LoopAttention, FlexAttention):
         with torch.inference_mode():
-            attend = kernel(model, pool, runs, KVCopies.join([]))
-            told[kernel.__name__] = _timed(lambda: attend(0, query, key, value, False), device)  # noqa: B023
-    return told
+            attend = kernel(model, pool, segments, KVCopies.join([]))
+            call = partial(attend, 0, query, key, value, False)
+            milliseconds[kernel.__name__] = _timed(call, device)
+    return milliseconds
 
 
 def _timed(call: Callable[[], object], device: str, times: int = 20) -> float:
-    """Milliseconds, once warm."""
+    """Mean milliseconds per call, after a warm-up."""
     for _ in range(3):
         call()
     _wait(device)
@@ -109,13 +111,13 @@ def _wait(device: str) -> None:
 
 def _density(name: str, device: str, shape: str | None) -> dict[str, Any]:
     path = RESULTS / f"{name}.json"
-    more = ["--shape", shape] if shape else []
-    arguments = ["bench", "density", "--quick", "--device", device, "--json", str(path), *more]
+    options = ["--shape", shape] if shape else []
+    arguments = ["bench", "density", "--quick", "--device", device, "--json", str(path), *options]
     return {"result": path.name, **_run(DENSITY_S, "-m", "codecsight", *arguments)}
 
 
 def _run(limit_s: float, *arguments: str) -> dict[str, Any]:
-    """A Python process of its own; how it ended, and its last words."""
+    """Run a Python process; returns its exit status and the end of its output."""
     try:
         run = subprocess.run(
             [sys.executable, *arguments],
@@ -126,12 +128,12 @@ def _run(limit_s: float, *arguments: str) -> dict[str, Any]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return {"ended": f"not within {limit_s:g} s"}
-    return {"ended": run.returncode, "said": (run.stdout + run.stderr)[-2000:]}
+        return {"exit": f"timed out after {limit_s:g} s"}
+    return {"exit": run.returncode, "output": (run.stdout + run.stderr)[-2000:]}
 
 
 def _name(device: str) -> str:
-    return torch.cuda.get_device_name() if device == "cuda" else "cpu, to try the script"
+    return torch.cuda.get_device_name() if device == "cuda" else "cpu (no GPU)"
 
 
 if __name__ == "__main__":

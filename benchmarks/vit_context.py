@@ -1,9 +1,11 @@
-"""`python -m benchmarks.vit_context`: what the ViT's sight of a changed cell's neighbours is worth.
+"""`python -m benchmarks.vit_context`: value and cost of other cells as context in the ViT.
 
-The same procedural cameras are watched with whole pictures, with the kept cells alone, with rings
-of neighbours from what was shipped before, and with all that the ViT remembers of them; answers are
-held against the world's truth.
+The same procedural cameras are analysed without pruning, with the kept cells alone, with the
+neighbours of kept cells encoded again from the last shipped pixels, and with the ViT's cached keys
+and values of all other cells. Answers are compared with the ground truth.
 """
+
+import argparse
 
 import torch
 
@@ -21,44 +23,46 @@ from codecsight.watch import Watcher, WatchOptions
 FAMILIES = ("yard", "street", "plaza", "garage")
 SECONDS = 60
 SEED = 940
-ARMS: tuple[tuple[str, int | None], ...] = (
+VARIANTS: tuple[tuple[str, int | None], ...] = (
     ("everything", 0),
     ("tracked", 0),
     ("tracked", 1),
     ("tracked", 2),
     ("tracked", None),
 )
-"""A change policy, and how wide the ring is (None: the ViT remembers the whole picture)."""
+"""Change policy and neighbour radius (None: cached keys and values of all other cells)."""
 
 
 def main() -> None:
-    """Run every arm and record its row."""
+    """Run every variant and write `results/vit-context.json`."""
+    argparse.ArgumentParser(
+        prog="python -m benchmarks.vit_context", description=__doc__
+    ).parse_args()
     torch.set_num_threads(1)
     model = load_model()
-    rows = [_row(model, policy, ring) for policy, ring in ARMS]
-    print(
-        record(
-            "vit-context", {"seconds": SECONDS, "seed": SEED, "families": FAMILIES, "rows": rows}
-        )
+    rows = [_row(model, policy, radius) for policy, radius in VARIANTS]
+    result = {"seconds": SECONDS, "seed": SEED, "families": FAMILIES, "rows": rows}
+    print(record("vit-context", result))
+
+
+def _row(model: VisionLanguageModel, policy: str, radius: int | None) -> dict[str, object]:
+    engine = Engine(
+        model, EngineConfig(vision_kv_cache=radius is None, neighbour_radius=radius or 0)
     )
-
-
-def _row(model: VisionLanguageModel, policy: str, ring: int | None) -> dict[str, object]:
-    engine = Engine(model, EngineConfig(vision_kv_cache=ring is None, neighbour_radius=ring or 0))
     questions = [Question.parse(text) for text in QUESTIONS]
-    watching = Watcher(engine, WatchOptions(model.grid_spec(2.0, 48), questions, policy))
+    watcher = Watcher(engine, WatchOptions(model.grid_spec(2.0, 48), questions, policy))
     urls = {
         family: f"world://{family}?seed={SEED + index}&fps=10&gop=30&seconds={SECONDS}"
         for index, family in enumerate(FAMILIES)
     }
     for name, url in urls.items():
-        watching.add(name, open_source(url))
-    scores = score_answers(watching.answers(), urls)
-    cameras = [watched.camera.counters for watched in watching.watched]
+        watcher.add(name, open_source(url))
+    scores = score_answers(watcher.answers(), urls)
+    cameras = [watched.camera.counters for watched in watcher.watched]
     work = engine.status().work
     row: dict[str, object] = {
         "policy": policy,
-        "neighbour_radius": ring,
+        "neighbour_radius": radius,
         "kept": sum(c.cells_kept for c in cameras) / sum(c.cells_total for c in cameras),
         "vit_flops_of_dense": work.spent.vit / work.once.vit,
         "llm_flops_of_dense": work.spent.llm / work.once.llm,

@@ -1,9 +1,10 @@
-"""`python -m benchmarks.windows`: what the window's policies are worth, and what they cost.
+"""`python -m benchmarks.windows`: answer quality and cost of the window policies.
 
-The same slots of procedural cameras go through engines that evict, refresh and look at the present
-in different ways; answers are held against the world's truth and against whole, fresh windows.
+Engines with different eviction, refresh and query view get the same slots of procedural cameras.
+Answers are compared with the ground truth and with answers on unpruned, recomputed windows.
 """
 
+import argparse
 from typing import Any
 
 import numpy as np
@@ -21,17 +22,19 @@ from codecsight.models.loading import load_model
 from codecsight.world import FAMILIES
 
 SECONDS, SEED = 48, 960
-EVERY = (4, 8, 16, 32)
-"""How many slots there are from one anchor to the next."""
+ANCHOR_INTERVALS = (4, 8, 16, 32)
+"""Slots from one anchor to the next."""
 AGE, SUPERSEDED = EvictionPolicy.AGE, EvictionPolicy.SUPERSEDED
-LAST, LATEST_FEATURES, REROTATED = (
+LAST_SLOT, LATEST_FEATURES, REROTATED = (
     QueryView.LAST_SLOT,
     QueryView.LATEST_FEATURES,
     QueryView.REROTATED,
 )
-ARMS: tuple[tuple[str, int, EvictionPolicy, str, QueryView], ...] = (
-    ("everything", 4, AGE, "all", LAST),
-    ("everything", 4, AGE, "none", LAST),
+Variant = tuple[str, int, EvictionPolicy, str, QueryView]
+"""Change policy, slots from anchor to anchor, eviction, refresh, query view."""
+VARIANTS: tuple[Variant, ...] = (
+    ("everything", 4, AGE, "all", LAST_SLOT),
+    ("everything", 4, AGE, "none", LAST_SLOT),
     ("tracked", 4, AGE, "all", LATEST_FEATURES),
     ("tracked", 4, AGE, "anchors", LATEST_FEATURES),
     ("tracked", 4, AGE, "none", LATEST_FEATURES),
@@ -44,12 +47,13 @@ ARMS: tuple[tuple[str, int, EvictionPolicy, str, QueryView], ...] = (
     ("tracked", 32, SUPERSEDED, "none", REROTATED),
     ("tracked", 32, SUPERSEDED, "none", LATEST_FEATURES),
     ("tracked", 32, SUPERSEDED, "drift:2", REROTATED),
-    ("tracked", 4, AGE, "anchors", LAST),
+    ("tracked", 4, AGE, "anchors", LAST_SLOT),
 )
 
 
 def main() -> None:
-    """Run every arm and record its row."""
+    """Run every variant and write `results/windows.json`."""
+    argparse.ArgumentParser(prog="python -m benchmarks.windows", description=__doc__).parse_args()
     torch.set_num_threads(1)
     model = load_model()
     spec = model.grid_spec(2.0, 48)
@@ -57,55 +61,59 @@ def main() -> None:
         family: f"world://{family}?seed={SEED + index}&fps=10&gop=30&seconds={SECONDS}"
         for index, family in enumerate(sorted(FAMILIES))
     }
-    films = {
-        every: {
-            name: make_trace(spec, url, ("tracked", "everything")[: 1 + (every == EVERY[0])], every)
+    traces = {
+        interval: {
+            name: make_trace(
+                spec,
+                url,
+                ("tracked", "everything")[: 1 + (interval == ANCHOR_INTERVALS[0])],
+                interval,
+            )
             for name, url in urls.items()
         }
-        for every in EVERY
+        for interval in ANCHOR_INTERVALS
     }
-    heard = [_hear(model, films[arm[1]], arm) for arm in ARMS]
-    rows = [
-        {**row, **_judge(answers, heard[0][1], urls)} for row, answers in heard
-    ]  # the first arm is whole and fresh
+    measured = [_measure(model, traces[variant[1]], variant) for variant in VARIANTS]
+    dense = measured[0][1]  # the first variant prunes nothing and refreshes everything
+    rows = [{**row, **_score(answers, dense, urls)} for row, answers in measured]
     for row in rows:
         print(row, flush=True)
     print(record("windows", {"seconds": SECONDS, "families": sorted(FAMILIES), "rows": rows}))
 
 
-def _hear(
+def _measure(
     model: VisionLanguageModel,
-    films: dict[str, SlotTrace],
-    arm: tuple[str, int, EvictionPolicy, str, QueryView],
+    traces: dict[str, SlotTrace],
+    variant: Variant,
 ) -> tuple[dict[str, Any], list[Answer]]:
-    policy, every, evict, refresh, present = arm
-    engine = Engine(model, EngineConfig(eviction=evict, refresh=refresh, query_view=present))
+    policy, interval, eviction, refresh, query_view = variant
+    engine = Engine(model, EngineConfig(eviction=eviction, refresh=refresh, query_view=query_view))
     questions = [Question.parse(text) for text in QUESTIONS]
     answers: list[Answer] = []
-    for name, film in films.items():
-        engine.open(name, film.grid)
-    for slots in zip(*(film.slots[policy] for film in films.values()), strict=True):
-        for name, slot in zip(films, slots, strict=True):
+    for name, trace in traces.items():
+        engine.open(name, trace.grid)
+    for slots in zip(*(trace.slots[policy] for trace in traces.values()), strict=True):
+        for name, slot in zip(traces, slots, strict=True):
             engine.submit(name, slot, questions)
         while engine.busy:
             answers += [answer for result in engine.step() for answer in result.answers]
     work = engine.status().work
     row = {
         "policy": policy,
-        "anchor_every": every,
-        "kept": round(float(np.mean([film.kept(policy) for film in films.values()])), 4),
-        "evict": evict.value,
+        "anchor_every": interval,
+        "kept": round(float(np.mean([trace.kept(policy) for trace in traces.values()])), 4),
+        "eviction": eviction.value,
         "refresh": refresh,
-        "present": present.value,
+        "query_view": query_view.value,
         "flops_of_recompute": round(work.spent.total / work.recompute.total, 4),
         "llm_flops_of_recompute": round(work.spent.llm / work.recompute.llm, 4),
     }
     return row, answers
 
 
-def _judge(answers: list[Answer], whole: list[Answer], urls: dict[str, str]) -> dict[str, Any]:
-    fresh = {(each.stream, each.question, each.end): each.value for each in whole}
-    same = [each.value == fresh[each.stream, each.question, each.end] for each in answers]
+def _score(answers: list[Answer], dense: list[Answer], urls: dict[str, str]) -> dict[str, Any]:
+    reference = {(each.stream, each.question, each.end): each.value for each in dense}
+    same = [each.value == reference[each.stream, each.question, each.end] for each in answers]
     scores = score_answers(answers, urls)
     return {
         "agreement": round(sum(same) / len(same), 3),

@@ -1,10 +1,13 @@
-"""What each arm answers on the same footage, and what that cost."""
+"""Answers of a variant on rendered footage, and the operations they cost.
+
+All streams run together in one engine, slot by slot. When a window is complete, the engine answers
+one probe question, which is charged to the variant, and then the whole question set, which is not.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchmarks.accuracy.baselines.cacheblend import CacheBlendEngine
 from benchmarks.accuracy.footage import Footage
 from benchmarks.accuracy.variants import Variant
 from codecsight.core.question import Question, QuestionKind
@@ -14,24 +17,27 @@ from codecsight.engine.resources.flops import Flops, Work
 from codecsight.models.base import VisionLanguageModel
 
 PROBE = Question("Is there a person?", QuestionKind.YES_NO)
-"""The one question that goes with each window in the accounts; all others are an exam."""
+"""The question whose operations are charged for each window."""
 
 Key = tuple[str, int]
 """A stream's URL and the index of a window's newest slot."""
 WindowAnswers = dict[Question, str]
+"""Answers about one window, as option texts."""
 Value = bool | int | str | dict[str, Any]
-Change = Callable[[Footage], Sequence[Slot]]
-NOTHING = Flops()
+SelectSlots = Callable[[Footage], Sequence[Slot]]
+NO_FLOPS = Flops()
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Operations `spent` on full windows with one question each, and by the `dense` model on the
-    same; cells prefilled for the first time, of all that there were.
+    """Operations and tokens over all full windows, with one question each.
+
+    `spent`: operations of the variant. `dense`: operations of the dense model on the same windows.
+    `kept`: cells prefilled for the first time. `cells`: cells in total.
     """
 
-    spent: Flops = NOTHING
-    dense: Flops = NOTHING
+    spent: Flops = NO_FLOPS
+    dense: Flops = NO_FLOPS
     kept: int = 0
     cells: int = 0
 
@@ -45,65 +51,71 @@ class Cost:
 
     @property
     def flops_ratio(self) -> float:
-        """Executed over dense."""
+        """Operations as a share of the dense model's."""
         return self.spent.total / self.dense.total
 
     @property
     def tokens_ratio(self) -> float:
-        """Cells kept of all."""
+        """Share of cells kept."""
         return self.kept / self.cells
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """An arm's answers by window and question, as options' words, and its accounts by stream."""
+    """A variant's answers by window and question, and its costs by stream URL."""
 
     answers: dict[Key, WindowAnswers] = field(default_factory=dict)
     costs: dict[str, Cost] = field(default_factory=dict)
 
-    def take(self, key: Key, questions: Iterable[Question], values: Iterable[Value]) -> None:
-        """Write down what was said of a window."""
+    def add_window(self, key: Key, questions: Iterable[Question], values: Iterable[Value]) -> None:
+        """Record the answers about one window."""
         pairs = zip(questions, values, strict=True)
         self.answers[key] = {question: option_text(value) for question, value in pairs}
 
     def total_cost(self, footages: Iterable[Footage]) -> Cost:
-        """Of these streams together."""
+        """Sum of the costs of these streams."""
         return sum((self.costs[each.stream.url] for each in footages), Cost())
 
 
 def option_text(value: Value) -> str:
-    """An answer as one of its question's options."""
+    """Return an answer's value as the text of one of its question's options."""
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
-def evaluate(model: VisionLanguageModel, footages: Sequence[Footage], arm: Variant) -> Answers:
-    """An arm that runs in the engine."""
-    assert arm.config is not None
-    return evaluate_slots(model, footages, arm.config, lambda each: each.slots[arm.change])
+def evaluate(model: VisionLanguageModel, footages: Sequence[Footage], variant: Variant) -> Answers:
+    """Evaluate a variant that runs in the engine."""
+    assert variant.config is not None
+    return evaluate_slots(model, footages, variant.config, lambda each: each.slots[variant.change])
 
 
 def evaluate_slots(
-    model: VisionLanguageModel, footages: Sequence[Footage], config: EngineConfig, change: Change
+    model: VisionLanguageModel,
+    footages: Sequence[Footage],
+    config: EngineConfig,
+    select_slots: SelectSlots,
 ) -> Answers:
-    """The streams side by side in one engine, slot by slot."""
+    """Evaluate the slots that `select_slots` picks for each stream, under `config`."""
     blocks = max(config.kv_blocks, 300 * len(footages))
-    hall = _StreamBatch(Engine(model, replace(config, kv_blocks=blocks)), footages, change)
-    for index in range(hall.length):
-        hall.show(index)
-        if index == config.window - 2:  # the next one fills the windows
-            hall.start_cost()
-        hall.examine(index)
-    hall.finish_cost()
-    return hall.heard
+    engine = Engine(model, replace(config, kv_blocks=blocks))
+    batch = _StreamBatch(engine, footages, select_slots)
+    for index in range(batch.length):
+        batch.submit_slots(index)
+        if index == config.window - 2:  # the next slot fills the windows
+            batch.start_cost()
+        batch.answer_question_sets(index)
+    batch.finish_cost()
+    return batch.answers
 
 
 class _StreamBatch:
-    """Many streams before one engine, and the accounts of it."""
+    """All streams of a batch in one engine, with the costs of each."""
 
-    def __init__(self, engine: Engine, footages: Sequence[Footage], change: Change) -> None:
-        self.heard = Answers()
-        self._engine, self._footages = engine, footages
-        self._slots = {each.stream.url: change(each) for each in footages}
+    def __init__(
+        self, engine: Engine, footages: Sequence[Footage], select_slots: SelectSlots
+    ) -> None:
+        self.answers = Answers()
+        self._engine = engine
+        self._slots = {each.stream.url: select_slots(each) for each in footages}
         self._windows = {(e.stream.url, w.index): e for e in footages for w in e.windows}
         self.length = max(map(len, self._slots.values()))
         for each in footages:
@@ -111,51 +123,53 @@ class _StreamBatch:
         self.start_cost()
 
     def start_cost(self) -> None:
-        """What came before doesn't count."""
+        """Leave all work done so far out of the costs."""
         self._before = self._work()
-        self._exam = dict.fromkeys(self._slots, Work())
+        self._question_set_work = dict.fromkeys(self._slots, Work())
 
-    def show(self, index: int) -> None:
-        """The next slot of every stream, with the probe if it completes a stride."""
+    def submit_slots(self, index: int) -> None:
+        """Submit slot `index` of every stream. The engine answers the probe on complete strides."""
         for stream, slots in self._slots.items():
             if index < len(slots):
                 self._engine.submit(stream, slots[index], [PROBE])
-        self._work_off()
+        self._run()
 
-    def examine(self, index: int) -> None:
-        """Ask everything of the windows that end with this slot; it is not on the account."""
-        before, asked = self._work(), {}
+    def answer_question_sets(self, index: int) -> None:
+        """Ask the question sets of the windows that end with slot `index`, free of charge."""
+        before, submitted = self._work(), {}
         for stream in self._slots:
             if (stream, index) in self._windows:
                 questions = list(self._windows[stream, index].questions)
-                asked[self._engine.submit_questions(stream, questions)] = stream, questions
-        for ticket, values in self._work_off().items():
-            stream, questions = asked[ticket]
-            self.heard.take((stream, index), questions, values)
+                submitted[self._engine.submit_questions(stream, questions)] = stream, questions
+        for ticket, values in self._run().items():
+            stream, questions = submitted[ticket]
+            self.answers.add_window((stream, index), questions, values)
         for stream, after in self._work().items():
-            self._exam[stream] += _minus(after, before[stream])
+            self._question_set_work[stream] += subtract_work(after, before[stream])
 
     def finish_cost(self) -> None:
-        """Write down what each stream came to."""
+        """Record the cost of each stream."""
         for stream, after in self._work().items():
-            work = _minus(_minus(after, self._before[stream]), self._exam[stream])
-            self.heard.costs[stream] = cost_of(work, self._slots[stream])
+            total = subtract_work(after, self._before[stream])
+            work = subtract_work(total, self._question_set_work[stream])
+            self.answers.costs[stream] = cost_of(work, self._slots[stream])
 
     def _work(self) -> dict[str, Work]:
         return {name: each.work for name, each in self._engine.status().streams.items()}
 
-    def _work_off(self) -> dict[int, list[Value]]:
-        said: dict[int, list[Value]] = {}
+    def _run(self) -> dict[int, list[Value]]:
+        """Step until the engine is idle; returns the answers by ticket."""
+        answers: dict[int, list[Value]] = {}
         while self._engine.busy:
             for result in self._engine.step():
                 if result.error is not None:
                     raise result.error
-                said[result.ticket] = [answer.value for answer in result.answers]
-        return said
+                answers[result.ticket] = [answer.value for answer in result.answers]
+        return answers
 
 
 def cost_of(work: Work, slots: Sequence[Slot]) -> Cost:
-    """What work on all these slots of a stream came to."""
+    """Cost of `work` on all these slots of a stream."""
     kept, cells = (sum(counts) for counts in zip(*map(_cells, slots), strict=True))
     return Cost(work.spent, work.recompute, kept, cells)
 
@@ -164,33 +178,8 @@ def _cells(slot: Slot) -> tuple[int, int]:
     return slot.kept_count, slot.cell_count
 
 
-def evaluate_cacheblend(
-    engine: CacheBlendEngine,
-    footages: Sequence[Footage],
-    change: Change = lambda f: f.slots["tracked"],
-) -> Answers:
-    """The same under CacheBlend."""
-    heard, config = Answers(), engine.config
-    for each in footages:
-        stream, slots = each.stream.url, change(each)
-        engine.open(stream, each.grid)
-        windows, exam, before = {window.index for window in each.windows}, Work(), Work()
-        for index, slot in enumerate(slots):
-            if engine.push(stream, slot).moved:
-                engine.ask(stream, PROBE)
-            if index == config.window - 2:
-                before, exam = engine.work(stream), Work()
-            if index in windows:
-                started = engine.work(stream)
-                answers = engine.ask_all(stream, list(each.questions))
-                heard.take((stream, index), each.questions, [said.value for said in answers])
-                exam += _minus(engine.work(stream), started)
-        heard.costs[stream] = cost_of(_minus(_minus(engine.work(stream), before), exam), slots)
-        engine.close(stream)
-    return heard
-
-
-def _minus(work: Work, other: Work) -> Work:
+def subtract_work(work: Work, other: Work) -> Work:
+    """Return `work - other`, part by part."""
     pairs = zip(
         (work.spent, work.recompute, work.once),
         (other.spent, other.recompute, other.once),

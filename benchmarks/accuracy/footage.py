@@ -1,4 +1,4 @@
-"""A stream is rendered and encoded once; every policy cuts its slots from that."""
+"""Render and encode each stream once, and let every change policy cut its slots from it."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -33,9 +33,11 @@ _SLOW, _MOVING = 0.005, 0.035  # picture widths per second, as in the world's qu
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One that ends a stride: the `index` of its newest slot, `answers` that are true by question
-    (those that can fairly be asked), and what there is to be seen: "moving", "standing", "empty".
-    `described` is the scene in a sentence, None where there is doubt.
+    """A window at the end of a stride, with its ground truth.
+
+    `index`: that of its newest slot. `answers`: true answers to the fair questions, those on which
+    people would agree. `content`: "moving", "slow", "standing" or "empty". `described`: the scene
+    in a sentence, or None if it is ambiguous.
     """
 
     index: int
@@ -46,9 +48,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """A stream's slots under each policy as they arrive in the cloud (slot i shows the same moment
-    under all), its windows, and its `questions` with their topics: all that can fairly be asked of
-    any of its windows. `uplink` is what a policy's slots weigh on the wire, in bytes.
+    """A stream's slots under each change policy, as they arrive in the cloud, and its windows.
+
+    Slot i covers the same frames under every policy. `questions`: all questions that are fair in
+    some window, with their topics. `uplink`: bytes on the wire of each policy's slots.
     """
 
     stream: Stream
@@ -60,7 +63,7 @@ class Footage:
 
 
 def render_footage(stream: Stream, spec: GridSpec) -> Footage:
-    """Watch a stream with every policy at once."""
+    """Render a stream and cut its slots under every policy."""
     setting = stream.setting
     items: Items = list(WorldSource(stream.camera, SourceOptions()).items())
     width, height = stream.camera.width, stream.camera.height
@@ -73,22 +76,27 @@ def render_footage(stream: Stream, spec: GridSpec) -> Footage:
     slots["random"] = random_slots(raw, slots["tracked"], grid, stream.seed)
     windows, questions = _windows(stream, raw)
     sent = {name: _sent(each, spec) for name, each in slots.items()}
-    arrived = {name: there for name, (there, _) in sent.items()}
+    received = {name: decoded for name, (decoded, _) in sent.items()}
     uplink = {name: size for name, (_, size) in sent.items()}
-    slots = {**arrived, "everything-raw": raw}
+    slots = {**received, "everything-raw": raw}
     return Footage(stream, grid, slots, windows, questions, uplink)
 
 
-def _slots(items: Items, watching: dict[str, ChangeTracker]) -> dict[str, list[Slot]]:
-    """What every tracker makes of a stream. All look at the same frames, but those that read less
-    of the codec than all have it decoded as they would.
+def _slots(items: Items, policy_trackers: dict[str, ChangeTracker]) -> dict[str, list[Slot]]:
+    """Return the slots of every tracker.
+
+    Trackers that read motion vectors of every frame share one decoding. A tracker that reads them
+    less often (`motion_interval_s`) gets a decoding of its own, as in production.
     """
-    slots: dict[str, list[Slot]] = {name: [] for name in watching}
-    thrifty = [name for name, tracker in watching.items() if tracker.motion_interval_s]
-    for names in ([name for name in watching if name not in thrifty], *([n] for n in thrifty)):
-        for frame in _decoded(items, watching[names[0]]):
+    slots: dict[str, list[Slot]] = {name: [] for name in policy_trackers}
+    own_decoding = [name for name, tracker in policy_trackers.items() if tracker.motion_interval_s]
+    for names in (
+        [name for name in policy_trackers if name not in own_decoding],
+        *([n] for n in own_decoding),
+    ):
+        for frame in _decoded(items, policy_trackers[names[0]]):
             for name in names:
-                slot = watching[name].feed(frame)
+                slot = policy_trackers[name].feed(frame)
                 if slot is not None:
                     slots[name].append(slot)
     return slots
@@ -99,7 +107,7 @@ def _decoded(items: Items, tracker: ChangeTracker) -> Iterator[Frame]:
 
 
 def reencoded(frames: Iterable[Frame], gop: int) -> Iterator[StreamInfo | Packet]:
-    """As an offline pipeline prepares a video: scaled down and encoded anew, with its own GOP."""
+    """Scale down and re-encode with another GOP, as an offline pipeline prepares a video."""
     encoder = CameraEncoder(*REENCODED_SIZE, RATE, EncoderProfile(gop=gop, preset="medium"))
     resizer = Resizer(*REENCODED_SIZE)
     yield encoder.info
@@ -109,9 +117,7 @@ def reencoded(frames: Iterable[Frame], gop: int) -> Iterator[StreamInfo | Packet
 
 
 def _sent(slots: list[Slot], spec: GridSpec) -> tuple[list[Slot], int]:
-    """These slots as they arrive in the cloud, coded as they really are, and their bytes as
-    messages.
-    """
+    """Return the slots after encoding and decoding for the wire, and the size of their messages."""
     codec = PatchCodec()
     chunks = [pack(slot, spec, "site.camera", codec) for slot in slots]
     size = sum(to_request(chunk).ByteSize() for chunk in chunks)
@@ -124,18 +130,20 @@ def _windows(stream: Stream, whole: list[Slot]) -> tuple[list[Window], dict[Ques
     windows, questions = [], {}
     for end in range(setting.window, len(whole) + 1, setting.stride):
         times = [t for slot in moments[end - setting.window : end] for t in slot]
-        seen = [_truth(scene, t) for t in times]
-        topics = {each.question: each.topic for each in label_window(seen)}
-        answers = {each.question: each.answer for each in label_window(seen)}
+        truths = [_truth(scene, t) for t in times]
+        topics = {each.question: each.topic for each in label_window(truths)}
+        answers = {each.question: each.answer for each in label_window(truths)}
         described = answers.pop(DESCRIBE, None)
         questions.update({question: topics[question] for question in answers})
-        windows.append(Window(end - 1, answers, _content(seen), described))
+        windows.append(Window(end - 1, answers, _content(truths), described))
     return windows, questions
 
 
 def _moments(stream: Stream, whole: list[Slot]) -> list[tuple[float, ...]]:
-    """What truth is taken at, slot by slot: the sampled moments, or where what comes and goes
-    between them counts, the most eventful picture since the sample before.
+    """Return the times of the ground truth, for each slot.
+
+    These are the sampled times; with `stream.between`, the most eventful frame since the previous
+    sample, so that what appears only between two samples counts.
     """
     if not stream.between:
         return [slot.times for slot in whole]
@@ -144,25 +152,25 @@ def _moments(stream: Stream, whole: list[Slot]) -> list[tuple[float, ...]]:
         best = []
         for t in slot.times:
             since = [s * step for s in range(round(before / step) + 1, round(t / step) + 1)] or [t]
-            best.append(max(since, key=lambda s: (_shown(_truth(scene, s)), s)))
+            best.append(max(since, key=lambda s: (_visible_count(_truth(scene, s)), s)))
             before = t
         moments.append(tuple(best))
     return moments
 
 
-def _shown(seen: GroundTruth) -> int:
-    return sum(actor.visible_fraction >= CLEARLY_VISIBLE for actor in seen.actors)
+def _visible_count(truth: GroundTruth) -> int:
+    return sum(actor.visible_fraction >= CLEARLY_VISIBLE for actor in truth.actors)
 
 
 def _content(window: list[GroundTruth]) -> str:
-    """What the newest slot's two moments show."""
-    there = [actor for actor in window[-1].actors if actor.visible_fraction >= CLEARLY_VISIBLE]
-    speeds = [float(np.hypot(*actor.velocity)) for actor in there]
+    """Classify a window by what its newest frame shows."""
+    visible = [actor for actor in window[-1].actors if actor.visible_fraction >= CLEARLY_VISIBLE]
+    speeds = [float(np.hypot(*actor.velocity)) for actor in visible]
     if any(speed >= _MOVING for speed in speeds):
         return "moving"
     if any(speed > _SLOW for speed in speeds):
         return "slow"
-    return "standing" if there else "empty"
+    return "standing" if visible else "empty"
 
 
 @lru_cache(maxsize=4096)

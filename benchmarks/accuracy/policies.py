@@ -1,4 +1,4 @@
-"""The change policies that are held against each other, and those that only a bench needs."""
+"""Change policies of the benchmark, those that only a benchmark needs included."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,8 +25,8 @@ Make = Callable[[PatchGrid], ChangePolicy]
 
 
 class SampledOnly(PublishedPolicy):
-    """The published rule as it is when the vectors of sampled frames are all that is looked at, and
-    those of the frames between them are lost.
+    """The published rule on the motion vectors of sampled frames alone; those of the frames between
+    them are ignored.
     """
 
     def __init__(self, grid: PatchGrid, tau: float) -> None:
@@ -34,21 +34,21 @@ class SampledOnly(PublishedPolicy):
         self._last: tuple[FrameSignals, int, int] | None = None
 
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
-        """Remember nothing but the newest."""
+        """Hold the newest signals until a frame is sampled."""
         self._last = signals, width, height
 
-    def sampled(self) -> None:
-        """That one counts."""
+    def on_sample(self) -> None:
+        """Observe the sampled frame's signals."""
         assert self._last is not None
         super().observe(*self._last)
 
 
-OURS: dict[str, Make] = {
+OWN_POLICIES: dict[str, Make] = {
     "everything": EverythingPolicy,
     "tracked": TrackedPolicy,
     "pixels": PixelPolicy,
 }
-PUBLISHED: dict[str, Make] = {
+PUBLISHED_POLICIES: dict[str, Make] = {
     "published-0.25": lambda grid: PublishedPolicy(grid, tau=0.25),
     "published-0.5": lambda grid: PublishedPolicy(grid, tau=0.5),
     "published-0.25-sampled": lambda grid: SampledOnly(grid, tau=0.25),
@@ -56,29 +56,28 @@ PUBLISHED: dict[str, Make] = {
 }
 FREQUENT_ANCHORS = "tracked-2"
 ANCHOR_INTERVALS = {FREQUENT_ANCHORS: 2, "tracked-8": 8}
-"""Ours with whole slots more often and more rarely."""
+"""`tracked` with more and with fewer anchors: slots from anchor to anchor."""
 
 
 def trackers(grid: PatchGrid, setting: Setting, *, plain: bool) -> dict[str, ChangeTracker]:
-    """A tracker for every policy that decides by what it sees."""
-    ours = {name: (make, setting.anchor_every) for name, make in OURS.items()}
-    theirs = {name: (make, setting.published_anchor) for name, make in PUBLISHED.items()}
+    """Return a tracker for every policy that decides by frames and their signals."""
+    own = {name: (make, setting.anchor_every) for name, make in OWN_POLICIES.items()}
+    published = {
+        name: (make, setting.published_anchor) for name, make in PUBLISHED_POLICIES.items()
+    }
     measured = ANCHOR_INTERVALS if plain else {FREQUENT_ANCHORS: ANCHOR_INTERVALS[FREQUENT_ANCHORS]}
-    rhythms = {name: (OURS["tracked"], rhythm) for name, rhythm in measured.items()}
+    intervals = {name: (OWN_POLICIES["tracked"], interval) for name, interval in measured.items()}
     return {
-        name: ChangeTracker(grid, make(grid), rhythm)
-        for name, (make, rhythm) in {**ours, **rhythms, **theirs}.items()
+        name: ChangeTracker(grid, make(grid), interval)
+        for name, (make, interval) in {**own, **intervals, **published}.items()
     }
 
 
 def random_slots(
     whole: Sequence[Slot], tracked: Sequence[Slot], grid: PatchGrid, seed: int
 ) -> list[Slot]:
-    """Chance, with as many cells as the tracker kept of this stream, and whole slots where its
-    rhythm has them.
-    """
-    rhythm = [index for index, slot in enumerate(tracked) if slot.kind is SlotKind.ANCHOR]
-    anchors = set(rhythm)
+    """Choose cells at random: the anchors of `tracked`, and as many cells in deltas on average."""
+    anchors = {index for index, slot in enumerate(tracked) if slot.kind is SlotKind.ANCHOR}
     deltas = [slot for index, slot in enumerate(tracked) if index not in anchors]
     share = float(np.mean([slot.kept.mean() for slot in deltas])) if deltas else 0.0
     policy = RandomPolicy(grid, share, seed)
@@ -86,13 +85,13 @@ def random_slots(
     return [
         replace(slot, kind=SlotKind.ANCHOR)
         if index in anchors
-        else thinned(slot, policy.decide(empty, empty) > 0)
+        else prune(slot, policy.decide(empty, empty) > 0)
         for index, slot in enumerate(whole)
     ]
 
 
-def thinned(whole: Slot, kept: Mask) -> Slot:
-    """A delta of nothing but these cells [rows, cols] of a whole slot."""
+def prune(whole: Slot, kept: Mask) -> Slot:
+    """Return a delta with only the cells `kept` [rows, cols] of a whole slot."""
     patches = whole.patches[kept[whole.kept]]
     reasons = np.full(len(patches), Reason.REFRESH, np.uint8)
     return replace(whole, kind=SlotKind.DELTA, kept=kept, patches=patches, reasons=reasons)

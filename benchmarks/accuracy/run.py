@@ -15,10 +15,15 @@ import numpy as np
 import torch
 
 from benchmarks.accuracy import variants
-from benchmarks.accuracy.baselines.cacheblend import SHARE, CacheBlendEngine, share_for_budget
+from benchmarks.accuracy.baselines.cacheblend import (
+    SHARE,
+    CacheBlendEngine,
+    evaluate_cacheblend,
+    share_for_budget,
+)
 from benchmarks.accuracy.baselines.recompute import WindowRecomputer
 from benchmarks.accuracy.baselines.simple import evaluate_recomputed, trivial_baseline
-from benchmarks.accuracy.evaluation import Answers, evaluate, evaluate_cacheblend
+from benchmarks.accuracy.evaluation import Answers, evaluate
 from benchmarks.accuracy.footage import Footage, render_footage
 from benchmarks.accuracy.scoring import descriptions, stale_cells
 from benchmarks.accuracy.scoring.scores import ALL, macro, tallies
@@ -126,7 +131,7 @@ def _evaluate_batch(
     dense_variant = variants.dense_variant(setting)
     on_progress(f"{name}: dense")
     dense = evaluate(model, footages, dense_variant)
-    # The engine encodes each slot once; the dense model is charged for encoding every window anew.
+    # The engine encodes each slot once; the dense model is charged for encoding every window again.
     for url, cost in dense.costs.items():
         dense.costs[url] = replace(cost, spent=cost.dense)
     answers, recomputer = {dense_variant: dense}, WindowRecomputer(model)

@@ -1,4 +1,4 @@
-"""What is watched: cameras in settings and conditions, by seeds that no training saw."""
+"""Cameras of the benchmark, by setting and condition, with seeds that are not in training."""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -13,21 +13,24 @@ FAMILIES = (*HELD_OUT_FAMILIES, "street", "yard", "hall", "night")
 WIDTH, HEIGHT = 480, 360
 RATE = 2.0
 REENCODED_SIZE = 224, 168
-"""A cell is 28 pixels of it, as in the published system (448 pixels, 16 x 16 tokens): the rule's
-threshold is in pixels, and its blocks are 16, so that their size relative to cells matters.
+"""Width and height for the published setting. A cell is 28 pixels wide, as in the published system
+(448 pixels, 16 x 16 tokens): the rule's threshold is in pixels and its blocks are 16 pixels wide,
+so their size relative to a cell matters.
 """
 
 Value = int | float | str
 Kind = dict[str, Value]
 EVENTFUL = "incidents", 0.8
-"""More falls, fires and forgotten bags than usual, or they would hardly be asked of."""
+"""More falls, fires and forgotten bags than usual; otherwise too few questions would be on them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How windows are laid out, in slots of a second: `window`, `stride`, and from anchor to anchor
-    for us (`anchor_every`) and for the published rule (`published_anchor`). Where `reencoded`, the
-    camera's stream is encoded again, small and with a GOP of one stride, before anybody sees it.
+    """Window layout in slots of a second.
+
+    `anchor_every` and `published_anchor` are the slots from anchor to anchor, for our policies and
+    for the published rule. With `reencoded`, the camera's stream is scaled down and re-encoded with
+    a GOP of one stride before any policy reads it.
     """
 
     name: str
@@ -39,16 +42,20 @@ class Setting:
 
 
 PUBLISHED = Setting("published", window=10, stride=2, published_anchor=2, reencoded=True)
-"""The published 40 s, 8 s and GOP of 8 s, a quarter as long: the model's windows are short."""
+"""The published window of 40 s, stride of 8 s and GOP of 8 s, a quarter as long: the model was
+trained on short windows.
+"""
 FULL_LENGTH = Setting("published-40s", window=40, stride=8, published_anchor=8, reencoded=True)
-"""The same at full length, though the model was never trained on so long a window."""
+"""The same at full length, though the model was not trained on windows this long."""
 NATIVE = Setting("native", window=8, stride=2, published_anchor=8)
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One camera and what its windows count for: the `conditions` of a setting. Where `between`,
-    the truth of a sample is that of the most eventful moment since the one before.
+    """One camera, and the `conditions` of its setting that its windows count towards.
+
+    With `between`, the ground truth of a sample is that of the most eventful frame since the
+    previous sample.
     """
 
     setting: Setting
@@ -61,19 +68,19 @@ class Stream:
 
     @property
     def plain(self) -> bool:
-        """Whether it stands for usual days."""
+        """Whether it is a stream without stress condition."""
         return "plain" in self.conditions
 
     @property
     def url(self) -> str:
-        """Names it, and makes it again."""
+        """URL that names the stream and reproduces it."""
         size = {"width": WIDTH, "height": HEIGHT}
         settings = {"seed": self.seed, **size, **dict(self.kind), "seconds": self.seconds}
         return f"world://{self.family}?{urlencode(settings)}"
 
     @property
     def camera(self) -> WorldCamera:
-        """The camera of that URL."""
+        """The procedural camera of the URL."""
         return WorldCamera.parse(self.url)
 
 
@@ -83,7 +90,7 @@ CAMERAS: dict[str, Kind] = {
     "25fps-gop10s-b-frames": {"fps": 25, "gop": 250, "b_frames": 2},
     "30fps-gop2s-cbr-b-frames": {"fps": 30, "gop": 60, "b_frames": 2, "bitrate": 500},
 }
-"""Cameras as they are sold. Without a bit rate the quality is constant and the rate varies."""
+"""Typical camera settings. Without a bit rate, quality is constant and the rate varies."""
 
 STRESS: dict[str, Kind] = {
     "night": {"fps": 12, "gop": 24, "bitrate": 400},
@@ -99,14 +106,14 @@ STRESS: dict[str, Kind] = {
     "state": {"fps": 10},
     "unfamiliar": {"fps": 12},
 }
-"""The world's conditions, and the cameras that look at them."""
+"""Stress conditions of the procedural world, with the settings of their cameras."""
 STRESS_PLACES = {"unfamiliar": HELD_OUT_FAMILIES}
-"""Where a condition is looked at, if not in all families: what is there is new as well."""
+"""Place families of a condition, if not all: `unfamiliar` uses held-out families only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is watched: streams per plain setting and per stress condition, their seconds."""
+    """Streams per plain setting and per stress condition, and their seconds."""
 
     published: int
     full_length: int
@@ -121,7 +128,7 @@ QUICK = Size(published=2, full_length=0, native=2, stress=0, seconds=14, stress_
 
 
 def streams(size: Size) -> list[Stream]:
-    """All of a run's cameras."""
+    """Return all streams of a run."""
     slow = (("fps", 2), ("gop", 10), EVENTFUL)
     found = [
         Stream(PUBLISHED, ("plain",), *_place(n), size.seconds, slow) for n in range(size.published)

@@ -1,4 +1,4 @@
-"""Which pairs of change policy and KV policy are measured where."""
+"""Variants (pairs of change policy and KV policy), and which of them are measured where."""
 
 from dataclasses import dataclass, replace
 
@@ -11,10 +11,12 @@ DEFAULT_CHANGE = "tracked"
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A change policy under a KV policy. `config` is the engine's; None where something else runs
-    the windows (`kv` says what). A baseline that takes whole slots takes as many as ours could pay
-    for, or so many `slots`; a blend refreshes its published share, or what the operations of our
-    refresh policy `like` pay for, its search with `search_free` not counted.
+    """A change policy with a KV policy.
+
+    `config`: engine settings, or None for baselines that run without the engine (`kv` names them).
+    `slots`: number of whole slots a baseline chooses; None for as many as the default's cost buys.
+    `like`: refresh policy whose operations set the share that CacheBlend refreshes; None for the
+    published share. `search_free`: do not charge CacheBlend's search.
     """
 
     change: str
@@ -27,115 +29,103 @@ class Variant:
 
 
 def engine_variant(change: str, setting: Setting, **settings: object) -> Variant:
-    """The engine at its defaults, but for `settings`."""
-    shipped = EngineConfig(window=setting.window, stride=setting.stride)
-    config = replace(shipped, **settings)  # type: ignore[arg-type]
-    return Variant(change, kv_name(config), config, change == DEFAULT_CHANGE and config == shipped)
+    """The engine at its defaults, except for `settings`."""
+    default = EngineConfig(window=setting.window, stride=setting.stride)
+    config = replace(default, **settings)  # type: ignore[arg-type]
+    return Variant(change, kv_name(config), config, change == DEFAULT_CHANGE and config == default)
 
 
 def kv_name(config: EngineConfig) -> str:
-    """What is computed again, where questions stand, what the ViT sees around, what is given up."""
-    sight = "cached" if config.vision_kv_cache else f"radius {config.neighbour_radius}"
-    name = f"{config.refresh}/{config.query_view.value}/{sight}"
-    name = (
-        f"{name}/anchors re-encoded"
-        if config.vision_kv_cache and not config.static_threshold
-        else name
-    )
+    """Name a KV policy: `refresh/query view/ViT context`, and what else is not the default."""
+    vit_context = "cached" if config.vision_kv_cache else f"radius {config.neighbour_radius}"
+    name = f"{config.refresh}/{config.query_view.value}/{vit_context}"
+    if config.vision_kv_cache and not config.static_threshold:
+        name += "/anchors re-encoded"
     return name if config.eviction is EvictionPolicy.AGE else f"{name}/{config.eviction.value}"
 
 
-BLIND: dict[str, object] = {"vision_kv_cache": False, "neighbour_radius": 0}
-"""The ViT sees what is kept of a slot, and nothing else."""
+NO_VIT_CONTEXT: dict[str, object] = {"vision_kv_cache": False, "neighbour_radius": 0}
+"""The ViT encodes the kept cells of a slot without any other cells."""
 
 
 def dense_variant(setting: Setting) -> Variant:
-    """The dense model: whole slots, whole windows, each computed anew."""
+    """The dense model: no pruning, every window encoded and prefilled again."""
     return engine_variant(
-        "everything", setting, refresh="all", query_view=QueryView.LAST_SLOT, **BLIND
+        "everything", setting, refresh="all", query_view=QueryView.LAST_SLOT, **NO_VIT_CONTEXT
     )
 
 
-PUBLISHED_KV = {"refresh": "anchors", "query_view": QueryView.LAST_SLOT, **BLIND}
-"""What the published system does: whole I frames are computed again, and what was pruned is not at
-the present.
+PUBLISHED_KV = {"refresh": "anchors", "query_view": QueryView.LAST_SLOT, **NO_VIT_CONTEXT}
+"""KV policy of the published system: anchors (its I frames) are refreshed, and questions attend to
+the newest slot without its pruned cells.
 """
 
 
 def all_variants(setting: Setting) -> list[Variant]:
-    """All change policies under the default KV policy, all KV policies under ours, and pairs that
-    stand for known systems.
+    """All change policies with the default KV policy, all KV policies with the default change
+    policy, known systems and baselines.
     """
     changes = ["tracked", *ANCHOR_INTERVALS, "pixels", "random", "everything"]
     changes += ["published-0.25", "published-0.5"]
-    arms = [engine_variant(change, setting) for change in changes]
-    arms += [engine_variant("tracked", setting, **settings) for settings in KV]
-    arms += [engine_variant(change, setting, **PUBLISHED_KV) for change in _published(setting)]
-    arms.append(engine_variant("everything", setting, **PUBLISHED_KV))
-    arms.append(replace(dense_variant(setting), change="everything-raw"))
-    return list(
-        dict.fromkeys(
-            [
-                *arms,
-                *cacheblend_variants(),
-                *simple_baselines(),
-                *fixed_slot_baselines(),
-                *trivial_baselines(),
-            ]
-        )
-    )
+    variants = [engine_variant(change, setting) for change in changes]
+    variants += [engine_variant("tracked", setting, **settings) for settings in KV_POLICIES]
+    variants += [engine_variant(change, setting, **PUBLISHED_KV) for change in _published(setting)]
+    variants.append(engine_variant("everything", setting, **PUBLISHED_KV))
+    variants.append(replace(dense_variant(setting), change="everything-raw"))
+    baselines = [*simple_baselines(), *fixed_slot_baselines(), *trivial_baselines()]
+    return list(dict.fromkeys([*variants, *cacheblend_variants(), *baselines]))
 
 
 def stress_variants(setting: Setting) -> list[Variant]:
-    """What is measured in every condition."""
+    """Variants measured in every stress condition."""
     changes = ("tracked", FREQUENT_ANCHORS, "pixels", "random", "everything")
-    arms = [engine_variant(change, setting) for change in changes]
-    arms += [engine_variant("tracked", setting, **settings) for settings in UNDER_STRESS]
-    arms += [engine_variant(change, setting, **PUBLISHED_KV) for change in _published(setting)]
-    return [*arms, cacheblend_variants()[0], *simple_baselines(), *trivial_baselines()]
+    variants = [engine_variant(change, setting) for change in changes]
+    variants += [engine_variant("tracked", setting, **settings) for settings in STRESS_KV_POLICIES]
+    variants += [engine_variant(change, setting, **PUBLISHED_KV) for change in _published(setting)]
+    return [*variants, cacheblend_variants()[0], *simple_baselines(), *trivial_baselines()]
 
 
 def full_length_variants(setting: Setting) -> list[Variant]:
-    """Ours and the published system."""
-    arms = [engine_variant("tracked", setting), engine_variant("everything", setting)]
-    arms.append(
+    """Variants measured on full-length windows: the default, the published system, baselines."""
+    variants = [engine_variant("tracked", setting), engine_variant("everything", setting)]
+    variants.append(
         engine_variant("tracked", setting, refresh="all", query_view=QueryView.LATEST_FEATURES)
     )
-    arms.append(engine_variant("published-0.5", setting, **PUBLISHED_KV))
-    return [*arms, *simple_baselines(), *trivial_baselines()]
+    variants.append(engine_variant("published-0.5", setting, **PUBLISHED_KV))
+    return [*variants, *simple_baselines(), *trivial_baselines()]
 
 
 def quick_variants(setting: Setting) -> list[Variant]:
-    """One of each sort."""
+    """One variant of each kind, for quick runs."""
     published = engine_variant("published-0.5", setting, **PUBLISHED_KV)
-    ours = [engine_variant(change, setting) for change in ("tracked", "random")]
-    return [*ours, published, *simple_baselines()[:2], *trivial_baselines()]
+    tracked_and_random = [engine_variant(change, setting) for change in ("tracked", "random")]
+    return [*tracked_and_random, published, *simple_baselines()[:2], *trivial_baselines()]
 
 
 def description_variants(setting: Setting) -> list[Variant]:
-    """Those that are asked for words of their own."""
-    arms = [engine_variant("tracked", setting), engine_variant("random", setting)]
-    return [*arms, engine_variant("published-0.5", setting, **PUBLISHED_KV)]
+    """Variants that answer the free-form question."""
+    variants = [engine_variant("tracked", setting), engine_variant("random", setting)]
+    return [*variants, engine_variant("published-0.5", setting, **PUBLISHED_KV)]
 
 
 def simple_baselines() -> list[Variant]:
-    """The simple baselines; how much they get is settled by what ours took."""
+    """Baselines with the default's budget of tokens or operations."""
     return [Variant(change, "all") for change in ("evs", "last-frames", "low-rate")]
 
 
 def fixed_slot_baselines() -> list[Variant]:
-    """Those that choose whole slots, with more of them than ours could pay for."""
+    """Baselines of whole slots, with more slots than the default's budget buys."""
     names = [(change, count) for count in (2, 4) for change in ("last-frames", "low-rate")]
     return [Variant(change, f"{count} slots", slots=count) for change, count in names]
 
 
 def trivial_baselines() -> list[Variant]:
-    """Answers without looking."""
+    """Baselines that run no model."""
     return [Variant(change, "no model") for change in ("repeat", "constant")]
 
 
 def cacheblend_variants() -> list[Variant]:
-    """Tokens refreshed instead of slots: the published share, and as many as ours pay for."""
+    """CacheBlend with the published share, and at the cost of our refresh policies."""
     return [
         Variant("tracked", "cacheblend"),
         Variant("tracked", "cacheblend at the cost of anchors", like="anchors"),
@@ -143,7 +133,7 @@ def cacheblend_variants() -> list[Variant]:
     ]
 
 
-KV: tuple[dict[str, object], ...] = (
+KV_POLICIES: tuple[dict[str, object], ...] = (
     {"refresh": "all"},
     {"refresh": "none"},
     {"refresh": "first:1"},
@@ -157,14 +147,14 @@ KV: tuple[dict[str, object], ...] = (
     {"refresh": "all", "query_view": QueryView.LATEST_FEATURES},
     {"eviction": EvictionPolicy.SUPERSEDED},
     {"static_threshold": 0.0},
-    BLIND,
-    {**BLIND, "neighbour_radius": 1},
-    {**BLIND, "neighbour_radius": 2},
-    {**BLIND, "neighbour_radius": 9},
+    NO_VIT_CONTEXT,
+    {**NO_VIT_CONTEXT, "neighbour_radius": 1},
+    {**NO_VIT_CONTEXT, "neighbour_radius": 2},
+    {**NO_VIT_CONTEXT, "neighbour_radius": 9},
 )
 
 
-UNDER_STRESS: tuple[dict[str, object], ...] = (
+STRESS_KV_POLICIES: tuple[dict[str, object], ...] = (
     {"refresh": "all", "query_view": QueryView.LATEST_FEATURES},
     {"refresh": "anchors"},
     {"refresh": "first:1"},
@@ -175,6 +165,7 @@ UNDER_STRESS: tuple[dict[str, object], ...] = (
 
 
 def _published(setting: Setting) -> list[str]:
-    """Where all frames are sampled, there are none to be passed over."""
+    """Change policies of the published rule."""
+    # A re-encoded stream holds sampled frames only: the `-sampled` policies would be the same.
     names = ["published-0.25", "published-0.25-sampled", "published-0.5", "published-0.5-sampled"]
     return names[::2] if setting.reencoded else names

@@ -1,1 +1,1 @@
-"""How many streams one device can watch, and how soon it answers: this engine and its peers."""
+"""Density benchmark: streams per device and time to the first token, against other systems."""

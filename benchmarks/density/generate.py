@@ -1,4 +1,4 @@
-"""transformers alone."""
+"""transformers' `generate` as a system of the density benchmark."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from benchmarks.density.systems import QUESTION, Said, StatelessSystem, window_of
+from benchmarks.density.systems import QUESTION, SlotAnswer, StatelessSystem, window_of
 from codecsight.core.slot import Slot
 from codecsight.engine.resources.flops import count_flops
 from codecsight.engine.window import slot_time
@@ -18,7 +18,7 @@ Shape = tuple[int, int]
 
 
 class Generate(StatelessSystem):
-    """What a user would write: transformers' own `generate` on each window, one token."""
+    """transformers' own `generate` on each window, one token: what a user would write."""
 
     def __init__(self, model: Qwen3VL) -> None:
         super().__init__()
@@ -28,12 +28,12 @@ class Generate(StatelessSystem):
         self._costs: dict[Shape, int] = {}
 
     @torch.inference_mode()
-    def work(self) -> list[Said]:
-        """Do the next piece."""
+    def step(self) -> list[SlotAnswer]:
+        """Answer the oldest waiting window."""
         stream, index = self._waiting.popleft()
-        inputs = self._inputs(window_of(self._films[stream], index))
-        said = self._generate(inputs)
-        text = self._model.detokenize(said[0, inputs["input_ids"].shape[1] :].tolist())
+        inputs = self._inputs(window_of(self._traces[stream], index))
+        output = self._generate(inputs)
+        text = self._model.detokenize(output[0, inputs["input_ids"].shape[1] :].tolist())
         length = inputs["input_ids"].shape[1]
         self._tokens = length
         shape = length, len(inputs["pixel_values_videos"])
@@ -42,10 +42,10 @@ class Generate(StatelessSystem):
         return [(stream, index, int(text) if text.isdecimal() else text)]
 
     def _generate(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        said: torch.Tensor = self._model.network.generate(
+        output: torch.Tensor = self._model.network.generate(
             **inputs, max_new_tokens=1, do_sample=False
         )
-        return said
+        return output
 
     def _inputs(self, slots: Sequence[Slot]) -> dict[str, torch.Tensor]:
         model, tokenizer = self._model, self._model.tokenizer
@@ -71,12 +71,12 @@ class Generate(StatelessSystem):
         return {name: each.to(model.kv.device) for name, each in inputs.items()}
 
     def flops(self) -> float:
-        """Operations so far: a window of each shape is counted once, outside the measured time."""
+        """Operations so far. One window of each shape is counted, outside the measured time."""
         for shape in self._calls.keys() - self._costs.keys():
             self._costs[shape] = count_flops(partial(self._generate, self._examples[shape]))
         return sum(calls * self._costs[shape] for shape, calls in self._calls.items())
 
     def kv_bytes(self) -> float:
-        """Keys and values held, per stream."""
+        """Bytes of keys and values of one window."""
         shape = self._model.kv
         return 2 * self._tokens * shape.layers * shape.heads * shape.head_dim * shape.dtype.itemsize

@@ -1,8 +1,8 @@
-"""What is measured of a system: throughput, time to first token, streams at a limit.
+"""Measure a system: throughput, time to first token (TTFT), streams within a latency limit.
 
-Streams run in their own time (a slot a second each): while a system works, slots arrive; where it
-idles, time jumps ahead. Every stream asks one question per stride; its TTFT counts from the arrival
-of the slot that made it due to the first token of the answer.
+Streams run in simulated time, one slot per second each: slots arrive while a system computes, and
+time jumps ahead where it idles. Each stream gets one question per stride; its TTFT runs from the
+arrival of the slot that completes the stride to the first token of the answer.
 """
 
 import heapq
@@ -12,99 +12,103 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.density.clock import Clock
 from benchmarks.density.engine_system import EngineSystem
-from benchmarks.density.systems import STRIDE, WINDOW, Said, System
+from benchmarks.density.systems import STRIDE, WINDOW, Clock, SlotAnswer, System
 from benchmarks.density.traces import SlotTrace
 
 LIMIT_MS = 1000.0
-"""The p99 TTFT up to which a number of streams counts as served."""
+"""The p99 TTFT within which a number of streams counts as served."""
 SLOTS_PER_S = 1.0
-LEAST = 6
-"""Slots of stream time in which waits are looked at, at least."""
+MIN_SLOTS = 6
+"""Least slots of stream time over which TTFTs are measured."""
 REPEATS = 3
-"""Rounds of a stride each, at least; the median counts, since neighbours make noise."""
+"""Least rounds of one stride each. The median is reported, because other processes cause noise."""
 
-Make = Callable[[int], System]
+MakeSystem = Callable[[int], System]
+"""Creates a system for a number of streams."""
 Answers = dict[tuple[int, int], object]
+"""Answers by trace number and slot index."""
 
 
-def level(
-    make: Make, films: list[SlotTrace], streams: int, seconds: float, clock: Clock
+def measure_level(
+    make: MakeSystem, traces: list[SlotTrace], streams: int, seconds: float, clock: Clock
 ) -> tuple[dict[str, Any], Answers]:
-    """A row of one system at so many streams, and what it said."""
+    """Return the row of one system with `streams` streams, and its answers."""
     system = make(streams)
-    first = warm_up(system, films, streams)
-    row, said, rounds = measure(system, films, first, seconds, clock)
+    first = warm_up(system, traces, streams)
+    row, answers, rounds = measure(system, traces, first, seconds, clock)
     waits: list[float] = []
     if row["slots_per_s"] >= streams * SLOTS_PER_S:
-        if system.busy or max(first) + rounds + LEAST > shortest(films):
+        # Simulate on the same system if it is idle and enough slots are left, else on a fresh one.
+        if system.busy or max(first) + rounds + MIN_SLOTS > shortest(traces):
             system, rounds = make(streams), 0
-            warm_up(system, films, streams)
-        waits = simulate(system, films, [index + rounds for index in first], clock)
-    return row | ttft(waits), said
+            warm_up(system, traces, streams)
+        waits = simulate(system, traces, [index + rounds for index in first], clock)
+    return row | ttft(waits), answers
 
 
 def throughput(
-    make: Make, films: list[SlotTrace], streams: int, seconds: float, clock: Clock
+    make: MakeSystem, traces: list[SlotTrace], streams: int, seconds: float, clock: Clock
 ) -> float:
-    """Slots per second of one system at so many streams."""
+    """Slots per second of one system with `streams` streams."""
     system = make(streams)
-    row, _, _ = measure(system, films, warm_up(system, films, streams), seconds, clock)
+    row, _, _ = measure(system, traces, warm_up(system, traces, streams), seconds, clock)
     return float(row["slots_per_s"])
 
 
 def measure(
-    system: System, films: list[SlotTrace], first: list[int], seconds: float, clock: Clock
+    system: System, traces: list[SlotTrace], first: list[int], seconds: float, clock: Clock
 ) -> tuple[dict[str, Any], Answers, int]:
-    """As fast as it can, every stream's next slot as soon as all are done, windows full: the row,
-    what was said, and the slots that each stream has shown.
+    """Measure throughput with full windows; the next round of slots follows when all are done.
+
+    Returns the row, the answers, and how many slots of each stream were submitted.
     """
-    flops, rounds, said = system.flops(), 0, list[Said]()
+    flops, rounds, completed = system.flops(), 0, list[SlotAnswer]()
     rates: list[float] = []
-    # Of systems that hold nothing, a part of a long round will do.
-    patience = math.inf if isinstance(system, EngineSystem) else seconds
-    left, most = seconds, shortest(films) - max(first)
-    while (left > 0 or len(rates) < REPEATS) and rounds + STRIDE <= most:
-        started, before = clock(), len(said)
+    # Stateless systems can leave a long round unfinished: its rate is known from a part of it.
+    round_limit = math.inf if isinstance(system, EngineSystem) else seconds
+    left, max_rounds = seconds, shortest(traces) - max(first)
+    while (left > 0 or len(rates) < REPEATS) and rounds + STRIDE <= max_rounds:
+        started, before = clock(), len(completed)
         for _ in range(STRIDE):
             for stream, index in enumerate(first):
-                system.take(stream, index + rounds)
+                system.submit_slot(stream, index + rounds)
             rounds += 1
-        while system.busy and clock() - started < patience:
-            said += system.work()
+        while system.busy and clock() - started < round_limit:
+            completed += system.step()
         spent = clock() - started
-        rates.append(STRIDE * (len(said) - before) / spent)
+        rates.append(STRIDE * (len(completed) - before) / spent)
         left -= spent
     row = {
         "slots_per_s": round(float(np.median(rates)), 2),
-        "flops_per_slot": round((system.flops() - flops) / (STRIDE * len(said))),
+        "flops_per_slot": round((system.flops() - flops) / (STRIDE * len(completed))),
         "kv_bytes_per_stream": round(system.kv_bytes()),
     }
-    answers: Answers = {(stream % len(films), index): value for stream, index, value in said}
+    answers: Answers = {(stream % len(traces), index): value for stream, index, value in completed}
     return row, answers, rounds
 
 
-def warm_up(system: System, films: list[SlotTrace], streams: int) -> list[int]:
-    """Open all streams and fill their windows, each to another phase of its anchors; returns each
-    stream's next slot.
+def warm_up(system: System, traces: list[SlotTrace], streams: int) -> list[int]:
+    """Open all streams and fill their windows; returns the index of each stream's next slot.
+
+    Streams start at different phases, so that their strides and anchors do not coincide.
     """
     first = [WINDOW + STRIDE * (stream % (WINDOW // STRIDE)) for stream in range(streams)]
     for stream in range(streams):
-        system.open(stream, films[stream % len(films)])
-    if not isinstance(system, EngineSystem):  # the others hold nothing between questions
+        system.open(stream, traces[stream % len(traces)])
+    if not isinstance(system, EngineSystem):  # stateless systems have nothing to fill
         return first
     for index in range(max(first)):
         for stream in range(streams):
             if index < first[stream]:
-                system.take(stream, index)
+                system.submit_slot(stream, index)
         while system.busy:
-            system.work()
+            system.step()
     return first
 
 
 def ttft(waits: list[float]) -> dict[str, float | None]:
-    """Mean and p99; None where the system can't keep up with so many streams."""
+    """Return mean and p99 TTFT; None where the system cannot keep up with its streams."""
     if not waits:
         return {"ttft_mean_ms": None, "ttft_p99_ms": None}
     return {
@@ -113,9 +117,9 @@ def ttft(waits: list[float]) -> dict[str, float | None]:
     }
 
 
-def adhoc_ms(system: System, films: list[SlotTrace], clock: Clock) -> float:
-    """The mean time to answer a question out of the blue, when nothing else is to be done."""
-    index = warm_up(system, films, 1)[0] - 1
+def adhoc_ms(system: System, traces: list[SlotTrace], clock: Clock) -> float:
+    """Mean time to answer an ad-hoc question on an idle system, in milliseconds."""
+    index = warm_up(system, traces, 1)[0] - 1
     system.ask(0, index)
     started = clock()
     for _ in range(8):
@@ -123,12 +127,15 @@ def adhoc_ms(system: System, films: list[SlotTrace], clock: Clock) -> float:
     return round((clock() - started) / 8 * 1e3, 2)
 
 
-def simulate(system: System, films: list[SlotTrace], first: list[int], clock: Clock) -> list[float]:
-    """Waits in milliseconds, over stream time for as long as the films last, or six slots where
-    streams are many.
+def simulate(
+    system: System, traces: list[SlotTrace], first: list[int], clock: Clock
+) -> list[float]:
+    """Simulate the streams in time and return the TTFTs in milliseconds.
+
+    Covers up to 16 slots of stream time, MIN_SLOTS with 16 streams or more.
     """
     streams = len(first)
-    rounds = min(shortest(films) - max(first), 16 if streams < 16 else LEAST)
+    rounds = min(shortest(traces) - max(first), 16 if streams < 16 else MIN_SLOTS)
     random = np.random.default_rng(streams)
     phases = random.permutation(streams) / streams / SLOTS_PER_S
     arrivals = [
@@ -138,7 +145,7 @@ def simulate(system: System, films: list[SlotTrace], first: list[int], clock: Cl
     ]
     heapq.heapify(arrivals)
     now = 0.0
-    came: dict[tuple[int, int], float] = {}
+    arrived: dict[tuple[int, int], float] = {}
     waits: list[float] = []
     while arrivals or system.busy:
         started = clock()
@@ -146,36 +153,36 @@ def simulate(system: System, films: list[SlotTrace], first: list[int], clock: Cl
             now = max(now, arrivals[0][0])
         while arrivals and arrivals[0][0] <= now:
             at, stream, index = heapq.heappop(arrivals)
-            came[stream, index] = at
-            system.take(stream, index)
-        said: list[Said] = system.work() if system.busy else []
+            arrived[stream, index] = at
+            system.submit_slot(stream, index)
+        completed: list[SlotAnswer] = system.step() if system.busy else []
         now += clock() - started
-        waits += [(now - came[stream, index]) * 1e3 for stream, index, _ in said]
+        waits += [(now - arrived[stream, index]) * 1e3 for stream, index, _ in completed]
     return waits
 
 
 def streams_at_limit(
-    make: Make, films: list[SlotTrace], slots_per_s: float, most: int, clock: Clock
+    make: MakeSystem, traces: list[SlotTrace], slots_per_s: float, max_streams: int, clock: Clock
 ) -> int:
-    """The most streams (of what throughput allows, in a few steps) within the limit."""
+    """Most streams whose p99 TTFT is within LIMIT_MS, tried at a few shares of the throughput."""
     for share in (0.95, 0.85, 0.7, 0.5, 0.25):
-        streams = min(int(slots_per_s / SLOTS_PER_S * share), most)
+        streams = min(int(slots_per_s / SLOTS_PER_S * share), max_streams)
         if streams < 1:
             break
         system = make(streams)
-        waits = simulate(system, films, warm_up(system, films, streams), clock)
+        waits = simulate(system, traces, warm_up(system, traces, streams), clock)
         if np.percentile(waits, 99) <= LIMIT_MS:
             return streams
     return 0
 
 
-def shortest(films: list[SlotTrace]) -> int:
-    """Slots that every film has."""
-    return min(len(slots) for film in films for slots in film.slots.values())
+def shortest(traces: list[SlotTrace]) -> int:
+    """Number of slots that every trace has."""
+    return min(len(slots) for trace in traces for slots in trace.slots.values())
 
 
-def agreement(theirs: Answers, ours: Answers) -> dict[str, float | int]:
-    """How often the same was said of the same window."""
-    both = [(theirs[key], ours[key]) for key in theirs.keys() & ours.keys()]
-    same = sum(one == other for one, other in both)
+def agreement(one: Answers, other: Answers) -> dict[str, float | int]:
+    """Share of equal answers to the same windows, and the number of these windows."""
+    both = [(one[key], other[key]) for key in one.keys() & other.keys()]
+    same = sum(first == second for first, second in both)
     return {"share": round(same / max(len(both), 1), 3), "windows": len(both)}

@@ -1,4 +1,4 @@
-"""Whole windows, computed anew for every question, with this engine's kernels."""
+"""Windows recomputed for every question with this engine's kernels."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.density.systems import QUESTION, Said, StatelessSystem, window_of
+from benchmarks.density.systems import QUESTION, SlotAnswer, StatelessSystem, window_of
 from codecsight.answers.scoring import build_option_tree, score
 from codecsight.core.slot import Slot
 from codecsight.engine.attention.kernels import forward
@@ -20,9 +20,9 @@ from codecsight.models.prompt import Tokens
 
 
 class Recompute(StatelessSystem):
-    """This engine's kernels on whole windows: every question encodes and prefills its window anew,
-    in one pass. With `pruned` (EVS, arXiv 2510.14624), after the ViT that share of the window's
-    tokens is dropped, those whose pixels differ least from the slot before.
+    """This engine's kernels without state: each question encodes and prefills its window again, in
+    one forward pass. With `pruned` (EVS, arXiv 2510.14624), this share of the window's tokens is
+    dropped after the ViT, those whose pixels differ least from the slot before.
     """
 
     def __init__(self, model: Qwen3VL, pruned: float = 0.0) -> None:
@@ -33,58 +33,62 @@ class Recompute(StatelessSystem):
         self._tokens = 0
 
     @torch.inference_mode()
-    def work(self) -> list[Said]:
-        """Do the next piece."""
+    def step(self) -> list[SlotAnswer]:
+        """Answer up to two waiting windows in one batch."""
         batch = [self._waiting.popleft() for _ in range(min(2, len(self._waiting)))]
         option_tree = build_option_tree([QUESTION], self._model)
-        runs, tables = [], []
+        segments, tables = [], []
         for stream, index in batch:
             tokens, cells, extent = self._window(stream, index)
-            asked = option_tree.tree.tokens.shifted(extent)
-            whole = Tokens.join([tokens, asked])
+            question = option_tree.tree.tokens.shifted(extent)
+            whole = Tokens.join([tokens, question])
             table = BlockTable(self._pool)
-            rows, at = table.allocate(len(whole)), np.arange(len(whole))
-            shuts = np.concatenate(
+            kv_indices, positions = table.allocate(len(whole)), np.arange(len(whole))
+            # Window tokens are visible to all later tokens, a tree token only within its subtree.
+            ends = np.concatenate(
                 [np.full(len(tokens), UNBOUNDED), option_tree.tree.subtree_ends + len(tokens)]
             )
-            read = [len(tokens) + row for row in option_tree.logit_indices]
-            runs.append(PackedSegment(whole, cells, rows, at, AttentionSpan(rows, at, shuts), read))
-            tables.append((table, rows))
+            read = [len(tokens) + index for index in option_tree.logit_indices]
+            span = AttentionSpan(kv_indices, positions, ends)
+            segments.append(PackedSegment(whole, cells, kv_indices, positions, span, read))
+            tables.append((table, kv_indices))
             self._spent += self._meter.llm(len(whole), len(whole), len(read))
             self._tokens = len(whole)
-        logits = forward(self._model, self._pool, runs, KVCopies.join([]))
-        for table, rows in tables:
-            table.free(rows)
+        logits = forward(self._model, self._pool, segments, KVCopies.join([]))
+        for table, kv_indices in tables:
+            table.free(kv_indices)
         return [
             (stream, index, score(option_tree, found)[0].value)
             for (stream, index), found in zip(batch, logits, strict=True)
         ]
 
     def _window(self, stream: int, index: int) -> tuple[Tokens, CellFeatures, int]:
-        slots = window_of(self._films[stream], index)
+        slots = window_of(self._traces[stream], index)
         features = self._model.encode_slots(slots)
         self._spent += sum(self._meter.vit(slot.kept) for slot in slots)
         layout = self._model.layout
-        runs, position = [layout.prefix], layout.prefix.extent
+        parts, position = [layout.prefix], layout.prefix.extent
         kept = evs_keep(slots, self._pruned)
         for slot, keep in zip(slots, kept, strict=True):
             tokens = layout.slot(slot_time(slot.times), keep)
-            runs.append(tokens.shifted(position))
+            parts.append(tokens.shifted(position))
             position += tokens.extent
         cells = [one.select(keep.ravel()) for one, keep in zip(features, kept, strict=True)]
-        return Tokens.join(runs), CellFeatures.join(cells), position
+        return Tokens.join(parts), CellFeatures.join(cells), position
 
     def flops(self) -> float:
-        """Operations so far."""
+        """Operations executed so far."""
         return self._spent
 
     def kv_bytes(self) -> float:
-        """Keys and values held, per stream."""
+        """Bytes of keys and values of one window, in whole blocks."""
         return blocks_for(self._tokens) * self._pool.block_bytes
 
 
 def evs_keep(slots: Sequence[Slot], pruned: float) -> list[NDArray[np.bool_]]:
-    """Per slot [rows, cols]: all of the first, and of the others the cells that changed most."""
+    """Masks [rows, cols] of the cells that EVS keeps: all of the first slot, and of the others the
+    cells that changed most.
+    """
     keep = [np.ones_like(slot.kept) for slot in slots]
     if not pruned or len(slots) < 2:
         return keep

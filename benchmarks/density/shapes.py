@@ -1,4 +1,4 @@
-"""Random weights in the true shapes of larger models: speed doesn't depend on the values."""
+"""Random weights in the shapes of larger checkpoints; speed does not depend on the values."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
          "num_attention_heads": 32, "num_key_value_heads": 8},
     ),
 }  # fmt: skip
-"""By name: what the checkpoints' own configs say of the ViT and of the text model."""
+"""ViT and text settings of each shape, from the checkpoints' own configurations."""
 
 _VISION = {"patch_size": 16, "spatial_merge_size": 2, "temporal_patch_size": 2,
            "num_position_embeddings": 2304}  # fmt: skip
@@ -32,22 +32,22 @@ _TEXT = {"vocab_size": 151936, "head_dim": 128, "max_position_embeddings": 26214
 
 
 def random_weights(shape: str, device: str) -> Qwen3VL:
-    """A model of that shape in bfloat16, with the default checkpoint's tokenizer."""
-    own = load_model(device="cpu")
-    assert isinstance(own, Qwen3VL)
+    """Return a bfloat16 model of this shape, with the default checkpoint's tokenizer."""
+    default = load_model(device="cpu")
+    assert isinstance(default, Qwen3VL)
     vision, text = SHAPES[shape]
-    theirs = own.network.config
+    tokens = default.network.config
     config = Qwen3VLConfig(
         vision_config={**_VISION, **vision},
         text_config={**_TEXT, **text},
-        image_token_id=theirs.image_token_id,
-        video_token_id=theirs.video_token_id,
-        vision_start_token_id=theirs.vision_start_token_id,
-        vision_end_token_id=theirs.vision_end_token_id,
+        image_token_id=tokens.image_token_id,
+        video_token_id=tokens.video_token_id,
+        vision_start_token_id=tokens.vision_start_token_id,
+        vision_end_token_id=tokens.vision_end_token_id,
         tie_word_embeddings=shape == "qwen3-vl-2b",
     )
     with torch.device(device):
         network = Qwen3VLForConditionalGeneration._from_config(
             config, dtype=torch.bfloat16, attn_implementation="sdpa"
         )
-    return Qwen3VL(network, own.tokenizer, name=f"{shape}-random")
+    return Qwen3VL(network, default.tokenizer, name=f"{shape}-random")

@@ -1,11 +1,10 @@
-"""Where a slot's time goes, from the camera's packets to the answer."""
+"""Time per stage of a slot, from the camera's packets to the answer."""
 
 from collections import defaultdict
 from typing import Any
 
-from benchmarks.density.clock import Clock
 from benchmarks.density.engine_system import EngineSystem
-from benchmarks.density.systems import WINDOW
+from benchmarks.density.systems import WINDOW, Clock
 from benchmarks.density.traces import SlotTrace
 from codecsight.change.policies import make_policy
 from codecsight.change.tracker import ChangeTracker
@@ -22,7 +21,7 @@ from codecsight.world.source import open_world
 
 
 def edge_stages(spec: GridSpec, url: str, clock: Clock) -> dict[str, float]:
-    """Milliseconds per slot of one camera: `signals` (decoding included), `select`, `code patches`
+    """Milliseconds per slot of one camera: `signals` (with decoding), `select`, `encode patches`
     and, in the cloud, `decode patches`.
     """
     items = list(open_world(url, SourceOptions()).items())
@@ -36,26 +35,26 @@ def edge_stages(spec: GridSpec, url: str, clock: Clock) -> dict[str, float]:
     for packet in packets:
         if isinstance(packet, StreamInfo):
             continue
-        began = clock()
+        started = clock()
         frames = decoder.decode(packet)
-        spent["signals"] += clock() - began
+        spent["signals"] += clock() - started
         for frame in frames:
-            began = clock()
+            started = clock()
             slot = tracker.feed(frame)
-            spent["select"] += clock() - began
+            spent["select"] += clock() - started
             if slot is not None:
-                began = clock()
+                started = clock()
                 chunk = pack(slot, spec, "bench", codec)
-                coded = clock()
+                encoded = clock()
                 unpack(chunk, spec)
-                spent["code patches"] += coded - began
-                spent["decode patches"] += clock() - coded
+                spent["encode patches"] += encoded - started
+                spent["decode patches"] += clock() - encoded
                 slots += 1
     return {name: round(1e3 * total / slots, 3) for name, total in spent.items()}
 
 
-class Timed:
-    """A model whose two large calls are timed."""
+class TimedModel:
+    """A model that measures the time of its ViT and text calls."""
 
     def __init__(self, model: VisionLanguageModel, clock: Clock) -> None:
         self._model, self._clock = model, clock
@@ -64,50 +63,52 @@ class Timed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def encode_slots(self, *what: Any) -> Any:
-        """The ViT."""
-        return self._timed("vit", self._model.encode_slots, *what)
+    def encode_slots(self, *arguments: Any) -> Any:
+        """Encode slots, timed as `vit`."""
+        return self._timed("vit", self._model.encode_slots, *arguments)
 
-    def forward_packed(self, tokens: Any, *what: Any) -> Any:
-        """The text model."""
+    def forward_packed(self, tokens: Any, *arguments: Any) -> Any:
+        """Run the text model, timed as `text`; counts its tokens."""
         self.spent["tokens"] += len(tokens)
-        return self._timed("text", self._model.forward_packed, tokens, *what)
+        return self._timed("text", self._model.forward_packed, tokens, *arguments)
 
-    def _timed(self, name: str, call: Any, *what: Any) -> Any:
-        began = self._clock()
-        found = call(*what)
+    def _timed(self, name: str, call: Any, *arguments: Any) -> Any:
+        started = self._clock()
+        result = call(*arguments)
         self._model.synchronize()
-        self.spent[name] += self._clock() - began
-        return found
+        self.spent[name] += self._clock() - started
+        return result
 
 
 def engine_stages(
-    model: VisionLanguageModel, films: list[SlotTrace], streams: int, clock: Clock
+    model: VisionLanguageModel, traces: list[SlotTrace], streams: int, clock: Clock
 ) -> dict[str, float]:
-    """Milliseconds per slot of this engine at its defaults: `vit`, `prefill` and `answer` (the text
-    model's time, by tokens), and `rest` (taking in, planning, laying out, reading answers).
+    """Milliseconds per slot of this engine at its defaults.
+
+    `vit`; `prefill` and `answer` (the text model's time, split by tokens); `other` (scheduling,
+    building batches, reading answers).
     """
-    timed = Timed(model, clock)
+    timed = TimedModel(model, clock)
     system = EngineSystem(timed, "tracked", streams, EngineConfig(max_waiting=64))
     for stream in range(streams):
-        system.open(stream, films[stream % len(films)])
-    rounds = min(len(film.slots["tracked"]) for film in films)
-    began = prefilled = 0.0
+        system.open(stream, traces[stream % len(traces)])
+    rounds = min(len(trace.slots["tracked"]) for trace in traces)
+    started = prefilled = 0.0
     for index in range(rounds):
         if index == WINDOW:
             timed.spent.clear()
-            began, prefilled = clock(), float(system.prefilled)
+            started, prefilled = clock(), float(system.prefilled)
         for stream in range(streams):
-            system.take(stream, index)
+            system.submit_slot(stream, index)
         while system.busy:
-            system.work()
-    total, slots = clock() - began, (rounds - WINDOW) * streams
+            system.step()
+    total, slots = clock() - started, (rounds - WINDOW) * streams
     share = (system.prefilled - prefilled) / timed.spent["tokens"]
     text = timed.spent["text"]
     parts = {
         "vit": timed.spent["vit"],
         "prefill": text * share,
         "answer": text * (1 - share),
-        "rest": total - timed.spent["vit"] - text,
+        "other": total - timed.spent["vit"] - text,
     }
     return {name: round(1e3 * spent / slots, 3) for name, spent in parts.items()}

@@ -1,7 +1,13 @@
-"""The systems that are measured: the same streams, the same question at the same moments."""
+"""Interface of the measured systems, which get the same streams and the same question.
 
+A system takes slots by `submit_slot` and computes in `step`. Every `STRIDE` slots it answers
+`QUESTION` about the last `WINDOW` slots. Time is read from a `Clock`.
+"""
+
+import time
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from benchmarks.density.traces import SlotTrace
@@ -11,71 +17,82 @@ from codecsight.core.slot import Slot
 
 WINDOW, STRIDE = 8, 2
 QUESTION = Question.parse("How many people are there?")
-Said = tuple[int, int, Value]
-"""Stream, slot, answer."""
+SlotAnswer = tuple[int, int, Value]
+"""Stream, index of the window's newest slot, answer."""
+Clock = Callable[[], float]
+"""Seconds since some fixed time."""
+
+
+def clock_for(device: str) -> Clock:
+    """Return the clock for a device.
+
+    On the CPU it is the process's CPU time: what one thread of an idle machine would take, without
+    the noise of other processes. For a device next to the CPU it is wall time.
+    """
+    return time.process_time if device == "cpu" else time.perf_counter
 
 
 class System(Protocol):
-    """Slots come in by `take`; each `work` does the next piece and returns what was answered."""
+    """A system under test. Slots arrive by `submit_slot`; each `step` may return answers."""
 
     policy: str
 
-    def open(self, stream: int, film: SlotTrace) -> None:
-        """A camera is there."""
+    def open(self, stream: int, trace: SlotTrace) -> None:
+        """Open a stream."""
 
-    def take(self, stream: int, index: int) -> None:
-        """A stream's slot has come; the question is due when a stride is complete."""
+    def submit_slot(self, stream: int, index: int) -> None:
+        """Submit a stream's slot; the question is due when it completes a stride."""
 
-    def work(self) -> list[Said]:
-        """Do something."""
+    def step(self) -> list[SlotAnswer]:
+        """Compute the next batch and return its answers."""
 
     @property
     def busy(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether anything is waiting to be computed."""
 
     def ask(self, stream: int, index: int) -> None:
-        """Answer a question that nobody expected, about the window that ends with slot `index`."""
+        """Answer an ad-hoc question about the window that ends with slot `index`."""
 
     def flops(self) -> float:
-        """Operations so far."""
+        """Operations executed so far."""
 
     def kv_bytes(self) -> float:
-        """Keys and values held, per stream."""
+        """Bytes of keys and values held per stream."""
 
 
 class StatelessSystem(ABC):
-    """What all systems share that keep nothing of a stream: every due window is worked off whole,
-    from its films, in the order in which it came due.
+    """Base of systems that keep no state of a stream: due windows are computed as a whole, from
+    their slots, in the order in which they became due.
     """
 
     policy = "everything"
 
     def __init__(self) -> None:
-        self._films: dict[int, SlotTrace] = {}
+        self._traces: dict[int, SlotTrace] = {}
         self._waiting: deque[tuple[int, int]] = deque()
 
-    def open(self, stream: int, film: SlotTrace) -> None:
-        """A camera is there."""
-        self._films[stream] = film
+    def open(self, stream: int, trace: SlotTrace) -> None:
+        """Open a stream."""
+        self._traces[stream] = trace
 
-    def take(self, stream: int, index: int) -> None:
-        """A stream's slot has come."""
+    def submit_slot(self, stream: int, index: int) -> None:
+        """Queue the window that ends with this slot if it completes a stride."""
         if due(index):
             self._waiting.append((stream, index))
 
     def ask(self, stream: int, index: int) -> None:
-        """Answer out of turn."""
+        """Answer about this window at once."""
         self._waiting.append((stream, index))
-        self.work()
+        self.step()
 
     @property
     def busy(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether anything is waiting to be computed."""
         return bool(self._waiting)
 
     @abstractmethod
-    def work(self) -> list[Said]:
-        """Answer some of what waits."""
+    def step(self) -> list[SlotAnswer]:
+        """Answer some of the waiting windows."""
 
 
 def due(index: int) -> bool:
@@ -83,6 +100,6 @@ def due(index: int) -> bool:
     return (index + 1 - WINDOW) % STRIDE == 0
 
 
-def window_of(film: SlotTrace, index: int) -> list[Slot]:
-    """The whole slots of the window that ends with slot `index`."""
-    return film.slots["everything"][max(index + 1 - WINDOW, 0) : index + 1]
+def window_of(trace: SlotTrace, index: int) -> list[Slot]:
+    """Unpruned slots of the window that ends with slot `index`."""
+    return trace.slots["everything"][max(index + 1 - WINDOW, 0) : index + 1]

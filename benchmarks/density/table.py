@@ -1,33 +1,32 @@
-"""The density results as README shows them."""
+"""README's table of the density results."""
 
 from typing import Any
 
 NAMES = {
     "transformers": "`transformers`, `generate` on each window",
-    "dense": "this engine, each window anew",
-    "evs": "this engine, each window anew, 70% of tokens dropped after the ViT (EVS)",
-    "published": "this engine, the published policy",
-    "codecsight-whole": "CodecSight, every slot whole",
-    "codecsight-often": "CodecSight, whole every 2nd slot",
+    "dense": "this engine, windows recomputed",
+    "evs": "this engine, windows recomputed, 70% of tokens dropped after the ViT (EVS)",
+    "published": "this engine, published policy",
+    "codecsight-unpruned": "CodecSight, nothing pruned",
+    "codecsight-anchor-2": "CodecSight, anchor every 2 slots",
     "codecsight": "**CodecSight**",
 }
 
 
 def density_table(result: dict[str, Any]) -> str:
-    """Streams, throughput and waiting of all systems."""
+    """Return the table of streams, throughput and latency of all systems."""
     systems = list(dict.fromkeys(row["system"] for row in result["rows"]))
     levels = sorted({row["concurrency"] for row in result["rows"]})
     lines = [
-        "`codecsight bench density`: procedural cameras of which each brings "
-        f"{result['slots_per_s_of_a_stream']:.0f} slot a second (two pictures) and is asked one "
-        f"question every {result['stride']} slots about the last {result['window']}; "
+        "`codecsight bench density`: procedural cameras, each with "
+        f"{result['stream_slots_per_s']:.0f} slot (two frames) a second and one "
+        f"question every {result['stride']} slots about the last {result['window']} slots; "
         f"{result['device']} of an {result['machine']['processor']} "
-        f"(commit {result['commit']}, [results](benchmarks/results/density-cpu.json)). Streams "
-        "within the limit are those whose first token comes within "
-        f"{result['ttft_limit_ms'] / 1e3:.0f} s, 99 times of 100.",
+        f"(commit {result['commit']}, [results](benchmarks/results/density-cpu.json)). Limit: "
+        f"p99 time to first token at most {result['ttft_limit_ms'] / 1e3:.0f} s.",
         "",
-        "| | streams within the limit | slots a second at "
-        f"{', '.join(map(str, levels))} streams | out of the blue, ms to the first token | "
+        "| | streams within the limit | slots/s at "
+        f"{', '.join(map(str, levels))} streams | ad-hoc TTFT, ms | "
         "core-seconds per camera-hour | FLOPs per slot | KV per stream | same answer as dense |",
         "|---|---|---|---|---|---|---|---|",
         *(_line(result, name, levels) for name in systems),

@@ -1,4 +1,4 @@
-"""The streams: procedural cameras, a real encoder, and the slots that real policies cut."""
+"""Slot traces: procedural cameras, encoded as H.264 and cut into slots by the change policies."""
 
 from dataclasses import dataclass
 
@@ -9,21 +9,22 @@ from codecsight.video.capture.source import SourceOptions
 from codecsight.world import FAMILIES
 from codecsight.world.source import open_world
 
-OFTEN = "tracked-2"
-RHYTHMS = {"published": 8, OFTEN: 2}
-"""Slots from anchor to anchor, where it isn't the default."""
+FREQUENT_ANCHORS = "tracked-2"
+"""`tracked` with an anchor every 2 slots."""
+ANCHOR_INTERVALS = {"published": 8, FREQUENT_ANCHORS: 2}
+"""Slots from anchor to anchor, where they differ from the default."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlotTrace:
-    """One camera's slots under each policy; slot i shows the same pictures under all."""
+    """One camera's slots under each policy; slot i covers the same frames under all of them."""
 
     name: str
     grid: PatchGrid
     slots: dict[str, list[Slot]]
 
     def kept(self, policy: str) -> float:
-        """The share of cells that a policy ships."""
+        """Share of cells that a policy ships."""
         slots = self.slots[policy]
         return sum(slot.kept_count for slot in slots) / sum(slot.cell_count for slot in slots)
 
@@ -31,7 +32,7 @@ class SlotTrace:
 def make_traces(
     spec: GridSpec, count: int, seconds: int, policies: tuple[str, ...], fps: int = 10
 ) -> list[SlotTrace]:
-    """So many cameras, 640 x 480, H.264 with a key frame every 50 pictures."""
+    """Return traces of `count` cameras, 640 x 480, H.264 with a key frame every 50 frames."""
     families = sorted(FAMILIES)
     urls = [
         f"world://{families[number % len(families)]}?seed={9000 + number}&fps={fps}"
@@ -43,14 +44,12 @@ def make_traces(
 def make_trace(
     spec: GridSpec, url: str, policies: tuple[str, ...], anchor_every: int | None = None
 ) -> SlotTrace:
-    """One camera, by its `world://` URL, under so many policies, of which OFTEN is `tracked` with
-    more anchors.
-    """
+    """Return the trace of one camera, by its `world://` URL, under each of the policies."""
     items = list(open_world(url, SourceOptions()).items())
     slots: dict[str, list[Slot]] = {}
     for policy in policies:
-        every = anchor_every or RHYTHMS.get(policy, ANCHOR_EVERY)
-        camera = CameraPipeline(spec, "tracked" if policy == OFTEN else policy, every)
+        every = anchor_every or ANCHOR_INTERVALS.get(policy, ANCHOR_EVERY)
+        camera = CameraPipeline(spec, "tracked" if policy == FREQUENT_ANCHORS else policy, every)
         slots[policy] = [slot for item in items for slot in camera.feed(item)] + camera.flush()
     assert camera.tracker is not None
     return SlotTrace(url, camera.tracker.grid, slots)

@@ -1,1 +1,1 @@
-"""Long runs: does a stream ever hear of another, does anything grow, does overload harm anyone?"""
+"""Soak benchmarks: isolation between streams, memory growth, overload."""

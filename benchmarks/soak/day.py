@@ -1,4 +1,4 @@
-"""Does anything grow while a camera is watched for a day?"""
+"""Memory growth of decoding and change tracking over a day of one camera."""
 
 import gc
 from collections.abc import Iterator
@@ -21,53 +21,54 @@ FPS, SECONDS, SIZE = 5.0, 30.0, (320, 180)
 
 
 def day(hours: float, times: int = 48) -> dict[str, Any]:
-    """Every frame of so many hours, decoded and tracked: a camera that is still, visited, turned,
-    and in the dark, again and again. Samples the process's memory and its live objects `times`.
+    """Decode and track every frame of `hours`, looping over four scenes of one camera.
+
+    Takes `times` samples of the process's memory and its live objects.
     """
-    info, film = _film()
+    info, packets = _encode_scenes()
     tracker = ChangeTracker(SPECS[0].fit(*SIZE), TrackedPolicy(SPECS[0].fit(*SIZE)), ANCHOR_EVERY)
     decoder = Decoder(info, lambda: tracker.motion_interval_s)
     samples: list[dict[str, Any]] = []
-    frames, last = 0, 3600 * hours * FPS
-    for packet in _over_and_over(info, film):
+    frames, total = 0, 3600 * hours * FPS
+    for packet in _loop(info, packets):
         for frame in decoder.decode(packet):
             tracker.feed(frame)
             frames += 1
-        if frames >= last * (len(samples) + 1) / times:
-            samples.append({"frames": frames, **_measured()})
-        if frames >= last:
+        if frames >= total * (len(samples) + 1) / times:
+            samples.append({"frames": frames, **_sample()})
+        if frames >= total:
             break
     counted = {"slots": tracker.counters.slots, "anomalies": dict(decoder.anomalies)}
-    grown = growth(samples, ("rss_mib", "objects"))
-    return {"hours": hours, "frames": frames, **counted, **grown, "samples": samples}
+    means = growth(samples, ("rss_mib", "objects"))
+    return {"hours": hours, "frames": frames, **counted, **means, "samples": samples}
 
 
-def _film() -> tuple[StreamInfo, list[Packet]]:
-    """The scenes one after another, as one camera shows them."""
-    film: list[Packet] = []
+def _encode_scenes() -> tuple[StreamInfo, list[Packet]]:
+    """Encode the scenes one after another, as the stream of one camera."""
+    stream: list[Packet] = []
     for number, scene in enumerate(SCENES):
-        shown = WorldClip(Condition(scene, scene, FPS), "plaza", 777, SECONDS, *SIZE)
-        info, packets = shown.encoded()
-        film += [_later(packet, info, number * SECONDS) for packet in packets]
-    return info, film
+        clip = WorldClip(Condition(scene, scene, FPS), "plaza", 777, SECONDS, *SIZE)
+        info, packets = clip.encoded()
+        stream += [_shifted(packet, info, number * SECONDS) for packet in packets]
+    return info, stream
 
 
-def _over_and_over(info: StreamInfo, film: list[Packet]) -> Iterator[Packet]:
-    """The film from its beginning whenever it has ended, while time goes on."""
-    begun = 0.0
+def _loop(info: StreamInfo, packets: list[Packet]) -> Iterator[Packet]:
+    """Repeat the packets forever with growing timestamps."""
+    start = 0.0
     while True:
-        yield from (_later(packet, info, begun) for packet in film)
-        begun += SECONDS * len(SCENES)
+        yield from (_shifted(packet, info, start) for packet in packets)
+        start += SECONDS * len(SCENES)
 
 
-def _later(packet: Packet, info: StreamInfo, seconds: float) -> Packet:
+def _shifted(packet: Packet, info: StreamInfo, seconds: float) -> Packet:
     ticks = round(seconds / info.time_base)
     pts = None if packet.pts is None else packet.pts + ticks
     dts = None if packet.dts is None else packet.dts + ticks
     return replace(packet, pts=pts, dts=dts, capture_time=packet.capture_time + seconds)
 
 
-def _measured() -> dict[str, Any]:
+def _sample() -> dict[str, Any]:
     gc.collect()
     resident = psutil.Process().memory_info().rss / 2**20
     return {"rss_mib": round(resident, 2), "objects": len(gc.get_objects())}

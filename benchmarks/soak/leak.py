@@ -1,7 +1,7 @@
-"""Does any stream ever speak of another's colour?
+"""Isolation: no stream's answers may be affected by another stream.
 
-Streams share passes, lose their KV to one another, hang up and come again; each answer is held
-against the stream's own colour, and against what it says when it has the engine to itself.
+Streams share forward passes, evict each other's KV, disconnect and reconnect. Each answer is
+compared with the stream's own colour, and with the stream's answer when it has the engine alone.
 """
 
 from collections import Counter
@@ -9,118 +9,121 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.soak.colour_streams import COLOUR, Film, films, grid_of
+from benchmarks.soak.colour_streams import COLOUR, ColourTrace, colour_traces, grid_of
 from codecsight.engine import AdmissionRefused, Engine, EngineConfig, SlotRefused
 from codecsight.models.base import VisionLanguageModel
 
-CLOSE, HEAR = 0.02, 0.7  # how often a move is a stream's end, and how often it is followed by work
+CLOSE_PROBABILITY, STEP_PROBABILITY = 0.02, 0.7
+"""Of closing the chosen stream, and of an engine step after each action."""
 
 
 def leak(
     model: VisionLanguageModel, config: EngineConfig, steps: int, length: int = 16
 ) -> dict[str, Any]:
-    """So many engine steps; `config` should overcommit, so that KV changes hands."""
-    crowd = Crowd(model, config, films(model, config, length))
-    while crowd.told["steps"] < steps:
-        crowd.move()
-    crowd.leave()
-    status = crowd.engine.status()
+    """Run `steps` engine steps. `config` should overcommit, so that KV is evicted all the time."""
+    clients = RandomClients(model, config, colour_traces(model, config, length))
+    while clients.counts["steps"] < steps:
+        clients.act()
+    clients.close_all()
+    status = clients.engine.status()
     return {
-        **{key: crowd.told[key] for key in COUNTS},
-        "wrong_colours": crowd.wrong,
-        "largest_difference_from_alone": crowd.difference,
-        "blocks_held_at_the_end": status.blocks_allocated + crowd.engine._scratch.blocks,
-        "blocks_free_at_the_end": crowd.engine._pool.free_blocks,
-        "bytes_beside_the_pool_at_the_end": status.auxiliary_bytes,
-        "blocks_of_the_pool": crowd.engine._pool.num_blocks - crowd.engine._prefix_blocks,
+        **{key: clients.counts[key] for key in COUNTS},
+        "wrong_colours": clients.wrong,
+        "max_probability_difference": clients.difference,
+        "blocks_held_at_end": status.blocks_allocated + clients.engine._scratch.blocks,
+        "blocks_free_at_end": clients.engine._pool.free_blocks,
+        "auxiliary_bytes_at_end": status.auxiliary_bytes,
+        "blocks_in_pool": clients.engine._pool.num_blocks - clients.engine._prefix_blocks,
     }
 
 
 COUNTS = (
     "steps",
-    "shared",
+    "shared_steps",
     "slots",
     "answers",
     "evicted",
     "closed",
-    "turned_away",
+    "rejected",
     "too_fast",
 )
 
 
-class Crowd:
-    """Two streams of each colour. `told` counts what happened: steps (those `shared` by several
-    streams), slots taken, answers, evictions, and so on.
+class RandomClients:
+    """Two streams of each colour that submit, disconnect and reconnect at random.
+
+    `counts` holds steps (`shared_steps`: with results of several streams), accepted slots, answers,
+    evictions, and so on.
     """
 
     def __init__(
-        self, model: VisionLanguageModel, config: EngineConfig, shown: dict[str, Film]
+        self, model: VisionLanguageModel, config: EngineConfig, traces: dict[str, ColourTrace]
     ) -> None:
-        self.engine, self.told = Engine(model, config), Counter[str]()
+        self.engine, self.counts = Engine(model, config), Counter[str]()
         self.wrong, self.difference = 0, 0.0
         self._grid, self._random = grid_of(model), np.random.default_rng(11)
-        self._films = {f"{colour} {n}": film for colour, film in shown.items() for n in (1, 2)}
+        self._traces = {f"{colour} {n}": trace for colour, trace in traces.items() for n in (1, 2)}
         self._next: dict[str, int] = {}
-        self._due: dict[int, tuple[Film, int]] = {}
+        self._pending: dict[int, tuple[ColourTrace, int]] = {}
 
-    def move(self) -> None:
-        """One stream shows its next slot and is asked, comes, or goes; often some work follows."""
-        stream = str(self._random.choice(list(self._films)))
+    def act(self) -> None:
+        """Let one stream open, close, or submit a slot and a question; then maybe run a step."""
+        stream = str(self._random.choice(list(self._traces)))
         if stream not in self._next:
-            self._come(stream)
-        elif self._random.random() < CLOSE:
-            self._go(stream)
+            self._open(stream)
+        elif self._random.random() < CLOSE_PROBABILITY:
+            self._close(stream)
         else:
-            self._show(stream)
-        if self._random.random() < HEAR:
-            self.hear()
+            self._submit(stream)
+        if self._random.random() < STEP_PROBABILITY:
+            self.step()
 
-    def _come(self, stream: str) -> None:
+    def _open(self, stream: str) -> None:
         try:
             self.engine.open(stream, self._grid)
         except AdmissionRefused:
-            self.told["turned_away"] += 1
-            self._go(str(self._random.choice(list(self._next))))
+            self.counts["rejected"] += 1
+            self._close(str(self._random.choice(list(self._next))))
         else:
             self._next[stream] = 0
 
-    def _go(self, stream: str) -> None:
-        self.told["closed"] += 1
+    def _close(self, stream: str) -> None:
+        self.counts["closed"] += 1
         self.engine.close(stream)
         del self._next[stream]
 
-    def _show(self, stream: str) -> None:
-        film, index = self._films[stream], self._next[stream]
+    def _submit(self, stream: str) -> None:
+        trace, index = self._traces[stream], self._next[stream]
         try:
-            self.engine.submit(stream, film.slots[index])
-        except SlotRefused:  # its KV is gone, or too much waits
-            self.told["evicted" if self.engine.needs_anchor(stream) else "too_fast"] += 1
+            self.engine.submit(stream, trace.slots[index])
+        except SlotRefused:  # its KV was evicted, or too many slots are queued
+            self.counts["evicted" if self.engine.needs_anchor(stream) else "too_fast"] += 1
             self.engine.reset(stream)
             self._next[stream] = 0
             return
-        self.told["slots"] += 1
-        self._due[self.engine.submit_questions(stream, [COLOUR])] = (film, index)
+        self.counts["slots"] += 1
+        self._pending[self.engine.submit_questions(stream, [COLOUR])] = (trace, index)
         self._next[stream] = index + 1
-        if index + 1 == len(film.slots):
-            self._go(stream)
+        if index + 1 == len(trace.slots):
+            self._close(stream)
 
-    def hear(self) -> None:
-        """One step; every answer is checked."""
+    def step(self) -> None:
+        """Run one engine step and check every answer."""
         results = self.engine.step()
-        self.told["steps"] += 1
-        self.told["shared"] += len({result.stream for result in results}) > 1
+        self.counts["steps"] += 1
+        self.counts["shared_steps"] += len({result.stream for result in results}) > 1
         for result in results:
-            film, index = self._due.pop(result.ticket, (None, 0))
-            for answer in result.answers if film else ():
-                assert film is not None
-                value, probability = film.alone[index]
-                self.told["answers"] += 1
-                self.wrong += not (answer.value == value == film.colour)
+            trace, index = self._pending.pop(result.ticket, (None, 0))
+            for answer in result.answers if trace else ():
+                assert trace is not None
+                value, probability = trace.alone[index]
+                self.counts["answers"] += 1
+                self.wrong += not (answer.value == value == trace.colour)
                 self.difference = max(self.difference, abs(answer.probability - probability))
 
-    def leave(self) -> None:
-        """Everybody goes, and what was asked is answered."""
+    def close_all(self) -> None:
+        """Close all streams and wait for the outstanding answers."""
         for stream in list(self._next):
-            self._go(stream)
+            self._close(stream)
         while self.engine.busy:
-            self.hear()
+            self.step()

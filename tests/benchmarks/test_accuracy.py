@@ -1,4 +1,4 @@
-"""The bench of answers counts rightly, and notices when answers get worse."""
+"""The accuracy benchmark counts correctly and detects worse answers."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -10,19 +10,18 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from benchmarks.accuracy.baselines.cacheblend import CacheBlendEngine
+from benchmarks.accuracy.baselines.cacheblend import CacheBlendEngine, evaluate_cacheblend
 from benchmarks.accuracy.baselines.recompute import WindowRecomputer, chosen_slots, evs_cells
 from benchmarks.accuracy.baselines.simple import trivial_baseline
 from benchmarks.accuracy.evaluation import (
     PROBE,
     Answers,
     evaluate,
-    evaluate_cacheblend,
     evaluate_slots,
     option_text,
 )
 from benchmarks.accuracy.footage import Footage, render_footage
-from benchmarks.accuracy.policies import thinned
+from benchmarks.accuracy.policies import prune
 from benchmarks.accuracy.report.rows import is_trivial
 from benchmarks.accuracy.scoring.scores import ALL, Tally, tallies
 from benchmarks.accuracy.streams import Setting, Stream
@@ -46,8 +45,8 @@ CAMERA = (("fps", 4), ("condition", "calm"))
 FAMILIES = ("street", "yard")
 PLACES = ("on-left", "on-right", "enter-left", "leave-left", "enter-right", "leave-right")
 STATE = (f"{ALL}:about state",)
-CLEARLY = 0.04
-"""Of all answers: most questions are about things that are hardly ever there."""
+MARGIN = 0.04
+"""Share of all answers; most questions are about things that rarely occur."""
 
 
 @pytest.fixture(scope="module")
@@ -69,22 +68,22 @@ def dense(model: VisionLanguageModel, footages: list[Footage]) -> Answers:
     return evaluate(model, footages, dense_variant(SHORT))
 
 
-Judge = Callable[..., float]
-"""Agreement of what was heard with the dense model, pooled or in some topics."""
+Agreement = Callable[..., float]
+"""Computes the agreement of answers with the dense variant, over all or some topics."""
 
 
 @pytest.fixture(scope="module")
-def agreement(footages: list[Footage], dense: Answers) -> Judge:
-    def of(heard: Answers, topics: Iterable[str] = (ALL,)) -> float:
-        found = tallies(footages, heard, dense)
-        counts = np.sum([found[topic].counts for topic in topics], axis=0)
+def agreement(footages: list[Footage], dense: Answers) -> Agreement:
+    def of(answers: Answers, topics: Iterable[str] = (ALL,)) -> float:
+        by_name = tallies(footages, answers, dense)
+        counts = np.sum([by_name[topic].counts for topic in topics], axis=0)
         return float(Tally(counts).row(np.random.default_rng(0))["agreement"])
 
     return of
 
 
 @pytest.fixture(scope="module")
-def ours(model: VisionLanguageModel, footages: list[Footage]) -> Answers:
+def default(model: VisionLanguageModel, footages: list[Footage]) -> Answers:
     return evaluate(model, footages, engine_variant("tracked", SHORT))
 
 
@@ -94,41 +93,51 @@ def random(model: VisionLanguageModel, footages: list[Footage]) -> Answers:
 
 
 @pytest.fixture(scope="module")
-def chance(agreement: Judge, random: Answers) -> float:
-    """What as many random cells come to: who errs must fall below that."""
+def random_agreement(agreement: Agreement, random: Answers) -> float:
+    """Agreement of as many random cells; a broken variant must be below it."""
     return agreement(random)
 
 
-def shipped() -> EngineConfig:
+def default_config() -> EngineConfig:
     return EngineConfig(SHORT.window, SHORT.stride)
 
 
-# The bench can fail
+# Broken variants are detected
 
 
-def test_ours_agrees_more_often_than_chance_and_than_who_does_not_look(
-    footages: list[Footage], dense: Answers, agreement: Judge, ours: Answers, chance: float
+def test_the_default_agrees_more_than_random_cells_and_trivial_baselines(
+    footages: list[Footage],
+    dense: Answers,
+    agreement: Agreement,
+    default: Answers,
+    random_agreement: float,
 ) -> None:
-    blind = [agreement(trivial_baseline(footages, how, dense)) for how in ("repeat", "constant")]
-    assert agreement(ours) > max(chance, *blind) + CLEARLY
+    trivial = [agreement(trivial_baseline(footages, how, dense)) for how in ("repeat", "constant")]
+    assert agreement(default) > max(random_agreement, *trivial) + MARGIN
 
 
-def test_a_policy_that_drops_what_moves_is_worse_than_chance(
-    model: VisionLanguageModel, footages: list[Footage], agreement: Judge, chance: float
-) -> None:
-    def blind(each: Footage) -> list[Slot]:
-        pairs = zip(each.slots["everything"], each.slots["tracked"], strict=True)
-        still = [thinned(whole, ~seen.kept) for whole, seen in pairs]
-        return [each.slots["everything"][0], *still[1:]]
-
-    assert agreement(evaluate_slots(model, footages, shipped(), blind)) < chance
-
-
-def test_a_policy_that_takes_a_cell_for_its_neighbour_is_worse_than_chance_at_what_is_there(
+def test_a_policy_that_drops_changed_cells_is_worse_than_random_cells(
     model: VisionLanguageModel,
     footages: list[Footage],
-    agreement: Judge,
-    ours: Answers,
+    agreement: Agreement,
+    random_agreement: float,
+) -> None:
+    def static_cells(each: Footage) -> list[Slot]:
+        pairs = zip(each.slots["everything"], each.slots["tracked"], strict=True)
+        deltas = [prune(whole, ~tracked.kept) for whole, tracked in pairs]
+        return [each.slots["everything"][0], *deltas[1:]]
+
+    assert (
+        agreement(evaluate_slots(model, footages, default_config(), static_cells))
+        < random_agreement
+    )
+
+
+def test_a_policy_that_shifts_cells_is_worse_than_random_cells_on_state_questions(
+    model: VisionLanguageModel,
+    footages: list[Footage],
+    agreement: Agreement,
+    default: Answers,
     random: Answers,
 ) -> None:
     def shifted(each: Footage) -> list[Slot]:
@@ -137,91 +146,91 @@ def test_a_policy_that_takes_a_cell_for_its_neighbour_is_worse_than_chance_at_wh
             for slot in each.slots["tracked"]
         ]
 
-    broken = evaluate_slots(model, footages, shipped(), shifted)
+    broken = evaluate_slots(model, footages, default_config(), shifted)
     assert agreement(broken, STATE) < agreement(random, STATE)
-    assert agreement(broken) < (agreement(ours) + agreement(random)) / 2
+    assert agreement(broken) < (agreement(default) + agreement(random)) / 2
 
 
-@pytest.mark.parametrize("error", ["one column on", "where the next token stands"])
-def test_tokens_one_position_off_cost_most_of_the_lead_in_questions_about_places(
+@pytest.mark.parametrize("error", ["one column off", "position of the next token"])
+def test_tokens_one_position_off_lose_most_of_the_lead_on_place_questions(
     model: VisionLanguageModel,
     footages: list[Footage],
-    agreement: Judge,
-    ours: Answers,
+    agreement: Agreement,
+    default: Answers,
     random: Answers,
     monkeypatch: pytest.MonkeyPatch,
     error: str,
 ) -> None:
-    right = PromptLayout.slot
+    correct = PromptLayout.slot
 
     def wrong(layout: PromptLayout, time: float, kept: NDArray[np.bool_]) -> Tokens:
-        tokens = right(layout, time, kept)
-        places, visual = tokens.positions.clone(), tokens.visual
-        if error == "where the next token stands":
-            places[:, visual] = places[:, visual].roll(1, dims=1)
-        elif not kept.all():  # all of them together would stand as before
-            places[2, visual] += 1
-        return replace(tokens, positions=places)
+        tokens = correct(layout, time, kept)
+        positions, visual = tokens.positions.clone(), tokens.visual
+        if error == "position of the next token":
+            positions[:, visual] = positions[:, visual].roll(1, dims=1)
+        elif not kept.all():  # shifting all tokens together changes nothing
+            positions[2, visual] += 1
+        return replace(tokens, positions=positions)
 
     monkeypatch.setattr(PromptLayout, "slot", wrong)
     broken = evaluate(model, footages, engine_variant("tracked", SHORT))
-    halfway = (agreement(ours, PLACES) + agreement(random, PLACES)) / 2
+    halfway = (agreement(default, PLACES) + agreement(random, PLACES)) / 2
     assert agreement(broken, PLACES) < halfway
 
 
-def test_an_engine_that_reuses_another_streams_keys_is_worse_than_chance(
+def test_an_engine_that_reads_another_stream_s_keys_is_worse_than_random_cells(
     model: VisionLanguageModel,
     footages: list[Footage],
-    agreement: Judge,
-    chance: float,
+    agreement: Agreement,
+    random_agreement: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    everybody: dict[str, StreamSession] = {}
+    sessions_by_stream: dict[str, StreamSession] = {}
 
-    def mistaken(session: StreamSession) -> QueryContext:
-        everybody[session.stream] = session
-        others = [one for name, one in everybody.items() if name != session.stream]
+    def wrong_stream(session: StreamSession) -> QueryContext:
+        sessions_by_stream[session.stream] = session
+        others = [one for name, one in sessions_by_stream.items() if name != session.stream]
         rows = (others or [session])[0].kv_indices
         return QueryContext(AttentionSpan.past(rows), np.arange(0))
 
-    monkeypatch.setattr(sessions, "build_query_context", mistaken)
-    config = replace(shipped(), query_view=QueryView.LAST_SLOT)
-    heard = evaluate_slots(model, footages, config, lambda each: each.slots["everything"])
-    assert agreement(heard) < chance
+    monkeypatch.setattr(sessions, "build_query_context", wrong_stream)
+    config = replace(default_config(), query_view=QueryView.LAST_SLOT)
+    mixed = evaluate_slots(model, footages, config, lambda each: each.slots["everything"])
+    assert agreement(mixed) < random_agreement
 
 
-# What is counted
+# Accounting
 
 
-def test_the_dense_model_agrees_with_itself_computed_by_other_means(
+def test_recomputed_windows_give_the_dense_variant_s_answers(
     model: VisionLanguageModel, footages: list[Footage], dense: Answers
 ) -> None:
-    fresh, each = WindowRecomputer(model), footages[0]
+    recomputer, each = WindowRecomputer(model), footages[0]
     for window in each.windows[::4]:
         chosen = chosen_slots("last-frames", SHORT.window, SHORT.window, each, window.index)
-        said, _, cells = fresh.answer(each, chosen, list(each.questions), PROBE)
-        heard = dense.answers[each.stream.url, window.index]
-        assert [option_text(one.value) for one in said] == [
-            heard[question] for question in each.questions
+        scored, _, cells = recomputer.answer(each, chosen, list(each.questions), PROBE)
+        expected = dense.answers[each.stream.url, window.index]
+        assert [option_text(one.value) for one in scored] == [
+            expected[question] for question in each.questions
         ]
         assert cells == SHORT.window * each.grid.cells
 
 
-def test_baselines_are_charged_what_torch_counts(
+def test_baselines_are_charged_the_operations_that_torch_counts(
     model: VisionLanguageModel, footages: list[Footage]
 ) -> None:
-    fresh, each = WindowRecomputer(model), footages[0]
+    recomputer, each = WindowRecomputer(model), footages[0]
     chosen = evs_cells(SHORT.window, 0.4, each, each.windows[0].index)
     charged = []
 
     def run() -> None:
-        charged.append(fresh.answer(each, chosen, [PROBE], PROBE)[1])
+        charged.append(recomputer.answer(each, chosen, [PROBE], PROBE)[1])
 
     assert count_flops(run) == charged[0].total
     assert sum(int(mask.sum()) for _, mask in chosen) == round(0.4 * 4 * each.grid.cells)
 
 
-def test_an_account_covers_full_windows_with_one_question_each(
+def test_the_cost_covers_full_windows_with_one_question_each(
     model: VisionLanguageModel, footages: list[Footage], dense: Answers
 ) -> None:
     each = footages[0]
@@ -240,7 +249,7 @@ def test_an_account_covers_full_windows_with_one_question_each(
     assert account.tokens_ratio == 1.0
 
 
-def test_blending_all_tokens_is_computing_anew(
+def test_cacheblend_with_all_tokens_equals_the_dense_variant(
     model: VisionLanguageModel, footages: list[Footage], dense: Answers
 ) -> None:
     config = EngineConfig(
@@ -257,19 +266,19 @@ def test_blending_all_tokens_is_computing_anew(
     assert blended.answers == {key: dense.answers[key] for key in dense.answers if key[0] == stream}
 
 
-def test_what_goes_up_is_what_is_kept(footages: list[Footage]) -> None:
+def test_uplink_bytes_shrink_with_the_kept_cells(footages: list[Footage]) -> None:
     assert footages[0].uplink["tracked"] < 0.6 * footages[0].uplink["everything"]
 
 
-def test_all_policies_send_the_same_pixels_of_the_same_moments(footages: list[Footage]) -> None:
+def test_all_policies_send_the_same_pixels_of_the_same_frames(footages: list[Footage]) -> None:
     slots = footages[0].slots
     for whole, part in zip(slots["everything"], slots["random"], strict=True):
         assert part.times == whole.times
         assert np.array_equal(part.patches, whole.patches[part.kept.ravel()])
 
 
-@pytest.mark.timeout(900)  # half a minute of a core of one's own
-def test_a_quick_run_gives_every_row(tmp_path: Path) -> None:
+@pytest.mark.timeout(900)  # half a minute on an idle core
+def test_a_quick_run_returns_every_kind_of_row(tmp_path: Path) -> None:
     file = tmp_path / "accuracy.json"
     done = CliRunner().invoke(app, ["bench", "accuracy", "--quick", "--json", str(file)])
     assert done.exit_code == 0, done.output
@@ -285,9 +294,9 @@ def test_a_quick_run_gives_every_row(tmp_path: Path) -> None:
         assert row["agreement_low"] <= row["agreement"] <= row["agreement_high"]
     for setting in ("published", "native"):
         rows = [r for r in pooled if (r["setting"], r["condition"]) == (setting, "plain")]
-        ours = next(row for row in rows if row["default"])
+        default = next(row for row in rows if row["default"])
         others = [row for row in rows if row["change"] == "random" or is_trivial(row)]
-        assert ours["agreement"] > max(row["agreement"] for row in others) + 0.02
-        assert ours["flops_ratio"] < 0.3
-        assert 0 < ours["uplink_bytes_per_s"] < 10_000
+        assert default["agreement"] > max(row["agreement"] for row in others) + 0.02
+        assert default["flops_ratio"] < 0.3
+        assert 0 < default["uplink_bytes_per_s"] < 10_000
     assert {row["setting"] for row in result["text"]} == {"published", "native"}

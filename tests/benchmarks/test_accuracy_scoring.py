@@ -1,4 +1,4 @@
-"""The bench's own arithmetic, by hand."""
+"""Arithmetic of the accuracy benchmark, checked by hand."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from benchmarks.accuracy.baselines.recompute import chosen_slots
 from benchmarks.accuracy.baselines.simple import trivial_baseline
 from benchmarks.accuracy.evaluation import Answers, Cost
 from benchmarks.accuracy.footage import Footage, Window
-from benchmarks.accuracy.scoring.descriptions import shared
+from benchmarks.accuracy.scoring.descriptions import word_f1
 from benchmarks.accuracy.scoring.scores import MOTION, Tally, tallies
 from benchmarks.accuracy.streams import FULL, Setting, Stream, streams
 from benchmarks.accuracy.variants import all_variants
@@ -22,8 +22,8 @@ STREAM = Stream(Setting("native", 4, 1, 8), ("plain",), "street", 1, 4, ())
 EMPTY = Footage(STREAM, GridSpec(28, 2, 2.0, 48).fit(480, 360), {}, [], {}, {})
 
 
-def test_a_blend_gets_the_share_that_a_budget_pays_for() -> None:
-    """1000 operations a layer for all reused tokens, 4 layers, and 500 spent on all else."""
+def test_cacheblend_refreshes_the_share_that_its_budget_pays_for() -> None:
+    """1000 operations per layer for all reused tokens, 4 layers, 500 operations for the rest."""
     published = 500 + 1000 + round(SHARE * 3 * 1000)
     searching = share_for_budget(500, published, 500 + 1000 + 1500, layers=4, search_free=False)
     knowing = share_for_budget(500, published, 500 + 3000, layers=4, search_free=True)
@@ -32,7 +32,7 @@ def test_a_blend_gets_the_share_that_a_budget_pays_for() -> None:
     assert share_for_budget(500, published, 600, layers=4, search_free=False) == 0.0
 
 
-def test_fewer_frames_are_spread_over_the_window() -> None:
+def test_low_rate_slots_are_spread_over_the_window() -> None:
     ends = {
         change: [index for index, _ in chosen_slots(change, 10, 4, EMPTY, 19)]
         for change in ("last-frames", "low-rate")
@@ -40,12 +40,12 @@ def test_fewer_frames_are_spread_over_the_window() -> None:
     assert ends == {"last-frames": [16, 17, 18, 19], "low-rate": [12, 14, 17, 19]}
 
 
-def test_who_repeats_says_what_the_dense_model_said_before() -> None:
+def test_trivial_baselines_repeat_dense_answers_at_no_cost() -> None:
     question = Question("Is there a person?", QuestionKind.YES_NO)
     windows = [Window(n, {question: "yes"}, "moving") for n in range(4)]
     each = replace(EMPTY, windows=windows, questions={question: "person"})
-    said = {(STREAM.url, n): {question: w} for n, w in enumerate(("no", "yes", "no", "no"))}
-    dense = Answers(said, {STREAM.url: Cost()})
+    given = {(STREAM.url, n): {question: w} for n, w in enumerate(("no", "yes", "no", "no"))}
+    dense = Answers(given, {STREAM.url: Cost()})
     repeated, constant = (trivial_baseline([each], how, dense) for how in ("repeat", "constant"))
     assert [repeated.answers[STREAM.url, n][question] for n in range(4)] == [
         "no", "no", "yes", "no"
@@ -54,13 +54,13 @@ def test_who_repeats_says_what_the_dense_model_said_before() -> None:
     assert constant.costs[STREAM.url].spent.total == 0
 
 
-def test_shared_words_are_counted_as_often_as_they_stand_there() -> None:
-    assert shared("two people, a bag", "two people, a bag") == 1.0
-    assert shared("two people", "a red car") == 0.0
-    assert shared("a car, a bag", "a car") == pytest.approx(2 * 2 / (4 + 2))
+def test_word_f1_counts_repeated_words() -> None:
+    assert word_f1("two people, a bag", "two people, a bag") == 1.0
+    assert word_f1("two people", "a red car") == 0.0
+    assert word_f1("a car, a bag", "a car") == pytest.approx(2 * 2 / (4 + 2))
 
 
-def test_what_is_asked_about_motion_is_asked_in_the_world() -> None:
+def test_motion_topics_are_topics_of_the_world() -> None:
     assert set(WORDINGS) > MOTION
     assert {"person", "people", "shirt", "standing", "left-behind"}.isdisjoint(MOTION)
 
@@ -73,12 +73,12 @@ def test_f1_flips_and_agreement_by_hand() -> None:
     ]
     each = replace(EMPTY, windows=windows, questions={question: "person"})
 
-    def said(*words: str) -> Answers:
+    def answers(*words: str) -> Answers:
         return Answers({(STREAM.url, n): {question: word} for n, word in enumerate(words)})
 
-    dense = said("yes", "yes", "no", "yes", "no")
-    ours = said("yes", "no", "yes", "no", "yes")
-    row = tallies([each], ours, dense)["person"].row(np.random.default_rng(0))
+    dense = answers("yes", "yes", "no", "yes", "no")
+    variant = answers("yes", "no", "yes", "no", "yes")
+    row = tallies([each], variant, dense)["person"].row(np.random.default_rng(0))
     assert row["f1"] == pytest.approx(2 * 1 / (2 * 1 + 1 + 1))
     assert row["f1_dense"] == pytest.approx(2 * 2 / (2 * 2 + 1))
     assert row["agreement"] == 0.25
@@ -87,21 +87,21 @@ def test_f1_flips_and_agreement_by_hand() -> None:
     assert row["answers"] == 4
 
 
-def test_intervals_come_from_streams_not_from_windows() -> None:
+def test_intervals_are_bootstrapped_over_streams() -> None:
     columns = np.zeros((2, 12))
     columns[:, 6] = columns[:, 10] = 100
-    columns[0, 7] = columns[0, 11] = 100  # one stream agrees in all, the other in none
+    columns[0, 7] = columns[0, 11] = 100  # one stream agrees in every window, the other in none
     row = Tally(columns).row(np.random.default_rng(0))
     assert (row["agreement_low"], row["agreement"], row["agreement_high"]) == (0.0, 0.5, 1.0)
 
 
-def test_the_default_is_among_the_pairs_once_wherever_it_is_measured() -> None:
+def test_every_setting_measures_the_default_once() -> None:
     for setting in {stream.setting for stream in streams(FULL)}:
-        arms = all_variants(setting)
-        assert sum(arm.default for arm in arms) == 1
-        assert len(set(arms)) == len(arms)
+        variants = all_variants(setting)
+        assert sum(variant.default for variant in variants) == 1
+        assert len(set(variants)) == len(variants)
 
 
-def test_no_two_streams_are_alike() -> None:
+def test_every_stream_has_its_own_url() -> None:
     urls = [stream.url for stream in streams(FULL)]
     assert len(set(urls)) == len(urls)

@@ -1,48 +1,50 @@
-"""Names in the picture of the frontier can be read."""
+"""The frontier plot: label placement, marks."""
 
 import json
 import re
 from itertools import combinations
 
 from benchmarks.accuracy.report import plot
-from benchmarks.accuracy.report.label_layout import Label, leader, placed
+from benchmarks.accuracy.report.label_layout import Label, leader_line, place_labels
 from benchmarks.record import RESULTS
 
 PAGE = 0.0, 0.0, 200.0, 200.0
 
 
-def width(text: str) -> float:
+def text_width(text: str) -> float:
     return 5.9 * len(text)
 
 
-def test_names_of_marks_that_lie_together_do_not() -> None:
+def test_labels_of_nearby_marks_do_not_overlap() -> None:
     labels = [Label(100 + n, 100, f"number {n}") for n in range(6)]
-    places = placed(labels, [], PAGE)
+    places = place_labels(labels, [], PAGE)
     for (one, at), (other, there) in combinations(zip(labels, places, strict=True), 2):
-        beside = at[0] + width(one.text) <= there[0] or there[0] + width(other.text) <= at[0]
-        assert beside or abs(at[1] - there[1]) >= 11
+        separate = (
+            at[0] + text_width(one.text) <= there[0] or there[0] + text_width(other.text) <= at[0]
+        )
+        assert separate or abs(at[1] - there[1]) >= 11
 
 
-def test_a_name_stays_on_the_page_and_off_what_is_taken() -> None:
-    label, right = Label(190, 100, "a long name"), (0.0, 90.0, 200.0, 110.0)
-    ((x, _),) = placed([label], [], PAGE)
-    assert x + width(label.text) <= 200
-    ((_, y),) = placed([label], [right], PAGE)
+def test_a_label_stays_within_bounds_and_off_taken_boxes() -> None:
+    label, taken = Label(190, 100, "a long name"), (0.0, 90.0, 200.0, 110.0)
+    ((x, _),) = place_labels([label], [], PAGE)
+    assert x + text_width(label.text) <= 200
+    ((_, y),) = place_labels([label], [taken], PAGE)
     assert not 90 < y < 119
 
 
-def test_a_name_far_from_its_mark_is_led_to() -> None:
+def test_a_label_far_from_its_mark_gets_a_leader_line() -> None:
     label = Label(100, 100, "far")
-    assert leader(label, (108, 104)) is None
-    assert leader(label, (108, 160)) is not None
+    assert leader_line(label, (108, 104)) is None
+    assert leader_line(label, (108, 160)) is not None
 
 
-def test_the_picture_holds_every_pair_and_the_default_is_on_top() -> None:
+def test_the_plot_shows_every_variant_with_the_default_on_top() -> None:
     result = json.loads((RESULTS / "accuracy.json").read_text(encoding="utf-8"))
     picture = plot.svg(result)
     pooled = [r for r in result["rows"] if r["question"] == "all" and r["condition"] == "plain"]
-    looking = [r for r in pooled if r["setting"] in plot.SETTINGS and r["kv"] != "no model"]
-    assert picture.count("<title>") == len(looking)
+    drawn_rows = [r for r in pooled if r["setting"] in plot.SETTINGS and r["kv"] != "no model"]
+    assert picture.count("<title>") == len(drawn_rows)
     drawn = re.findall(r'r="(\d+(?:\.\d)?)"[^>]*><title>', picture)
     assert drawn.count("7") == 2
     assert drawn[-1] == "7"

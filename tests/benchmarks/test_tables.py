@@ -1,18 +1,18 @@
-"""Numbers in README and in docs come from the committed results, and plots are made of them."""
+"""README, docs and the plot are generated from the committed results."""
 
 import json
 
 from benchmarks.accuracy.report import tables as report
 from benchmarks.record import RESULTS, rows_json
-from benchmarks.tables import ACCURACY, FRONTIER, README, SIGNALS, made, stale
+from benchmarks.tables import ACCURACY, FRONTIER, README, SIGNALS, generated_files, outdated
 
 
-def test_what_is_made_from_results_is_up_to_date() -> None:
-    assert set(made()) == {README, SIGNALS, ACCURACY, FRONTIER}
-    assert stale() == []
+def test_generated_files_are_up_to_date() -> None:
+    assert set(generated_files()) == {README, SIGNALS, ACCURACY, FRONTIER}
+    assert outdated() == []
 
 
-def test_other_numbers_make_other_pages() -> None:
+def test_other_results_generate_other_tables() -> None:
     result = json.loads((RESULTS / "accuracy.json").read_text(encoding="utf-8"))
     before = report.parts(result)
     for row in result["rows"]:
@@ -23,6 +23,6 @@ def test_other_numbers_make_other_pages() -> None:
         assert after[name] != before[name]
 
 
-def test_a_result_of_rows_is_json() -> None:
+def test_a_result_with_rows_is_written_as_json() -> None:
     result = {"meta": {"commit": "abc"}, "rows": [{"a": 1}, {"a": None}], "cells": []}
     assert json.loads(rows_json(result)) == result

@@ -1,1 +1,1 @@
-"""Baselines for the accuracy benchmark."""
+"""Baselines of the accuracy benchmark: recomputed windows, CacheBlend, answers without a model."""

@@ -1,8 +1,8 @@
-"""Whole windows of chosen slots, each computed anew: EVS, low-rate and last-frames baselines.
+"""Windows of chosen cells, each recomputed: the EVS, low-rate and last-frames baselines.
 
-What is chosen is generous to them: a slot is encoded once and counted once, however many windows
-hold it, those before the first full window not at all; and where a whole number of slots must be
-taken it is the next one above our own cost.
+The accounting favours these baselines: a slot is encoded and charged once, however many windows
+hold it; slots before the first full window are free; and where a slots number of slots must be
+chosen, it is the next one above the default's cost.
 """
 
 from collections.abc import Sequence
@@ -25,87 +25,88 @@ from codecsight.models.prompt import Tokens
 
 Mask = NDArray[np.bool_]
 Chosen = list[tuple[int, Mask]]
-"""Slots of a stream by index, oldest first, and which of their cells [rows, cols] are prefilled."""
+"""Slots by index, oldest first, with masks [rows, cols] of the cells to prefill."""
 
 _BLOCKS = 400
+"""KV blocks of the pool: enough for one window with a question set."""
 
 
 class WindowRecomputer:
-    """Answers from windows that are computed anew. Features of the ViT are kept per stream."""
+    """Answers questions about recomputed windows; ViT features are kept for each slot."""
 
     def __init__(self, model: VisionLanguageModel) -> None:
         self._model, self._meter = model, FlopMeter(model)
         self._pool = KVPool(model.kv, _BLOCKS)
         self._features: dict[tuple[str, int], CellFeatures] = {}
-        self._counted: set[tuple[str, int]] = set()
+        self._charged: set[tuple[str, int]] = set()
 
-    def begin(self) -> None:
-        """Another baseline: it must encode its slots itself."""
-        self._counted.clear()
+    def reset_cost(self) -> None:
+        """Start another baseline, which is charged for encoding its slots again."""
+        self._charged.clear()
 
-    def grant(self, footage: Footage, indices: Sequence[int]) -> None:
-        """These slots of a stream were encoded before the account began."""
-        self._counted |= {(footage.stream.url, index) for index in indices}
-
-    def forget(self) -> None:
-        """Other streams."""
-        self._features.clear()
+    def mark_encoded(self, footage: Footage, indices: Sequence[int]) -> None:
+        """Leave encoding these slots of a stream out of the cost."""
+        self._charged |= {(footage.stream.url, index) for index in indices}
 
     @torch.inference_mode()
     def answer(
         self, footage: Footage, chosen: Chosen, questions: Sequence[Question], probe: Question
     ) -> tuple[list[ScoredAnswer], Flops, int]:
-        """Answers, the operations for the window and one `probe` question, and cells prefilled."""
-        name, whole = footage.stream.url, footage.slots["everything"]
-        spent = self._see(name, whole, [index for index, _ in chosen])
-        window, cells, extent = self._window(name, whole, chosen)
+        """Return answers, operations for the window and `probe` alone, and cells prefilled."""
+        name, slots = footage.stream.url, footage.slots["everything"]
+        spent = self._encode(name, slots, [index for index, _ in chosen])
+        window, cells, extent = self._window(name, slots, chosen)
         option_tree = build_option_tree(questions, self._model)
         table, size = BlockTable(self._pool), len(window) + len(option_tree.tree)
-        rows, at = table.allocate(size), np.arange(size)
-        shuts = np.concatenate(
+        kv_indices, positions = table.allocate(size), np.arange(size)
+        # Window tokens are visible to all later tokens, a tree token only within its subtree.
+        ends = np.concatenate(
             [np.full(len(window), UNBOUNDED), option_tree.tree.subtree_ends + len(window)]
         )
-        read = [len(window) + row for row in option_tree.logit_indices]
+        read = [len(window) + index for index in option_tree.logit_indices]
         tokens = Tokens.join([window, option_tree.tree.tokens.shifted(extent)])
-        run = PackedSegment(tokens, cells, rows, at, AttentionSpan(rows, at, shuts), read)
-        logits = forward(self._model, self._pool, [run], KVCopies.join([]))[0]
-        table.free(rows)
-        asked = build_option_tree([probe], self._model)
-        size = len(window) + len(asked.tree)
-        spent += Flops(llm=self._meter.llm(size, size, len(asked.logit_indices)))
+        span = AttentionSpan(kv_indices, positions, ends)
+        segment = PackedSegment(tokens, cells, kv_indices, positions, span, read)
+        logits = forward(self._model, self._pool, [segment], KVCopies.join([]))[0]
+        table.free(kv_indices)
+        probe_tree = build_option_tree([probe], self._model)
+        size = len(window) + len(probe_tree.tree)
+        spent += Flops(llm=self._meter.llm(size, size, len(probe_tree.logit_indices)))
         return score(option_tree, logits), spent, len(cells)
 
-    def _see(self, name: str, whole: list[Slot], indices: list[int]) -> Flops:
+    def _encode(self, name: str, slots: list[Slot], indices: list[int]) -> Flops:
         missing = [index for index in indices if (name, index) not in self._features]
         for index in missing:
-            self._features[name, index] = self._model.encode_cells(whole[index])
-        uncounted = {(name, index) for index in indices} - self._counted
-        self._counted |= uncounted
-        return Flops(vit=sum(self._meter.vit(whole[index].kept) for _, index in uncounted))
+            self._features[name, index] = self._model.encode_cells(slots[index])
+        uncharged = {(name, index) for index in indices} - self._charged
+        self._charged |= uncharged
+        return Flops(vit=sum(self._meter.vit(slots[index].kept) for _, index in uncharged))
 
     def _window(
-        self, name: str, whole: list[Slot], chosen: Chosen
+        self, name: str, slots: list[Slot], chosen: Chosen
     ) -> tuple[Tokens, CellFeatures, int]:
         layout = self._model.layout
-        runs, position = [layout.prefix], layout.prefix.extent
+        parts, position = [layout.prefix], layout.prefix.extent
         for index, kept in chosen:
-            tokens = layout.slot(slot_time(whole[index].times), kept)
-            runs.append(tokens.shifted(position))
+            tokens = layout.slot(slot_time(slots[index].times), kept)
+            parts.append(tokens.shifted(position))
             position += tokens.extent
-        picked = [self._features[name, index].select(kept.ravel()) for index, kept in chosen]
-        return Tokens.join(runs), CellFeatures.join(picked), position
+        features = [self._features[name, index].select(kept.ravel()) for index, kept in chosen]
+        return Tokens.join(parts), CellFeatures.join(features), position
 
 
 def chosen_slots(change: str, window: int, count: int, footage: Footage, end: int) -> Chosen:
-    """The newest `count` slots up to `end`, or so many spread evenly over the window."""
+    """Choose `count` whole slots: the newest ones up to `end`, or spread evenly over the window."""
     spread = count if change == "last-frames" else window
     kept = np.ones((footage.grid.rows, footage.grid.cols), np.bool_)
-    return [(end - back * spread // count, kept) for back in range(count - 1, -1, -1)]
+    return [(end - age * spread // count, kept) for age in range(count - 1, -1, -1)]
 
 
 def evs_cells(window: int, share: float, footage: Footage, end: int) -> Chosen:
-    """EVS (arXiv 2510.14624): all of the window's first slot, and of the others the cells whose
-    pixels differ most from the slot before, up to that share of the window's cells.
+    """Choose the share of a window's cells that EVS (arXiv 2510.14624) keeps.
+
+    All cells of the first slot, and of the others the cells whose pixels differ most from the slot
+    before.
     """
     slots = footage.slots["everything"][end + 1 - window : end + 1]
     pixels = np.stack([slot.patches for slot in slots]).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Simple baselines: whole windows of chosen slots, each computed anew, and answers without looking.
+"""Simple baselines that recompute windows of chosen cells, and trivial ones that run no model.
 
-Those that look are given at least as much as ours took: cells for EVS, operations for those that
-choose whole slots, unless the arm says how many slots.
+Recomputing baselines get at least the default's budget: EVS as many cells, baselines of whole slots
+as many operations (unless the variant fixes the number of slots).
 """
 
 from collections import Counter
@@ -14,72 +14,77 @@ from benchmarks.accuracy.baselines.recompute import (
     chosen_slots,
     evs_cells,
 )
-from benchmarks.accuracy.evaluation import NOTHING, PROBE, Answers, Cost, WindowAnswers
+from benchmarks.accuracy.evaluation import NO_FLOPS, PROBE, Answers, Cost, WindowAnswers
 from benchmarks.accuracy.footage import Footage
 from benchmarks.accuracy.variants import Variant
 from codecsight.core.question import Question
 
 Choose = Callable[[Footage, int], Chosen]
+"""Slots and cells of the window that ends with a slot, by its index."""
 
 
 def evaluate_recomputed(
-    fresh: WindowRecomputer, footages: Sequence[Footage], arm: Variant, ours: Answers
+    recomputer: WindowRecomputer, footages: Sequence[Footage], variant: Variant, default: Answers
 ) -> Answers:
-    """A baseline that computes its windows anew."""
-    window, budget = footages[0].stream.setting.window, ours.total_cost(footages)
-    if arm.change == "evs":
-        return _fresh(fresh, footages, partial(evs_cells, window, budget.tokens_ratio), ours)
-    heard = Answers()
-    for count in [arm.slots] if arm.slots else range(1, window + 1):
-        choose = partial(chosen_slots, arm.change, window, count)
-        heard = _fresh(fresh, footages, choose, ours)
-        if heard.total_cost(footages).flops_ratio >= budget.flops_ratio:
+    """Evaluate a baseline that recomputes its windows, with the budget of the `default` variant."""
+    window, budget = footages[0].stream.setting.window, default.total_cost(footages)
+    if variant.change == "evs":
+        choose = partial(evs_cells, window, budget.tokens_ratio)
+        return _evaluate(recomputer, footages, choose, default)
+    answers = Answers()
+    for count in [variant.slots] if variant.slots else range(1, window + 1):
+        choose = partial(chosen_slots, variant.change, window, count)
+        answers = _evaluate(recomputer, footages, choose, default)
+        if answers.total_cost(footages).flops_ratio >= budget.flops_ratio:
             break
-    return heard
+    return answers
 
 
-def _fresh(
-    fresh: WindowRecomputer, footages: Sequence[Footage], choose: Choose, ours: Answers
+def _evaluate(
+    recomputer: WindowRecomputer, footages: Sequence[Footage], choose: Choose, default: Answers
 ) -> Answers:
-    heard = Answers()
-    fresh.begin()
+    answers = Answers()
+    recomputer.reset_cost()
     for each in footages:
         stream, questions = each.stream.url, list(each.questions)
-        total = Cost(dense=ours.costs[stream].dense)
-        fresh.grant(each, range(each.stream.setting.window - 1))
+        total = Cost(dense=default.costs[stream].dense)
+        recomputer.mark_encoded(each, range(each.stream.setting.window - 1))
         for window in each.windows:
-            said, spent, cells = fresh.answer(each, choose(each, window.index), questions, PROBE)
-            heard.take((stream, window.index), questions, [one.value for one in said])
-            total += Cost(spent, NOTHING, cells, window_cells(each))
-        heard.costs[stream] = total
-    return heard
+            chosen = choose(each, window.index)
+            scored, spent, cells = recomputer.answer(each, chosen, questions, PROBE)
+            answers.add_window((stream, window.index), questions, [one.value for one in scored])
+            total += Cost(spent, NO_FLOPS, cells, window_cells(each))
+        answers.costs[stream] = total
+    return answers
 
 
 def window_cells(footage: Footage) -> int:
-    """Of a dense window."""
+    """Number of cells of an unpruned window."""
     return footage.stream.setting.window * footage.grid.cells
 
 
 def trivial_baseline(footages: Sequence[Footage], change: str, dense: Answers) -> Answers:
-    """What agreement is worth nothing: "constant" says what the dense model says most often, and
-    "repeat" what it said of the window before, told for free. No operations are on their account.
+    """Answers without running a model, at no cost.
+
+    "constant" gives the dense model's most frequent answer to each question, "repeat" the dense
+    model's answer about the window before.
     """
-    usual, heard = _most_frequent(dense), Answers()
+    most_frequent, answers = _most_frequent(dense), Answers()
     for each in footages:
-        stream, before = each.stream.url, usual
+        stream, previous = each.stream.url, most_frequent
         for window in each.windows:
             key = stream, window.index
-            heard.answers[key] = {question: before[question] for question in each.questions}
-            before = usual if change == "constant" else dense.answers[key]
+            answers.answers[key] = {question: previous[question] for question in each.questions}
+            previous = most_frequent if change == "constant" else dense.answers[key]
         cells = len(each.windows) * window_cells(each)
-        heard.costs[stream] = Cost(dense=dense.costs[stream].dense, cells=cells)
-    return heard
+        answers.costs[stream] = Cost(dense=dense.costs[stream].dense, cells=cells)
+    return answers
 
 
 def _most_frequent(dense: Answers) -> WindowAnswers:
-    """By question, over all streams."""
+    """Most frequent answer to each question, over all streams."""
     counts: dict[Question, Counter[str]] = {}
     for answers in dense.answers.values():
-        for question, said in answers.items():
-            counts.setdefault(question, Counter())[said] += 1
+        for question, answer in answers.items():
+            counts.setdefault(question, Counter())[answer] += 1
     return {question: count.most_common(1)[0][0] for question, count in counts.items()}

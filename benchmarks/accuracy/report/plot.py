@@ -1,4 +1,4 @@
-"""The frontier as a picture: operations against agreement, a panel for each setting."""
+"""SVG plot of the frontier: operations against agreement, one panel for each setting."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from benchmarks.accuracy.report.formatting import change_name
-from benchmarks.accuracy.report.label_layout import Box, Label, leader, placed
+from benchmarks.accuracy.report.label_layout import Box, Label, leader_line, place_labels
 from benchmarks.accuracy.report.rows import (
     SETTINGS,
     Result,
@@ -18,59 +18,59 @@ from benchmarks.accuracy.report.rows import (
 )
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 560, 470, 56, 64, 18, 52
-CHEAPEST, DEAREST, LOWEST = 0.035, 1.12, 0.85
-"""Where axes begin and end; who agrees less often than the last is told of below them."""
-AIM = 0.98
+X_MIN, X_MAX, Y_MIN = 0.035, 1.12, 0.85
+"""Axis limits. Variants with less agreement than `Y_MIN` are listed below the axes."""
+TARGET = 0.98
 TICKS = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 GROUPS = {
-    "default": ("#d62728", "ours, the default"),
-    "ours": ("#1f77b4", "ours, other KV policies"),
+    "default": ("#d62728", "the default"),
+    "kv": ("#1f77b4", "other KV policies"),
     "change": ("#9467bd", "other change policies"),
-    "published": ("#2ca02c", "the published rule"),
-    "control": ("#7f7f7f", "simple baselines"),
+    "published": ("#2ca02c", "published rule"),
+    "baseline": ("#7f7f7f", "simple baselines"),
 }
-CONTROLS = ("evs", "last-frames", "low-rate", "random")
+SIMPLE_BASELINES = ("evs", "last-frames", "low-rate", "random")
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One setting's rows, and where they are drawn."""
+    """The rows of one setting and their coordinates."""
 
     setting: str
     rows: Sequence[Row]
 
-    def at(self, row: Row) -> tuple[float, float]:
-        """The place of a row that looks."""
+    def position(self, row: Row) -> tuple[float, float]:
+        """Coordinates of a row's mark."""
         return _x(row["flops_ratio"]), _y(row["agreement"])
 
     @property
-    def looking(self) -> list[Row]:
-        """All rows that have a place; the default last, so that it is on top."""
+    def marked(self) -> list[Row]:
+        """Rows drawn as marks; the default last, so that it is on top."""
         rows = [row for row in self.rows if not is_trivial(row)]
         return sorted(rows, key=lambda row: bool(row["default"]))
 
     @property
-    def best(self) -> list[tuple[float, float]]:
-        """The frontier, from its cheapest on."""
+    def frontier_points(self) -> list[tuple[float, float]]:
+        """Points of the frontier, cheapest first."""
         rows = sorted(frontier(self.rows), key=lambda row: row["flops_ratio"])
-        return [self.at(row) for row in rows]
+        return [self.position(row) for row in rows]
 
     @property
     def taken(self) -> list[Box]:
-        """Where no name should be: on marks and lines."""
-        marks = [(x - 4.5, y - 4.5, x + 4.5, y + 4.5) for x, y in map(self.at, self.looking)]
-        across = [
+        """Boxes that labels should not cover: marks and lines."""
+        marks = [(x - 4.5, y - 4.5, x + 4.5, y + 4.5) for x, y in map(self.position, self.marked)]
+        baselines = [
             (LEFT, _y(row["agreement"]) - 1, WIDTH - RIGHT, _y(row["agreement"]) + 18)
             for row in self.rows
             if is_trivial(row)
         ]
-        aim = (LEFT, _y(AIM) - 1, WIDTH - RIGHT, _y(AIM) + 1)
-        return [*marks, *across, aim, *_pieces(self.best)]
+        target = (LEFT, _y(TARGET) - 1, WIDTH - RIGHT, _y(TARGET) + 1)
+        return [*marks, *baselines, target, *_path_boxes(self.frontier_points)]
 
 
 def svg(result: Result) -> str:
-    """The whole picture."""
+    """Return the whole plot as SVG."""
     panels = [
         Panel(name, rows) for name in SETTINGS if (rows := pooled_rows(result, name, "plain"))
     ]
@@ -89,30 +89,30 @@ def _parts(panel: Panel) -> Iterable[str]:
     yield _text(LEFT, 22, f"{panel.setting} setting", size=15)
     yield _text(LEFT, 42, "same answers as the dense model, by operations (of the dense model's)")
     yield from _axes()
-    yield _line(LEFT, _y(AIM), WIDTH - RIGHT, _y(AIM), "#d62728", "2 3")
-    yield from _guesses([row for row in panel.rows if is_trivial(row)])
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in panel.best)
+    yield _line(LEFT, _y(TARGET), WIDTH - RIGHT, _y(TARGET), "#d62728", "2 3")
+    yield from _trivial_lines([row for row in panel.rows if is_trivial(row)])
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in panel.frontier_points)
     yield f'<polyline points="{path}" fill="none" stroke="#bbb" stroke-width="1.5"/>'
-    names = list(_names(panel))
-    yield from (line for line, _ in names)
-    yield from (_mark(row, *panel.at(row)) for row in panel.looking)
-    yield from (text for _, text in names)
+    labels = list(_labels(panel))
+    yield from (line for line, _ in labels)
+    yield from (_mark(row, *panel.position(row)) for row in panel.marked)
+    yield from (text for _, text in labels)
 
 
 def _axes() -> Iterable[str]:
     for tick in TICKS:
         yield _line(_x(tick), TOP, _x(tick), HEIGHT - BOTTOM)
         yield _text(_x(tick), HEIGHT - BOTTOM + 16, f"{tick:.0%}", "middle")
-    for value in range(round(100 * LOWEST), 101, 5):
+    for value in range(round(100 * Y_MIN), 101, 5):
         yield _line(LEFT, _y(value / 100), WIDTH - RIGHT, _y(value / 100))
         yield _text(LEFT - 6, _y(value / 100) + 4, f"{value}%", "end")
 
 
-def _guesses(rows: Sequence[Row]) -> Iterable[str]:
-    """What costs nothing has a height, and no place; or not even that."""
+def _trivial_lines(rows: Sequence[Row]) -> Iterable[str]:
+    """Horizontal lines for the trivial baselines, which have no operations."""
     below = []
     for row in rows:
-        if row["agreement"] < LOWEST:
+        if row["agreement"] < Y_MIN:
             below.append(f"{change_name(row['change'])}: {row['agreement']:.0%}")
             continue
         y = _y(row["agreement"])
@@ -130,22 +130,22 @@ def _mark(row: Row, x: float, y: float) -> str:
     return f'{mark} fill-opacity="0.8"><title>{name}</title></circle>'
 
 
-def _names(panel: Panel) -> Iterable[tuple[str, str]]:
-    """What is written beside marks, the default's first, each with the line that leads to it."""
-    told: dict[tuple[float, float], list[str]] = {}
-    for row in reversed(panel.looking):
+def _labels(panel: Panel) -> Iterable[tuple[str, str]]:
+    """Leader line and text of each label, the default's first."""
+    names: dict[tuple[float, float], list[str]] = {}
+    for row in reversed(panel.marked):
         if name := _name(row):
-            told.setdefault(panel.at(row), []).append(name)
-    labels = [Label(*at, " = ".join(names)) for at, names in told.items()]
+            names.setdefault(panel.position(row), []).append(name)
+    labels = [Label(*at, " = ".join(same)) for at, same in names.items()]
     bounds = LEFT, TOP - 4, WIDTH - 2, HEIGHT - BOTTOM
-    for label, place in zip(labels, placed(labels, panel.taken, bounds), strict=True):
-        line = leader(label, place)
+    for label, place in zip(labels, place_labels(labels, panel.taken, bounds), strict=True):
+        line = leader_line(label, place)
         drawn = _line(*line[0], *line[1], "#aaa") if line else ""
         yield drawn, _text(*place, label.text, colour="#333", size=11)
 
 
-def _pieces(path: Sequence[tuple[float, float]]) -> Iterable[Box]:
-    """Small boxes along a path."""
+def _path_boxes(path: Sequence[tuple[float, float]]) -> Iterable[Box]:
+    """Yield small boxes along a path."""
     for (x, y), (to_x, to_y) in pairwise(path):
         for share in (n / 20 for n in range(20)):
             at_x, at_y = x + share * (to_x - x), y + share * (to_y - y)
@@ -153,44 +153,46 @@ def _pieces(path: Sequence[tuple[float, float]]) -> Iterable[Box]:
 
 
 def _name(row: Row) -> str | None:
-    """What is written beside a row's mark, if anything."""
+    """Label of a row's mark, or None."""
     if row["default"]:
         return "the default"
-    if row["change"] in ALONE:
+    if row["change"] in CHANGE_LABELS:
         slots = f", {row['kv']}" if str(row["kv"]).endswith("slots") else ""
-        return ALONE[row["change"]] + slots
-    return next((name for (change, kv), name in PAIRS.items() if is_variant(row, change, kv)), None)
+        return CHANGE_LABELS[row["change"]] + slots
+    return next(
+        (name for (change, kv), name in VARIANT_LABELS.items() if is_variant(row, change, kv)), None
+    )
 
 
-ALONE = {
+CHANGE_LABELS = {
     "evs": "EVS",
     "last-frames": "last frames",
     "low-rate": "fewer frames",
     "random": "random cells",
-    "tracked-2": "anchor every 2nd",
-    "tracked-8": "every 8th",
+    "tracked-2": "anchor every 2 slots",
+    "tracked-8": "every 8 slots",
 }
-PAIRS = {
+VARIANT_LABELS = {
     ("everything", "all/"): "dense",
     ("everything", "anchors/"): "nothing pruned, anchors refreshed",
     ("everything", "none/rerotated"): "nothing pruned, reuse alone",
-    ("published-0.5", "anchors/"): "the published system, 0.5",
-    ("published-0.25", "anchors/"): "the published system, 0.25",
+    ("published-0.5", "anchors/"): "published system, 0.5",
+    ("published-0.25", "anchors/"): "published system, 0.25",
     ("tracked", "all/latest-features"): "pruning alone",
-    ("tracked", "none/last-slot"): "without a live canvas",
+    ("tracked", "none/last-slot"): "without unchanged cells",
     ("tracked", "none/rerotated/radius 0"): "radius 0",
 }
-"""Change policies that stand for themselves, and pairs that do."""
+"""Labels of change policies, and of single variants."""
 
 
 def _group(row: Row) -> str:
     if row["default"]:
         return "default"
     if row["change"] == "tracked":
-        return "ours"
+        return "kv"
     if row["change"].startswith("published"):
         return "published"
-    return "control" if row["change"] in CONTROLS else "change"
+    return "baseline" if row["change"] in SIMPLE_BASELINES else "change"
 
 
 def _legend() -> str:
@@ -204,17 +206,17 @@ def _legend() -> str:
     parts.append(_line(x, HEIGHT + 10, x + 22, HEIGHT + 10, "#bbb"))
     parts.append(_text(x + 28, HEIGHT + 14, "frontier"))
     parts.append(_line(x + 92, HEIGHT + 10, x + 114, HEIGHT + 10, "#d62728", "2 3"))
-    parts.append(_text(x + 120, HEIGHT + 14, "aim"))
+    parts.append(_text(x + 120, HEIGHT + 14, "target"))
     return "".join(parts)
 
 
 def _x(ratio: float) -> float:
-    share = math.log(max(ratio, CHEAPEST) / CHEAPEST) / math.log(DEAREST / CHEAPEST)
+    share = math.log(max(ratio, X_MIN) / X_MIN) / math.log(X_MAX / X_MIN)
     return LEFT + share * (WIDTH - LEFT - RIGHT)
 
 
 def _y(agreement: float) -> float:
-    share = (max(agreement, LOWEST) - LOWEST) / (1 - LOWEST)
+    share = (max(agreement, Y_MIN) - Y_MIN) / (1 - Y_MIN)
     return HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP)
 
 

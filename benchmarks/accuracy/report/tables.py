@@ -1,4 +1,4 @@
-"""docs/accuracy.md's and README's measured parts, made from the committed result."""
+"""Measured parts of docs/accuracy.md and of README, made from the committed result."""
 
 from collections.abc import Callable
 
@@ -29,18 +29,19 @@ from benchmarks.accuracy.report.rows import (
     stress_rows,
 )
 from benchmarks.accuracy.report.targets import limits_part, result_part, targets_part
+from benchmarks.markdown import wrap_prose
 
 
 def parts(result: Result) -> dict[str, str]:
-    """The measured parts of docs/accuracy.md, by the name in their markers."""
+    """Measured parts of docs/accuracy.md, by the name in their `<!-- NAME -->` markers."""
     return {
         "run": run_part(result),
         "result": result_part(result),
         "frontier": "\n\n".join(_frontier(result, name) for name in SETTINGS),
         "targets": targets_part(result),
-        "change": "\n\n".join(_arms(result, name, in_change_table) for name in SETTINGS),
-        "kv": "\n\n".join(_arms(result, name, in_kv_table) for name in SETTINGS),
-        "full": _arms(result, "published-40s", lambda _: True),
+        "change": "\n\n".join(_variants(result, name, in_change_table) for name in SETTINGS),
+        "kv": "\n\n".join(_variants(result, name, in_kv_table) for name in SETTINGS),
+        "full": _variants(result, "published-40s", lambda _: True),
         "stress": stress_part(result),
         "questions": questions_part(result),
         "content": content_part(result),
@@ -51,7 +52,7 @@ def parts(result: Result) -> dict[str, str]:
 
 
 def run_part(result: Result) -> str:
-    """Where the numbers come from."""
+    """Command, commit, model, machine and size of the run."""
     meta = result["meta"]
     size = {name: default_row(result, name, "plain") for name in SETTINGS}
     counts = ", ".join(
@@ -68,35 +69,41 @@ def run_part(result: Result) -> str:
 
 
 def stress_part(result: Result) -> str:
-    """Ours beside the others in every condition: agreement, and F1 of it."""
-    others: list[tuple[str, Callable[[Row], bool]]] = [
-        ("ours", lambda row: bool(row["default"])),
-        ("ours, all computed anew", lambda row: is_variant(row, "tracked", "all/latest-features")),
-        ("ours, whole every 2nd slot", lambda row: row["change"] == "tracked-2"),
-        ("nothing pruned", lambda row: is_variant(row, "everything", "none/rerotated")),
-        ("published, union", lambda row: is_variant(row, "published-0.5", "anchors/last-slot")),
+    """The default and other variants in each stress condition: agreement, operations, F1."""
+    columns: list[tuple[str, Callable[[Row], bool]]] = [
+        ("default", lambda row: bool(row["default"])),
         (
-            "published, sampled",
+            "default, everything recomputed",
+            lambda row: is_variant(row, "tracked", "all/latest-features"),
+        ),
+        ("anchor every 2 slots", lambda row: row["change"] == "tracked-2"),
+        ("nothing pruned", lambda row: is_variant(row, "everything", "none/rerotated")),
+        (
+            "published, all frames",
+            lambda row: is_variant(row, "published-0.5", "anchors/last-slot"),
+        ),
+        (
+            "published, sampled frames",
             lambda row: is_variant(row, "published-0.5-sampled", "anchors/last-slot"),
         ),
-        ("random", lambda row: row["change"] == "random"),
+        ("random cells", lambda row: row["change"] == "random"),
         ("last frames", lambda row: is_variant(row, "last-frames", "all")),
-        ("repeated", lambda row: row["change"] == "repeat"),
+        ("previous answer repeated", lambda row: row["change"] == "repeat"),
     ]
     lines = [
-        f"| condition | F1, dense | {' | '.join(name for name, _ in others)} |",
-        "|---|---|" + "---|" * len(others),
+        f"| condition | F1, dense | {' | '.join(name for name, _ in columns)} |",
+        "|---|---|" + "---|" * len(columns),
     ]
     for default in stress_rows(result):
         rows = pooled_rows(result, "native", default["condition"])
-        found = [next((row for row in rows if pick(row)), None) for _, pick in others]
+        found = [next((row for row in rows if matches(row)), None) for _, matches in columns]
         cells = " | ".join(stress_cell(row) for row in found)
         lines.append(f"| {default['condition']} | {decimal(default['f1_dense'])} | {cells} |")
     return "\n".join(lines)
 
 
 def questions_part(result: Result) -> str:
-    """The default, question by question."""
+    """The default on each question topic."""
     lines = [
         "| question | " + " | ".join(f"{name}: F1 | dense | agreement | flips" for name in SETTINGS)
         + " |",
@@ -113,29 +120,32 @@ def questions_part(result: Result) -> str:
 
 
 def content_part(result: Result) -> str:
-    """Moving, standing and empty windows; questions about motion, and about what is there."""
+    """Agreement by window content, and by whether a question is about motion or about state."""
     contents = ("moving", "standing", "slow", "empty")
     kinds = (*contents, "about motion", "about state")
     lines = []
     for setting in SETTINGS:
         lines += [
-            f"| {setting} | {' | '.join(contents)} | asked about motion | about what is there |",
+            f"| {setting} | {' | '.join(contents)} | motion questions | state questions |",
             "|---|" + "---|" * len(kinds),
         ]
-        for arm in content_variants(result, setting):
-            found = [find_row(result, setting, arm, f"all:{kind}") for kind in kinds]
+        for variant in content_variants(result, setting):
+            found = [find_row(result, setting, variant, f"all:{kind}") for kind in kinds]
             cells = " | ".join(
                 "" if row is None else f"{percent(row['agreement'])} ({row['answers']})"
                 for row in found
             )
-            lines.append(f"| {variant_name(arm)} | {cells} |")
+            lines.append(f"| {variant_name(variant)} | {cells} |")
         lines.append("")
     return "\n".join(lines).strip()
 
 
 def text_part(result: Result) -> str:
-    """Descriptions in the model's own words."""
-    lines = ["| | windows | same sentence | shared words | right words |", "|---|---|---|---|---|"]
+    """Free-form scene descriptions."""
+    lines = [
+        "| | windows | same sentence | word F1 to dense | word F1 to truth |",
+        "|---|---|---|---|---|",
+    ]
     for row in result["text"]:
         name = f"**{variant_name(row)}**" if row["default"] else variant_name(row)
         measured = " | ".join(percent(row[key]) for key in ("same", "shared", "right"))
@@ -144,29 +154,29 @@ def text_part(result: Result) -> str:
 
 
 def cells_part(result: Result) -> str:
-    """Reused and stale-moved cells."""
+    """Reused and stale cells of each change policy."""
     rows = result["cells"]
     policies = list(dict.fromkeys(row["change"] for row in rows))
-    places = list(dict.fromkeys((row["setting"], row["condition"]) for row in rows))
+    conditions = list(dict.fromkeys((row["setting"], row["condition"]) for row in rows))
     found = {(row["setting"], row["condition"], row["change"]): row for row in rows}
     lines = [
-        f"| reused / stale-moved | truly changed | {' | '.join(policies)} |",
+        f"| reused / stale | truly changed | {' | '.join(policies)} |",
         "|---|---|" + "---|" * len(policies),
     ]
-    for place in places:
-        cells = [reuse_cell(found.get((*place, policy))) for policy in policies]
-        ours = found.get((*place, "tracked"))
-        changed = "" if ours is None else percent(ours["changed_share"])
-        lines.append(f"| {', '.join(place)} | {changed} | {' | '.join(cells)} |")
+    for condition in conditions:
+        cells = [reuse_cell(found.get((*condition, policy))) for policy in policies]
+        tracked = found.get((*condition, "tracked"))
+        changed = "" if tracked is None else percent(tracked["changed_share"])
+        lines.append(f"| {', '.join(condition)} | {changed} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def summary(result: Result) -> str:
-    """README's table: the default beside the others."""
+    """README's table: the default and the systems it is compared with."""
     lines = [
         f"`codecsight bench accuracy` (commit {result['meta']['commit']}, "
-        "[how, and all of it](docs/accuracy.md), [results](benchmarks/results/accuracy.json)): "
-        "answers held against those of the same model on whole, freshly computed windows.",
+        "[method and all tables](docs/accuracy.md), [results](benchmarks/results/accuracy.json)): "
+        "answers compared with those of the same model on unpruned, recomputed windows.",
         "",
         "| setting | | same answers | F1 (dense) | operations | visual tokens |",
         "|---|---|---|---|---|---|",
@@ -184,7 +194,7 @@ def summary(result: Result) -> str:
 
 
 def _frontier(result: Result, setting: str) -> str:
-    """Those that nobody beats, and ours."""
+    """Rows on the frontier, and the default."""
     rows = pooled_rows(result, setting, "plain")
     best = [row for row in rows if row in frontier(rows) or row["default"]]
     lines = [f"| {setting} | agreement | F1 | operations | tokens |", "|---|---|---|---|---|"]
@@ -195,7 +205,7 @@ def _frontier(result: Result, setting: str) -> str:
     return "\n".join(lines)
 
 
-def _arms(result: Result, setting: str, chosen: Callable[[Row], bool]) -> str:
+def _variants(result: Result, setting: str, included: Callable[[Row], bool]) -> str:
     rows = pooled_rows(result, setting, "plain")
     if not rows:
         return "Not measured in this run."
@@ -205,7 +215,7 @@ def _arms(result: Result, setting: str, chosen: Callable[[Row], bool]) -> str:
         "operations: ViT, LLM, both | tokens | uplink B/s |",
         "|---|---|---|---|---|---|---|",
     ]
-    for row in sorted(filter(chosen, rows), key=lambda row: -row["agreement"]):
+    for row in sorted(filter(included, rows), key=lambda row: -row["agreement"]):
         name = f"**{variant_name(row)}**" if row["default"] else variant_name(row)
         parts = (row[f"{part}flops_ratio"] for part in ("vit_", "llm_", ""))
         uplink = "" if row["uplink_bytes_per_s"] is None else f"{row['uplink_bytes_per_s']:,}"
@@ -218,10 +228,10 @@ def _arms(result: Result, setting: str, chosen: Callable[[Row], bool]) -> str:
     return "\n".join(lines)
 
 
-def replaced(text: str, measured: dict[str, str]) -> str:
-    """The text with every part between `<!-- NAME -->` and `<!-- end -->` made anew."""
+def replace_parts(text: str, measured: dict[str, str]) -> str:
+    """Return `text` with each part between `<!-- NAME -->` and `<!-- end -->` replaced."""
     for name, part in measured.items():
         head, _, rest = text.partition(f"<!-- {name} -->")
         _, _, tail = rest.partition("<!-- end -->")
-        text = f"{head}<!-- {name} -->\n{part}\n<!-- end -->{tail}"
+        text = f"{head}<!-- {name} -->\n{wrap_prose(part)}\n<!-- end -->{tail}"
     return text

@@ -1,1 +1,1 @@
-"""Scores of the accuracy benchmark."""
+"""Scores of the accuracy benchmark: answers, descriptions, stale cells."""

@@ -1,15 +1,15 @@
-"""From answers to rows: F1, agreement with the dense model, and how sure both are.
+"""Scores of answers: F1, agreement with the dense model, and their confidence intervals.
 
-*F1* of yes/no questions is that of "yes"; for counts and choices it is the share of right answers
-(their micro-F1). Pooled over questions it is micro-F1: a yes that is right, and a right count, is
-a hit; a wrong yes is a false alarm, a missing one a miss, and a wrong count both. Where there is
-nothing to be found (no yes is true) it is None.
+*F1* of a yes/no question is that of "yes"; of a count or a choice it is the share of right answers
+(their micro-F1). Over several questions it is the micro-F1: a right yes and a right count are true
+positives; a wrong yes is a false positive, a missing yes a false negative, a wrong count both.
+It is None where no positive exists.
 
-*Agreement* is the share of windows in which an arm says what the dense model says; a *flip* is a
-yes/no answer that differs. Both are taken over the questions that can fairly be asked of a window;
-`agreement_any` over all that were asked, fair or not.
+*Agreement* is the share of answers equal to the dense model's; a *flip* is a yes/no answer that
+differs. Both cover the fair questions of a window, those on which people would agree;
+`agreement_any` covers all questions asked.
 
-Intervals are 95% percentile bootstraps over streams: windows of one stream overlap and are alike.
+Intervals are 95% percentile bootstraps over streams, because windows of one stream overlap.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,12 +24,15 @@ from benchmarks.accuracy.footage import Footage
 from codecsight.core.question import QuestionKind
 
 ALL = "all"
-_GOING = {f"{way}{side}" for way in ("enter", "leave") for side in ("", "-left", "-right")}
-MOTION = frozenset({"left", "right", "moving", "walking", "running", "fall"} | _GOING)
-"""Topics about what moves, comes and goes; all others are about what is there."""
+_COMING_AND_GOING = {
+    f"{way}{side}" for way in ("enter", "leave") for side in ("", "-left", "-right")
+}
+MOTION = frozenset({"left", "right", "moving", "walking", "running", "fall"} | _COMING_AND_GOING)
+"""Topics about motion, coming and going; all other topics are about state."""
 ROUNDS = 1000
+"""Bootstrap samples."""
 
-# What is counted of every answer, as columns.
+# Columns of the counts.
 _COLUMNS = (
     "hit", "false", "miss", "dense_hit", "dense_false", "dense_miss",
     "fair", "agreed", "to_yes", "to_no", "asked", "agreed_any",
@@ -39,21 +42,21 @@ Counts = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts [streams, columns] of some questions."""
+    """Counts [streams, columns] of a group of questions."""
 
     counts: Counts
 
     def row(self, rng: np.random.Generator) -> dict[str, Any]:
-        """The measures that go into a result."""
+        """Return the scores of a result row."""
         streams = len(self.counts)
-        draws = rng.multinomial(streams, np.full(streams, 1 / streams), ROUNDS)
-        drawn = draws @ self.counts
+        weights = rng.multinomial(streams, np.full(streams, 1 / streams), ROUNDS)
+        samples = weights @ self.counts
         total = self.counts.sum(axis=0, keepdims=True)
         return {
-            **_measure("f1", _f1, total, drawn),
+            **_with_interval("f1", _f1, total, samples),
             "f1_dense": _value(_f1_dense(total)),
-            **_measure("f1_lost", _f1_lost, total, drawn),
-            **_measure("agreement", _agreement, total, drawn),
+            **_with_interval("f1_lost", _f1_lost, total, samples),
+            **_with_interval("agreement", _agreement, total, samples),
             "agreement_any": _value(_share(total, "agreed_any", "asked")),
             "flips_to_yes": int(_at(total, "to_yes")[0]),
             "flips_to_no": int(_at(total, "to_no")[0]),
@@ -61,14 +64,16 @@ class Tally:
         }
 
 
-def tallies(footages: Sequence[Footage], heard: Answers, dense: Answers) -> dict[str, Tally]:
-    """By topic, pooled (`all`), over windows of one content (`all:moving` ..), and over questions
-    of one sort (`all:about motion`, `all:about state`).
+def tallies(footages: Sequence[Footage], answers: Answers, dense: Answers) -> dict[str, Tally]:
+    """Count answers for each topic, and in groups of all topics.
+
+    Groups: `all`; windows of one content (`all:moving`, ...); questions of one kind (`all:about
+    motion`, `all:about state`).
     """
-    found: dict[str, Counts] = {}
+    by_name: dict[str, Counts] = {}
 
     def add(name: str, stream: int, counted: Counts) -> None:
-        found.setdefault(name, np.zeros((len(footages), len(_COLUMNS))))[stream] += counted
+        by_name.setdefault(name, np.zeros((len(footages), len(_COLUMNS))))[stream] += counted
 
     for number, each in enumerate(footages):
         for window in each.windows:
@@ -77,34 +82,38 @@ def tallies(footages: Sequence[Footage], heard: Answers, dense: Answers) -> dict
                 counted = _count(
                     question.kind,
                     window.answers.get(question),
-                    heard.answers[key][question],
+                    answers.answers[key][question],
                     dense.answers[key][question],
                 )
-                sort = "motion" if topic in MOTION else "state"
-                for name in (topic, ALL, f"{ALL}:{window.content}", f"{ALL}:about {sort}"):
+                kind = "motion" if topic in MOTION else "state"
+                for name in (topic, ALL, f"{ALL}:{window.content}", f"{ALL}:about {kind}"):
                     add(name, number, counted)
-    return {name: Tally(counts) for name, counts in found.items()}
+    return {name: Tally(counts) for name, counts in by_name.items()}
 
 
-def _count(kind: QuestionKind, true: str | None, said: str, dense: str) -> Counts:
+def _count(kind: QuestionKind, true: str | None, answer: str, dense: str) -> Counts:
     counted = dict.fromkeys(_COLUMNS, 0)
-    counted["asked"], counted["agreed_any"] = 1, said == dense
+    counted["asked"], counted["agreed_any"] = 1, answer == dense
     if true is not None:
-        counted["fair"], counted["agreed"] = 1, said == dense
-        counted["hit"], counted["false"], counted["miss"] = _outcome(kind, true, said)
+        counted["fair"], counted["agreed"] = 1, answer == dense
+        counted["hit"], counted["false"], counted["miss"] = _outcome(kind, true, answer)
         names = ("dense_hit", "dense_false", "dense_miss")
         counted.update(zip(names, _outcome(kind, true, dense), strict=True))
-        if kind is QuestionKind.YES_NO and said != dense:
-            counted["to_yes" if said == "yes" else "to_no"] = 1
+        if kind is QuestionKind.YES_NO and answer != dense:
+            counted["to_yes" if answer == "yes" else "to_no"] = 1
     return np.array([counted[name] for name in _COLUMNS], np.float64)
 
 
-def _outcome(kind: QuestionKind, true: str, said: str) -> tuple[int, int, int]:
-    """Hit, false alarm, miss."""
+def _outcome(kind: QuestionKind, true: str, answer: str) -> tuple[int, int, int]:
+    """Return true positives, false positives and false negatives of one answer."""
     if kind is QuestionKind.YES_NO:
-        yes, there = said == "yes", true == "yes"
-        return int(yes and there), int(yes and not there), int(there and not yes)
-    right = said == true
+        positive, present = answer == "yes", true == "yes"
+        return (
+            int(positive and present),
+            int(positive and not present),
+            int(present and not positive),
+        )
+    right = answer == true
     return int(right), int(not right), int(not right)
 
 
@@ -119,11 +128,11 @@ def _share(counts: Counts, part: str, whole: str) -> Counts:
     return share
 
 
-def _f1(counts: Counts, of: str = "") -> Counts:
-    hit, false, miss = (_at(counts, of + name) for name in ("hit", "false", "miss"))
-    there = hit + miss
+def _f1(counts: Counts, prefix: str = "") -> Counts:
+    hit, false, miss = (_at(counts, prefix + name) for name in ("hit", "false", "miss"))
+    positives = hit + miss
     with np.errstate(invalid="ignore", divide="ignore"):
-        f1: Counts = np.where(there > 0, 2 * hit / (2 * hit + false + miss), np.nan)
+        f1: Counts = np.where(positives > 0, 2 * hit / (2 * hit + false + miss), np.nan)
     return f1
 
 
@@ -132,7 +141,7 @@ def _f1_dense(counts: Counts) -> Counts:
 
 
 def _f1_lost(counts: Counts) -> Counts:
-    """By how much ours is below the dense model's."""
+    """F1 of the dense model minus the variant's F1."""
     return _f1_dense(counts) - _f1(counts)
 
 
@@ -140,8 +149,10 @@ def _agreement(counts: Counts) -> Counts:
     return _share(counts, "agreed", "fair")
 
 
-def _measure(name: str, measure: Any, total: Counts, drawn: Counts) -> dict[str, float | None]:
-    values = measure(drawn)
+def _with_interval(
+    name: str, measure: Any, total: Counts, samples: Counts
+) -> dict[str, float | None]:
+    values = measure(samples)
     values = values[~np.isnan(values)]
     low, high = np.percentile(values, (2.5, 97.5)) if len(values) else (np.nan, np.nan)
     return {
@@ -151,11 +162,11 @@ def _measure(name: str, measure: Any, total: Counts, drawn: Counts) -> dict[str,
     }
 
 
-def _value(of: Counts) -> float | None:
-    return None if np.isnan(of[0]) else round(float(of[0]), 4)
+def _value(values: Counts) -> float | None:
+    return None if np.isnan(values[0]) else round(float(values[0]), 4)
 
 
 def macro(rows: Iterable[dict[str, Any]], key: str) -> float | None:
-    """The mean over questions of those that have one."""
+    """Mean of a score over the rows that have one."""
     values = [row[key] for row in rows if row[key] is not None]
     return round(float(np.mean(values)), 4) if values else None

@@ -1,7 +1,7 @@
-"""Of the cells that truly changed since they were last shipped: how many were not shipped.
+"""Stale cells: of the cells that truly changed since they were last shipped, those not shipped.
 
-Truth is that of the edge's bench (`benchmarks/edge/ground_truth.py`): the world drawn without
-noise, here at a size that is enough for cells.
+The ground truth is that of the edge benchmark (`benchmarks/edge/ground_truth.py`): the procedural
+world rendered without noise, here at a size that is sufficient for cells.
 """
 
 from collections.abc import Sequence
@@ -30,20 +30,20 @@ WIDTH, HEIGHT = 192, 144
 
 
 def rows(footages: Sequence[Footage]) -> Rows:
-    """A row for each policy, over the first streams of a condition."""
+    """Return a row for each change policy, over the first streams of a condition."""
     stream = footages[0].stream
     totals = dict.fromkeys(POLICIES, Score())
     for each in footages[:STREAMS]:
         scene = _Scene(each.stream)
         for policy in POLICIES:
-            rhythm = _rhythm(each.stream, policy)
-            totals[policy] += _score(scene, each.grid, each.slots[policy], rhythm)
-    place = stream.setting.name, stream.conditions[0]
-    return [_row(*place, policy, score.row()) for policy, score in totals.items()]
+            anchor_interval = _anchor_interval(each.stream, policy)
+            totals[policy] += _score(scene, each.grid, each.slots[policy], anchor_interval)
+    where = stream.setting.name, stream.conditions[0]
+    return [_row(*where, policy, score.row()) for policy, score in totals.items()]
 
 
 def real(spec: GridSpec, clips: Path = CLIPS) -> Rows:
-    """The same of `vtest`, where people drew boxes around people; nothing where it isn't there."""
+    """Return rows for the real clip `vtest`, which has hand-drawn boxes; none if it is missing."""
     if not (clips / real_footage.VTEST).exists():
         return []
     rows = real_footage.vtest(clips, [spec])
@@ -51,7 +51,7 @@ def real(spec: GridSpec, clips: Path = CLIPS) -> Rows:
 
 
 class _Scene:
-    """A stream's scene, drawn again for the truth of it."""
+    """A stream's scene, rendered without noise for the ground truth."""
 
     def __init__(self, stream: Stream) -> None:
         camera = stream.camera
@@ -60,47 +60,48 @@ class _Scene:
         self.scene_image = lru_cache(maxsize=None)(self._scene_image)
 
     def number(self, time: float) -> int:
-        """Which picture was taken at that time of the stream."""
+        """Return the number of the frame at a stream time, in seconds."""
         return round(time * self._fps)
 
     def view_region(self, number: int) -> ViewRegion:
-        """Which part of the scene that picture shows."""
+        """Return the part of the scene that a frame shows."""
         return self._renderer.scene.view.region(number / self._fps)
 
     def light_factor(self, number: int) -> float:
-        """How bright the scene was, as a factor."""
+        """Return the brightness of the scene at a frame, as a factor."""
         return self._renderer.scene.light.factor(number / self._fps)
 
     def _scene_image(self, number: int) -> NDArray[np.uint8]:
-        """The whole scene when that picture was taken: RGB, uint8 [3, h, w]."""
+        """Render the whole scene at a frame: RGB, uint8 [3, h, w]."""
         plane = self._renderer.scene_image(number / self._fps)
         return np.ascontiguousarray(plane.transpose(2, 0, 1))
 
 
-def _rhythm(stream: Stream, policy: str) -> int:
+def _anchor_interval(stream: Stream, policy: str) -> int:
     setting = stream.setting
     return setting.published_anchor if policy.startswith("published") else setting.anchor_every
 
 
-def _score(scene: _Scene, grid: PatchGrid, slots: Sequence[Slot], rhythm: int) -> Score:
-    """Of one policy on one stream; whole slots that come by the rhythm are not judged, those that
-    are whole because so much changed are.
+def _score(scene: _Scene, grid: PatchGrid, slots: Sequence[Slot], anchor_interval: int) -> Score:
+    """Score one policy on one stream.
+
+    Scheduled anchors ship every cell and are left out; anchors sent because much changed count.
     """
-    score, canvases = Score(), [ShippedScene(scene, grid) for _ in range(grid.spec.frames)]
-    since = rhythm - 1  # slots since the last anchor; the first is one
+    score, shipped = Score(), [ShippedScene(scene, grid) for _ in range(grid.spec.frames)]
+    since = anchor_interval - 1  # slots since the last anchor; the first is one
     for slot in slots:
         numbers = [scene.number(time) for time in slot.times]
-        pairs = list(zip(canvases, numbers, strict=True))
+        pairs = list(zip(shipped, numbers, strict=True))
         since += 1
-        if slot.kind is SlotKind.DELTA or since < rhythm:
+        if slot.kind is SlotKind.DELTA or since < anchor_interval:
             changed = np.logical_or.reduce(
-                [canvas.changed_cells(number) for canvas, number in pairs]
+                [scene_state.changed_cells(number) for scene_state, number in pairs]
             )
             kept, found = int(slot.kept.sum()), int((changed & slot.kept).sum())
             score += Score(changed.size, kept, int(changed.sum()), found)
         since = 0 if slot.kind is SlotKind.ANCHOR else since
-        for canvas, number in pairs:
-            canvas.mark_shipped(number, slot.kept)
+        for scene_state, number in pairs:
+            scene_state.mark_shipped(number, slot.kept)
     return score
 
 
