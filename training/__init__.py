@@ -1,1 +1,1 @@
-"""How the default checkpoint is made: a tiny Qwen3-VL, trained from nothing on the world."""
+"""Training of the default checkpoint: a tiny Qwen3-VL on the procedural world, from scratch."""

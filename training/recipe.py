@@ -1,4 +1,7 @@
-"""Every number of the recipe: the model's shape, the windows it sees, the stages."""
+"""All hyperparameters: model shape, window distribution and training stages.
+
+The stages' names are part of the random seeds: another name draws other windows.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,31 +10,34 @@ from transformers import Qwen3VLConfig
 
 PATCH, MERGE, FRAMES, RATE = 8, 2, 2, 2.0
 CELL = PATCH * MERGE
-# Cells (rows, cols) of the pictures, and how often each shape is drawn.
+# Cells (rows, cols) of the pictures, and the probability of each shape.
 GRIDS = {(6, 8): 0.8, (5, 9): 0.2}
-# Windows begin within so many seconds of the stream, but some as late as after days.
+# Most windows start within the first seconds of a stream, a share of them up to 11 days later.
 EARLY_START_MAX_S, LATE_START_MAX_S, LATE_START_SHARE = 2000.0, 1e6, 0.15
-# Slots in a window, and how often each length is drawn.
+# Slots in a window, and the probability of each length.
 WINDOW_LENGTHS = {1: 0.15, 2: 0.2, 3: 0.12, 4: 0.15, 5: 0.09, 6: 0.09, 7: 0.08, 8: 0.12}
-# Two slots are all it takes to tell a direction; so where that is to be learnt, most have few.
+# For learning directions of motion, for which two slots are enough: mostly short windows.
 SHORT_WINDOW_LENGTHS = {1: 0.1, 2: 0.35, 3: 0.17, 4: 0.14, 5: 0.06, 6: 0.06, 7: 0.04, 8: 0.08}
-# Training never sees a scene of the other seeds.
+# Training uses scenes of the first range only.
 TRAINING_SEEDS = range(1 << 24)
 HELD_OUT_SEEDS = range(1 << 24, 1 << 25)
-# The most questions a window is asked while training, and how many more for each of its slots: a
-# long window costs more to read, and there is more to be asked of it.
+# Maximum number of training questions per window, plus a number for each of its slots: a long
+# window costs more to encode and has more to ask about.
 MAX_QUESTIONS, MAX_QUESTIONS_PER_SLOT = 8, 2
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionWeights:
-    """How much likelier than others a topic is asked of where the answer is "yes", and "no"."""
+    """Relative probability of asking a topic when its answer is "yes", and when it is "no".
+
+    Topics that are not listed have weight 1.
+    """
 
     yes: dict[str, float]
     no: dict[str, float]
 
 
-# What is rare is asked for where it is seen.
+# Rare answers are oversampled.
 DEFAULT_WEIGHTS = QuestionWeights(
     yes={
         **dict.fromkeys(("left", "right", "on-left", "on-right", "vehicle"), 1.5),
@@ -43,22 +49,26 @@ DEFAULT_WEIGHTS = QuestionWeights(
     },
     no=dict.fromkeys(("lying", "smoke", "fire", "running", "fall", "changed"), 0.5),
 )
-# Which way things move is learnt late, and not at all while rarer things crowd it out. Asked for
-# both ways, or "yes" would be the best answer wherever anything moves.
-_WAYS = dict.fromkeys(("left", "right"), 6.0)
+# Directions are learnt late, and only if rarer topics do not crowd them out. Both answers are
+# oversampled, since otherwise "yes" would be the best answer whenever anything moves.
+_DIRECTIONS = dict.fromkeys(("left", "right"), 6.0)
 DIRECTION_WEIGHTS = QuestionWeights(
-    {**DEFAULT_WEIGHTS.yes, **_WAYS}, {**DEFAULT_WEIGHTS.no, **_WAYS}
+    {**DEFAULT_WEIGHTS.yes, **_DIRECTIONS}, {**DEFAULT_WEIGHTS.no, **_DIRECTIONS}
 )
 HIGH_COUNT_WEIGHT = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`samples` windows in batches of about `slots` slots, while the learning rate falls.
-    `vision_rate` scales that of the vision tower (0: frozen but for what feeds the language
-    model), `dense` weighs the loss of the per-cell targets, `answers` that of the questions, each
-    as likely as its `weights`. Windows are counted, not time: how fast a machine is must not decide
-    what it learns.
+    """One training stage: `samples` windows in batches of about `slots` slots.
+
+    `rate` is the peak learning rate; `vision_rate` scales it for the vision tower (0: frozen except
+    for the deepstack mergers that feed the language model). `dense` is the weight of the loss on
+    the per-cell targets, `answers` that of the loss on answers. `lengths` gives the distribution of
+    slots per window, `weights` that of the questions, `warmup` the number of warm-up steps.
+
+    A stage ends after a number of windows, not after a time, so that the result does not depend on
+    the speed of the machine.
     """
 
     name: str
@@ -73,7 +83,7 @@ class Stage:
     warmup: int = 60
 
     def share(self, samples: int) -> float:
-        """How much of it is done after so many windows, up to 1."""
+        """Progress of the stage after that number of windows, up to 1."""
         return min(1.0, samples / self.samples)
 
 
@@ -86,7 +96,7 @@ STAGES = (
 
 
 def model_config(tokens: dict[str, int], vocabulary: int) -> Qwen3VLConfig:
-    """The model's config; `tokens` gives the ids of the special tokens."""
+    """The model's configuration. `tokens` maps special tokens to their ids."""
     text: dict[str, Any] = {
         "vocab_size": vocabulary,
         "hidden_size": 192,

@@ -1,6 +1,7 @@
-"""The checkpoint's tokenizer: byte-level BPE over the language of the questions.
+"""The checkpoint's tokenizer: byte-level BPE trained on the questions and answers.
 
-Bytes make every text sayable; the words of the questions, and every answer, are one token each.
+Any text can be encoded, as bytes. The words of the questions and all answers are one token each.
+The order of all word lists decides the token ids of the trained model: do not change it.
 """
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -21,16 +22,16 @@ SPECIAL_TOKENS = (
 )
 ANSWERS = ("yes", "no", *"0123456789", *COLOURS)
 _WORDS = (*(kind.value for kind in ActorKind), "car", "user", "assistant", "system", "seconds")
-# What else descriptions are made of.
-_TOLD = (
+# Further words of descriptions.
+_DESCRIPTION_WORDS = (
     *NUMBER_WORDS,
     EMPTY_DESCRIPTION,
     *("in", "a", "people", "cars", "bags", "smoke", "fire"),
     *("standing", "walking", "running", "lying", "moving", "left", "right"),
 )
-_SIZE = 768
-# Qwen's own way of cutting text into words: digits stand alone, a space goes with its word.
-_WORD = (
+_VOCABULARY_SIZE = 768
+# Qwen's pre-tokenization: digits are single tokens, a space belongs to the word after it.
+_WORD_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -50,18 +51,18 @@ CHAT_TEMPLATE = (
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Train the tokenizer; the same every time."""
+    """Train the tokenizer. The result is deterministic."""
     inner = Tokenizer(models.BPE())
     inner.normalizer = normalizers.NFC()
     inner.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_WORD), "isolated"),
+            pre_tokenizers.Split(Regex(_WORD_PATTERN), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
     inner.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=_SIZE,
+        vocab_size=_VOCABULARY_SIZE,
         special_tokens=list(SPECIAL_TOKENS),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
@@ -80,6 +81,6 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 def _corpus() -> list[str]:
     questions = [text for texts in WORDINGS.values() for text in texts]
-    known = [*ANSWERS, *_WORDS, *_TOLD]
-    words = [*known, *(f" {word}" for word in known)]
+    vocabulary = [*ANSWERS, *_WORDS, *_DESCRIPTION_WORDS]
+    words = [*vocabulary, *(f" {word}" for word in vocabulary)]
     return (questions + words + ["<1.5 seconds>", "user\n", "assistant\n"]) * 50

@@ -1,4 +1,4 @@
-"""The training loop: one stage after another, resumable at any moment."""
+"""Training loop over the stages of the recipe; resumable at any time."""
 
 import ctypes
 import json
@@ -19,13 +19,16 @@ from training.evaluation.scoring import held_out_clips, score_clips
 from training.network import Learner
 from training.recipe import STAGES, Stage
 
-_SAVE_EVERY_S, _MEASURES, _MEASURED = 120.0, 6, 128
+# Measurements per stage, and held-out windows per measurement.
+_MEASUREMENTS, _MEASURED_WINDOWS = 6, 128
+_SAVE_EVERY_S = 120.0
 
 
 @dataclass
 class Progress:
-    """How far training has come: windows and batches of the running stage, seconds spent on all
-    stages, and what was measured on the way.
+    """Progress of a run: batches (`step`) and windows (`samples`) of the current stage.
+
+    `seconds` is the training time of all stages, `curve` the measurements so far.
     """
 
     stage: int = 0
@@ -35,12 +38,12 @@ class Progress:
     curve: list[dict[str, Any]] = field(default_factory=list)
 
     def share(self, stage: Stage) -> float:
-        """How much of the running stage is done."""
+        """Completed share of the current stage."""
         return stage.share(self.samples)
 
 
 class Trainer:
-    """Brings a learner through the stages, keeping its state in `folder` as it goes."""
+    """Trains a learner through all stages and saves its state regularly to `folder`."""
 
     def __init__(self, learner: Learner, layout: PromptLayout, folder: Path, seed: int) -> None:
         self.learner, self._layout, self._folder, self.seed = learner, layout, folder, seed
@@ -49,7 +52,7 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
 
     def run(self) -> None:
-        """All stages, from where the last run stopped."""
+        """Train all stages, resuming where the last run stopped."""
         optimizer_state = self.resume()
         while self.progress.stage < len(STAGES):
             stage = STAGES[self.progress.stage]
@@ -57,34 +60,34 @@ class Trainer:
             if optimizer_state is not None:
                 optimizer.load_state_dict(optimizer_state)
             self._stage(stage, optimizer)
-            done = self.progress
-            done.stage, done.step, done.samples = done.stage + 1, 0, 0
+            progress = self.progress
+            progress.stage, progress.step, progress.samples = progress.stage + 1, 0, 0
             optimizer_state = None
             self._save(None)
 
     def _stage(self, stage: Stage, optimizer: torch.optim.Optimizer) -> None:
-        began = saved = time.monotonic()
+        started = saved = time.monotonic()
         for batch in batch_stream(self._layout, stage, self.progress.step, self.seed):
-            measured = int(_MEASURES * self.progress.share(stage))
-            self._losses.append(self._learn(batch, optimizer, stage))
+            measured = int(_MEASUREMENTS * self.progress.share(stage))
+            self._losses.append(self._train_step(batch, optimizer, stage))
             now = time.monotonic()
-            self.progress.seconds += now - began
-            began = now
-            if int(_MEASURES * self.progress.share(stage)) > measured:
+            self.progress.seconds += now - started
+            started = now
+            if int(_MEASUREMENTS * self.progress.share(stage)) > measured:
                 self._measure(stage)
-                began = time.monotonic()
+                started = time.monotonic()  # measuring does not count as training time
             if now - saved > _SAVE_EVERY_S:
                 self._save(optimizer)
                 saved = now
             if self.progress.share(stage) >= 1:
                 return
 
-    def _learn(self, batch: Batch, optimizer: torch.optim.Optimizer, stage: Stage) -> float:
+    def _train_step(self, batch: Batch, optimizer: torch.optim.Optimizer, stage: Stage) -> float:
         for group in optimizer.param_groups:
-            group["lr"] = group["base"] * _warmed(self.progress, stage)
-        place = self.learner.device
-        with torch.autocast(place.type, dtype=torch.bfloat16):
-            loss = self._loss(batch.to(place), stage)
+            group["lr"] = group["base"] * _learning_rate_factor(self.progress, stage)
+        device = self.learner.device
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            loss = self._loss(batch.to(device), stage)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.learner.parameters(), 1.0)
@@ -104,21 +107,23 @@ class Trainer:
         return loss
 
     def _measure(self, stage: Stage) -> None:
-        """Note the loss and, once questions are learnt, the accuracy on held-out windows."""
+        """Record the loss and, in stages with questions, the accuracy on held-out windows."""
         slots = 1 if set(stage.lengths) == {1} else 4
-        told: dict[str, Any] = {
+        measured: dict[str, Any] = {
             "stage": stage.name,
             "samples": self.progress.samples,
             "seconds": round(self.progress.seconds),
             "loss": round(sum(self._losses) / len(self._losses), 4),
         }
         if stage.answers:
-            clips = held_out_clips(_MEASURED, slots, (6, 8))
-            found = score_clips(self.learner, self._layout, clips, (6, 8))
-            told["accuracy"] = {topic: round(score.accuracy, 3) for topic, score in found.items()}
+            clips = held_out_clips(_MEASURED_WINDOWS, slots, (6, 8))
+            scores = score_clips(self.learner, self._layout, clips, (6, 8))
+            measured["accuracy"] = {
+                topic: round(score.accuracy, 3) for topic, score in scores.items()
+            }
         self._losses.clear()
-        self.progress.curve.append(told)
-        print(json.dumps(told), flush=True)
+        self.progress.curve.append(measured)
+        print(json.dumps(measured), flush=True)
 
     def _save(self, optimizer: torch.optim.Optimizer | None) -> None:
         state = {
@@ -126,12 +131,13 @@ class Trainer:
             "optimizer": optimizer.state_dict() if optimizer else None,
             "progress": asdict(self.progress),
         }
+        # Written to another file first, so that an interrupted save keeps the last state.
         torch.save(state, self._folder / "state.new")
         (self._folder / "state.new").replace(self._folder / "state.pt")
         _trim()
 
     def resume(self) -> dict[str, Any] | None:
-        """Take up the state kept in the folder, if any; gives the optimizer's."""
+        """Load the state saved in the folder, if any. Returns the optimizer's state."""
         path = self._folder / "state.pt"
         if not path.exists():
             return None
@@ -143,30 +149,33 @@ class Trainer:
 
 
 def _trim() -> None:
-    """Hand freed memory back. Batches differ in shape, so freed blocks seldom fit again: left to
-    itself glibc grows by some 200 MB a minute.
+    """Return freed memory to the operating system.
+
+    Batches differ in shape, so glibc seldom reuses freed blocks: without this the process grows by
+    about 200 MB per minute.
     """
     if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)
 
 
 def _optimizer(learner: Learner, stage: Stage) -> torch.optim.Optimizer:
-    """AdamW, with the vision tower at its own rate. What carries its deepstack features over is
-    first trained with the language model, so it belongs to that.
+    """AdamW, with a separate learning rate for the vision tower.
+
+    The deepstack mergers count as part of the language model, with which they are first trained.
     """
     vision: list[Tensor] = []
     rest: list[Tensor] = []
     for name, weight in learner.named_parameters():
-        tower = ".visual." in name and "deepstack" not in name
-        weight.requires_grad_(stage.vision_rate > 0 or not tower)
-        (vision if tower else rest).append(weight)
+        is_vision = ".visual." in name and "deepstack" not in name
+        weight.requires_grad_(stage.vision_rate > 0 or not is_vision)
+        (vision if is_vision else rest).append(weight)
     groups: list[dict[str, Any]] = [{"params": rest, "base": stage.rate}]
     if stage.vision_rate:
         groups.append({"params": vision, "base": stage.rate * stage.vision_rate})
     return torch.optim.AdamW(groups, lr=stage.rate, betas=(0.9, 0.98), weight_decay=0.02)
 
 
-def _warmed(progress: Progress, stage: Stage) -> float:
-    """Linear warm-up, then half a cosine down to 3%."""
+def _learning_rate_factor(progress: Progress, stage: Stage) -> float:
+    """Factor on the learning rate: linear warm-up, and a cosine decay to 3%."""
     cosine = 0.03 + 0.97 * (1 + math.cos(math.pi * progress.share(stage))) / 2
     return cosine * min(1.0, (progress.step + 1) / stage.warmup)

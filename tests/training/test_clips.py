@@ -40,7 +40,7 @@ from training.recipe import HELD_OUT_SEEDS, STAGES, TRAINING_SEEDS
 from training.tokenizer import build_tokenizer
 
 
-def test_a_clip_is_what_its_seed_says() -> None:
+def test_clips_are_determined_by_the_seed() -> None:
     first, second = (draw_clips(random.Random(4), 3, 2, (6, 8)) for _ in "ab")
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one.frames, other.frames)
@@ -48,16 +48,16 @@ def test_a_clip_is_what_its_seed_says() -> None:
 
 
 @pytest.mark.parametrize(("grid", "shape"), [((6, 8), (96, 128)), ((5, 9), (80, 144))])
-def test_a_clip_has_two_pictures_a_second_of_the_grids_size(
+def test_a_clip_has_two_pictures_per_second_of_the_grids_size(
     grid: tuple[int, int], shape: tuple[int, int]
 ) -> None:
     (clip,) = draw_clips(random.Random(1), 1, 3, grid)
     assert clip.frames.shape == (6, *shape, 3)
     assert np.diff(clip.times) == pytest.approx([0.5] * 5)
-    assert [moment.time for moment in clip.window] == list(clip.times)
+    assert [sample.time for sample in clip.window] == list(clip.times)
 
 
-def test_what_is_held_out_is_never_trained_on() -> None:
+def test_held_out_seeds_families_and_styles_are_not_in_the_training_data() -> None:
     assert not set(TRAINING_FAMILIES) & set(HELD_OUT_FAMILIES)
     assert TRAINING_SEEDS.stop <= HELD_OUT_SEEDS.start
     trained = draw_clips(random.Random(2), 24, 1, (6, 8))
@@ -69,13 +69,13 @@ def test_what_is_held_out_is_never_trained_on() -> None:
     assert styles == {Style.DEFAULT}
 
 
-def test_the_bench_of_answers_asks_of_scenes_that_neither_training_nor_calibration_saw() -> None:
+def test_the_accuracy_benchmark_uses_neither_training_nor_calibration_seeds() -> None:
     seeds = {stream.seed for stream in streams(FULL)}
     assert all(seed in HELD_OUT_SEEDS for seed in seeds)
     assert not seeds & {*FIT_SEEDS, *CHECK_SEEDS}
 
 
-def test_a_stage_resumed_in_the_middle_goes_on_with_the_same_batches() -> None:
+def test_a_resumed_stage_continues_with_the_same_batches() -> None:
     tokenizer = build_tokenizer()
     layout = layout_of(tokenizer, Learner.from_scratch(tokenizer, 1))
     whole = list(islice(TrainingBatches(layout, STAGES[1], 0, 7), 3))
@@ -91,7 +91,7 @@ def test_cells_are_cut_row_by_row() -> None:
     np.testing.assert_array_equal(cells[9, 1, 2], frames[0, 1, 16:32, 16:32, 2])
 
 
-def test_the_targets_mark_kind_place_colour_and_direction() -> None:
+def test_targets_mark_kind_centre_colour_and_direction() -> None:
     box = Box(0.30, 0.40, 0.35, 0.60)
     walker = ActorState(1, ActorKind.PERSON, "blue", box, 1.0, (-0.1, 0.0))
     targets = cell_targets(GroundTruth(0.0, (walker,)), (6, 8))
@@ -103,22 +103,22 @@ def test_the_targets_mark_kind_place_colour_and_direction() -> None:
     assert targets[:, :2].sum() == targets[:, 3:].sum() == 0
 
 
-def test_the_targets_mark_what_is_done_and_what_shows_besides() -> None:
+def test_targets_mark_activities_and_visible_effects() -> None:
     box = Box(0.30, 0.40, 0.35, 0.60)
     runner = ActorState(1, ActorKind.PERSON, "blue", box, 1.0, (0.3, 0.0))
     lying = replace(runner, velocity=(0.0, 0.0), lying=True)
     fire = EffectState(EffectKind.FIRE, Box(0.5, 0.0, 1.0, 0.5), 1.0)
-    for seen, done in ((runner, [1, 2]), (lying, [3])):
-        doing = cell_targets(GroundTruth(0.0, (seen,)), (6, 8))[
+    for actor, expected in ((runner, [1, 2]), (lying, [3])):
+        motion = cell_targets(GroundTruth(0.0, (actor,)), (6, 8))[
             3, 2, FIRST_MOTION_CHANNEL:FIRST_EFFECT_CHANNEL
         ]
-        assert np.flatnonzero(doing).tolist() == done
-    for sign, shown in ((fire, 3 * 4), (replace(fire, strength=0.5), 0)):
-        showing = cell_targets(GroundTruth(0.0, (), (sign,)), (6, 8))[..., FIRST_EFFECT_CHANNEL:]
-        assert showing.sum() == showing[:3, 4:, EFFECT_KINDS.index(EffectKind.FIRE)].sum() == shown
+        assert np.flatnonzero(motion).tolist() == expected
+    for effect, count in ((fire, 3 * 4), (replace(fire, strength=0.5), 0)):
+        effects = cell_targets(GroundTruth(0.0, (), (effect,)), (6, 8))[..., FIRST_EFFECT_CHANNEL:]
+        assert effects.sum() == effects[:3, 4:, EFFECT_KINDS.index(EffectKind.FIRE)].sum() == count
 
 
-def test_a_filmed_window_shows_the_same_world_as_a_drawn_one() -> None:
+def test_filmed_clips_have_the_format_of_drawn_clips() -> None:
     clips = filmed_clips("yard", 3, seconds=4, slots=2, grid=(6, 8))
     assert len(clips) == 2
     for clip in clips:

@@ -1,4 +1,4 @@
-"""Training must teach exactly the sequence the product uses: the library's own, dense."""
+"""Packed training sequences give the logits of transformers' own forward pass."""
 
 import random
 
@@ -26,7 +26,7 @@ def layout(learner: Learner) -> PromptLayout:
 
 
 @torch.no_grad()
-def test_packed_questions_are_answered_as_by_the_library_one_by_one(
+def test_packed_questions_give_the_logits_of_single_questions(
     learner: Learner, layout: PromptLayout
 ) -> None:
     clips = draw_clips(random.Random(5), 2, 3, GRID)
@@ -35,18 +35,20 @@ def test_packed_questions_are_answered_as_by_the_library_one_by_one(
     row = 0
     for window in range(2):
         for number in range(1, int(batch.segment_ids[window].max()) + 1):
-            mine = (batch.segment_ids[window] == 0) | (batch.segment_ids[window] == number)
-            ids = batch.ids[window, mine][None]
-            alone = library_logits(learner, batch.cells.view(2, -1, 2, 3, 16, 16)[window], ids)
-            due = batch.labels[window, mine] != IGNORED
-            said = int(due.sum())
-            torch.testing.assert_close(packed[row : row + said], alone[due], atol=1e-4, rtol=0)
-            row += said
+            members = (batch.segment_ids[window] == 0) | (batch.segment_ids[window] == number)
+            ids = batch.ids[window, members][None]
+            single = library_logits(learner, batch.cells.view(2, -1, 2, 3, 16, 16)[window], ids)
+            labelled = batch.labels[window, members] != IGNORED
+            count = int(labelled.sum())
+            torch.testing.assert_close(
+                packed[row : row + count], single[labelled], atol=1e-4, rtol=0
+            )
+            row += count
     assert row == len(packed) == sum(batch.answer_lengths) >= 8
 
 
 def library_logits(learner: Learner, cells: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-    """Transformers' own forward, positions and attention, from pixels and token ids."""
+    """Logits of transformers' own forward pass from pixels and token ids."""
     config = learner.network.config
     config.vision_config._attn_implementation = "sdpa"
     try:
@@ -58,4 +60,4 @@ def library_logits(learner: Learner, cells: torch.Tensor, ids: torch.Tensor) -> 
             mm_token_type_ids=video,
         ).logits[0]
     finally:
-        config.vision_config._attn_implementation = "slots-side-by-side"
+        config.vision_config._attn_implementation = "per-slot-attention"

@@ -1,4 +1,4 @@
-"""How answers and descriptions are judged."""
+"""Scores of answers and descriptions."""
 
 import random
 from pathlib import Path
@@ -24,69 +24,69 @@ from training.tokenizer import build_tokenizer
 GRID = (6, 8)
 
 
-def test_f1_is_of_yes_and_counts_have_none() -> None:
+def test_f1_is_that_of_yes_and_counts_have_none() -> None:
     score = Score()
-    for pair, times in ((("yes", "yes"), 3), (("no", "yes"), 1), (("yes", "no"), 2)):
-        score.pairs[pair] = times
+    for pair, count in ((("yes", "yes"), 3), (("no", "yes"), 1), (("yes", "no"), 2)):
+        score.pairs[pair] = count
     assert score.f1 == pytest.approx(2 / 3)
     assert score.summary() == {
-        "asked": 6,
+        "questions": 6,
         "accuracy": 0.5,
         "majority": pytest.approx(5 / 6, abs=1e-4),
         "f1": pytest.approx(2 / 3, abs=1e-4),
-        "yes": 5,
+        "positives": 5,
     }
     assert Score({("2", "2"): 1}).f1 is None
 
 
-def test_only_what_is_given_is_asked_where_it_is_given() -> None:
+def test_given_questions_replace_those_of_the_ground_truth() -> None:
     tokenizer = build_tokenizer()
     learner = Learner.from_scratch(tokenizer, 3)
     clips = draw_clips(random.Random(2), 3, 2, GRID)
-    asked = [[LabelledQuestion("person", topic_question("person"), "yes")] for _ in clips]
-    found = score_clips(learner, layout_of(tokenizer, learner), clips, GRID, asked)
-    assert {topic: score.asked for topic, score in found.items()} == {"person": 3}
+    questions = [[LabelledQuestion("person", topic_question("person"), "yes")] for _ in clips]
+    found = score_clips(learner, layout_of(tokenizer, learner), clips, GRID, questions)
+    assert {topic: score.questions for topic, score in found.items()} == {"person": 3}
 
 
-def test_a_text_is_right_as_a_whole_or_not_at_all() -> None:
+def test_a_text_is_correct_only_as_a_whole() -> None:
     tokenizer = build_tokenizer()
     layout = layout_of(tokenizer, Learner.from_scratch(tokenizer, 3))
-    due = torch.tensor(tokenizer.encode("one person in red walking left<|im_end|>"))
-    said = due.clone()
-    said[3] = tokenizer.encode(" blue")[0]
-    for ids, given in ((due, "one person in red walking left"), (said, "")):
+    labels = torch.tensor(tokenizer.encode("one person in red walking left<|im_end|>"))
+    wrong = labels.clone()
+    wrong[3] = tokenizer.encode(" blue")[0]
+    for ids, expected in ((labels, "one person in red walking left"), (wrong, "")):
         logits = torch.nn.functional.one_hot(ids, len(tokenizer)).float()
-        asked = described("one person in red walking left")
-        assert predicted_answer(asked, logits, due, layout) == given
+        item = described("one person in red walking left")
+        assert predicted_answer(item, logits, labels, layout) == expected
 
 
 def described(text: str) -> LabelledQuestion:
     return LabelledQuestion("describe", topic_question("describe"), text)
 
 
-def test_clauses_are_told_apart_by_what_they_are_about() -> None:
+def test_the_subject_of_a_clause_is_found_by_its_words() -> None:
     clauses = ("one person in red lying", "two cars", "a bag", "smoke", "nothing", "a zebra")
     assert [clause_subject(clause) for clause in clauses] == [
         *("people", "cars", "bags", "smoke", "nothing", "other")
     ]
 
 
-def test_descriptions_are_judged_clause_by_clause() -> None:
-    clips = [clip for clip in held_out_clips(12, 2, GRID) if spoken_truth(clip)][:3]
+def test_description_scores_count_exact_matches_and_clauses() -> None:
+    clips = [clip for clip in held_out_clips(12, 2, GRID) if true_description(clip)][:3]
     found = score_descriptions(load_model(), clips)
-    assert found["asked"] == len(clips) == 3
-    told = [(spoken_truth(clip), generate_description(load_model(), clip)) for clip in clips]
-    assert found["exact"] == pytest.approx(np.mean([t == g for t, g in told]), abs=1e-4)
-    due = sum(len(true.split(", ")) for true, _ in told)
-    hit = sum(len(set(true.split(", ")) & set(given.split(", "))) for true, given in told)
-    assert found["clauses_told"] == pytest.approx(hit / due, abs=1e-4)
+    assert found["descriptions"] == len(clips) == 3
+    pairs = [(true_description(clip), generate_description(load_model(), clip)) for clip in clips]
+    assert found["exact_match"] == pytest.approx(np.mean([t == g for t, g in pairs]), abs=1e-4)
+    expected = sum(len(true.split(", ")) for true, _ in pairs)
+    correct = sum(len(set(true.split(", ")) & set(given.split(", "))) for true, given in pairs)
+    assert found["clause_recall"] == pytest.approx(correct / expected, abs=1e-4)
 
 
-def spoken_truth(clip: Clip) -> str:
+def true_description(clip: Clip) -> str:
     return next((each.answer for each in label_window(clip.window) if each.topic == "describe"), "")
 
 
-def test_a_recording_is_cut_into_windows_at_two_pictures_a_second(clips: Path) -> None:
+def test_a_recording_is_split_into_windows_at_two_pictures_per_second(clips: Path) -> None:
     windows = recorded_windows(clips / "bottles.mp4", 4, (5, 9))
     assert len(windows) == 10
     for number, (times, frames) in enumerate(windows):

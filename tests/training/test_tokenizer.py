@@ -23,21 +23,21 @@ def tokenizer() -> PreTrainedTokenizerFast:
         "<|im_start|>user\nWhat colour is the car?<|im_end|>\n",
     ],
 )
-def test_every_text_comes_back(tokenizer: PreTrainedTokenizerFast, text: str) -> None:
+def test_any_text_survives_a_round_trip(tokenizer: PreTrainedTokenizerFast, text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
-def test_every_answer_is_one_token_where_the_answer_begins(
+def test_every_answer_is_one_token_after_the_assistant_prompt(
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:
-    opening = tokenizer.encode("<|im_start|>assistant\n")
+    prompt = tokenizer.encode("<|im_start|>assistant\n")
     for answer in (*ANSWERS, *COLOURS, *ActorKind, "car"):
         ids = tokenizer.encode(f"<|im_start|>assistant\n{answer}")
-        assert ids[:-1] == opening, answer
+        assert ids[:-1] == prompt, answer
         assert tokenizer.decode(ids[-1:]) == answer
 
 
-def test_special_tokens_are_single_and_all_different(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_special_tokens_are_single_and_distinct(tokenizer: PreTrainedTokenizerFast) -> None:
     ids = [tokenizer.encode(token) for token in SPECIAL_TOKENS]
     assert all(len(each) == 1 for each in ids)
     assert len({each[0] for each in ids}) == len(SPECIAL_TOKENS)
@@ -56,7 +56,7 @@ def test_the_words_of_descriptions_are_one_token_each(tokenizer: PreTrainedToken
     assert len(tokenizer.encode(text)) == len(text.replace(",", " ,").split())
 
 
-def test_the_template_renders_qwens_turns(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_the_chat_template_renders_qwens_turns(tokenizer: PreTrainedTokenizerFast) -> None:
     content = [{"type": "video"}, {"type": "text", "text": "Is there a bag?"}]
     rendered = tokenizer.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
@@ -67,5 +67,5 @@ def test_the_template_renders_qwens_turns(tokenizer: PreTrainedTokenizerFast) ->
     )
 
 
-def test_it_is_the_same_every_time(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_the_tokenizer_is_deterministic(tokenizer: PreTrainedTokenizerFast) -> None:
     assert build_tokenizer().get_vocab() == tokenizer.get_vocab()

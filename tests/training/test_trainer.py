@@ -15,13 +15,13 @@ from training.trainer import Progress, Trainer
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two stages of a few windows each, saved after every batch."""
-    plan = (
+    two_stages = (
         Stage("cells", 9, 3, 1e-3, 1.0, 1.0, 0.0, {1: 1.0}, warmup=1),
         Stage("clips", 4, 4, 1e-3, 0.0, 0.0, 1.0, {2: 1.0}, warmup=1),
     )
-    monkeypatch.setattr(stages, "STAGES", plan)
+    monkeypatch.setattr(stages, "STAGES", two_stages)
     monkeypatch.setattr(stages, "_SAVE_EVERY_S", 0.0)
-    monkeypatch.setattr(stages, "_MEASURED", 2)
+    monkeypatch.setattr(stages, "_MEASURED_WINDOWS", 2)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -34,36 +34,36 @@ def trainer(folder: Path) -> Trainer:
     return Trainer(learner, layout_of(tokenizer, learner), folder, 5)
 
 
-class CutError(Exception):
-    """The power goes."""
+class InterruptedRunError(Exception):
+    """Simulated interruption."""
 
 
-def test_a_run_cut_short_ends_where_an_unbroken_one_does(
+def test_an_interrupted_and_resumed_run_ends_with_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = trainer(tmp_path / "whole")
     whole.run()
-    broken = trainer(tmp_path / "broken")
-    learn, calls = broken._learn, iter(range(99))
+    interrupted = trainer(tmp_path / "interrupted")
+    step, calls = interrupted._train_step, iter(range(99))
 
-    def cut_at_the_third(*given: object) -> float:
+    def fail_at_the_third(*args: object) -> float:
         if next(calls) == 2:
-            raise CutError
-        return learn(*given)
+            raise InterruptedRunError
+        return step(*args)
 
-    monkeypatch.setattr(broken, "_learn", cut_at_the_third)
-    with pytest.raises(CutError):
-        broken.run()
-    resumed = trainer(tmp_path / "broken")
+    monkeypatch.setattr(interrupted, "_train_step", fail_at_the_third)
+    with pytest.raises(InterruptedRunError):
+        interrupted.run()
+    resumed = trainer(tmp_path / "interrupted")
     resumed.run()
     assert resumed.progress.stage == 2
-    assert [told["stage"] for told in resumed.progress.curve][-1] == "clips"
+    assert [point["stage"] for point in resumed.progress.curve][-1] == "clips"
     weights = resumed.learner.state_dict()
     for name, weight in whole.learner.state_dict().items():
         torch.testing.assert_close(weights[name], weight, atol=1e-5, rtol=0)
 
 
-def test_the_last_stage_leaves_the_vision_tower_alone(tmp_path: Path) -> None:
+def test_the_vision_tower_is_frozen_at_vision_rate_0(tmp_path: Path) -> None:
     run = trainer(tmp_path)
     after: dict[str, dict[str, torch.Tensor]] = {}
     save = run._save
@@ -83,7 +83,7 @@ def test_the_last_stage_leaves_the_vision_tower_alone(tmp_path: Path) -> None:
     assert [name for name in moved if "language_model" in name]
 
 
-def test_a_stage_ends_with_its_windows_however_long_they_took() -> None:
+def test_a_stages_progress_counts_windows_not_time() -> None:
     stage = Stage("clips", 100, 4, 1e-3, 0.0, 0.0, 1.0, {2: 1.0})
     assert stage.share(25) == 0.25
     assert stage.share(120) == 1.0

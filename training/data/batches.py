@@ -1,4 +1,4 @@
-"""The endless batch_stream of training batches, drawn in a process of its own."""
+"""Endless stream of training batches, generated in a worker process."""
 
 import random
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from training.recipe import GRIDS, MAX_QUESTIONS, MAX_QUESTIONS_PER_SLOT, Stage
 
 
 class TrainingBatches(IterableDataset[Batch]):
-    """A stage's batches from number `first` on. Batch n is the same in every run."""
+    """A stage's batches from number `first` on. Batch n depends only on the stage and the seed."""
 
     def __init__(self, layout: PromptLayout, stage: Stage, first: int, seed: int) -> None:
         self._layout, self._stage, self._first, self._seed = layout, stage, first, seed
@@ -34,6 +34,6 @@ class TrainingBatches(IterableDataset[Batch]):
 
 
 def batch_stream(layout: PromptLayout, stage: Stage, first: int, seed: int) -> Iterator[Batch]:
-    """The batches, made ahead by one worker process."""
+    """The batches, prefetched by one worker process."""
     batches = TrainingBatches(layout, stage, first, seed)
     return iter(DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=8))

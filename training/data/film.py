@@ -1,4 +1,4 @@
-"""Windows as a real camera gives them: rendered large, encoded, decoded, scaled down."""
+"""Windows as a real camera gives them: encoded, decoded and scaled to the model's size."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,11 +27,12 @@ def filmed_clips(
     grid: tuple[int, int],
     condition: str | None = None,
 ) -> list[Clip]:
-    """Consecutive windows of `slots` slots from `seconds` of a 640x480 H.264 camera; a `condition`
-    of the world replaces the place's own life.
+    """Consecutive windows of `slots` slots from `seconds` of a 640x480 H.264 camera.
+
+    `condition` names one of the world's conditions, None is the usual scene.
     """
-    given = {"condition": condition} if condition else {}
-    settings = urlencode({"seed": seed, "seconds": seconds, **given})
+    extra = {"condition": condition} if condition else {}
+    settings = urlencode({"seed": seed, "seconds": seconds, **extra})
     camera = WorldCamera.parse(f"world://{family}?{settings}")
     items = WorldSource(camera, SourceOptions()).items()
     scene, samples = camera.scene, list(_sampled(decode_stream(items), grid))
@@ -47,7 +48,7 @@ def filmed_clips(
 def _sampled(
     frames: Iterator[Frame], grid: tuple[int, int]
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """The sampled pictures with their times, at the model's size."""
+    """The sampled frames with their times, RGB at the model's size."""
     sampler = FrameSampler(RATE)
     resizer = Resizer(grid[1] * CELL, grid[0] * CELL)
     for frame in frames:
@@ -58,7 +59,7 @@ def _sampled(
 def recorded_windows(
     path: Path, slots: int, grid: tuple[int, int]
 ) -> list[tuple[tuple[float, ...], NDArray[np.uint8]]]:
-    """Consecutive windows of any recording: times, and frames uint8 [slots * 2, h, w, 3]."""
+    """Consecutive windows of a recording: times, and frames uint8 [slots * 2, h, w, 3]."""
     samples = list(_sampled(decode_stream(open_source(str(path)).items()), grid))
     size = slots * FRAMES
     parts = [samples[i : i + size] for i in range(0, len(samples) - size + 1, size)]

@@ -1,8 +1,9 @@
-"""Windows and their questions as one batch of sequences.
+"""Packs windows and their questions into batches of sequences.
 
-All questions of a window stand behind it side by side: each sees the window and itself alone, and
-each starts at the position where a single one would. So a window is paid for once, and the model
-learns exactly what it is asked in use: one question after the window.
+All questions of a window follow it in one sequence. By the attention mask each question attends
+only to the window and to itself, and each starts at the position where a single one would. So a
+window is computed once for all its questions, and the model learns exactly the sequence of
+inference: one question after the window.
 """
 
 import random
@@ -53,7 +54,7 @@ class Batch:
     answer_lengths: tuple[int, ...]
 
     def to(self, device: torch.device) -> "Batch":
-        """The same with its tensors on the device."""
+        """Copy the batch to the device."""
         tensors: dict[str, Any] = {
             each.name: value.to(device)
             for each in fields(self)
@@ -62,17 +63,19 @@ class Batch:
         return replace(self, **tensors)
 
     def attention_mask(self) -> Tensor:
-        """Who may look at whom, bool [windows, 1, length, length]."""
+        """Allowed (query, key) pairs, bool [windows, 1, length, length]."""
         segment_ids = self.segment_ids
-        same = segment_ids[:, :, None] == segment_ids[:, None, :]
-        shared = (segment_ids == 0)[:, None, :]
-        earlier = torch.ones_like(same[0]).tril()
-        return ((same | shared) & earlier)[:, None]
+        same_segment = segment_ids[:, :, None] == segment_ids[:, None, :]
+        window_keys = (segment_ids == 0)[:, None, :]
+        causal = torch.ones_like(same_segment[0]).tril()
+        return ((same_segment | window_keys) & causal)[:, None]
 
 
 class Packer:
-    """Makes batches; a window is asked at most `asks` questions and `per_slot` for each slot,
-    each as likely as its `weights`.
+    """Packs clips into batches.
+
+    A window gets at most `max_questions` questions plus `max_per_slot` for each of its slots, drawn
+    with the probabilities of `weights`.
     """
 
     def __init__(
@@ -83,7 +86,7 @@ class Packer:
         max_per_slot: int = 0,
         weights: QuestionWeights = DEFAULT_WEIGHTS,
     ) -> None:
-        self._layout, self._grid, self._odds = layout, grid, weights
+        self._layout, self._grid, self._weights = layout, grid, weights
         self._max_questions, self._max_per_slot = max_questions, max_per_slot
         self._question = lru_cache(maxsize=None)(layout.question)
         self._answer = lru_cache(maxsize=4096)(layout.encode)
@@ -94,20 +97,24 @@ class Packer:
         self,
         clips: Sequence[Clip],
         rng: random.Random,
-        asked: Sequence[Sequence[LabelledQuestion]] | None = None,
+        questions: Sequence[Sequence[LabelledQuestion]] | None = None,
     ) -> Batch:
-        """One batch of windows that all have the same number of slots, and what is `asked` of each:
-        any of its own questions unless given.
+        """Pack windows of the same number of slots into one batch.
+
+        `questions` gives the questions of each window. By default they are drawn from all
+        questions that the window's ground truth can answer.
         """
-        most = self._max_questions + self._max_per_slot * clips[0].slots
-        asked = asked or [sample_questions(clip, rng, most, self._odds) for clip in clips]
-        rows = [self._row(*pair, rng) for pair in zip(clips, asked, strict=True)]
+        limit = self._max_questions + self._max_per_slot * clips[0].slots
+        questions = questions or [
+            sample_questions(clip, rng, limit, self._weights) for clip in clips
+        ]
+        rows = [self._row(*pair, rng) for pair in zip(clips, questions, strict=True)]
         frames = np.stack([clip.frames for clip in clips])
         dense = [
-            [cell_targets(moment, self._grid) for moment in clip.window[FRAMES - 1 :: FRAMES]]
+            [cell_targets(sample, self._grid) for sample in clip.window[FRAMES - 1 :: FRAMES]]
             for clip in clips
         ]
-        every = tuple(item for items in asked for item in items)
+        flat = tuple(item for items in questions for item in items)
         return Batch(
             self._grid,
             clips[0].slots,
@@ -117,55 +124,59 @@ class Packer:
             _padded([row[0].positions.T for row in rows], 0).permute(2, 0, 1),
             _padded([row[2] for row in rows], IGNORED),
             torch.from_numpy(np.array(dense)),
-            every,
-            tuple(len(self._answer(item.answer)) + 1 for item in every),
+            flat,
+            tuple(len(self._answer(item.answer)) + 1 for item in flat),
         )
 
     def window(self, times: Sequence[float]) -> Tokens:
-        """The prefix and the slots of whole pictures sampled at `times`."""
-        runs, start = [self._layout.prefix], self._layout.prefix.extent
+        """Tokens of the prompt prefix and of the dense slots sampled at `times`."""
+        segments, start = [self._layout.prefix], self._layout.prefix.extent
         for index in range(0, len(times), FRAMES):
             stamp = sum(times[index : index + FRAMES]) / FRAMES
-            run = self._layout.slot(stamp, self._kept)
-            runs.append(run.shifted(start))
-            start += run.extent
-        joined = Tokens.join(runs)
+            slot = self._layout.slot(stamp, self._kept)
+            segments.append(slot.shifted(start))
+            start += slot.extent
+        joined = Tokens.join(segments)
         return Tokens(joined.ids, joined.positions, joined.visual, start)
 
     def _row(
-        self, clip: Clip, asked: Sequence[LabelledQuestion], rng: random.Random
+        self, clip: Clip, questions: Sequence[LabelledQuestion], rng: random.Random
     ) -> tuple[Tokens, Tensor, Tensor]:
-        """The tokens of a window and its questions, whose each is, and what is to be said."""
+        """Tokens, segment ids and labels of a window followed by its questions."""
         window = self.window(clip.times)
-        runs = [window]
-        owners = [torch.zeros(len(window), dtype=torch.long)]
+        segments = [window]
+        segment_ids = [torch.zeros(len(window), dtype=torch.long)]
         labels = [torch.full((len(window),), IGNORED)]
-        for number, item in enumerate(asked, start=1):
+        for number, item in enumerate(questions, start=1):
             wording = rng.randrange(len(WORDINGS[item.topic]))
             text = self._question(topic_question(item.topic, wording).text)
             answer = self._answer(item.answer)
-            run = Tokens.join([text, Tokens.text(answer).shifted(text.extent)])
-            runs.append(run.shifted(window.extent))
-            owners.append(torch.full((len(run),), number))
-            labels.append(torch.full((len(run),), IGNORED))
+            segment = Tokens.join([text, Tokens.text(answer).shifted(text.extent)])
+            segments.append(segment.shifted(window.extent))
+            segment_ids.append(torch.full((len(segment),), number))
+            labels.append(torch.full((len(segment),), IGNORED))
+            # Each label is the next token, so the labels start one token before the answer.
             labels[-1][-len(answer) - 1 :] = torch.tensor([*answer, self._end])
-        return Tokens.join(runs), torch.cat(owners), torch.cat(labels)
+        return Tokens.join(segments), torch.cat(segment_ids), torch.cat(labels)
 
 
 def sample_questions(
-    clip: Clip, rng: random.Random, most: int, weights: QuestionWeights = DEFAULT_WEIGHTS
+    clip: Clip, rng: random.Random, max_questions: int, weights: QuestionWeights = DEFAULT_WEIGHTS
 ) -> list[LabelledQuestion]:
-    """Up to `most` of the window's questions; the rarer the answer, the likelier."""
-    weighed = [
+    """Draw up to `max_questions` of the window's questions without replacement, by weight.
+
+    Efraimidis and Spirakis (2006): keep the largest keys u ** (1 / weight), u uniform.
+    """
+    keyed = [
         (rng.random() ** (1 / question_weight(a, weights)), a) for a in label_window(clip.window)
     ]
-    return [a for _, a in sorted(weighed, key=lambda pair: -pair[0])[:most]]
+    return [a for _, a in sorted(keyed, key=lambda pair: -pair[0])[:max_questions]]
 
 
 def cut_cells(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Slots [n, 2, h, w, 3] as cells, [n * rows * cols, 2, 3, cell, cell], row by row."""
-    slots, samples, high, wide, _ = frames.shape
-    rows, cols = high // CELL, wide // CELL
+    """Cut slots [n, 2, h, w, 3] into cells [n * rows * cols, 2, 3, cell, cell], row by row."""
+    slots, samples, height, width, _ = frames.shape
+    rows, cols = height // CELL, width // CELL
     split = frames.reshape(slots, samples, rows, CELL, cols, CELL, 3)
     return np.ascontiguousarray(split.transpose(0, 2, 4, 1, 6, 3, 5)).reshape(
         -1, samples, 3, CELL, CELL

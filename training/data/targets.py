@@ -1,6 +1,7 @@
-"""What each cell holds: the dense targets that teach the vision tower to see.
+"""Dense per-cell targets for the vision tower.
 
-Loss on answers alone stays on the plateau of constant answers; with these it doesn't.
+With the loss on answers alone training stays on a plateau of constant answers; the auxiliary loss
+on these targets avoids that.
 """
 
 import numpy as np
@@ -13,56 +14,60 @@ from codecsight.world.scene.actor import MIN_RUNNING_SPEED
 from codecsight.world.scene.effects import EffectKind
 
 KINDS, COLOUR_NAMES, EFFECT_KINDS = tuple(ActorKind), tuple(COLOURS), tuple(EffectKind)
-# Presence and centre of each kind, colour of people and of vehicles; what is done (moving left and
-# right, running, lying); a lamp's light, smoke, fire.
+# Channels: presence and centre of each actor kind, colour of people and of vehicles; motion (left,
+# right, running, lying); effects (lamp, smoke, fire).
 FIRST_MOTION_CHANNEL = 2 * len(KINDS) + 2 * len(COLOUR_NAMES)
 FIRST_EFFECT_CHANNEL = FIRST_MOTION_CHANNEL + 4
 CHANNELS = FIRST_EFFECT_CHANNEL + len(EFFECT_KINDS)
-_COVERED = 0.25
+_MIN_COVERAGE = 0.25  # share of a cell that a box must cover
 
 
 def cell_targets(now: GroundTruth, grid: tuple[int, int]) -> NDArray[np.float32]:
-    """0 or 1 for each channel of each cell, float32 [rows, cols, CHANNELS]."""
-    found = np.zeros((*grid, CHANNELS), np.float32)
-    for seen in now.actors:
-        if not seen.clearly_visible:
-            continue
-        centre = _centre(seen.box, grid)
-        where = _cover(seen.box, grid) >= _COVERED
-        where[centre] = True
-        kind = KINDS.index(seen.kind)
-        found[where, kind] = 1
-        found[centre][len(KINDS) + kind] = 1
-        if seen.kind is not ActorKind.BAG:
-            found[
-                where, 2 * len(KINDS) + kind * len(COLOUR_NAMES) + COLOUR_NAMES.index(seen.colour)
-            ] = 1
-            for number, done in enumerate(_doing(seen)):
-                found[where, FIRST_MOTION_CHANNEL + number] = np.maximum(
-                    found[where, FIRST_MOTION_CHANNEL + number], done
-                )
-    for sign in now.effects:
-        if sign.strength >= EFFECT_CLEAR:
-            found[
-                _cover(_core(sign), grid) >= _COVERED,
-                FIRST_EFFECT_CHANNEL + EFFECT_KINDS.index(sign.kind),
-            ] = 1
-    return found
+    """Targets of 0 or 1, float32 [rows, cols, CHANNELS]."""
+    targets = np.zeros((*grid, CHANNELS), np.float32)
+    for actor in now.actors:
+        if actor.clearly_visible:
+            _mark_actor(targets, actor, grid)
+    for effect in now.effects:
+        if effect.strength >= EFFECT_CLEAR:
+            cells = _coverage(_core(effect), grid) >= _MIN_COVERAGE
+            targets[cells, FIRST_EFFECT_CHANNEL + EFFECT_KINDS.index(effect.kind)] = 1
+    return targets
 
 
-def _core(sign: EffectState) -> Box:
-    """Where it's plain: smoke thins out as it rises, and sways."""
-    box = sign.box
-    if sign.kind is not EffectKind.SMOKE:
+def _mark_actor(targets: NDArray[np.float32], actor: ActorState, grid: tuple[int, int]) -> None:
+    centre = _centre(actor.box, grid)
+    cells = _coverage(actor.box, grid) >= _MIN_COVERAGE
+    cells[centre] = True
+    kind = KINDS.index(actor.kind)
+    targets[cells, kind] = 1
+    targets[centre][len(KINDS) + kind] = 1
+    if actor.kind is ActorKind.BAG:
+        return
+    colour = kind * len(COLOUR_NAMES) + COLOUR_NAMES.index(actor.colour)
+    targets[cells, 2 * len(KINDS) + colour] = 1
+    for channel, value in enumerate(_motion(actor), start=FIRST_MOTION_CHANNEL):
+        targets[cells, channel] = np.maximum(targets[cells, channel], value)
+
+
+def _core(effect: EffectState) -> Box:
+    """The dense part of an effect's box: smoke thins out while it rises, and sways."""
+    box = effect.box
+    if effect.kind is not EffectKind.SMOKE:
         return box
-    aside, high = (box.right - box.left) * 0.15, box.bottom - box.top
-    return Box(box.left + aside, box.top + 0.35 * high, box.right - aside, box.bottom - 0.1 * high)
+    margin, height = (box.right - box.left) * 0.15, box.bottom - box.top
+    return Box(
+        box.left + margin,
+        box.top + 0.35 * height,
+        box.right - margin,
+        box.bottom - 0.1 * height,
+    )
 
 
-def _doing(seen: ActorState) -> tuple[bool, ...]:
-    speed = seen.velocity[0]
-    runs = seen.kind is ActorKind.PERSON and abs(speed) >= MIN_RUNNING_SPEED
-    return speed < -MIN_MOVING_SPEED, speed > MIN_MOVING_SPEED, runs, seen.lying
+def _motion(actor: ActorState) -> tuple[bool, ...]:
+    speed = actor.velocity[0]
+    runs = actor.kind is ActorKind.PERSON and abs(speed) >= MIN_RUNNING_SPEED
+    return speed < -MIN_MOVING_SPEED, speed > MIN_MOVING_SPEED, runs, actor.lying
 
 
 def _centre(box: Box, grid: tuple[int, int]) -> tuple[int, int]:
@@ -71,8 +76,8 @@ def _centre(box: Box, grid: tuple[int, int]) -> tuple[int, int]:
     return min(max(row, 0), grid[0] - 1), min(max(col, 0), grid[1] - 1)
 
 
-def _cover(box: Box, grid: tuple[int, int]) -> NDArray[np.float64]:
-    """The share of each cell that lies within the box, [rows, cols]."""
+def _coverage(box: Box, grid: tuple[int, int]) -> NDArray[np.float64]:
+    """Share of each cell that lies within the box, [rows, cols]."""
     return _overlap(box.top, box.bottom, grid[0])[:, None] * _overlap(box.left, box.right, grid[1])
 
 

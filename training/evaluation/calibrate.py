@@ -1,9 +1,8 @@
-"""How sure a checkpoint may be: one temperature per kind of question, fitted on validation scenes.
+"""Confidence calibration: one temperature per question kind, fitted on validation scenes.
 
-What is fitted is what is used: filmed scenes go through encoder, tracker and engine as in the
-product. Guo et al., "On Calibration of Modern Neural Networks" (2017), is the source of the method
-(a single temperature that minimises the negative log-likelihood) and of the measure (the expected
-calibration error over bins of equal width).
+The scenes go through encoder, change tracker and engine as in production. The method (a single
+temperature that minimises the negative log-likelihood) and the measure (expected calibration error
+over bins of equal width) are from Guo et al., "On Calibration of Modern Neural Networks" (2017).
 """
 
 from collections import defaultdict
@@ -27,30 +26,32 @@ from training.recipe import HELD_OUT_SEEDS, RATE
 
 FIT_SEEDS = range(HELD_OUT_SEEDS.start + 5000, HELD_OUT_SEEDS.start + 5005)
 CHECK_SEEDS = range(HELD_OUT_SEEDS.start + 6000, HELD_OUT_SEEDS.start + 6003)
-"""Scenes that neither training nor any test nor the other of the two has seen."""
+"""Seeds that training and tests do not use; disjoint."""
 SECONDS, BINS, MAX_CELLS = 24, 15, 48
 _TEMPERATURES = np.geomspace(0.2, 10, 200)
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredAnswer:
-    """The options' `scores` for one question, and which of them would have been `right`."""
+class CalibrationSample:
+    """Scores of one question's options, and the index of the correct one."""
 
     kind: str
     scores: tuple[float, ...]
-    right: int
+    correct: int
 
 
 def fit_calibration(model: VisionLanguageModel) -> tuple[Calibration, dict[str, Any]]:
-    """The temperatures for a model, and how well they do on scenes they were not fitted on."""
-    fitted = _by_kind(collect_answers(model, TRAINING_FAMILIES, FIT_SEEDS))
-    found = {kind: fit_temperature(heard) for kind, heard in fitted.items()}
-    calibration = Calibration(temperatures={k: round(t, 3) for k, t in found.items()})
-    told: dict[str, Any] = {"temperatures": calibration.temperatures}
+    """The temperatures of a model, and the calibration errors on other scenes."""
+    fitting = _by_kind(collect_answers(model, TRAINING_FAMILIES, FIT_SEEDS))
+    temperatures = {kind: round(fit_temperature(each), 3) for kind, each in fitting.items()}
+    calibration = Calibration(temperatures=temperatures)
+    measured: dict[str, Any] = {"temperatures": calibration.temperatures}
     for name, families in (("new seeds", TRAINING_FAMILIES), ("new families", HELD_OUT_FAMILIES)):
         checked = _by_kind(collect_answers(model, families, CHECK_SEEDS))
-        told[name] = {kind: _told(heard, calibration.of(kind)) for kind, heard in checked.items()}
-    return calibration, told
+        measured[name] = {
+            kind: _errors(each, calibration.of(kind)) for kind, each in checked.items()
+        }
+    return calibration, measured
 
 
 def collect_answers(
@@ -58,112 +59,114 @@ def collect_answers(
     families: Sequence[str],
     seeds: Sequence[int],
     seconds: int = SECONDS,
-) -> Iterator[ScoredAnswer]:
-    """Everything that can fairly be asked of these cameras each time a window has moved."""
+) -> Iterator[CalibrationSample]:
+    """Answers to all unambiguous questions of these cameras, each time the window moved."""
     for family in families:
         for seed in seeds:
             url = f"world://{family}?seed={seed}&seconds={seconds}&fps=4"
-            yield from _camera(model, WorldCamera.parse(url))
+            yield from _camera_answers(model, WorldCamera.parse(url))
 
 
-def _camera(model: VisionLanguageModel, world: WorldCamera) -> Iterator[ScoredAnswer]:
+def _camera_answers(model: VisionLanguageModel, world: WorldCamera) -> Iterator[CalibrationSample]:
     engine, scene = Engine(model, EngineConfig(kv_blocks=64)), world.scene
     camera = CameraPipeline(model.grid_spec(RATE, MAX_CELLS), "tracked", ANCHOR_EVERY)
     source = WorldSource(world, SourceOptions())
     slots = [slot for item in source.items() for slot in camera.feed(item)] + camera.flush()
-    assert camera.tracker is not None  # noqa: S101 - it has seen pictures
+    assert camera.tracker is not None  # noqa: S101 - set by the first frame
     engine.open("camera", camera.tracker.grid)
     for slot in slots:
         if not engine.push("camera", slot).moved:
             continue
         session = engine._sessions["camera"]
         times = [time for entry in session.window.entries for time in entry.times]
-        asked = [each for each in label_questions(scene, times) if each.question.options]
-        engine.submit_questions("camera", [each.question for each in asked])
+        items = [item for item in label_questions(scene, times) if item.question.options]
+        engine.submit_questions("camera", [item.question for item in items])
         question_batch = session.jobs[-1].question_batch
-        assert question_batch is not None  # noqa: S101 - it was just asked
+        assert question_batch is not None  # noqa: S101 - just submitted
         while engine.busy:
             engine.step()
-        for index, each in enumerate(asked):
-            right = each.question.options.index(each.answer)
-            yield ScoredAnswer(each.question.kind.value, question_batch.scored[index].scores, right)
+        for index, item in enumerate(items):
+            correct = item.question.options.index(item.answer)
+            scores = question_batch.scored[index].scores
+            yield CalibrationSample(item.question.kind.value, scores, correct)
 
 
-def fit_temperature(heard: Sequence[ScoredAnswer]) -> float:
-    """The temperature under which the right answers are likeliest."""
-    scores, right = _arrays(heard)
-    everyone = np.arange(len(heard))
-    likely = [_log_chances(scores, t)[everyone, right].mean() for t in _TEMPERATURES]
-    return float(_TEMPERATURES[int(np.argmax(likely))])
+def fit_temperature(answers: Sequence[CalibrationSample]) -> float:
+    """The temperature that maximises the likelihood of the correct answers."""
+    scores, correct = _arrays(answers)
+    rows = np.arange(len(answers))
+    likelihoods = [_log_softmax(scores, t)[rows, correct].mean() for t in _TEMPERATURES]
+    return float(_TEMPERATURES[int(np.argmax(likelihoods))])
 
 
-def expected_calibration_error(heard: Sequence[ScoredAnswer], temperature: float) -> float:
-    """The expected calibration error: by how much confidence and accuracy differ in a bin of
-    confidence, on average over the answers.
-    """
-    scores, right = _arrays(heard)
-    sure = np.exp(_log_chances(scores, temperature).max(axis=1))
-    hits = scores.argmax(axis=1) == right
-    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
-    gaps = [abs(np.sum(hits[bins == b]) - np.sum(sure[bins == b])) for b in range(BINS)]
-    return float(sum(gaps) / len(heard))
+def expected_calibration_error(answers: Sequence[CalibrationSample], temperature: float) -> float:
+    """Expected calibration error: mean difference of confidence and accuracy over the bins."""
+    scores, correct = _arrays(answers)
+    confidence = np.exp(_log_softmax(scores, temperature).max(axis=1))
+    hits = scores.argmax(axis=1) == correct
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    gaps = [abs(np.sum(hits[bins == b]) - np.sum(confidence[bins == b])) for b in range(BINS)]
+    return float(sum(gaps) / len(answers))
 
 
-def _arrays(heard: Sequence[ScoredAnswer]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Scores [answers, options], padded by -inf, and the right options [answers]."""
-    most = max(len(each.scores) for each in heard)
-    padded = [[*each.scores, *[-np.inf] * (most - len(each.scores))] for each in heard]
-    return np.array(padded), np.array([each.right for each in heard])
+def _arrays(answers: Sequence[CalibrationSample]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Scores [answers, options], padded with -inf, and the correct options [answers]."""
+    width = max(len(each.scores) for each in answers)
+    padded = [[*each.scores, *[-np.inf] * (width - len(each.scores))] for each in answers]
+    return np.array(padded), np.array([each.correct for each in answers])
 
 
-def _log_chances(scores: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+def _log_softmax(scores: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
     """Log-probabilities [answers, options]."""
     scaled = scores / temperature
-    chances: NDArray[np.float64] = scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True)
-    return chances
+    log_probabilities: NDArray[np.float64] = scaled - np.logaddexp.reduce(
+        scaled, axis=1, keepdims=True
+    )
+    return log_probabilities
 
 
-def _by_kind(heard: Iterator[ScoredAnswer]) -> dict[str, list[ScoredAnswer]]:
-    found: dict[str, list[ScoredAnswer]] = defaultdict(list)
-    for each in heard:
-        found[each.kind].append(each)
-    return dict(sorted(found.items()))
+def _by_kind(answers: Iterator[CalibrationSample]) -> dict[str, list[CalibrationSample]]:
+    groups: dict[str, list[CalibrationSample]] = defaultdict(list)
+    for each in answers:
+        groups[each.kind].append(each)
+    return dict(sorted(groups.items()))
 
 
-def _told(heard: Sequence[ScoredAnswer], temperature: float) -> dict[str, Any]:
-    right = sum(int(np.argmax(each.scores)) == each.right for each in heard)
+def _errors(answers: Sequence[CalibrationSample], temperature: float) -> dict[str, Any]:
+    correct = sum(int(np.argmax(each.scores)) == each.correct for each in answers)
     return {
-        "answers": len(heard),
-        "accuracy": round(right / len(heard), 4),
-        "error_before": round(expected_calibration_error(heard, 1.0), 4),
-        "error_after": round(expected_calibration_error(heard, temperature), 4),
+        "answers": len(answers),
+        "accuracy": round(correct / len(answers), 4),
+        "ece_before": round(expected_calibration_error(answers, 1.0), 4),
+        "ece_after": round(expected_calibration_error(answers, temperature), 4),
     }
 
 
-def with_calibration_section(card: str, told: dict[str, Any]) -> str:
-    """The model card with what was found out about its sureness, instead of what it said before."""
+def with_calibration_section(card: str, measured: dict[str, Any]) -> str:
+    """The model card with its calibration section added or replaced."""
     before, _, rest = card.partition(_HEADING)
     after = rest[rest.index("\n## ") + 1 :] if "\n## " in rest else ""
     if not rest:
         before, mark, after = card.partition("## Limits")
         after = mark + after
     rows = [
-        f"| {kind} | {told['temperatures'].get(kind, 1.0):.2f} | {each['answers']} | {where} | "
-        f"{each['accuracy']:.2f} | {each['error_before']:.3f} | {each['error_after']:.3f} |"
+        f"| {kind} | {measured['temperatures'].get(kind, 1.0):.2f} | {each['answers']} | {where} | "
+        f"{each['accuracy']:.2f} | {each['ece_before']:.3f} | {each['ece_after']:.3f} |"
         for where in ("new seeds", "new families")
-        for kind, each in told[where].items()
+        for kind, each in measured[where].items()
     ]
     return before + _HEADING + _SECTION.format(rows="\n".join(rows)) + "\n" + after
 
 
-_HEADING = "## How sure it is"
+_HEADING = "## Calibration"
 _SECTION = """
 
-Probabilities are divided out by one temperature per kind of question (`calibration.json`, which
-CodecSight reads; plain transformers does not), fitted by `python -m training calibrate FOLDER` on
-filmed scenes that neither training nor tests saw. Expected calibration error, 15 bins, on others:
+Option scores are divided by one temperature per question kind before the softmax. The temperatures
+are in `calibration.json`, which CodecSight reads and plain transformers does not. They were fitted
+by `python -m training calibrate CHECKPOINT RESULTS` on encoded scenes that neither training nor
+tests use. Expected calibration error (ECE) with 15 bins, on other scenes:
 
-| kind | temperature | answers | scenes | accuracy | error before | error after |
+| kind | temperature | answers | scenes | accuracy | ECE before | ECE after |
 |---|---|---|---|---|---|---|
 {rows}
 """

@@ -1,4 +1,4 @@
-"""How well a checkpoint describes a scene in words of its own, through the product's own engine."""
+"""Quality of a checkpoint's free descriptions, decoded by the reference engine."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,8 +16,8 @@ from training.data.clips import Clip
 from training.data.packing import cut_cells
 from training.recipe import FRAMES, RATE
 
-# What a clause is about, by the words that may name it.
-_ABOUT = {
+# Subject of a clause, by the words that name it.
+_SUBJECTS = {
     "person": "people",
     "people": "people",
     "car": "cars",
@@ -31,30 +31,34 @@ _ABOUT = {
 
 
 def score_descriptions(model: VisionLanguageModel, clips: Sequence[Clip]) -> dict[str, Any]:
-    """Descriptions of the windows that can be described, decoded freely: the share that is right
-    word for word; of all true clauses the share that was told, of the told ones that which was
-    true; and the first of these by what they are about.
+    """Exact match, and precision and recall of clauses, over all windows with a true description.
+
+    Recall is given by subject, too.
     """
-    said = [
-        (true, generate_description(model, clip)) for clip in clips for true in _description(clip)
+    pairs = [
+        (true, generate_description(model, clip))
+        for clip in clips
+        for true in _true_description(clip)
     ]
-    due, told, hit = (Counter[str]() for _ in "dth")
-    for true, given in said:
-        clauses, spoken = (Counter(text.split(", ")) for text in (true, given))
-        for found, counted in ((clauses, due), (spoken, told), (clauses & spoken, hit)):
-            for clause, times in found.items():
-                counted[clause_subject(clause)] += times
+    expected, predicted, correct = (Counter[str]() for _ in range(3))
+    for texts in pairs:
+        true, given = (Counter(text.split(", ")) for text in texts)
+        for clauses, totals in ((true, expected), (given, predicted), (true & given, correct)):
+            for clause, count in clauses.items():
+                totals[clause_subject(clause)] += count
     return {
-        "asked": len(said),
-        "exact": _share(sum(true == given for true, given in said), len(said)),
-        "clauses_told": _share(hit.total(), due.total()),
-        "clauses_right": _share(hit.total(), told.total()),
-        "clauses_told_by_subject": {key: _share(hit[key], due[key]) for key in sorted(due)},
+        "descriptions": len(pairs),
+        "exact_match": _share(sum(true == given for true, given in pairs), len(pairs)),
+        "clause_recall": _share(correct.total(), expected.total()),
+        "clause_precision": _share(correct.total(), predicted.total()),
+        "clause_recall_by_subject": {
+            subject: _share(correct[subject], expected[subject]) for subject in sorted(expected)
+        },
     }
 
 
 def generate_description(model: VisionLanguageModel, clip: Clip) -> str:
-    """What the model says of a window, dense."""
+    """The model's description of a window of dense slots."""
     rows, cols = (side // model.cell for side in clip.frames.shape[1:3])
     grid = PatchGrid(model.grid_spec(RATE, rows * cols), rows, cols)
     engine = NaiveEngine(model, EngineConfig(window=clip.slots))
@@ -65,12 +69,13 @@ def generate_description(model: VisionLanguageModel, clip: Clip) -> str:
 
 
 def clause_subject(clause: str) -> str:
-    """The subject of a clause, "other" for what has none."""
-    return next((_ABOUT[word] for word in clause.split() if word in _ABOUT), "other")
+    """The subject of a clause; "other" if unknown."""
+    return next((_SUBJECTS[word] for word in clause.split() if word in _SUBJECTS), "other")
 
 
-def _description(clip: Clip) -> Iterator[str]:
-    yield from (asked.answer for asked in label_window(clip.window) if asked.topic == "describe")
+def _true_description(clip: Clip) -> Iterator[str]:
+    """The true description, if the window has an unambiguous one."""
+    yield from (item.answer for item in label_window(clip.window) if item.topic == "describe")
 
 
 def _slots(clip: Clip, rows: int, cols: int) -> Iterator[Slot]:

@@ -1,4 +1,4 @@
-"""What a checkpoint can do, measured on windows it never saw."""
+"""Measurements of a checkpoint on windows that training did not use."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,59 +14,60 @@ from training.evaluation.scoring import Score, held_out_clips, score_clips
 from training.network import Learner
 from training.recipe import HELD_OUT_SEEDS
 
-WIDE, USUAL = (5, 9), (6, 8)
+WIDE_GRID, DEFAULT_GRID = (5, 9), (6, 8)
 _FILMED_SECONDS, _CAMERAS = 40, 4
 Results = dict[str, dict[str, Any]]
 
 
 def measure_answers(learner: Learner, layout: PromptLayout, count: int) -> Results:
-    """Scores by condition and topic, on `count` windows for each condition."""
-    told: Results = {}
+    """Scores by test set and topic, on `count` windows per test set."""
+    results: Results = {}
 
-    def note(name: str, clips: Sequence[Clip], grid: tuple[int, int] = USUAL) -> None:
-        found = score_clips(learner, layout, clips, grid)
-        told[name] = {topic: found.get(topic, Score()).summary() for topic in WORDINGS}
+    def measure(name: str, clips: Sequence[Clip], grid: tuple[int, int] = DEFAULT_GRID) -> None:
+        scores = score_clips(learner, layout, clips, grid)
+        results[name] = {topic: scores.get(topic, Score()).summary() for topic in WORDINGS}
 
-    usual = held_out_clips(count, 4, USUAL)
-    note("new seeds, 1 slot", held_out_clips(count, 1, USUAL))
-    note("new seeds, 4 slots", usual)
-    note("new seeds, 8 slots", held_out_clips(count, 8, USUAL))
-    note("new seeds, 4 slots, 16:9", held_out_clips(count, 4, WIDE), WIDE)
-    note("new seeds, 4 slots, someone stands", [clip for clip in usual if _stands(clip)])
-    note("new families, 1 slot", held_out_clips(count, 1, USUAL, HELD_OUT_FAMILIES))
-    note("new families, 4 slots", held_out_clips(count, 4, USUAL, HELD_OUT_FAMILIES))
-    note("new families, 8 slots", held_out_clips(count, 8, USUAL, HELD_OUT_FAMILIES))
-    note("new seeds, 4 slots, through H.264", _filmed(TRAINING_FAMILIES))
-    note("new families, 4 slots, through H.264", _filmed(HELD_OUT_FAMILIES))
-    note(
+    four_slots = held_out_clips(count, 4, DEFAULT_GRID)
+    measure("new seeds, 1 slot", held_out_clips(count, 1, DEFAULT_GRID))
+    measure("new seeds, 4 slots", four_slots)
+    measure("new seeds, 8 slots", held_out_clips(count, 8, DEFAULT_GRID))
+    measure("new seeds, 4 slots, 16:9", held_out_clips(count, 4, WIDE_GRID), WIDE_GRID)
+    standing = [clip for clip in four_slots if _has_standing_person(clip)]
+    measure("new seeds, 4 slots, person standing still", standing)
+    measure("new families, 1 slot", held_out_clips(count, 1, DEFAULT_GRID, HELD_OUT_FAMILIES))
+    measure("new families, 4 slots", held_out_clips(count, 4, DEFAULT_GRID, HELD_OUT_FAMILIES))
+    measure("new families, 8 slots", held_out_clips(count, 8, DEFAULT_GRID, HELD_OUT_FAMILIES))
+    measure("new seeds, 4 slots, through H.264", _filmed(TRAINING_FAMILIES))
+    measure("new families, 4 slots, through H.264", _filmed(HELD_OUT_FAMILIES))
+    measure(
         "new families and styles, 4 slots, through H.264", _filmed(HELD_OUT_FAMILIES, "unfamiliar")
     )
-    return told
+    return results
 
 
 def measure_descriptions(model: VisionLanguageModel, count: int) -> Results:
-    """How scenes are described, on `count` windows for each condition."""
-    places = {"new seeds": TRAINING_FAMILIES, "new families": HELD_OUT_FAMILIES}
+    """Scores of free descriptions by test set, on `count` windows per test set."""
+    families = {"new seeds": TRAINING_FAMILIES, "new families": HELD_OUT_FAMILIES}
     return {
         f"{name}, {slots} slots": score_descriptions(
-            model, held_out_clips(count, slots, USUAL, families)
+            model, held_out_clips(count, slots, DEFAULT_GRID, names)
         )
-        for name, families in places.items()
+        for name, names in families.items()
         for slots in (4, 8)
     }
 
 
-def _stands(clip: Clip) -> bool:
-    """Whether a person in plain sight stood still through the whole window."""
-    still = [
+def _has_standing_person(clip: Clip) -> bool:
+    """Whether a clearly visible person stands still during the whole window."""
+    standing = [
         {
-            seen.identity
-            for seen in moment.clearly_visible(ActorKind.PERSON)
-            if seen.velocity == (0.0, 0.0)
+            person.identity
+            for person in sample.clearly_visible(ActorKind.PERSON)
+            if person.velocity == (0.0, 0.0)
         }
-        for moment in clip.window
+        for sample in clip.window
     ]
-    return bool(set.intersection(*still))
+    return bool(set.intersection(*standing))
 
 
 def _filmed(families: Sequence[str], condition: str | None = None) -> list[Clip]:
@@ -75,5 +76,5 @@ def _filmed(families: Sequence[str], condition: str | None = None) -> list[Clip]
         clip
         for family in families
         for seed in range(first, first + _CAMERAS)
-        for clip in filmed_clips(family, seed, _FILMED_SECONDS, 4, USUAL, condition)
+        for clip in filmed_clips(family, seed, _FILMED_SECONDS, 4, DEFAULT_GRID, condition)
     ]

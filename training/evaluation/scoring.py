@@ -1,4 +1,4 @@
-"""How well a model answers on scenes it never saw."""
+"""Accuracy of answers on scenes that training did not use."""
 
 import random
 from collections import defaultdict
@@ -17,54 +17,54 @@ from training.data.packing import Packer
 from training.network import Learner
 from training.recipe import HELD_OUT_SEEDS
 
-_AT_ONCE = 16
+_BATCH_WINDOWS = 16
 
 
 @dataclass
 class Score:
-    """Answers given to one topic: how often each (true, given) pair came up."""
+    """Confusion counts of one topic: how often each (true, predicted) pair occurred."""
 
     pairs: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
 
     @property
-    def asked(self) -> int:
-        """How many questions."""
+    def questions(self) -> int:
+        """Number of questions."""
         return sum(self.pairs.values())
 
     @property
     def accuracy(self) -> float:
-        """The share answered rightly."""
-        right = sum(count for (true, given), count in self.pairs.items() if true == given)
-        return right / max(1, self.asked)
+        """Share of correct answers."""
+        correct = sum(n for (true, predicted), n in self.pairs.items() if true == predicted)
+        return correct / max(1, self.questions)
 
     @property
     def majority(self) -> float:
-        """The accuracy of always giving the commonest answer."""
+        """Accuracy of the baseline that always gives the most frequent answer."""
         totals: dict[str, int] = defaultdict(int)
         for (true, _), count in self.pairs.items():
             totals[true] += count
-        return max(totals.values(), default=0) / max(1, self.asked)
+        return max(totals.values(), default=0) / max(1, self.questions)
 
     @property
     def f1(self) -> float | None:
-        """F1 of "yes"; None for other questions."""
+        """F1 score of "yes"; None for topics without yes and no."""
         if not any(true in ("yes", "no") for true, _ in self.pairs):
             return None
-        hits = self.pairs.get(("yes", "yes"), 0)
+        true_positives = self.pairs.get(("yes", "yes"), 0)
         wrong = self.pairs.get(("no", "yes"), 0) + self.pairs.get(("yes", "no"), 0)
-        return 2 * hits / max(1, 2 * hits + wrong)
+        return 2 * true_positives / max(1, 2 * true_positives + wrong)
 
-    def _true(self, answer: str) -> int:
+    def _true_count(self, answer: str) -> int:
         return sum(count for (true, _), count in self.pairs.items() if true == answer)
 
     def summary(self) -> dict[str, Any]:
-        """For the results file."""
+        """The score as an entry of the results file."""
         f1 = self.f1
         return {
-            "asked": self.asked,
+            "questions": self.questions,
             "accuracy": round(self.accuracy, 4),
             "majority": round(self.majority, 4),
-            **({} if f1 is None else {"f1": round(f1, 4), "yes": self._true("yes")}),
+            **({} if f1 is None else {"f1": round(f1, 4), "positives": self._true_count("yes")}),
         }
 
 
@@ -75,7 +75,7 @@ def held_out_clips(
     families: Sequence[str] = TRAINING_FAMILIES,
     seed: int = 0,
 ) -> list[Clip]:
-    """Windows of scenes no training run has seen."""
+    """Random windows of scenes that training does not use."""
     rng = random.Random(f"held out/{seed}/{slots}/{grid}/{families}")
     return draw_clips(rng, count, slots, grid, families, HELD_OUT_SEEDS)
 
@@ -86,36 +86,39 @@ def score_clips(
     layout: PromptLayout,
     clips: Sequence[Clip],
     grid: tuple[int, int],
-    asked: Sequence[Sequence[LabelledQuestion]] | None = None,
+    questions: Sequence[Sequence[LabelledQuestion]] | None = None,
 ) -> dict[str, Score]:
-    """What is `asked` of each window (every question that can be, unless given), by topic; windows
-    of one length and grid.
+    """Scores by topic on windows of one length and grid.
 
-    An answer is the likeliest of the question's options, as the product reads it.
+    `questions` gives the questions of each window; by default all that its ground truth can
+    answer. The predicted answer is the most probable option, as in the engine.
     """
-    found: dict[str, Score] = defaultdict(Score)
+    scores: dict[str, Score] = defaultdict(Score)
     packer, rng = Packer(layout, grid, max_questions=len(WORDINGS)), random.Random(0)
-    for start in range(0, len(clips), _AT_ONCE):
-        some = slice(start, start + _AT_ONCE)
-        batch = packer.pack(clips[some], rng, asked[some] if asked else None).to(learner.device)
-        logits, due = learner.answer_logits(*learner.encode_images(batch), batch)
-        said = list(batch.answer_lengths)
+    for start in range(0, len(clips), _BATCH_WINDOWS):
+        part = slice(start, start + _BATCH_WINDOWS)
+        batch = packer.pack(clips[part], rng, questions[part] if questions else None)
+        batch = batch.to(learner.device)
+        logits, labels = learner.answer_logits(*learner.encode_images(batch), batch)
+        lengths = list(batch.answer_lengths)
         for item, rows, true in zip(
-            batch.questions, torch.split(logits, said), torch.split(due, said), strict=True
+            batch.questions, torch.split(logits, lengths), torch.split(labels, lengths), strict=True
         ):
-            given = predicted_answer(item, rows, true, layout)
-            found[item.topic].pairs[item.answer, given] += 1
-    return dict(found)
+            predicted = predicted_answer(item, rows, true, layout)
+            scores[item.topic].pairs[item.answer, predicted] += 1
+    return dict(scores)
 
 
 def predicted_answer(
-    asked: LabelledQuestion, logits: Tensor, due: Tensor, layout: PromptLayout
+    item: LabelledQuestion, logits: Tensor, labels: Tensor, layout: PromptLayout
 ) -> str:
-    """The answer given. A text is right as a whole or not at all: each of its words is asked for
-    after the true ones before it, which finds just those that would be said freely.
+    """The predicted answer from the logits [tokens, vocabulary] at its labels [tokens].
+
+    For free text it is the true text or "" (wrong). The logits are teacher-forced; greedy decoding
+    gives the true text exactly if every token is the most probable one.
     """
-    options = asked.question.options
+    options = item.question.options
     if not options:
-        return asked.answer if torch.equal(logits.argmax(-1), due) else ""
+        return item.answer if torch.equal(logits.argmax(-1), labels) else ""
     ids = [layout.encode(option)[0] for option in options]
     return options[int(logits[0, ids].argmax())]

@@ -1,4 +1,4 @@
-"""The model card: what was measured, in words and tables."""
+"""Model card of the default checkpoint, generated from the results files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,23 +6,23 @@ from typing import Any
 
 from codecsight.world.labels.questions import WORDINGS
 
-# Run as it stands by the tests.
+# Included in the card; the tests run it unchanged.
 EXAMPLE = Path(__file__).with_name("example.py")
-# What of "yes" there must be for an F1 to mean anything.
-_FEW = 8
-_ENOUGH = 0.9
+# Fewer questions, or fewer true "yes" answers, are too few for a score.
+_MIN_QUESTIONS = 8
+_MIN_SCORE = 0.9  # lower scores are listed as unreliable
 
 
-def model_card(told: dict[str, Any]) -> str:
-    """The card for a results file."""
-    scores = told["scores"]
+def model_card(results: dict[str, Any]) -> str:
+    """The card for the content of a results file."""
+    scores = results["scores"]
     return _CARD.format(
         table="\n".join(_table(scores)),
-        below=", ".join(_below(scores)) or "none",
-        speech="\n".join(_speech(told["descriptions"])),
-        footage="\n".join(_footage(told["footage"])),
-        windows=", ".join(f"{count} for `{name}`" for name, count in _windows(told["curve"])),
-        minutes=round(told["training_seconds"] / 60),
+        unreliable="\n".join(_unreliable(scores)) or "None.",
+        descriptions="\n".join(_descriptions(results["descriptions"])),
+        footage="\n".join(_footage(results["footage"])),
+        windows=", ".join(f"{count} for `{name}`" for name, count in _windows(results["curve"])),
+        minutes=round(results["training_seconds"] / 60),
         example=EXAMPLE.read_text(encoding="utf-8"),
         wordings="\n".join(f"- {' · '.join(texts)}" for texts in WORDINGS.values()),
     )
@@ -37,66 +37,69 @@ def _table(scores: dict[str, Any]) -> Iterator[str]:
 
 
 def _cell(score: dict[str, Any]) -> str:
-    if not _telling(score):
+    if not _sufficient(score):
         return "-"
     if "f1" in score:
         return f"F1 {score['f1']:.2f}"
     return f"{score['accuracy']:.2f} ({score['majority']:.2f})"
 
 
-def _telling(score: dict[str, Any]) -> bool:
-    """Whether enough was asked for the score to mean anything."""
-    return bool(score["asked"] >= _FEW and score.get("yes", _FEW) >= _FEW)
+def _sufficient(score: dict[str, Any]) -> bool:
+    """Whether there are enough questions for a score."""
+    return bool(
+        score["questions"] >= _MIN_QUESTIONS
+        and score.get("positives", _MIN_QUESTIONS) >= _MIN_QUESTIONS
+    )
 
 
-def _below(scores: dict[str, Any]) -> Iterator[str]:
-    """The questions that stay below what was aimed at in any column, worst first, and where."""
-    least = {}
+def _unreliable(scores: dict[str, Any]) -> Iterator[str]:
+    """Topics with a score below `_MIN_SCORE` on any test set, with the lowest one, worst first."""
+    lowest = {}
     for topic in WORDINGS:
-        told = [
+        values = [
             (score.get("f1", score["accuracy"]), name)
             for name, topics in scores.items()
-            if _telling(score := topics[topic])
+            if _sufficient(score := topics[topic])
         ]
-        if told:
-            least[topic] = min(told)
-    for topic, (value, name) in sorted(least.items(), key=lambda pair: pair[1]):
-        if value < _ENOUGH:
-            yield f'"{WORDINGS[topic][0]}" ({value:.2f}, {name})'
+        if values:
+            lowest[topic] = min(values)
+    for topic, (value, name) in sorted(lowest.items(), key=lambda pair: pair[1]):
+        if value < _MIN_SCORE:
+            yield f'- "{WORDINGS[topic][0]}": {value:.2f} ({name})'
 
 
-def _speech(descriptions: dict[str, Any]) -> Iterator[str]:
-    yield "| descriptions | word for word | clauses told | of those told, true | of each subject |"
+def _descriptions(scores: dict[str, Any]) -> Iterator[str]:
+    yield "| descriptions | exact match | clause recall | clause precision | recall by subject |"
     yield "|---|---|---|---|---|"
-    for name, found in descriptions.items():
-        subjects = ", ".join(f"{k} {v:.2f}" for k, v in found["clauses_told_by_subject"].items())
+    for name, score in scores.items():
+        subjects = ", ".join(f"{k} {v:.2f}" for k, v in score["clause_recall_by_subject"].items())
         yield (
-            f"| {name} ({found['asked']}) | {found['exact']:.2f} | {found['clauses_told']:.2f} "
-            f"| {found['clauses_right']:.2f} | {subjects} |"
+            f"| {name} ({score['descriptions']}) | {score['exact_match']:.2f} | "
+            f"{score['clause_recall']:.2f} | {score['clause_precision']:.2f} | {subjects} |"
         )
 
 
-def _footage(found: dict[str, Any]) -> Iterator[str]:
-    if not found:
-        yield "Not measured: the clips were not at hand."
+def _footage(scores: dict[str, Any]) -> Iterator[str]:
+    if not scores:
+        yield "Not measured: the recordings were not available."
         return
-    room, crossing = found["one_by_one"], found["vtest"]
+    room, crossing = scores["one_by_one"], scores["vtest"]
     yield (
-        f"- A room that six people enter one by one (Intel's `one_by_one.mp4`, {room['asked']} "
-        f'windows of 4 slots): "Is there a person?" is answered rightly in {room["accuracy"]:.0%} '
-        f"(always the commonest answer: {room['majority']:.0%}), F1 {room['f1']:.2f}."
+        f"- A room that six people enter one by one (Intel's `one_by_one.mp4`, {room['questions']} "
+        f'windows of 4 slots): accuracy of "Is there a person?" {room["accuracy"]:.0%} '
+        f"(majority baseline {room['majority']:.0%}), F1 {room['f1']:.2f}."
     )
     yield (
-        f"- A crossing with three to eight people (`vtest`, {crossing['asked']} windows): "
-        f"{crossing['people_mean']:.1f} people are there in the mean, {crossing['said_mean']:.1f} "
-        f"are said; {crossing['accuracy']:.0%} of the counts are right, and "
-        f"{crossing['right_up_to_four']} of the {crossing['asked_up_to_four']} that are no more "
-        "than four, the most it was ever taught."
+        f"- A crossing with three to eight people (`vtest`, {crossing['questions']} windows): "
+        f"{crossing['people_mean']:.1f} people on average, {crossing['predicted_mean']:.1f} "
+        f"predicted. {crossing['accuracy']:.0%} of the counts are correct, and "
+        f"{crossing['correct_up_to_four']} of the {crossing['questions_up_to_four']} that are at "
+        "most four, the highest count in the training data."
     )
 
 
 def _windows(curve: list[dict[str, Any]]) -> list[tuple[str, int]]:
-    """How many windows each stage saw."""
+    """Number of windows of each stage."""
     return list({each["stage"]: each["samples"] for each in curve}.items())
 
 
@@ -108,80 +111,90 @@ tags: [qwen3_vl, surveillance, synthetic]
 ---
 # CodecSight's default model
 
-A Qwen3-VL of 3.6 million parameters, trained from nothing on procedural CCTV
-(`codecsight/world`). It lets CodecSight run, be tested and be measured on a laptop, without a
-download and without a GPU. **It knows nothing but that world**: stylised people, cars and bags in
-six colours, smoke, fires and lamps. On real footage its answers mean little; take a real Qwen3-VL
-for that.
+A Qwen3-VL with 3.6 million parameters, trained from scratch on procedural CCTV
+(`codecsight/world`). With it CodecSight runs, is tested and is measured on a laptop, without a
+download and without a GPU. **It works only on that world**: stylised people, cars and bags in six
+colours, smoke, fires and lamps. Its answers on real footage are not meaningful; use a full-size
+Qwen3-VL for that.
 
-It is a standard checkpoint, which plain transformers loads (`AutoProcessor` wants torchvision
-besides; this does not):
+It is a standard checkpoint that plain transformers loads (`AutoProcessor` also needs torchvision;
+this example does not):
 
 ```python
 {example}```
 
-## How to ask
+## Prompts
 
-A window is 1 to 8 slots of two pictures, sampled twice a second, 128x96 (6x8 cells of 16 pixels) or
-144x80 (5x9). Each slot is `<T seconds><|vision_start|>...<|vision_end|>`, T being the mean time of
-its pictures in seconds of the stream; then comes the question. Questions of "is" mean the last
-slot, those of "did" the whole window. It was taught these wordings, and no others:
+A window has 1 to 8 slots of two pictures, sampled twice per second, of 128x96 pixels (6x8 cells of
+16 pixels) or 144x80 (5x9 cells). Each slot is `<T seconds><|vision_start|>...<|vision_end|>`, where
+T is the mean time of its pictures in seconds of the stream. The question follows the slots.
+Questions with "is" refer to the last slot, those with "did" to the whole window. The model was
+trained on these wordings only:
 
 {wordings}
 
-Colours are red, green, blue, yellow, white and black; counts go to 4. A bag was "left behind" when
-it lies there with nobody near it. The scene "changed" when a lamp was switched, whoever comes and
-goes. Left and right are the halves of the picture. A description tells people, cars, bags, smoke
-and fire in this order, a single person or car with colour and motion: "one person in red walking
-left, two cars, a bag, smoke"; "nothing" where there is nothing of these.
+Colours are red, green, blue, yellow, white and black. Counts go up to 4. A bag was "left behind" if
+it lies on the ground with no person near it. The scene "changed" if a lamp was switched; people and
+cars that come or go do not count. Left and right are the halves of the picture. A description
+lists people, cars, bags, smoke and fire in this order, a single person or car with colour and
+motion: "one person in red walking left, two cars, a bag, smoke". It is "nothing" if there are none.
 
-## How it was trained
+## Training
 
-`python -m training train FOLDER`, about {minutes} minutes of training on one CPU core, while
-another drew the windows (`training/results/default.json` has the curve). Four stages over endless
-random windows ({windows}): first the vision tower alone learns what each cell holds, then
-everything learns to answer on single slots, then on windows of 1 to 8 slots, and again on such,
-most of them short, with an eye to which way things move. No
-pruning, no codec: the pictures were rendered at twice the size, averaged, half of them passed
-through JPEG. What is rare is drawn and asked for more often than it happens. One run from nothing,
-one seed, stopped and resumed on the way; the fourth stage was added when the first three had been
-measured. Families `yard`, `street`, `hall` and `night` were trained on; `plaza` and `garage` never:
-other layouts and textures, with the same sprites, and with light and noise like those of the
-others. The world's condition `unfamiliar` draws people, cars and bags in shapes, light and noise
-that training had nothing of, too. In the run that made these weights the last two stages ended by
-the clock, by which the learning rate fell, too; since then the recipe counts windows, about as
-many, whatever the machine. So another run from the same seed learns from the same windows at the
-same rates, but need not give the same weights.
+`python -m training train FOLDER` took about {minutes} minutes on one CPU core, while another core
+generated the windows (learning curve: `training/results/default.json`). There are four stages over
+an endless supply of random windows ({windows}):
 
-## What it can do
+1. the vision tower alone learns the content of each cell;
+2. all weights learn to answer on single slots;
+3. then on windows of 1 to 8 slots;
+4. then on mostly short windows, with more questions about directions of motion.
 
-On windows never seen: F1 of "yes", or accuracy (in brackets that of the commonest answer); "-"
-where too few can be asked. "New seeds" are other scenes of the trained families, "new families" are
-of places it never saw, "and styles" of things drawn otherwise, too, "through H.264" was filmed at
-640x480, encoded, decoded and scaled down, as the product does. How many questions stand behind each
-number is in the results file, next to plain accuracies; `python -m training measure CHECKPOINT
-RESULTS` measures all of it again. Windows are drawn from eventful moments of eventful scenes,
-except the filmed ones; questions where people could disagree (somebody half hidden) are not asked.
-Descriptions count as right word for word here.
+Training uses neither pruning nor a codec: pictures were rendered at twice the size and averaged,
+and half of them were compressed as JPEG. Rare events are oversampled, both in the scenes and in the
+questions. This was one run with one seed, stopped and resumed in between; the fourth stage was
+added after the first three had been measured.
+
+Training used the families `yard`, `street`, `hall` and `night`. `plaza` and `garage` are held out:
+they have other layouts and textures, but the same sprites, and a similar range of light and noise.
+The world's condition `unfamiliar` also has shapes of people, cars and bags, light and noise that
+the training data does not have. In the run of these weights the last two stages, and with them the
+learning rate schedule, ended by time. The recipe now counts windows (about the same number), so it
+does not depend on the machine. Another run with the same seed uses the same windows and learning
+rates, but need not give identical weights.
+
+## Accuracy
+
+On windows that training did not use: F1 of "yes", or accuracy with the majority baseline in
+brackets; "-" where there are too few questions. "New seeds" are other scenes of the training
+families, "new families" are the held-out ones, "and styles" adds other shapes, light and noise.
+"Through H.264" means recorded at 640x480, encoded, decoded and scaled down as in production. The
+results file has the number of questions behind each figure and plain accuracies.
+`python -m training measure CHECKPOINT RESULTS` repeats all measurements. Windows are taken from
+eventful moments of eventful scenes, except those through H.264. Ambiguous questions (a person half
+hidden) are not asked. Descriptions count as correct only on an exact match.
 
 {table}
 
-Below 0.90 in some column, and not to be relied on even in its own world, each with its worst:
-{below}.
+Questions with a score below 0.90 on some test set are unreliable even in this world. Each with its
+lowest score:
 
-Descriptions, decoded freely; "of each subject" is the share of true clauses told:
+{unreliable}
 
-{speech}
+Free descriptions. A clause is one part between commas; recall is the share of true clauses in the
+description, precision the share of its clauses that are true:
+
+{descriptions}
 
 ## Real footage
 
-Out of its world; measured, not promised.
+Outside the training domain; measured for information only.
 
 {footage}
 
 ## Limits
 
-Only the procedural world, only these questions, only about four people. It says nothing of
-animals, faces, or what people do beyond the above. Wordings it does not know get confident
-nonsense.
+Procedural world only, these questions only, up to about four people only. The model has no
+training data on animals, faces, or activities beyond those above. It answers unknown wordings
+confidently and wrongly.
 """

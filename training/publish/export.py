@@ -1,4 +1,4 @@
-"""From a training run to a checkpoint folder that plain transformers loads."""
+"""Exports a training run as a checkpoint folder that plain transformers loads."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,11 @@ from training.network import Learner
 from training.recipe import CELL, FRAMES, GRIDS, MERGE, PATCH, RATE
 
 WEIGHTS = "model.safetensors"
-_WINDOW = 8
+_MAX_SLOTS = 8
 
 
 def export_checkpoint(learner: Learner, tokenizer: Any, folder: Path) -> None:
-    """Write config, weights (bfloat16), tokenizer, chat template and processor configs."""
+    """Write configuration, weights (bfloat16), tokenizer, chat template and processor configs."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder)
     network = learner.network.to(torch.bfloat16)
@@ -27,7 +27,7 @@ def export_checkpoint(learner: Learner, tokenizer: Any, folder: Path) -> None:
 
 
 def _processors() -> dict[str, dict[str, Any]]:
-    """Pixels are scaled to -1..1; a picture has as many cells as those of training."""
+    """Processor configurations: pixels scaled to -1..1, pictures of the training size."""
     rows, cols = next(iter(GRIDS))
     shared: dict[str, Any] = {
         "processor_class": "Qwen3VLProcessor",
@@ -55,7 +55,7 @@ def _processors() -> dict[str, dict[str, Any]]:
             "video_processor_type": "Qwen3VLVideoProcessor",
             "fps": RATE,
             "min_frames": FRAMES,
-            "max_frames": FRAMES * _WINDOW,
-            "size": {"shortest_edge": pixels, "longest_edge": pixels * FRAMES * _WINDOW},
+            "max_frames": FRAMES * _MAX_SLOTS,
+            "size": {"shortest_edge": pixels, "longest_edge": pixels * FRAMES * _MAX_SLOTS},
         },
     }
