@@ -76,6 +76,7 @@ def held_out_clips(
     seed: int = 0,
 ) -> list[Clip]:
     """Random windows of scenes that training does not use."""
+    # The text is the random seed of all committed results.
     rng = random.Random(f"held out/{seed}/{slots}/{grid}/{families}")
     return draw_clips(rng, count, slots, grid, families, HELD_OUT_SEEDS)
 

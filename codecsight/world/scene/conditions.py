@@ -126,7 +126,7 @@ def _drift(scene: Scene, rng: np.random.Generator) -> Scene:
 def _visitor(scene: Scene, rng: np.random.Generator) -> Scene:
     """Every two seconds a person appears for 0.3 s, always between the half-second samples.
 
-    Detectors that look only at the sampled frames (two a second) never see these people.
+    Detectors that look only at the sampled frames (two a second) miss these people.
     """
     floor, actors = get_family(scene.family).floor, []
     for number in range(int(DURATION_S / 2)):
@@ -217,6 +217,7 @@ def _colour(rng: np.random.Generator) -> str:
     return str(rng.choice(list(COLOURS)))
 
 
+# The names are part of the random seeds: another name draws another scene.
 CONDITIONS: dict[str, Callable[[Scene, np.random.Generator], Scene]] = {
     "calm": _calm,
     "exposure": _exposure,
