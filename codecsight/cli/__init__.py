@@ -1,13 +1,13 @@
-"""The command line: the one place that sees library, actors and cluster together."""
+"""The command line, the only package that imports the library, `actors` and `cluster` together."""
 
 import sys
 
 
 def main() -> None:
-    """Run `codecsight`; errors a user can mend end with one clear message and exit code 2."""
+    """Run `codecsight`. A CodecSightError ends it with a one-line message and exit code 2."""
     try:
         _run()
-    except KeyboardInterrupt:  # while modules are still being imported; commands see to the rest
+    except KeyboardInterrupt:  # during imports; later on, commands handle signals themselves
         sys.exit(130)
 
 

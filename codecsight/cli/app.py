@@ -1,4 +1,7 @@
-"""All commands in one Typer application. Heavy imports wait until their command runs."""
+"""The Typer application with all commands.
+
+Heavy modules (torch, ray, numba) are imported inside the commands, so that `--help` is fast.
+"""
 
 import sys
 
@@ -18,16 +21,18 @@ from codecsight.cli.watch import watch
 
 app = typer.Typer(
     name="codecsight",
-    help="Vision-language models that watch many live cameras, guided by the video codec.\n\n"
-    "Start with `codecsight demo`; then `codecsight doctor CAMERA` and `codecsight watch CAMERA`.",
+    help="Ask questions about many live cameras with a vision-language model; the video codec's "
+    "signals select the image patches that are encoded.\n\n"
+    "Start with `codecsight demo`. Then try `codecsight doctor CAMERA` and `codecsight watch "
+    "CAMERA`, where CAMERA is an rtsp:// URL or a video file.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(__version__)
         raise typer.Exit
 
@@ -39,7 +44,7 @@ def _root(
     ),
 ) -> None:
     del version
-    # What happens is told on stderr: stdout is for results, which a machine may read.
+    # Logs go to stderr: stdout is for results, which a program may parse.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 

@@ -1,4 +1,4 @@
-"""`codecsight bench`: measure again what is claimed."""
+"""`codecsight bench`: run the published benchmarks."""
 
 import json
 import sys
@@ -11,26 +11,29 @@ import typer
 from codecsight.cli.output import err
 from codecsight.core.errors import CodecSightError
 
-bench = typer.Typer(help="Measure again what is claimed.", no_args_is_help=True)
+bench = typer.Typer(help="Run the published benchmarks.", no_args_is_help=True)
 
-Quick = Annotated[bool, typer.Option(help="Small and short, to see that it runs.")]
-Device = Annotated[str, typer.Option(help="Where the models run: cpu, cuda.")]
+Quick = Annotated[bool, typer.Option(help="Run a small, fast version (a smoke test).")]
+Device = Annotated[str, typer.Option(help="Device of the models: cpu or cuda.")]
 Shape = Annotated[
     str | None,
-    typer.Option(help="Random weights in a larger shape: qwen3-vl-2b, qwen3-vl-8b."),
+    typer.Option(
+        help="Use random weights in the shape of a larger model: qwen3-vl-2b or qwen3-vl-8b."
+    ),
 ]
-Json = Annotated[Path, typer.Option("--json", help="Where the result goes.", dir_okay=False)]
+Json = Annotated[Path, typer.Option("--json", help="File to write the result to.", dir_okay=False)]
 
 
 @bench.callback()
 def _bench() -> None:
-    """Measure again what is claimed."""
+    """Run the published benchmarks. They need a checkout of the repository."""
 
 
 @bench.command()
 def edge(json_file: Json, quick: Quick = False) -> None:
-    """How much of what changed is shipped, under conditions that are hard on cameras, against the
-    published rule and others; and what each stage costs.
+    """Measure change detection at the edge: recall of changed cells, cells sent, and CPU time.
+
+    The change policies are compared on scenes with known changes, in difficult conditions.
     """
     _measure("edge", json_file, quick)
 
@@ -39,30 +42,34 @@ def edge(json_file: Json, quick: Quick = False) -> None:
 def density(
     json_file: Json, quick: Quick = False, device: Device = "cpu", shape: Shape = None
 ) -> None:
-    """How many streams one device serves, how soon it answers and what that costs: this engine
-    beside transformers, dense windows, EVS and the published policy.
+    """Measure serving: streams per device, answer latency and FLOPs.
+
+    Compares this engine with transformers, dense windows, EVS and the published policy.
     """
     _measure("density", json_file, quick, device=device, shape=shape)
 
 
 @bench.command()
 def accuracy(json_file: Json, quick: Quick = False) -> None:
-    """How often pruned, cached windows answer like whole ones, and rightly, at what cost: change
-    policies, KV policies and simple baselines, on the settings and conditions of real cameras.
+    """Measure answers: agreement of pruned, cached windows with dense ones, accuracy, and cost.
+
+    Compares change policies, KV policies and trivial baselines, with settings and conditions of
+    real cameras.
     """
     _measure("accuracy", json_file, quick)
 
 
-def _measure(name: str, json_file: Path, quick: bool, **how: str | None) -> None:
-    sys.path.insert(0, str(Path.cwd()))  # a script's path begins where it is installed
+def _measure(name: str, json_file: Path, quick: bool, **options: str | None) -> None:
+    sys.path.insert(0, str(Path.cwd()))  # an installed script lacks the current folder
     try:
         module = import_module(f"benchmarks.{name}.run")
     except ModuleNotFoundError as error:
         if error.name != "benchmarks":
             raise
         raise CodecSightError(
-            "the benchmarks aren't installed with the package: run this in a checkout of it"
+            "the benchmarks are not part of the installed package: run this in a checkout of the "
+            "repository"
         ) from None
     with err.status("measuring") as status:
-        result = module.run(quick, on_progress=lambda what: status.update(what), **how)
+        result = module.run(quick, on_progress=lambda text: status.update(text), **options)
     json_file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`codecsight clip`: video back out of the archive."""
+"""`codecsight clip`: export video from the archive."""
 
 import time
 from dataclasses import asdict
@@ -16,22 +16,27 @@ if TYPE_CHECKING:
 
 
 def clip(
-    stream: Annotated[str, typer.Argument(help="SITE.CAMERA, such as yard-7.gate.")],
+    stream: Annotated[str, typer.Argument(help="Stream, as SITE.CAMERA; e.g. yard-7.gate.")],
     start: Annotated[
-        str, typer.Option("--from", help="ISO time, seconds since the epoch, or -5m before now.")
+        str,
+        typer.Option("--from", help="Start: ISO time, seconds since the epoch, or relative: -5m."),
     ],
-    end: Annotated[str, typer.Option("--to", help="As --from, or `now`.")] = "now",
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
-        "clip.mp4"
-    ),
+    end: Annotated[str, typer.Option("--to", help="End: as --from, or `now`.")] = "now",
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File to write (.mp4, .mkv).")
+    ] = Path("clip.mp4"),
     config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="site.yaml, for its archive and keys.")
+        Path | None, typer.Option("--config", "-c", help="site.yaml with the archive and its keys.")
     ] = None,
-    archive: Annotated[str | None, typer.Option(help="Or the archive itself: dir:/path.")] = None,
+    archive: Annotated[
+        str | None, typer.Option(help="Archive folder, as dir:/path, instead of --config.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Cut a playable video out of the archive: without transcoding, from the key frame at or before
-    --from. What is missing in between is named.
+    """Export a time range of a recorded stream as a playable video file.
+
+    The video is not transcoded; it starts at the key frame at or before --from. Gaps in the
+    recording are listed. Where MP4 can't hold the codec, the file is written as .mkv.
 
     Example: `codecsight clip yard-7.gate --from -10m --to -5m -o gate.mp4 -c site.yaml`
     """
@@ -42,14 +47,14 @@ def clip(
     settings = _archive(config, archive)
     now = time.time()
     store = open_store(settings.url, settings.s3_keys(), create=False)
-    with err.status("cutting"):
+    with err.status("exporting"):
         report = cut_clip(store, stream, parse_time(start, now), parse_time(end, now), output)
     if as_json:
         print_json({**asdict(report), "path": str(report.path)})
         return
     out.print(
         f"{report.path}: {report.end - report.start:.1f} s from {format_time(report.start)}, "
-        f"{report.bytes / 1e6:.2f} MB out of {len(report.segments)} segments",
+        f"{report.bytes / 1e6:.2f} MB from {len(report.segments)} segments",
         highlight=False,
         soft_wrap=True,
     )
@@ -67,5 +72,5 @@ def _archive(config: Path | None, url: str | None) -> "ArchiveConfig":
     if url is not None:
         return ArchiveConfig(url=url)
     if config is None:
-        raise CodecSightError("say which archive: --config site.yaml or --archive dir:/path")
+        raise CodecSightError("no archive given: use --config site.yaml or --archive dir:/path")
     return load_config(config, SiteConfig).archive

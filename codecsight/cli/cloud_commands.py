@@ -1,4 +1,4 @@
-"""`codecsight cloud` and `codecsight ask`: run the cloud side, and put a question to it."""
+"""`codecsight cloud` and `codecsight ask`: run a cloud node, and ask it a question."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 
 def cloud(config: ConfigFile) -> None:
-    """Run the cloud: a gateway for the sites, a directory of streams, GPU workers with one model.
+    """Run a cloud node: a gateway for the sites, a directory of streams, and GPU workers.
 
-    Ends on SIGTERM or Ctrl-C. The Ray dashboard's address is printed at the start; its actor list
-    reads as the fleet.
+    Runs until SIGTERM or Ctrl-C. At the start it prints the address of the Ray dashboard, whose
+    actor list shows the workers.
+
+    Example: `codecsight cloud -c cloud.yaml`
     """
     from cluster.cloud_runtime import run_cloud
     from cluster.shutdown import stop_on_signals
@@ -32,29 +34,36 @@ def cloud(config: ConfigFile) -> None:
 
 
 def ask(
-    stream: Annotated[str, typer.Argument(help="SITE.CAMERA, such as yard-7.gate.")],
-    question: Annotated[str, typer.Argument(help='Such as "Is there a person?".')],
+    stream: Annotated[str, typer.Argument(help="Stream, as SITE.CAMERA; e.g. yard-7.gate.")],
+    question: Annotated[str, typer.Argument(help='Question, e.g. "Is there a person?".')],
     address: CloudAddress = "127.0.0.1:7443",
-    ca: Annotated[Path | None, typer.Option(help="The authority's certificate (PEM).")] = None,
-    cert: Annotated[Path | None, typer.Option(help="Our certificate (PEM).")] = None,
-    key: Annotated[Path | None, typer.Option(help="Our private key (PEM).")] = None,
+    ca: Annotated[Path | None, typer.Option(help="CA certificate (PEM).")] = None,
+    cert: Annotated[Path | None, typer.Option(help="Client certificate (PEM).")] = None,
+    key: Annotated[Path | None, typer.Option(help="Client private key (PEM).")] = None,
     schema: Annotated[
         Path | None,
-        typer.Option(help="A JSON schema of an object (file); the answer will follow it."),
+        typer.Option(help="File with the JSON schema of an object that the answer must match."),
     ] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait.", min=0.1)] = 30.0,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.", min=0.1)] = 30.0,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a question about what a stream shows now. It leaves no trace in the stream's window."""
+    """Ask one question about the current window of a stream.
+
+    The question and its answer are not added to the stream's window. On a terminal a free-text
+    answer is shown while it is generated.
+
+    Example: `codecsight ask yard-7.gate "How many people are there?" --address 10.0.0.2:7443
+    --ca ca.pem --cert me.pem --key me.key`
+    """
     from actors.rpc.control_client import ControlClient, load_tls_files
     from codecsight.cli.watch import answer_row
 
-    asked = load_question(question, schema)
+    parsed = load_question(question, schema)
     with ControlClient(address, load_tls_files(ca, cert, key)) as client:
-        if asked.free_form and out.is_terminal and not as_json:
-            answer = _heard(client.ask_stream(stream, asked, timeout))
+        if parsed.free_form and out.is_terminal and not as_json:
+            answer = _show_partial_answers(client.ask_stream(stream, parsed, timeout))
         else:
-            answer = client.ask(stream, asked, timeout)
+            answer = client.ask(stream, parsed, timeout)
     if as_json:
         print_json(answer_row(answer))
     else:
@@ -62,22 +71,20 @@ def ask(
         out.print(f"{answer.start:.1f}-{answer.end:.1f} s, {answer.latency_ms:.0f} ms")
 
 
-def _heard(saying: "Iterator[PartialAnswer | Answer]") -> "Answer":
-    """The answer, at the end; until then its words are shown."""
+def _show_partial_answers(replies: "Iterator[PartialAnswer | Answer]") -> "Answer":
+    """Show partial answers as they arrive; return the final one."""
     from codecsight.core.answer import PartialAnswer
 
     with Live(console=out, transient=True) as live:
-        for said in saying:
-            if not isinstance(said, PartialAnswer):
-                return said
-            live.update(Text(f"{said.text} ..."), refresh=True)
-    raise CodecSightError("the cloud hung up before the answer was whole; ask again")
+        for reply in replies:
+            if not isinstance(reply, PartialAnswer):
+                return reply
+            live.update(Text(f"{reply.text} ..."), refresh=True)
+    raise CodecSightError("the cloud closed the connection before the final answer; ask again")
 
 
 def load_question(text: str, schema: Path | None) -> "Question":
-    """The question as it was meant, to be answered in the shape of the schema file if there is one.
-    Raises CodecSightError.
-    """
+    """Parse a question; with a `schema` file its answer is JSON. Raises CodecSightError."""
     from codecsight.core.question import Question, QuestionKind
 
     if schema is None:

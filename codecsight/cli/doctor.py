@@ -1,4 +1,4 @@
-"""`codecsight doctor`: what a source really sends, and what watching it will cost."""
+"""`codecsight doctor`: measure a source and estimate the cost of analysing it."""
 
 import time
 from dataclasses import asdict, replace
@@ -18,23 +18,31 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    source: Annotated[str, typer.Argument(help="A file, rtsp:// URL, or world://NAME.")],
-    seconds: Annotated[float, typer.Option(help="How long to look, in stream time.", min=1)] = 10.0,
+    source: Annotated[
+        str, typer.Argument(help="Video file, rtsp:// URL, or world://NAME (simulated).")
+    ],
+    seconds: Annotated[
+        float, typer.Option(help="Seconds of stream time to measure.", min=1)
+    ] = 10.0,
     policy: Policy = "tracked",
     transport: Transport = "tcp",
     as_json: AsJson = False,
 ) -> None:
-    """Look at a source and report: codec, real frame rate against the declared one, GOPs,
-    B-frames, which signals the codec gives, losses, CPU per frame, and the share of cells that
-    would be shipped. Advice comes with it.
+    """Measure a video source and give advice.
+
+    Reports the codec, the measured and the declared frame rate, GOP length, B-frames, the codec
+    signals that are available, losses, CPU time per frame, and the share of cells that would be
+    sent to the cloud.
+
+    Example: `codecsight doctor rtsp://10.0.0.7/main --seconds 30`
     """
     from codecsight.video.capture.source import SourceOptions
     from codecsight.video.probe import probe
 
     tracking = _Tracking(policy)
     options = SourceOptions(transport=transport)
-    with err.status(f"watching for {seconds:g} s of stream"):
-        report = probe(source, seconds, options, tracking.take)
+    with err.status(f"measuring {seconds:g} s of stream"):
+        report = probe(source, seconds, options, tracking.add)
     row = asdict(replace(report, advice=[*report.advice, *tracking.advice()]))
     row["kept_share"] = tracking.kept_share
     row["reasons"] = tracking.reasons
@@ -48,8 +56,8 @@ def doctor(
 
 
 def _cost(report: "ProbeReport", tracking_ms: float | None) -> dict[str, float | None]:
-    """What watching the stream takes: milliseconds per frame of the tracker, the share of a core
-    with decoding, and how many such streams that leaves room for.
+    """CPU cost: tracking time in ms per frame, and cores per stream and streams per core, decoding
+    included.
     """
     if tracking_ms is None or not report.measured_fps:
         return {"tracking_ms": None, "cpu_per_stream": None}
@@ -62,8 +70,9 @@ def _cost(report: "ProbeReport", tracking_ms: float | None) -> dict[str, float |
 
 
 class _Tracking:
-    """What the change tracker makes of the frames, on the grid of the default model; how noisy
-    they are, and in how many the camera moved.
+    """Statistics of the change tracker, the noise meter and the camera motion over the frames.
+
+    The tracker uses the grid of the built-in model.
     """
 
     def __init__(self, policy: str) -> None:
@@ -73,10 +82,10 @@ class _Tracking:
         self._tracker: ChangeTracker | None = None
         self._noise = NoiseMeter()
         self._frames = self._moving = 0
-        self._spent: list[float] = []
-        self._per_frame: list[float] = []
+        self._slot_times: list[float] = []
+        self._frame_times: list[float] = []
 
-    def take(self, frame: "Frame") -> None:
+    def add(self, frame: "Frame") -> None:
         from codecsight.change.measurement.camera_motion import IDENTITY, estimate_camera_motion
 
         self._noise.update(frame)
@@ -92,59 +101,61 @@ class _Tracking:
         from codecsight.core.slot import ANCHOR_EVERY
 
         if self._tracker is None:
-            spec = GridSpec(cell=16, frames=2, rate=2.0, max_cells=48)  # the default model's
+            spec = GridSpec(cell=16, frames=2, rate=2.0, max_cells=48)  # of the built-in model
             grid = spec.fit(frame.width, frame.height)
             self._tracker = ChangeTracker(grid, make_policy(self._policy, grid), ANCHOR_EVERY)
-        began = time.thread_time()
+        start = time.thread_time()
         slot = self._tracker.feed(frame)
-        self._spent.append(time.thread_time() - began)
+        self._slot_times.append(time.thread_time() - start)
         if slot is not None:
-            self._per_frame.append(fmean(self._spent))
-            self._spent = []
+            self._frame_times.append(fmean(self._slot_times))
+            self._slot_times = []
 
     @property
     def ms(self) -> float | None:
-        """Milliseconds per frame: the median of slots, for in the first one loops are compiled."""
-        return 1000 * median(self._per_frame) if self._per_frame else None
+        """Milliseconds per frame: the median over slots, as the first one includes compilation."""
+        return 1000 * median(self._frame_times) if self._frame_times else None
 
     @property
     def kept_share(self) -> float | None:
-        """Shipped cells of all cells, anchors included; None before the first slot."""
+        """Share of cells that were kept, anchors included; None before the first slot."""
         counters = self._tracker.counters if self._tracker else None
         return round(counters.kept / counters.total, 4) if counters and counters.total else None
 
     @property
     def noise(self) -> float | None:
-        """The sensor's noise in grey levels, as the codec left it."""
+        """Standard deviation of the sensor's noise after compression, in grey levels."""
         level = self._noise.level
         return None if level is None else round(level, 2)
 
     @property
     def camera_moves(self) -> float | None:
-        """The share of frames in which the camera moved; None where the codec doesn't tell."""
+        """Share of frames with camera motion; None if the codec exports no motion vectors."""
         return round(self._moving / self._frames, 4) if self._frames else None
 
     @property
     def reasons(self) -> dict[str, int]:
         counters = self._tracker.counters if self._tracker else None
-        return {why.name.lower(): n for why, n in counters.reasons.items()} if counters else {}
+        return (
+            {reason.name.lower(): n for reason, n in counters.reasons.items()} if counters else {}
+        )
 
     def advice(self) -> list[str]:
         share = self.kept_share
         if share is None:
-            return ["Too short to tell how much of the picture would be shipped; raise --seconds."]
+            return ["Too short to estimate the share of cells sent; increase --seconds."]
         advice = []
         if share > 0.7:
             advice.append(f"{share:.0%} of the cells change: pruning saves little on this scene.")
         if (self.camera_moves or 0) > 0.2:
             advice.append(
-                f"The camera moves in {self.camera_moves:.0%} of the frames: fasten it, or watch "
-                "between its tours; all that comes into view is shipped."
+                f"The camera moves in {self.camera_moves:.0%} of the frames: mount it firmly, or "
+                "analyse it only between tours; every area that comes into view is sent."
             )
         if (self.noise or 0) > 6:
             advice.append(
                 f"The picture is noisy ({self.noise:.0f} grey levels), which hides faint changes "
-                "and costs bit rate: more light, or the camera's noise reduction, would help."
+                "and raises the bit rate: add light or enable the camera's noise reduction."
             )
         return advice
 
@@ -163,7 +174,7 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.2f}"
     if isinstance(value, tuple | list):
-        return ", ".join(_text(item) for item in value) or "none seen"
+        return ", ".join(_text(item) for item in value) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{key} {_text(item)}" for key, item in value.items()) or "none"
     return str(value)

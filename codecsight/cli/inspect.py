@@ -1,4 +1,4 @@
-"""`codecsight inspect`: see what the tracker saw."""
+"""`codecsight inspect`: draw the change tracker's signals and decisions into a video."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,42 +11,49 @@ from codecsight.cli.output import err, out
 from codecsight.core.errors import CodecSightError
 
 if TYPE_CHECKING:
-    from codecsight.change.overlay import RgbImage
+    from codecsight.change.measurement.yuv_planes import RgbImage
     from codecsight.video.capture.source import Source
 
 STILLS = 6
 
-Video = Annotated[Path, typer.Option("--out", "-o", help="The video to write, NAME.mp4.")]
+Video = Annotated[Path, typer.Option("--output", "-o", help="Video to write, NAME.mp4.")]
 Sheet = Annotated[
-    Path | None, typer.Option("--contact-sheet", help="Stills to write, too, NAME.png.")
+    Path | None, typer.Option("--contact-sheet", help="Image of several stills to write, NAME.png.")
 ]
 
 
 def inspect(
-    source: Annotated[str, typer.Argument(help="A file, rtsp:// URL, or world://NAME.")],
+    source: Annotated[
+        str, typer.Argument(help="Video file, rtsp:// URL, or world://NAME (simulated).")
+    ],
     video: Video,
     sheet: Sheet = None,
-    seconds: Annotated[float, typer.Option(help="How long to look, in stream time.", min=1)] = 20.0,
-    cells: Annotated[int, typer.Option(help="Cells that a picture may have.", min=1)] = 144,
+    seconds: Annotated[float, typer.Option(help="Seconds of stream time to draw.", min=1)] = 20.0,
+    max_cells: Annotated[int, typer.Option(help="Maximum cells per picture.", min=1)] = 144,
     policy: Policy = "tracked",
     transport: Transport = "tcp",
 ) -> None:
-    """Draw into a source's pictures what the tracker saw: motion vectors (red, the camera's own
-    motion taken off), kept cells by reason (green motion, yellow intra, blue pixels, purple
-    refresh, grey anchor), and how the camera moved.
+    """Draw motion vectors and kept cells into a video, to check a change policy.
+
+    Motion vectors are red, with the camera's own motion subtracted. Kept cells are coloured by
+    reason: green motion, yellow intra, blue pixels, purple refresh, grey anchor. A line below the
+    picture states the camera's motion.
+
+    Example: `codecsight inspect yard.mp4 -o drawn.mp4 --contact-sheet stills.png`
     """
     from codecsight.change.overlay import contact_sheet
-    from codecsight.video.capture.source import SourceOptions, open_source
+    from codecsight.video.capture.open import open_source
+    from codecsight.video.capture.source import SourceOptions
 
     opened = open_source(source, SourceOptions(transport=transport))
     stills: dict[int, RgbImage] = {}
     with err.status("drawing"):
         try:
-            count = _write(video, _drawn(opened, seconds, cells, policy, stills))
+            count = _write(video, _draw(opened, seconds, max_cells, policy, stills))
         finally:
             opened.close()
     if not count:
-        raise CodecSightError(f"{source}: no picture came")
+        raise CodecSightError(f"{source}: received no picture")
     out.print(f"{count} pictures in {video}")
     if sheet is not None:
         from PIL import Image
@@ -55,10 +62,13 @@ def inspect(
         out.print(f"{len(stills)} stills in {sheet}")
 
 
-def _drawn(
-    source: "Source", seconds: float, cells: int, policy: str, stills: "dict[int, RgbImage]"
+def _draw(
+    source: "Source", seconds: float, max_cells: int, policy: str, stills: "dict[int, RgbImage]"
 ) -> "Iterator[tuple[float, RgbImage]]":
-    """The pictures with their times from 0; some of them, evenly spread, go to `stills`."""
+    """Yield the drawn pictures with their times in seconds from 0.
+
+    STILLS of them, evenly spaced, are also added to `stills`.
+    """
     from codecsight.change.overlay import draw_overlay
     from codecsight.change.policies import make_policy
     from codecsight.change.tracker import ChangeTracker
@@ -67,7 +77,7 @@ def _drawn(
     from codecsight.video.codec.decoder import decode_stream
 
     tracker: ChangeTracker | None = None
-    spec, slot, begin = GridSpec(cell=32, frames=2, rate=2.0, max_cells=cells), None, 0.0
+    spec, slot, begin = GridSpec(cell=32, frames=2, rate=2.0, max_cells=max_cells), None, 0.0
     for frame in decode_stream(source.items()):
         if tracker is None:
             grid, begin = spec.fit(frame.width, frame.height), frame.time
@@ -83,7 +93,7 @@ def _drawn(
 
 
 def _write(path: Path, pictures: "Iterator[tuple[float, RgbImage]]") -> int:
-    """Encode pictures into an .mp4; returns how many there were."""
+    """Encode pictures into an .mp4 file; return their number."""
     from fractions import Fraction
 
     import av

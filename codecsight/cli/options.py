@@ -1,34 +1,46 @@
-"""Options that several commands share, each explained once."""
+"""Options shared by several commands."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-AsJson = Annotated[bool, typer.Option("--json", help="JSON for machines on stdout.")]
-ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The role's YAML file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
+ConfigFile = Annotated[
+    Path, typer.Option("--config", "-c", help="Configuration file: site.yaml or cloud.yaml.")
+]
 Questions = Annotated[
     list[str],
     typer.Option(
         "--question",
         "-q",
-        help='"Is ..?" is answered yes or no, "How many ..?" by a number, "..? | a, b" by one of '
-        "the options, '..? | {JSON schema}' by an object, anything else by free text. May be given "
-        "several times.",
+        help='Question to ask; repeat for several. The wording sets the type of answer: "Is ...?" '
+        'yes or no; "How many ...?" a number; "... | a, b" one of the options; '
+        "'... | {JSON schema}' an object; anything else free text.",
     ),
 ]
 Model = Annotated[
     str | None,
-    typer.Option(help="Checkpoint folder or hub id; left out: the small one that comes along."),
+    typer.Option(help="Checkpoint folder or Hugging Face id. Default: the built-in small model."),
 ]
 Policy = Annotated[
-    str, typer.Option(help="What is shipped: tracked, published, pixels, everything or random.")
+    str,
+    typer.Option(
+        help="Change policy that selects the cells to send: tracked, published, pixels, everything "
+        "or random."
+    ),
 ]
-AnchorEvery = Annotated[int, typer.Option(help="Every how many slots one is whole.", min=1)]
-Window = Annotated[int, typer.Option(help="Slots in the window.", min=1)]
-Stride = Annotated[int, typer.Option(help="Slots by which the window slides.", min=1)]
+AnchorEvery = Annotated[
+    int, typer.Option(help="Interval of anchors (slots with every cell), in slots.", min=1)
+]
+Window = Annotated[int, typer.Option(help="Length of the context window, in slots.", min=1)]
+Stride = Annotated[int, typer.Option(help="Slots by which the window moves at a time.", min=1)]
 Refresh = Annotated[
-    str, typer.Option(help="What a slide computes again: none, all, anchors, first:N or drift:N.")
+    str,
+    typer.Option(
+        help="Slots to recompute when the window moves: none, all, anchors, first:N (the N oldest) "
+        "or drift:N (the N that lost most of their context)."
+    ),
 ]
-Transport = Annotated[Literal["tcp", "udp"], typer.Option(help="How RTSP is carried.")]
-CloudAddress = Annotated[str, typer.Option("--address", help="The cloud's gateway, HOST:PORT.")]
+Transport = Annotated[Literal["tcp", "udp"], typer.Option(help="Transport of RTSP streams.")]
+CloudAddress = Annotated[str, typer.Option("--address", help="Gateway of the cloud, HOST:PORT.")]

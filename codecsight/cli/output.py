@@ -1,4 +1,4 @@
-"""How commands speak: tables and progress for people on stderr or a terminal, JSON for machines."""
+"""Output of commands: text and tables on a terminal, JSON lines on stdout, errors on stderr."""
 
 import json
 import sys
@@ -11,12 +11,12 @@ err = Console(stderr=True)
 
 
 def print_error(error: Exception) -> None:
-    """Say what went wrong, on stderr so that --json output stays clean."""
+    """Print an error message to stderr, which keeps --json output on stdout clean."""
     err.print("[bold red]error[/]", end=": ")
     err.print(str(error), markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on one line of stdout, flushed at once so that a reader can follow along."""
+    """Print a value as one line of JSON to stdout and flush it, for readers of a pipe."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""`codecsight site`: run an edge site from its site.yaml."""
+"""`codecsight site`: run an edge site as configured in site.yaml."""
 
 import os
 import sys
@@ -12,11 +12,13 @@ from codecsight.cli.output import err, print_json
 
 
 def site(config: ConfigFile, as_json: AsJson = False) -> None:
-    """Run a site: record every camera, analyse it, ship what changed, archive the segments.
+    """Run an edge site: record the cameras, send changed cells to the cloud, archive the video.
 
-    Recording starts first and goes on through anything that happens to Ray, the network or the
-    cloud. Ends on SIGTERM or Ctrl-C: segments are finished and uploaded first. With --json the
-    state of all cameras is printed as one object on a line every two seconds.
+    Recording starts first and continues through failures of Ray, the network and the cloud. Runs
+    until SIGTERM or Ctrl-C, then finishes and uploads the segments. With --json it prints the state
+    of all cameras as one line of JSON every two seconds.
+
+    Example: `codecsight site -c site.yaml`
     """
     from cluster.shutdown import stop_on_signals
     from cluster.site_runtime import run_site
@@ -34,7 +36,7 @@ def site(config: ConfigFile, as_json: AsJson = False) -> None:
 
 
 def _report(report: dict[str, Any]) -> None:
-    """Print it; whoever reads may go away without a recording coming to an end."""
+    """Print a report. A closed pipe must not end the recording: discard output from then on."""
     try:
         print_json(report)
     except BrokenPipeError:
@@ -45,7 +47,7 @@ def _table(report: dict[str, Any]) -> Table:
     archive = report["archive"] or {}
     table = Table(
         *("camera", "state", "fps", "kept", "uplink kB", "segments", "anomalies"),
-        caption=f"archived {archive.get('uploaded', '?')}, waiting {archive.get('queued', '?')} "
+        caption=f"archived {archive.get('uploaded', '?')}, queued {archive.get('queued', '?')} "
         f"{archive.get('last_error', '')}",
     )
     for name, row in report["cameras"].items():

@@ -1,4 +1,4 @@
-"""`codecsight validate`: check a site.yaml or cloud.yaml without starting anything."""
+"""`codecsight validate`: check configuration files without starting anything."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,37 +10,46 @@ from codecsight.config import CloudConfig, ConfigError, SiteConfig, load_config
 
 
 def validate(
-    files: Annotated[list[Path], typer.Argument(help="site.yaml or cloud.yaml files.")],
-    secrets: Annotated[
-        bool, typer.Option("--secrets", help="Also check that every named secret can be read.")
+    files: Annotated[list[Path], typer.Argument(help="Files to check: site.yaml, cloud.yaml.")],
+    check_secrets: Annotated[
+        bool,
+        typer.Option(
+            "--check-secrets", help="Also check that every referenced secret can be read."
+        ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per file.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per file.")
+    ] = False,
 ) -> None:
-    """Check configuration files: every problem is told as FILE:LINE: KEY: what was expected.
+    """Check configuration files and list every problem as FILE:LINE: KEY: what was expected.
 
-    A file with a `cameras` key is read as a site, any other as a cloud.
+    A file with a `cameras` key is checked as a site.yaml, any other as a cloud.yaml. The exit code
+    is 2 if a file is invalid.
+
+    Example: `codecsight validate site.yaml cloud.yaml --check-secrets`
     """
-    bad = False
+    invalid = False
     for path in files:
-        problem = _problem(path, secrets)
-        bad = bad or problem is not None
+        problem = _problem(path, check_secrets)
+        invalid = invalid or problem is not None
         if as_json:
             print_json({"file": str(path), "ok": problem is None, "error": problem})
         else:
-            out.print(problem or f"{path}: good", markup=False, highlight=False, soft_wrap=True)
-    if bad:
+            out.print(problem or f"{path}: valid", markup=False, highlight=False, soft_wrap=True)
+    if invalid:
         raise typer.Exit(2)
 
 
-def _problem(path: Path, secrets: bool) -> str | None:
+def _problem(path: Path, check_secrets: bool) -> str | None:
+    """The file's problems, one per line, or None if it is valid."""
     try:
         if "cameras:" not in (path.read_text(errors="replace") if path.is_file() else ""):
             cloud = load_config(path, CloudConfig)
-            if secrets and cloud.tls is not None:
+            if check_secrets and cloud.tls is not None:
                 cloud.tls.check("tls")
             return None
         site = load_config(path, SiteConfig)
-        if secrets:
+        if check_secrets:
             site.read_secrets()
     except ConfigError as error:
         return str(error)

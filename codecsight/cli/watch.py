@@ -1,4 +1,4 @@
-"""`codecsight watch`: one process, no Ray: from a source or a few to answers."""
+"""`codecsight watch`: answer questions about one or a few sources in one process, without Ray."""
 
 import signal
 from collections.abc import Iterator
@@ -43,7 +43,10 @@ DEFAULT_QUESTIONS = ["Is there a person?", "How many people are there?"]
 def watch(
     sources: Annotated[
         list[str],
-        typer.Argument(help="Files, rtsp:// URLs, any URL PyAV opens, or world://yard?seed=7."),
+        typer.Argument(
+            help="Video files, rtsp:// URLs, other URLs that FFmpeg opens, or world://yard?seed=7 "
+            "(simulated)."
+        ),
     ],
     question: Questions = DEFAULT_QUESTIONS,
     model: Model = None,
@@ -52,49 +55,55 @@ def watch(
     window: Window = 8,
     stride: Stride = 2,
     refresh: Refresh = "none",
-    sample_fps: Annotated[float, typer.Option(help="Sampled frames per second.", min=0.1)] = 2.0,
+    sample_fps: Annotated[float, typer.Option(help="Frames sampled per second.", min=0.1)] = 2.0,
     adaptive_fps: Annotated[
         tuple[float, float] | None,
-        typer.Option(help="Let the rate adaptive_fps what happens, between these two."),
+        typer.Option(
+            help="Adapt the sampling rate to the activity, between MIN and MAX frames per second.",
+            metavar="MIN MAX",
+        ),
     ] = None,
-    max_cells: Annotated[int, typer.Option(help="Most visual tokens per picture.", min=1)] = 48,
+    max_cells: Annotated[
+        int, typer.Option(help="Maximum cells (visual tokens) per picture.", min=1)
+    ] = 48,
     transport: Transport = "tcp",
-    paced: Annotated[
-        bool, typer.Option("--paced", help="Read files in real time, not as fast as possible.")
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Read files at their frame rate (ffmpeg -re).")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Watch sources and answer questions about them, in this one process.
+    """Answer questions about video sources continuously, in one process.
 
-    Each answer is given when the window has moved by a stride. With --json every answer is one
-    object on a line: stream, question, value, probability, start and end (seconds of the source),
-    latency_ms, cells_kept, cells_total.
+    Every question is answered each time the window has moved by a stride. With --json each answer
+    is one line of JSON: stream, question, value, probability, start and end (seconds of stream
+    time), latency_ms, cells_kept, cells_total.
 
     Examples: `codecsight watch yard.mp4 --question "Is there a person?" --json` or
     `codecsight watch rtsp://10.0.0.7/main -q "What colour is the car? | red, blue, white"`.
     """
     from codecsight.core.question import Question
-    from codecsight.video.capture.source import SourceOptions, open_source
+    from codecsight.video.capture.open import open_source
+    from codecsight.video.capture.source import SourceOptions
 
-    options = SourceOptions(transport=transport, paced=paced)
+    options = SourceOptions(transport=transport, paced=realtime)
     opened = [open_source(url, options) for url in sources]
     questions = [Question.parse(text) for text in question]
 
-    import torch  # only now: it takes seconds, and a wrong path should be told at once
+    import torch  # slow: imported after the sources are open, so that a wrong path fails at once
 
     from codecsight.engine.config import EngineConfig
     from codecsight.engine.engine import Engine
     from codecsight.models.loading import load_model
     from codecsight.watch import Watcher, WatchOptions
 
-    torch.set_num_threads(max(1, torch.get_num_threads() - 1))  # the decoders need a core too
+    torch.set_num_threads(max(1, torch.get_num_threads() - 1))  # leave a core for decoding
     engine = Engine(load_model(model), EngineConfig(window=window, stride=stride, refresh=refresh))
     spec = engine.model.grid_spec(sample_fps, max_cells)
-    activity = _activity(adaptive_fps)
-    watching = Watcher(engine, WatchOptions(spec, questions, policy, anchor_every, activity))
+    sampling = _sampling_range(adaptive_fps)
+    watching = Watcher(engine, WatchOptions(spec, questions, policy, anchor_every, sampling))
     for name, source in zip(source_names(sources), opened, strict=True):
         if as_json:
-            source.on_state = partial(_say_state, name)
+            source.on_state = partial(_log_state, name)
         watching.add(name, source)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: watching.close())
@@ -112,7 +121,7 @@ def _print_lines(watching: "Watcher") -> None:
 
 
 def answer_row(answer: "Answer") -> dict[str, Any]:
-    """An answer as machines get it."""
+    """An answer as a dictionary for JSON output, with rounded numbers."""
     row = asdict(answer)
     for key, digits in (("probability", 4), ("start", 3), ("end", 3), ("latency_ms", 1)):
         row[key] = round(row[key], digits)
@@ -134,7 +143,7 @@ def _table(watching: "Watcher") -> Table:
         head = [watched.stream, state, str(counters.frames), kept]
         if not watched.latest_answers and not watched.partial_answers:
             table.add_row(*head)
-        for answer in list(watched.latest_answers.values()):  # another thread draws
+        for answer in list(watched.latest_answers.values()):  # a copy: another thread renders
             table.add_row(
                 *head,
                 f"{answer.end:.0f} s",
@@ -144,18 +153,18 @@ def _table(watching: "Watcher") -> Table:
                 f"{answer.latency_ms:.0f}",
             )
             head = [""] * len(head)
-        for question, so_far in list(watched.partial_answers.items()):
-            table.add_row(*head, "now", question, f"{so_far} ...")
+        for question, text in list(watched.partial_answers.items()):
+            table.add_row(*head, "now", question, f"{text} ...")
             head = [""] * len(head)
     return table
 
 
-def _say_state(stream: str, state: "SourceState", detail: str) -> None:
+def _log_state(stream: str, state: "SourceState", detail: str) -> None:
     log.info("source", stream=stream, state=state.value, detail=detail)
 
 
 def source_names(urls: list[str]) -> list[str]:
-    """A short name for every source, its own: its file's or host's, numbered where needed."""
+    """A short unique name for each source: file name or host, with a number if it is taken."""
     names: list[str] = []
     for url in urls:
         parts = urlsplit(url) if "://" in url else None
@@ -169,11 +178,13 @@ def _numbered(base: str) -> Iterator[str]:
     yield from (f"{base}-{number}" for number in count(2))
 
 
-def _activity(adaptive_fps: tuple[float, float] | None) -> "SamplingRange | None":
+def _sampling_range(adaptive_fps: tuple[float, float] | None) -> "SamplingRange | None":
     from codecsight.change.sampler import SamplingRange
 
     if adaptive_fps is None:
         return None
     if not 0 < adaptive_fps[0] < adaptive_fps[1]:
-        raise CodecSightError("--adaptive-fps takes two rates above 0, the lower one first: 0.5 4")
+        raise CodecSightError(
+            "--adaptive-fps needs two rates above 0, the lower one first, such as: 0.5 4"
+        )
     return SamplingRange(*adaptive_fps)

@@ -1,4 +1,4 @@
-"""`codecsight ask` against a real server: words on a terminal, one line in a pipe."""
+"""`codecsight ask` against a real server: partial answers on a terminal, one line in a pipe."""
 
 import asyncio
 import json
@@ -16,21 +16,31 @@ from codecsight.core.question import Question
 from tests.actors.rpc.memory_host import MemoryHost, serving, site, welcomed
 from tests.uplink.chunks import STREAM
 
-SEEN = "What is there?"
+QUESTION = "What is there?"
 
 
-def _command(port: int, *more: str) -> list[str]:
+def _command(port: int, *options: str) -> list[str]:
     address = f"127.0.0.1:{port}"
-    return [sys.executable, "-m", "codecsight", "ask", STREAM, SEEN, "--address", address, *more]
+    return [
+        sys.executable,
+        "-m",
+        "codecsight",
+        "ask",
+        STREAM,
+        QUESTION,
+        "--address",
+        address,
+        *options,
+    ]
 
 
-def _in_a_pipe(port: int, *more: str) -> str:
-    run = subprocess.run(_command(port, *more), stdout=PIPE, text=True, check=True, timeout=30)
+def _run_in_a_pipe(port: int, *options: str) -> str:
+    run = subprocess.run(_command(port, *options), stdout=PIPE, text=True, check=True, timeout=30)
     return run.stdout
 
 
-def _on_a_terminal(port: int) -> str:
-    """All that is drawn."""
+def _run_on_a_terminal(port: int) -> str:
+    """Everything that the command draws on a pseudo-terminal."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         _command(port), stdout=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"}
@@ -38,44 +48,48 @@ def _on_a_terminal(port: int) -> str:
         os.close(theirs)
         drawn = b""
         try:
-            while said := os.read(ours, 4096):
-                drawn += said
-        except OSError:  # how a terminal ends
+            while data := os.read(ours, 4096):
+                drawn += data
+        except OSError:  # a closed pseudo-terminal raises instead of returning b""
             pass
         assert process.wait(30) == 0
     os.close(ours)
     return drawn.decode()
 
 
-def test_words_are_shown_as_they_are_said_on_a_terminal_only() -> None:
-    async def scene() -> None:
+def test_partial_answers_are_shown_on_a_terminal_only() -> None:
+    async def scenario() -> None:
         async with serving(MemoryHost()) as server, site(server.port) as client:
             await welcomed(client.open(STREAM, 640, 360))
             drawn, piped, row = await asyncio.gather(
-                asyncio.to_thread(_on_a_terminal, server.port),
-                asyncio.to_thread(_in_a_pipe, server.port),
-                asyncio.to_thread(_in_a_pipe, server.port, "--json"),
+                asyncio.to_thread(_run_on_a_terminal, server.port),
+                asyncio.to_thread(_run_in_a_pipe, server.port),
+                asyncio.to_thread(_run_in_a_pipe, server.port, "--json"),
             )
-        places = [drawn.index(each) for each in ("a ...", "a red ...", "a red car ...", "0.75")]
-        assert places == sorted(places)
+        positions = [drawn.index(each) for each in ("a ...", "a red ...", "a red car ...", "0.75")]
+        assert positions == sorted(positions)
         assert piped == f"a red car  (p 0.75)  {STREAM}, 1.0-2.5 s, 12 ms\n"
         assert json.loads(row)["value"] == "a red car"
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_asking_aloud_gives_words_and_then_the_answer_or_says_why_not() -> None:
-    def asked(port: int, stream: str) -> list[PartialAnswer | Answer]:
+def test_ask_stream_yields_partial_answers_then_the_answer_or_raises() -> None:
+    def ask(port: int, stream: str) -> list[PartialAnswer | Answer]:
         with ControlClient(f"127.0.0.1:{port}") as control:
-            return list(control.ask_stream(stream, Question.parse(SEEN)))
+            return list(control.ask_stream(stream, Question.parse(QUESTION)))
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with serving(MemoryHost()) as server, site(server.port) as client:
             await welcomed(client.open(STREAM, 640, 360))
-            *words, answer = await asyncio.to_thread(asked, server.port, STREAM)
-            assert words == [PartialAnswer("a"), PartialAnswer("a red"), PartialAnswer("a red car")]
+            *partial, answer = await asyncio.to_thread(ask, server.port, STREAM)
+            assert partial == [
+                PartialAnswer("a"),
+                PartialAnswer("a red"),
+                PartialAnswer("a red car"),
+            ]
             assert isinstance(answer, Answer)
             with pytest.raises(ControlError, match="nobody"):
-                await asyncio.to_thread(asked, server.port, "north.nobody")
+                await asyncio.to_thread(ask, server.port, "north.nobody")
 
-    asyncio.run(scene())
+    asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""The command line teaches, answers in JSON, and ends with a clear error and exit code 2."""
+"""Commands: help, JSON output, and clear errors with exit code 2."""
 
 import json
 import subprocess
@@ -28,9 +28,9 @@ def _run(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[s
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    there = moving_square(30, (4, 0), (8, 80))
+    forth = moving_square(30, (4, 0), (8, 80))
     path = tmp_path_factory.mktemp("video") / "square.mp4"
-    return write_video(path, [*there, *there[::-1]] * 2, rate=10)
+    return write_video(path, [*forth, *forth[::-1]] * 2, rate=10)
 
 
 @pytest.fixture(scope="module")
@@ -41,26 +41,24 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize(
     "command", ["demo", "watch", "doctor", "site", "cloud", "ask", "clip", "validate"]
 )
-def test_every_command_explains_itself(command: str) -> None:
+def test_every_command_has_help(command: str) -> None:
     run = _run(command, "--help")
     assert run.returncode == 0
     assert "Usage" in run.stdout
 
 
-def test_watch_prints_an_answer_a_line(video: Path, model: str) -> None:
+def test_watch_prints_one_answer_per_line(video: Path, model: str) -> None:
     run = _run("watch", str(video), "-q", "Is there a person?", "--json", "--model", model)
     assert run.returncode == 0, run.stderr
     rows = [json.loads(line) for line in run.stdout.splitlines()]
     assert rows
-    wanted = {"stream", "question", "value", "probability", "start", "end", "latency_ms"}
-    assert all(wanted | {"cells_kept", "cells_total"} <= row.keys() for row in rows)
+    expected = {"stream", "question", "value", "probability", "start", "end", "latency_ms"}
+    assert all(expected | {"cells_kept", "cells_total"} <= row.keys() for row in rows)
     assert rows[-1]["end"] == pytest.approx(11.5)
     assert {row["stream"] for row in rows} == {"square"}
 
 
-def test_watch_goes_on_with_the_good_source_and_names_the_bad(
-    video: Path, model: str, tmp_path: Path
-) -> None:
+def test_watch_names_a_truncated_source(video: Path, model: str, tmp_path: Path) -> None:
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
     run = _run("watch", str(cut), "--json", "--model", model)
@@ -69,29 +67,29 @@ def test_watch_goes_on_with_the_good_source_and_names_the_bad(
     assert "Traceback" not in run.stderr
 
 
-def test_sources_with_the_same_name_are_told_apart() -> None:
+def test_sources_with_the_same_name_get_unique_names() -> None:
     urls = ["a-2.mp4", "a.mp4", "b/a.mp4", "rtsp://10.0.0.7/main", "rtsp://10.0.0.7/sub"]
     assert source_names(urls) == ["a-2", "a", "a-3", "10.0.0.7", "10.0.0.7-2"]
 
 
-def test_watch_ends_quietly_when_its_reader_goes_away_or_a_signal_comes(model: str) -> None:
+def test_watch_exits_without_a_traceback_on_a_closed_pipe_or_a_signal(model: str) -> None:
     command = [sys.executable, "-m", "codecsight", "watch", ENDLESS, "--json", "--model", model]
-    for farewell in ("the reader goes", "SIGTERM"):
+    for cause in ("closed pipe", "SIGTERM"):
         with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True) as process:
             assert process.stdout is not None
             assert process.stderr is not None
             assert json.loads(process.stdout.readline())["stream"] == "hall"
-            if farewell == "SIGTERM":
+            if cause == "SIGTERM":
                 process.terminate()
             else:
                 process.stdout.close()
-            said = process.stderr.read()
-            assert process.wait(20) == (0 if farewell == "SIGTERM" else 1), said
-            assert "Traceback" not in said
-            assert "Exception" not in said
+            errors = process.stderr.read()
+            assert process.wait(20) == (0 if cause == "SIGTERM" else 1), errors
+            assert "Traceback" not in errors
+            assert "Exception" not in errors
 
 
-def test_a_camera_that_cannot_be_reached_is_told_while_watching_goes_on(model: str) -> None:
+def test_watch_logs_an_unreachable_camera_and_continues(model: str) -> None:
     command = [sys.executable, "-m", "codecsight", "watch", REFUSED, "--json", "--model", model]
     with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True) as process:
         assert process.stderr is not None
@@ -102,7 +100,7 @@ def test_a_camera_that_cannot_be_reached_is_told_while_watching_goes_on(model: s
 
 
 @pytest.mark.parametrize("name", ["nowhere.mp4", "text.mp4", "rtsp://[::1/"])
-def test_what_is_no_video_is_told_in_one_line(name: str, tmp_path: Path) -> None:
+def test_an_invalid_source_is_an_error_that_names_it(name: str, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("not a video\n" * 100)
     for command in ("watch", "doctor"):
         run = _run(command, name if "://" in name else str(tmp_path / name))
@@ -111,7 +109,9 @@ def test_what_is_no_video_is_told_in_one_line(name: str, tmp_path: Path) -> None
         assert "Traceback" not in run.stderr
 
 
-def test_a_model_folder_without_weights_is_named(video: Path, tmp_path: Path) -> None:
+def test_a_model_folder_without_weights_is_an_error_that_names_it(
+    video: Path, tmp_path: Path
+) -> None:
     folder = save_random_model(tmp_path / "model")
     (folder / "model.safetensors").unlink()
     run = _run("watch", str(video), "--model", str(folder))
@@ -120,7 +120,7 @@ def test_a_model_folder_without_weights_is_named(video: Path, tmp_path: Path) ->
     assert "Traceback" not in run.stderr
 
 
-def test_doctor_reports_one_object(video: Path) -> None:
+def test_doctor_prints_one_json_object(video: Path) -> None:
     run = _run("doctor", str(video), "--json")
     assert run.returncode == 0, run.stderr
     row = json.loads(run.stdout)
@@ -128,14 +128,14 @@ def test_doctor_reports_one_object(video: Path) -> None:
     assert row["measured_fps"] == pytest.approx(10, rel=0.01)
     assert 0 < row["kept_share"] <= 1
     assert row["motion"] is True
-    asked = {"declared_fps", "gop_frames", "gop_seconds", "intra", "noise", "camera_moves"}
-    assert asked <= row.keys()
-    busy = (row["decode_ms"] + row["tracking_ms"]) * row["measured_fps"] / 1000
-    assert row["cpu_per_stream"] == pytest.approx(busy, rel=0.01)
-    assert row["streams_per_core"] == pytest.approx(1 / busy, rel=0.05)
+    expected = {"declared_fps", "gop_frames", "gop_seconds", "intra", "noise", "camera_moves"}
+    assert expected <= row.keys()
+    cores = (row["decode_ms"] + row["tracking_ms"]) * row["measured_fps"] / 1000
+    assert row["cpu_per_stream"] == pytest.approx(cores, rel=0.01)
+    assert row["streams_per_core"] == pytest.approx(1 / cores, rel=0.05)
 
 
-def test_validate_names_file_line_and_key(tmp_path: Path) -> None:
+def test_validate_reports_file_line_and_key(tmp_path: Path) -> None:
     bad = tmp_path / "cloud.yaml"
     bad.write_text("sites: [yard]\nengine:\n  windows: 3\n")
     run = _run("validate", str(bad))
@@ -144,33 +144,33 @@ def test_validate_names_file_line_and_key(tmp_path: Path) -> None:
     assert json.loads(_run("validate", str(bad), "--json").stdout)["ok"] is False
 
 
-def test_ask_says_when_no_cloud_is_there() -> None:
+def test_ask_names_an_unreachable_cloud() -> None:
     run = _run("ask", "yard.gate", "Is there a person?", "--address", "127.0.0.1:9")
     assert run.returncode == 2
     assert "127.0.0.1:9" in run.stderr
     assert "Traceback" not in run.stderr
 
 
-def test_ask_says_what_is_wrong_with_a_schema(tmp_path: Path) -> None:
+def test_ask_reports_an_invalid_schema(tmp_path: Path) -> None:
     (tmp_path / "shape.json").write_text('{"type": "integer"}')
-    for file, why in (("shape.json", "schema of an object"), ("none.json", "can't be read")):
+    for file, reason in (("shape.json", "schema of an object"), ("none.json", "can't be read")):
         run = _run("ask", "yard.gate", "What is there?", "--schema", str(tmp_path / file))
         assert run.returncode == 2
-        assert why in run.stderr
+        assert reason in run.stderr
         assert "Traceback" not in run.stderr
 
 
-def test_clip_says_what_the_archive_holds(tmp_path: Path) -> None:
+def test_clip_names_a_stream_that_the_archive_lacks(tmp_path: Path) -> None:
     run = _run("clip", "yard.gate", "--from", "-5m", "--archive", f"dir:{tmp_path}")
     assert run.returncode == 2
     assert "yard.gate" in run.stderr
 
 
-def test_a_demo_in_a_place_that_is_no_folder_is_told(tmp_path: Path) -> None:
+def test_demo_rejects_a_path_that_is_not_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     run = _run("demo", "--dir", str(tmp_path / "file"))
     assert run.returncode == 2
-    assert "can't be worked in" in run.stderr
+    assert "can't be used as a folder" in run.stderr
     assert "Traceback" not in run.stderr
 
 
@@ -178,7 +178,7 @@ def test_the_version_is_printed() -> None:
     assert _run("--version").stdout.strip().count(".") == 2
 
 
-def test_benchmarks_are_found_in_the_folder_one_is_in_or_asked_for(tmp_path: Path) -> None:
+def test_bench_needs_a_checkout_in_the_current_folder(tmp_path: Path) -> None:
     script = [str(Path(sys.executable).parent / "codecsight"), "bench", "edge", "--json", "it.json"]
 
     def bench(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -186,9 +186,9 @@ def test_benchmarks_are_found_in_the_folder_one_is_in_or_asked_for(tmp_path: Pat
             script, cwd=folder, capture_output=True, text=True, timeout=120, check=False
         )
 
-    asked = bench(tmp_path)
-    assert asked.returncode == 2
-    assert "checkout" in asked.stderr
+    failed = bench(tmp_path)
+    assert failed.returncode == 2
+    assert "checkout" in failed.stderr
     checkout = tmp_path / "benchmarks" / "edge"
     checkout.mkdir(parents=True)
     (checkout / "run.py").write_text("def run(quick, on_progress): return {'rows': []}\n")

@@ -1,4 +1,4 @@
-"""Drawing what the tracker saw."""
+"""`codecsight inspect`: the drawn video and the contact sheet."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from codecsight.core.errors import CodecSightError
 CAMERA = "world://street?condition=pan&seed=2&width=160&height=96&seconds=5"
 
 
-def test_a_video_and_a_sheet_of_stills_are_written(tmp_path: Path) -> None:
+def test_a_video_and_a_contact_sheet_are_written(tmp_path: Path) -> None:
     video, sheet = tmp_path / "out.mp4", tmp_path / "out.png"
     done = CliRunner().invoke(
         app, ["inspect", CAMERA, "-o", str(video), "--contact-sheet", str(sheet), "--seconds", "4"]
@@ -30,7 +30,7 @@ def test_a_video_and_a_sheet_of_stills_are_written(tmp_path: Path) -> None:
     assert stills.std() > 10
 
 
-def test_a_source_without_a_picture_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_source_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CodecSightError, match="no such file"):
         CliRunner().invoke(
             app, ["inspect", str(tmp_path / "no.mp4"), "-o", "x.mp4"], catch_exceptions=False
