@@ -1,1 +1,1 @@
-"""Topology: what runs where on one machine, at a site, in the cloud."""
+"""Process topology: the processes and Ray actors of a site, of a cloud node and of the demo."""

@@ -1,4 +1,4 @@
-"""Certificates for mutual TLS: one authority, the cloud's certificate, one for each site."""
+"""Certificates for mutual TLS: one CA that issues the cloud's certificate and one for each site."""
 
 import datetime
 import ipaddress
@@ -15,14 +15,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """Where one side's certificate and private key lie, as PEM."""
+    """Paths of a certificate and its private key (PEM)."""
 
     cert: Path
     key: Path
 
 
 class Authority:
-    """A private certificate authority in a folder; it signs what the two sides show each other."""
+    """A private certificate authority (CA), created in `folder`; its certificate is ca.pem."""
 
     def __init__(self, folder: Path, days: int = 825) -> None:
         self.folder = folder
@@ -39,20 +39,20 @@ class Authority:
         self.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, name: str, hosts: Sequence[str]) -> KeyPair:
-        """A certificate for `hosts` (names or addresses), good for either end of a connection.
+        """Issue a certificate for `hosts` (names or addresses), valid for servers and clients.
 
-        A site's certificate carries the site's name as its only host: the cloud reads it there.
+        A site's certificate has the site's name as its only host: the cloud reads the name there.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         certificate = (
             self._builder(subject, key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(
                 x509.SubjectAlternativeName([_general_name(h) for h in hosts]), critical=False
             )
-            .add_extension(x509.ExtendedKeyUsage(both), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         pair = KeyPair(self.folder / f"{name}.pem", self.folder / f"{name}.key")

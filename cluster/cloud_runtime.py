@@ -1,4 +1,4 @@
-"""The cloud: a directory, GPU workers and a gateway, in one Ray."""
+"""A cloud node: directory, GPU workers and gateway as actors of a private Ray."""
 
 import contextlib
 import threading
@@ -13,12 +13,15 @@ from codecsight.models.folder import find_folder
 
 log = structlog.get_logger()
 
-STOP_S = 10.0
-WATCH_S = 2.0
+STOP_TIMEOUT_S = 10.0
+HEALTH_CHECK_S = 2.0
 
 
 def run_cloud(config: CloudConfig, stop: threading.Event) -> None:
-    """Run until `stop`. Raises before anything is started if the model can't be there."""
+    """Run until `stop`.
+
+    Raises CodecSightError before anything is started if the model or a key file is missing.
+    """
     if config.model is not None:
         find_folder(config.model)
     if config.tls is not None:
@@ -29,7 +32,7 @@ def run_cloud(config: CloudConfig, stop: threading.Event) -> None:
 
 
 def _serve(config: CloudConfig, stop: threading.Event) -> None:
-    # Ray reads its token while it is imported: only after private_ray has written it.
+    # Imported here: Ray reads its token on import, and private_ray must write it first.
     import ray
     from ray.exceptions import ActorDiedError, RayError
 
@@ -40,21 +43,25 @@ def _serve(config: CloudConfig, stop: threading.Event) -> None:
     node = ray.util.get_node_ip_address()
     gpu_share = 1 if ray.cluster_resources().get("GPU", 0) >= config.workers else 0
     workers = [f"gpu:{node}:{index}" for index in range(config.workers)]
-    kept = [start_named_actor(DirectoryActor, "directory")]  # an actor lives as long as its handle
-    kept += [start_named_actor(GpuWorker, name, name, config, gpus=gpu_share) for name in workers]
+    # Ray ends an actor when its last handle is deleted.
+    handles = [start_named_actor(DirectoryActor, "directory")]
+    handles += [
+        start_named_actor(GpuWorker, name, name, config, gpus=gpu_share) for name in workers
+    ]
     gateway = start_named_actor(GatewayActor, f"gateway:{node}", config, "directory", workers)
     try:
         port = ray.get(gateway.start.remote())
-    except RayError as error:  # it holds a traceback per process it came through
+    except RayError as error:
+        # Only the last line: the message contains a traceback of every process it passed through.
         reason = str(error).strip().splitlines()[-1]
-        raise CodecSightError(f"the cloud could not start: {reason}") from error
+        raise CodecSightError(f"the cloud did not start: {reason}") from error
     log.info("serving", address=config.listen, port=port, workers=workers)
-    while not stop.wait(WATCH_S):
+    while not stop.wait(HEALTH_CHECK_S):
         try:
-            ray.get(gateway.start.remote())  # does nothing, unless Ray had to restart it
-        except ActorDiedError as error:  # for good, though Ray should start it again
-            raise CodecSightError("Ray has died under the cloud; start it again") from error
+            ray.get(gateway.start.remote())  # a no-op unless Ray has restarted the gateway
+        except ActorDiedError as error:  # with max_restarts=-1 this means that Ray itself is down
+            raise CodecSightError("Ray has stopped; restart the cloud") from error
         except RayError as error:
-            log.warning("the gateway is away", error=type(error).__name__)
-    with contextlib.suppress(RayError):  # what is away need not be stopped
-        ray.get(gateway.stop.remote(), timeout=STOP_S)
+            log.warning("gateway not available", error=type(error).__name__)
+    with contextlib.suppress(RayError):  # it may be down already
+        ray.get(gateway.stop.remote(), timeout=STOP_TIMEOUT_S)

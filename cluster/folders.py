@@ -1,4 +1,4 @@
-"""Folders that live as long as a run."""
+"""Temporary folders."""
 
 import shutil
 import tempfile
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-REMOVE_S = 10.0
+REMOVE_TIMEOUT_S = 10.0
 
 
 @contextmanager
 def temporary_folder(prefix: str) -> Iterator[Path]:
-    """A new folder under the system's temporary one, gone with all that is in it at the end."""
+    """A new folder in the system's temporary directory, removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     try:
         yield folder
@@ -21,8 +21,8 @@ def temporary_folder(prefix: str) -> Iterator[Path]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder; processes that are just ending may still write into it for a moment."""
-    deadline = time.monotonic() + REMOVE_S
+    """Remove a folder, with retries: processes that are ending may still write into it."""
+    deadline = time.monotonic() + REMOVE_TIMEOUT_S
     while folder.exists() and time.monotonic() < deadline:
         shutil.rmtree(folder, ignore_errors=True)
         time.sleep(0.05)

@@ -1,6 +1,6 @@
-"""A Ray of our own on this machine: token on, files in one folder, gone when we are.
+"""A private Ray cluster on this machine, with token authentication and its files in one folder.
 
-Ray sets its authentication up while it is imported, so this module must be the first to import it.
+Ray sets up its authentication on import, so this module must be the first to import it.
 """
 
 import os
@@ -16,15 +16,15 @@ from typing import Any
 from cluster.processes import terminate_marked
 
 RAY_MARKER = "CODECSIGHT_RAY"
-"""Environment variable that all processes of one Ray of ours carry."""
+"""Environment variable set in every process of one private Ray."""
 
 OBJECT_STORE_BYTES = 96 * 2**20
-"""Slots and answers are small; Ray's own default is 30% of the machine's memory."""
+"""Slots and answers are small; Ray's default is 30% of the machine's memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class RayInfo:
-    """What a person needs to open the dashboard. `token_file` is None for somebody else's Ray."""
+    """Access to the dashboard. `token_file` is None if an existing cluster was joined."""
 
     dashboard: str
     token_file: Path | None
@@ -32,9 +32,9 @@ class RayInfo:
 
 @contextmanager
 def private_ray(folder: Path, namespace: str) -> Iterator[RayInfo]:
-    """Start Ray under `folder` (a short path: Ray's socket names must stay below 108 bytes).
+    """Start Ray under `folder`, a short path: socket paths are limited to 107 bytes.
 
-    Where RAY_ADDRESS is set (KubeRay sets it) that cluster is joined instead.
+    If RAY_ADDRESS is set, as by KubeRay, join that cluster instead.
     """
     joined = "RAY_ADDRESS" in os.environ
     token_file = None if joined else _prepare(folder)
@@ -42,16 +42,15 @@ def private_ray(folder: Path, namespace: str) -> Iterator[RayInfo]:
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     context = ray.init(namespace=namespace) if joined else _start(folder, namespace)
-    for number, handler in handlers.items():  # Ray puts its own in their place
+    for number, handler in handlers.items():  # ray.init replaces them
         signal.signal(number, handler)
     try:
         yield RayInfo(dashboard=f"http://{context.dashboard_url}", token_file=token_file)
     finally:
         ray.shutdown()
         if not joined:
-            terminate_marked(
-                os.environ[RAY_MARKER], RAY_MARKER
-            )  # where Ray died, it left its actors
+            # If Ray crashed, its actors are still running.
+            terminate_marked(os.environ[RAY_MARKER], RAY_MARKER)
 
 
 def _start(folder: Path, namespace: str) -> Any:
@@ -59,7 +58,7 @@ def _start(folder: Path, namespace: str) -> Any:
 
     return ray.init(
         namespace=namespace,
-        num_cpus=1,  # our actors ask for no CPU; Ray starts this many idle workers ahead
+        num_cpus=1,  # Ray prestarts one worker per CPU, and our actors request none
         include_dashboard=True,
         object_store_memory=OBJECT_STORE_BYTES,
         _temp_dir=str(folder / "ray"),
@@ -68,8 +67,8 @@ def _start(folder: Path, namespace: str) -> Any:
 
 
 def _prepare(folder: Path) -> Path:
-    """Set the environment that Ray's processes inherit; returns the file of the access token."""
-    temporary = folder / "t"  # Ray's helpers forget things in the temporary folder
+    """Set the environment that Ray's processes inherit; return the path of the access token."""
+    temporary = folder / "t"  # Ray leaves files in the temporary folder
     temporary.mkdir(parents=True, exist_ok=True)
     path = folder / "ray-token"
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -84,15 +83,16 @@ def _prepare(folder: Path) -> Path:
         "TMPDIR": str(temporary),
         "TORCHINDUCTOR_CACHE_DIR": str(temporary / "inductor"),
     }
-    tempfile.tempdir = None  # it remembers what TMPDIR was before; torch leaves things there too
+    tempfile.tempdir = None  # drop the cached TMPDIR; torch leaves files there too
     return path
 
 
 def start_named_actor(
     kind: type, name: str, *arguments: Any, max_concurrency: int = 1, gpus: int = 0
 ) -> Any:
-    """Start an actor that the dashboard shows as `name` and that comes back whenever it dies;
-    `max_concurrency` of a plain class may run at the same time.
+    """Start an actor that the dashboard shows as `name` and that Ray restarts whenever it dies.
+
+    Up to `max_concurrency` calls of a class without async methods run at the same time.
     """
     import ray
 

@@ -1,4 +1,4 @@
-"""Starting our own programs in process groups, and ending all that they started."""
+"""Child processes in process groups, and termination of all their descendants."""
 
 import contextlib
 import os
@@ -11,11 +11,11 @@ from pathlib import Path
 import psutil
 
 RUN_MARKER = "CODECSIGHT_RUN"
-"""Environment variable that every process of one run inherits, so that none is left behind."""
+"""Environment variable that every process of one run inherits, to find those left over."""
 
 
 class ProcessGroup:
-    """One program in a session of its own, with its output in a log file."""
+    """A program in its own session and process group; its output goes to a log file."""
 
     def __init__(
         self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]
@@ -34,47 +34,47 @@ class ProcessGroup:
 
     @property
     def pid(self) -> int:
-        """The process id, which is also the group's."""
+        """The process id, which is also the process group's id."""
         return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs."""
+        """The exit code, or None while it runs."""
         return self._process.poll()
 
     def log_tail(self, lines: int = 12) -> str:
-        """The end of its log, to be shown when it failed."""
+        """The last lines of its log, for error messages."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def stop(self, patience_s: float) -> int:
-        """Ask it to end (SIGTERM), wait, then end it and its group; returns the exit code."""
+    def stop(self, timeout_s: float) -> int:
+        """Send SIGTERM and wait; on timeout send SIGKILL to the group. Returns the exit code."""
         if self._process.poll() is None:
             self._process.terminate()
         try:
-            self._process.wait(patience_s)
+            self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
         return self._process.wait()
 
 
-def terminate_marked(marker: str, variable: str = RUN_MARKER, patience_s: float = 5.0) -> int:
-    """End every process that carries `marker` in its environment, this one excepted.
+def terminate_marked(marker: str, variable: str = RUN_MARKER, timeout_s: float = 5.0) -> int:
+    """Terminate every process with `marker` in its environment, except this one.
 
-    Returns how many had to be ended: 0 after a clean shutdown.
+    Sends SIGTERM, then SIGKILL after `timeout_s`. Returns their number: 0 after a clean shutdown.
     """
-    left = marked_processes(marker, variable)
-    for process in left:
-        _quietly(process.terminate)
-    _, alive = psutil.wait_procs(left, timeout=patience_s)
+    processes = marked_processes(marker, variable)
+    for process in processes:
+        _ignore_missing(process.terminate)
+    _, alive = psutil.wait_procs(processes, timeout=timeout_s)
     for process in alive:
-        _quietly(process.kill)
-    psutil.wait_procs(alive, timeout=patience_s)
-    return len(left)
+        _ignore_missing(process.kill)
+    psutil.wait_procs(alive, timeout=timeout_s)
+    return len(processes)
 
 
-def wait_for_marked_exit(marker: str, patience_s: float) -> bool:
-    """Whether all processes that carry `marker` end by themselves within `patience_s`."""
-    deadline = time.monotonic() + patience_s
+def wait_for_marked_exit(marker: str, timeout_s: float) -> bool:
+    """Wait for every process with `marker` to end; False if some still run after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
     while marked_processes(marker):
         if time.monotonic() > deadline:
             return False
@@ -83,10 +83,10 @@ def wait_for_marked_exit(marker: str, patience_s: float) -> bool:
 
 
 def marked_processes(marker: str, variable: str = RUN_MARKER) -> list[psutil.Process]:
-    """The processes that carry `marker` in their environment, this one excepted."""
-    mine = (variable, marker)
-    me = os.getpid()
-    return [p for p in psutil.process_iter() if p.pid != me and mine in _environment(p).items()]
+    """The processes with `marker` in their environment, except this one."""
+    entry = (variable, marker)
+    own = os.getpid()
+    return [p for p in psutil.process_iter() if p.pid != own and entry in _environment(p).items()]
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:
@@ -96,6 +96,6 @@ def _environment(process: psutil.Process) -> dict[str, str]:
         return {}
 
 
-def _quietly(action: Callable[[], None]) -> None:
+def _ignore_missing(action: Callable[[], None]) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         action()

@@ -1,4 +1,4 @@
-"""The recording processes of a site: one for each camera, started first and stopped last."""
+"""Supervisor of a site's recording processes: one per camera, started first and stopped last."""
 
 import os
 import signal
@@ -17,18 +17,21 @@ from codecsight.config.site_config import stream_name
 
 log = structlog.get_logger()
 
-PATIENCE_S = 8.0
-MOST_PAUSE_S = 60.0
-_ENDED = 0
+STOP_TIMEOUT_S = 8.0
+MAX_BACKOFF_S = 60.0
+POLL_S = 0.2
+_END_OF_SOURCE = 0  # exit code
 
 
 def feed_path(feeds: Path, camera: str) -> Path:
-    """The socket at which a camera's recording process feeds its packets on."""
+    """The Unix socket at which a camera's recording process serves its packets."""
     return feeds / f"{camera}.sock"
 
 
 @dataclass(slots=True)
-class _Running:
+class _Recorder:
+    """One recording process; `start_at` and `started` are monotonic times in seconds."""
+
     name: str
     command: list[str]
     environment: dict[str, str]
@@ -40,11 +43,11 @@ class _Running:
 
 
 class RecorderSupervisor:
-    """Keeps a recording process alive for every camera, whatever Ray and the network do.
+    """Keep one recording process running per camera, independent of Ray and the network.
 
-    One that fails is started again after pauses that grow (1 s to 60 s) unless it ran well for a
-    while; one whose source has ended
-    (a file that is not looped) is not.
+    A process that fails is restarted with exponential back-off from 1 s to 60 s, reset once it has
+    run for more than 60 s. A process whose source ended (a file that is not looped) is not
+    restarted.
     """
 
     def __init__(self, config: SiteConfig, feeds: Path) -> None:
@@ -52,18 +55,18 @@ class RecorderSupervisor:
         self._limit = config.spool_limit_mb * 2**20 // len(config.cameras)
         self._config = config
         self._stop = threading.Event()
-        self._running = [self._prepare(name, camera) for name, camera in config.cameras.items()]
-        self._thread = threading.Thread(target=self._keep_alive, name="captures")
+        self._recorders = [self._prepare(name, camera) for name, camera in config.cameras.items()]
+        self._thread = threading.Thread(target=self._keep_alive, name="recorders")
         self._thread.start()
 
     def stop(self) -> None:
-        """End all of them; the segments they were writing are finished first."""
+        """Stop all processes; each finishes its current segment first."""
         self._stop.set()
         self._thread.join()
-        alive = [r.process for r in self._running if r.process and r.process.poll() is None]
+        alive = [r.process for r in self._recorders if r.process and r.process.poll() is None]
         for process in alive:
             process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + STOP_TIMEOUT_S
         for process in alive:
             try:
                 process.wait(max(0.1, deadline - time.monotonic()))
@@ -71,7 +74,7 @@ class RecorderSupervisor:
                 process.kill()
                 process.wait()
 
-    def _prepare(self, name: str, camera: CameraConfig) -> _Running:
+    def _prepare(self, name: str, camera: CameraConfig) -> _Recorder:
         stream = stream_name(self._config.site, name)
         command = [sys.executable, "-m", "codecsight.video.capture", "--attached"]
         command += ["--stream", stream]
@@ -82,30 +85,34 @@ class RecorderSupervisor:
             command.append("--paced")
         if camera.loop:
             command.append("--loop")
-        # By environment, since anybody on the machine may read another's command line.
+        # In the environment, as any user can read a command line, and the URL holds a password.
         environment = {**os.environ, "CODECSIGHT_SOURCE": camera.source_url(name)}
-        return _Running(name, command, environment)
+        return _Recorder(name, command, environment)
 
     def _keep_alive(self) -> None:
         while not self._stop.is_set():
-            for running in self._running:
-                self._look_after(running)
-            self._stop.wait(0.2)
+            for recorder in self._recorders:
+                self._restart_if_ended(recorder)
+            self._stop.wait(POLL_S)
 
-    def _look_after(self, running: _Running) -> None:
-        process = running.process
-        if process is not None and (code := process.poll()) is not None:
-            running.process = None
-            running.ended = code == _ENDED
-            if not running.ended:
-                if time.monotonic() - running.started > MOST_PAUSE_S:
-                    running.failures = 0
-                pause = min(MOST_PAUSE_S, 2.0**running.failures)
-                running.failures += 1
-                running.start_at = time.monotonic() + pause
-                log.error("recording ended", camera=running.name, exit=code, again_in_s=pause)
-        if running.process is None and not running.ended and time.monotonic() >= running.start_at:
-            running.started = time.monotonic()
-            running.process = subprocess.Popen(
-                running.command, env=running.environment, stdin=subprocess.PIPE
+    def _restart_if_ended(self, recorder: _Recorder) -> None:
+        if recorder.process is not None and (code := recorder.process.poll()) is not None:
+            recorder.process = None
+            recorder.ended = code == _END_OF_SOURCE
+            if not recorder.ended:
+                self._schedule_restart(recorder, code)
+        due = time.monotonic() >= recorder.start_at
+        if recorder.process is None and not recorder.ended and due:
+            recorder.started = time.monotonic()
+            # The process ends when this pipe closes (--attached): it never outlives the site.
+            recorder.process = subprocess.Popen(
+                recorder.command, env=recorder.environment, stdin=subprocess.PIPE
             )
+
+    def _schedule_restart(self, recorder: _Recorder, code: int) -> None:
+        if time.monotonic() - recorder.started > MAX_BACKOFF_S:
+            recorder.failures = 0
+        delay = min(MAX_BACKOFF_S, 2.0**recorder.failures)
+        recorder.failures += 1
+        recorder.start_at = time.monotonic() + delay
+        log.error("recording ended", camera=recorder.name, exit=code, retry_in_s=delay)

@@ -1,6 +1,7 @@
-"""Serves one H.264 file over RTSP with GStreamer. Runs alone, under the system's Python:
-`/usr/bin/python3 rtsp_gstreamer.py FILE PORT` says "ready" when clients may come and ends with its
-standard input; without arguments it only finds out whether it could.
+"""Serve one H.264 file over RTSP with GStreamer; a script for the system's Python.
+
+`/usr/bin/python3 rtsp_gstreamer.py FILE PORT` prints "ready" once it accepts clients and ends when
+its standard input closes. Without arguments it only checks that GStreamer and its plugins work.
 """
 
 import sys
@@ -15,13 +16,13 @@ NEEDED = ("filesrc", "parsebin", "h264parse", "rtph264pay")
 
 
 def check() -> None:
-    """Exit with the names of the missing plugins, if any."""
+    """Exit with an error message if GStreamer plugins are missing."""
     if missing := [name for name in NEEDED if Gst.ElementFactory.find(name) is None]:
         sys.exit(f"GStreamer lacks {', '.join(missing)}")
 
 
 def serve(file: str, port: str) -> None:
-    """Serve `file` at rtsp://127.0.0.1:PORT/stream, from its start for every client."""
+    """Serve `file` at rtsp://127.0.0.1:PORT/stream, from the start for each client."""
     factory = GstRtspServer.RTSPMediaFactory()
     location = file.replace("\\", "\\\\").replace('"', '\\"')
     factory.set_launch(
@@ -31,7 +32,7 @@ def serve(file: str, port: str) -> None:
     server = GstRtspServer.RTSPServer(address="127.0.0.1", service=port)
     server.get_mount_points().add_factory("/stream", factory)
     if not server.attach(None):
-        sys.exit(f"port {port} is taken")
+        sys.exit(f"port {port} is in use")
     loop = GLib.MainLoop()
     GLib.io_add_watch(0, GLib.IO_HUP | GLib.IO_IN, lambda *_: loop.quit())
     print("ready", flush=True)

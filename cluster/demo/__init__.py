@@ -1,1 +1,1 @@
-"""The demo: four cameras, a site and a cloud on one machine, through every real part."""
+"""The demo: a site with four cameras and a cloud on one machine, with all production parts."""

@@ -1,4 +1,4 @@
-"""The demo on a terminal: a live table of cameras, and the summary at the end."""
+"""The demo's terminal output: a live table of cameras, and the final summary."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,14 +15,14 @@ from codecsight.core.answer import Answer
 from codecsight.uplink.fleet import StreamStatus
 
 ShowProgress = Callable[[str, DemoMetrics], None]
-"""Takes a phase in words, and what was seen so far."""
+"""Callback with a description of the current phase and the metrics so far."""
 
 
 @contextmanager
 def display(console: Console) -> Iterator[ShowProgress]:
-    """A live table on a terminal; elsewhere a line when the phase changes."""
+    """Yield a callback: a live table on a terminal, elsewhere one line per phase."""
     if not console.is_terminal:
-        yield _Lines(console)
+        yield _PhaseLog(console)
         return
     with Live(console=console, refresh_per_second=4) as live:
         yield lambda phase, metrics: live.update(
@@ -30,32 +30,34 @@ def display(console: Console) -> Iterator[ShowProgress]:
         )
 
 
-class _Lines:
+class _PhaseLog:
+    """Print one line whenever the phase changes."""
+
     def __init__(self, console: Console) -> None:
         self._console = console
         self._last = ""
 
     def __call__(self, phase: str, metrics: DemoMetrics) -> None:
-        words = phase.partition(",")[0]
-        if words != self._last:
-            self._console.print(f"{words}: {len(metrics.streams)} cameras seen", highlight=False)
-            self._last = words
+        name = phase.partition(",")[0]  # "watching, 5 of 60 s" is the phase "watching"
+        if name != self._last:
+            self._console.print(f"{name}: {len(metrics.streams)} cameras", highlight=False)
+            self._last = name
 
 
 def fleet_table(metrics: DemoMetrics) -> Table:
-    """One row per camera: how it is, what it ships, what was last answered."""
+    """One row per camera: state, uplink and newest answers."""
     table = Table(*("camera", "state", "fps", "kept", "kB/s", "tokens"), *QUESTIONS, "ms")
     for name, status in sorted(metrics.streams.items()):
         answers = {answer.question: answer for answer in status.answers}
         table.add_row(
-            *_head(name, status, metrics.uplink_rate(name)),
+            *_camera_columns(name, status, metrics.uplink_rate(name)),
             *(_answer(answers.get(question)) for question in QUESTIONS),
             f"{max(a.latency_ms for a in status.answers):.0f}" if status.answers else "",
         )
     return table
 
 
-def _head(name: str, status: StreamStatus, rate: float) -> list[str]:
+def _camera_columns(name: str, status: StreamStatus, rate: float) -> list[str]:
     camera = status.camera
     name = name.partition(".")[2]
     if camera is None:
@@ -76,11 +78,11 @@ def _answer(answer: Answer | None) -> str:
 
 
 def show_summary(console: Console, row: dict[str, Any]) -> None:
-    """The result in a few lines."""
+    """Print the result of `summarise` as a table."""
     table = Table(title=f"{len(row['cameras'])} cameras, {row['seconds']:.0f} s", show_header=False)
     table.add_row("video from the cameras", _megabytes(row["source_bytes"]))
-    shipped = _share(row["uplink_bytes"], row["source_bytes"])
-    table.add_row("shipped to the cloud", f"{_megabytes(row['uplink_bytes'])} ({shipped})")
+    sent = _share(row["uplink_bytes"], row["source_bytes"])
+    table.add_row("sent to the cloud", f"{_megabytes(row['uplink_bytes'])} ({sent})")
     kept = _share(row["cells_kept"], row["cells_total"])
     table.add_row("visual tokens", f"{row['cells_kept']} of {row['cells_total']} dense ({kept})")
     for part, name in (("vit", "ViT"), ("llm", "language model")):
@@ -90,25 +92,25 @@ def show_summary(console: Console, row: dict[str, Any]) -> None:
         right, constant = (
             _share(score[k], score["checked"]) for k in ("right", "best_constant_right")
         )
-        text = f"{right} right of {score['checked']} (always the same answer: {constant} at best)"
+        text = f"{right} of {score['checked']} correct (best constant answer: {constant})"
         table.add_row(question, text)
     table.add_row("segments archived", str(row["segments_archived"]))
-    table.add_row("read back byte for byte", str(row["segments_verified"]))
+    table.add_row("segments verified", str(row["segments_verified"]))
     console.print(table)
 
 
 def _flops(parts: dict[str, Any], part: str) -> str:
     spent = parts["spent"][part]
-    twins = {
-        "a dense window computed anew each time": parts["dense_windows"][part],
-        "every slot whole, once": parts["dense_slots"][part],
+    baselines = {
+        "dense windows, recomputed each time": parts["dense_windows"][part],
+        "dense slots, computed once": parts["dense_slots"][part],
     }
-    lines = [f"{_share(spent, dense)} of {name} ({dense:.3g})" for name, dense in twins.items()]
+    lines = [f"{_share(spent, dense)} of {name} ({dense:.3g})" for name, dense in baselines.items()]
     return "\n".join([f"{spent:.3g}", *lines])
 
 
 def _share(part: float, whole: float) -> str:
-    return f"{part / whole:.1%}" if whole else "nothing"
+    return f"{part / whole:.1%}" if whole else "none"
 
 
 def _megabytes(count: int) -> str:

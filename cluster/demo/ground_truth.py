@@ -1,4 +1,4 @@
-"""The demo's answers against the truth: a procedural camera knows what it showed."""
+"""Scores of the demo's answers against the ground truth of the procedural cameras."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,8 +16,10 @@ _TOPICS = {text: topic for topic, texts in WORDINGS.items() for text in texts}
 
 @dataclass(slots=True)
 class QuestionScore:
-    """How often one question was answered rightly, of the times that it could fairly be asked.
-    `best_constant` is how often the best unchanging answer would have been right.
+    """Score of one question: `right` answers of those `checked`.
+
+    Only answers with an unambiguous ground truth are checked. `best_constant` is the number of
+    correct answers of the best constant answer.
     """
 
     checked: int = 0
@@ -26,14 +28,14 @@ class QuestionScore:
 
     @property
     def best_constant(self) -> int:
-        """What an answer that never looks could get at best."""
+        """The number of correct answers if the most frequent one were always given."""
         return max(self.truth_counts.values(), default=0)
 
 
 def score_answers(
     answers: Iterable[Answer], cameras: Mapping[str, str]
 ) -> dict[str, QuestionScore]:
-    """Scores by question, over the streams in `cameras` (stream name to world:// URL)."""
+    """Scores by question over the streams in `cameras`, a map of stream name to world:// URL."""
     scores: dict[str, QuestionScore] = {}
     for answer in answers:
         topic = _TOPICS.get(answer.question)
@@ -49,10 +51,10 @@ def score_answers(
 
 
 def _truth(answer: Answer, topic: str, camera: WorldCamera) -> str | None:
-    """The true answer at the end of the window; None where people could disagree."""
+    """The true answer at the end of the window; None if it is ambiguous."""
     times = np.arange(answer.end, max(answer.start - STEP_S / 2, -STEP_S / 2), -STEP_S)[::-1]
-    asked = label_questions(camera.scene, [float(max(0.0, t)) for t in times])
-    return next((each.answer for each in asked if each.topic == topic), None)
+    labels = label_questions(camera.scene, [float(max(0.0, t)) for t in times])
+    return next((label.answer for label in labels if label.topic == topic), None)
 
 
 def _as_option(value: Value) -> str:

@@ -1,4 +1,4 @@
-"""What the demo watches, and the two YAML files that its site and its cloud run from."""
+"""The demo's cameras and questions, and the YAML files of its site and its cloud."""
 
 import socket
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ QUESTIONS = (
     "How many people are there?",
     "Is there a car?",
 )
-# `plaza` and `garage` are of families that no training saw.
+# `plaza` and `garage` are scene families that are not in the training set.
 WORLD_CAMERAS = {
     "yard": "world://yard?seed=901&fps=10&width=640&height=480&gop=30",
     "street": "world://street?seed=902&fps=15&width=640&height=480&gop=60&b_frames=2",
     "plaza": "world://plaza?seed=903&fps=10&width=640&height=480&gop=250",
 }
 GATE_URL = "world://garage?seed=904&fps=10&width=640&height=480&gop=20"
-"""The fourth camera: encoded to a file that a real RTSP server serves, where one can be had."""
+"""Source of the fourth camera, which is recorded to a file and served over RTSP."""
 
 WORLD_STREAMS = {stream_name(SITE, name): url for name, url in WORLD_CAMERAS.items()}
-"""The streams whose truth is known: the gate's clock begins when its client comes."""
+"""Streams with known ground truth. Not the gate: its time starts when its client connects."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivePlan:
-    """Where segments go, and the environment variables that hold the keys (S3 only)."""
+    """Archive URL, and the environment variables that hold its keys (S3 only)."""
 
     url: str
     environment: dict[str, str]
@@ -39,7 +39,7 @@ class ArchivePlan:
 
 @dataclass(frozen=True, slots=True)
 class DemoPlan:
-    """Everything the demo's processes are started from."""
+    """Files, addresses and keys from which the demo's processes are started."""
 
     folder: Path
     address: str
@@ -56,7 +56,7 @@ def make_plan(
 ) -> DemoPlan:
     """Write certificates, cloud.yaml and site.yaml under `folder`.
 
-    `gate` is the configuration of the fourth camera: RTSP where there is a server, else a file.
+    `gate` is the configuration of the fourth camera: an RTSP URL, or a file if there is no server.
     """
     authority = Authority(folder / "tls")
     cloud = authority.issue("cloud", ["localhost", "127.0.0.1"])
@@ -92,7 +92,7 @@ def make_plan(
 
 
 def free_port() -> int:
-    """A TCP port that was free on loopback a moment ago."""
+    """A TCP port that is currently free on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""The demo's fourth camera: a filmed world, served over real RTSP where a server can be had."""
+"""The demo's fourth camera: a simulated camera, recorded to a file and served over RTSP."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +11,18 @@ from cluster.demo.plan import GATE_URL, free_port
 from cluster.rtsp_server import RtspServer
 from codecsight.core.errors import CodecSightError
 from codecsight.core.packet import StreamInfo
+from codecsight.video.capture.open import open_source
 from codecsight.video.capture.segment_file import SegmentFile
-from codecsight.video.capture.source import open_source
 
 log = structlog.get_logger()
 
 
 @contextmanager
 def rtsp_camera(folder: Path, seconds: float) -> Iterator[dict[str, Any]]:
-    """The camera's configuration, valid inside the context: an rtsp:// URL with its transport, or
-    the file itself, paced in real time, where no RTSP server is installed.
+    """Yield the camera's configuration, valid inside the context.
+
+    It holds an rtsp:// URL and its transport or, if no RTSP server is installed, the file itself,
+    read in real time. `seconds` is the length of the recording.
     """
     file = folder / "gate.mkv"
     record_to_file(f"{GATE_URL}&seconds={seconds:.0f}", file)
@@ -28,7 +30,7 @@ def rtsp_camera(folder: Path, seconds: float) -> Iterator[dict[str, Any]]:
     try:
         server.start()
     except CodecSightError as error:
-        log.warning("no RTSP server; the gate is a file in real time", reason=str(error))
+        log.warning("no RTSP server; reading the gate camera from a file", reason=str(error))
         yield {"url": str(file), "loop": True}
         return
     try:
@@ -38,7 +40,7 @@ def rtsp_camera(folder: Path, seconds: float) -> Iterator[dict[str, Any]]:
 
 
 def record_to_file(url: str, file: Path) -> None:
-    """Write what the source at `url` gives, packet for packet, to a Matroska file."""
+    """Write the packets of the source at `url` to a Matroska file, unchanged."""
     info: StreamInfo | None = None
     segment: SegmentFile | None = None
     for item in open_source(url).items():

@@ -1,4 +1,4 @@
-"""Running the demo: start a cloud and a site, watch them work, stop them, add it all up."""
+"""The demo run: start a cloud and a site, poll them, stop them, and summarise."""
 
 import os
 import secrets
@@ -28,16 +28,18 @@ from codecsight.archive.store_factory import open_store
 from codecsight.core.credentials import S3Keys
 from codecsight.core.errors import CodecSightError
 
-START_S = 120.0
-STOP_S = 60.0
+START_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 60.0
 POLL_S = 1.0
-SPARE_S = 150.0  # the gate's film outlasts the start
+MARGIN_S = 150.0  # the gate's recording must last longer than start and run
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """`seconds` are counted from when every camera has answered once. `folder` None is one that is
-    removed at the end, `model` None the small checkpoint that comes along.
+    """Options of a demo run.
+
+    `seconds` count from the time when every camera has its first answer. `folder` None means a
+    temporary folder, `model` None the built-in checkpoint.
     """
 
     seconds: float = 60.0
@@ -47,12 +49,13 @@ class DemoOptions:
 
 
 class DemoError(CodecSightError):
-    """The demo could not be brought up, or something in it ended early."""
+    """The demo did not start, or one of its processes ended early."""
 
 
 def run_demo(options: DemoOptions, stop: threading.Event, *, as_json: bool) -> dict[str, Any]:
-    """Run the demo until `stop` at the latest; show and return its summary. Raises DemoError with
-    the end of the log of what failed.
+    """Run the demo, at most until `stop` is set; print and return its summary.
+
+    Raises DemoError with the end of the log of the process that failed.
     """
     console = Console(stderr=as_json)
     with ExitStack() as stack:
@@ -85,36 +88,38 @@ class _Demo:
         self._metrics = DemoMetrics()
 
     def run(self) -> dict[str, Any]:
-        """All of it, in order; what was started is stopped in reverse."""
+        """Run all parts in order, and stop them in reverse order."""
         with ExitStack() as stack:
             archive = stack.enter_context(_archive(self._folder, s3=self._options.s3))
-            camera = stack.enter_context(rtsp_camera(self._folder, self._options.seconds + SPARE_S))
+            camera = stack.enter_context(
+                rtsp_camera(self._folder, self._options.seconds + MARGIN_S)
+            )
             plan = make_plan(self._folder, archive, camera, self._options.model)
-            watched = self._watch(plan)
+            elapsed = self._run_processes(plan)
             archived = read_back(plan)
-        clean = wait_for_marked_exit(self._marker, patience_s=5.0)
-        left = 0 if clean else terminate_marked(self._marker)
+        clean = wait_for_marked_exit(self._marker, timeout_s=5.0)
+        left_over = 0 if clean else terminate_marked(self._marker)
         scores = score_answers(self._metrics.answers.values(), WORLD_STREAMS)
-        return summarise(self._metrics, archived, scores, watched, left)
+        return summarise(self._metrics, archived, scores, elapsed, left_over)
 
-    def _watch(self, plan: DemoPlan) -> float:
-        """Run cloud and site; returns the seconds watched."""
+    def _run_processes(self, plan: DemoPlan) -> float:
+        """Run cloud and site; return the seconds since all cameras had answers."""
         if self._stop.is_set():
             return 0.0
         groups = [self._start("cloud", plan.cloud_file), self._start("site", plan.site_file)]
-        watched, seconds = 0.0, self._options.seconds
+        elapsed, seconds = 0.0, self._options.seconds
         keys = load_tls_files(plan.ca, plan.client.cert, plan.client.key)
         try:
             with ControlClient(plan.address, keys) as client, display(self._console) as show:
-                began = self._until_answering(client, groups, plan, show)
-                while not self._stop.wait(POLL_S) and watched < seconds:
-                    watched = time.monotonic() - began
-                    self._poll(client, groups, f"watching, {watched:.0f} of {seconds:.0f} s", show)
+                start = self._until_answering(client, groups, plan, show)
+                while not self._stop.wait(POLL_S) and elapsed < seconds:
+                    elapsed = time.monotonic() - start
+                    self._poll(client, groups, f"watching, {elapsed:.0f} of {seconds:.0f} s", show)
         finally:
             self._console.print("stopping the site, then the cloud")
             for group in reversed(groups):
-                group.stop(STOP_S)
-        return watched
+                group.stop(STOP_TIMEOUT_S)
+        return elapsed
 
     def _start(self, role: str, config: Path) -> ProcessGroup:
         command = [sys.executable, "-m", "codecsight", role, "--config", str(config)]
@@ -128,13 +133,13 @@ class _Demo:
         plan: DemoPlan,
         show: ShowProgress,
     ) -> float:
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + START_TIMEOUT_S
         while not self._stop.is_set():
-            self._poll(client, groups, "starting: two Rays, a model, four cameras", show)
+            self._poll(client, groups, "starting: Ray, the model and four cameras", show)
             if len(self._metrics.streams) == len(plan.cameras) and self._metrics.all_answering:
                 break
             if time.monotonic() > deadline:
-                raise DemoError("not every camera answered in time\n" + _tails(groups))
+                raise DemoError("not every camera had an answer in time\n" + _tails(groups))
             self._stop.wait(POLL_S)
         return time.monotonic()
 
@@ -148,13 +153,13 @@ class _Demo:
         dead = [group for group in groups if group.exit_code is not None]
         if dead and not self._stop.is_set():
             raise DemoError(f"the {dead[0].name} ended early\n" + _tails(dead))
-        with suppress(ControlError):  # not up yet; a process that died is told above
+        with suppress(ControlError):  # the cloud is still starting
             self._metrics.add(client.streams(), client.status().workers)
         show(phase, self._metrics)
 
 
 def read_back(plan: DemoPlan) -> ArchiveCheck:
-    """Read every segment in the archive back and compare it with its row's checksum."""
+    """Read every archived segment back and compare it with the checksum in its row."""
     keys = [os.environ[name] for name in plan.archive.environment]
     store = open_store(plan.archive.url, S3Keys(*keys) if keys else None)
     index = Index(store)
@@ -168,17 +173,17 @@ def read_back(plan: DemoPlan) -> ArchiveCheck:
 
 
 @contextmanager
-def _folder(asked: Path | None) -> Iterator[Path]:
-    """The folder asked for, which must be empty and is kept, or one that is removed."""
-    if asked is not None:
+def _folder(path: Path | None) -> Iterator[Path]:
+    """The given folder, which must be empty and is kept, or a temporary one."""
+    if path is not None:
         try:
-            asked.mkdir(parents=True, exist_ok=True)
-            taken = any(asked.iterdir())
+            path.mkdir(parents=True, exist_ok=True)
+            not_empty = any(path.iterdir())
         except OSError as error:
-            raise DemoError(f"{asked}: can't be worked in: {error.strerror}") from error
-        if taken:
-            raise DemoError(f"{asked} is not empty; name another folder with --dir")
-        yield asked.absolute()
+            raise DemoError(f"{path}: can't be used as a folder: {error.strerror}") from error
+        if not_empty:
+            raise DemoError(f"{path} is not empty; choose another folder with --dir")
+        yield path.absolute()
         return
     with temporary_folder("codecsight-demo-") as folder:
         yield folder

@@ -1,4 +1,4 @@
-"""What the demo came to, in numbers that were counted."""
+"""Metrics collected during the demo, and their summary."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ RATE_POLLS = 6
 
 @dataclass(slots=True)
 class DemoMetrics:
-    """What was seen of the fleet so far; every answer once."""
+    """Newest status of streams and workers, and every distinct answer so far."""
 
     streams: dict[str, StreamStatus] = field(default_factory=dict)
     answers: dict[tuple[str, str, float], Answer] = field(default_factory=dict)
@@ -23,7 +23,7 @@ class DemoMetrics:
     _sent: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
 
     def add(self, streams: Iterable[StreamStatus], workers: tuple[WorkerStatus, ...]) -> None:
-        """Take in what the cloud tells now."""
+        """Add the results of one poll of the cloud."""
         for status in streams:
             self.streams[status.stream] = status
             for answer in status.answers:
@@ -34,7 +34,7 @@ class DemoMetrics:
         self.workers = workers or self.workers
 
     def uplink_rate(self, stream: str) -> float:
-        """Bytes per second that a stream shipped over the last polls."""
+        """Bytes per second sent by a stream, over the last RATE_POLLS polls."""
         sent = self._sent.get(stream, [])
         if len(sent) < 2:
             return 0.0
@@ -43,18 +43,18 @@ class DemoMetrics:
 
     @property
     def cameras(self) -> dict[str, CameraStats]:
-        """The newest numbers of every camera that sent any."""
+        """The newest statistics of each camera that has reported."""
         return {name: status.camera for name, status in self.streams.items() if status.camera}
 
     @property
     def all_answering(self) -> bool:
-        """Whether every stream has answered something."""
+        """Whether every stream has at least one answer."""
         return all(status.answers for status in self.streams.values())
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveCheck:
-    """Segments in the archive, and those that came back byte for byte."""
+    """Number of archived segments, of those with a correct checksum, and their total size."""
 
     segments: int
     verified: int
@@ -66,9 +66,12 @@ def summarise(
     archived: ArchiveCheck,
     scores: Mapping[str, QuestionScore],
     seconds: float,
-    left: int,
+    left_over: int,
 ) -> dict[str, Any]:
-    """The demo's result as one object; `left` counts processes that had to be ended by force."""
+    """The demo's result as a dictionary for JSON.
+
+    `left_over` is the number of processes that had to be terminated at the end.
+    """
     cameras = metrics.cameras
     workers = metrics.workers
     spent, recompute, once = (
@@ -102,7 +105,7 @@ def summarise(
         "segments_archived": archived.segments,
         "segments_verified": archived.verified,
         "archived_bytes": archived.bytes,
-        "processes_left": left,
+        "processes_left": left_over,
     }
 
 

@@ -1,4 +1,4 @@
-"""Certificates name their owner, chain to the authority, and keep their keys private."""
+"""Certificates: signature, subject alternative names, and key file permissions."""
 
 import stat
 from pathlib import Path
@@ -11,7 +11,7 @@ from cryptography.x509.oid import ExtensionOID
 from cluster.certificates import Authority
 
 
-def test_a_certificate_is_signed_by_its_authority_only(tmp_path: Path) -> None:
+def test_a_certificate_verifies_against_its_own_authority_only(tmp_path: Path) -> None:
     ours, theirs = Authority(tmp_path / "a"), Authority(tmp_path / "b")
     pair = ours.issue("yard", ["yard"])
     certificate = x509.load_pem_x509_certificate(pair.cert.read_bytes())
@@ -33,6 +33,6 @@ def test_names_and_addresses_are_in_the_subject_alternative_name(tmp_path: Path)
     assert [str(a) for a in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"]
 
 
-def test_a_key_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+def test_a_private_key_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     pair = Authority(tmp_path).issue("yard", ["yard"])
     assert stat.S_IMODE(pair.key.stat().st_mode) == 0o600

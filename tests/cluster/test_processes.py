@@ -1,4 +1,4 @@
-"""What a run starts is gone when the run is over."""
+"""Process groups, and termination of marked processes."""
 
 import signal
 import sys
@@ -10,7 +10,7 @@ import psutil
 from cluster.processes import RUN_MARKER, ProcessGroup, terminate_marked, wait_for_marked_exit
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
-DEAF = (
+IGNORES_SIGTERM = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
     "print('up', flush=True); time.sleep(600)"
 )
@@ -26,25 +26,25 @@ def _start(tmp_path: Path, code: str, marker: str = "none") -> ProcessGroup:
     return group
 
 
-def test_a_polite_program_ends_on_sigterm(tmp_path: Path) -> None:
-    assert _start(tmp_path, SLEEPER).stop(patience_s=10) == -signal.SIGTERM
+def test_stop_ends_a_program_with_sigterm(tmp_path: Path) -> None:
+    assert _start(tmp_path, SLEEPER).stop(timeout_s=10) == -signal.SIGTERM
 
 
-def test_a_deaf_program_is_killed(tmp_path: Path) -> None:
-    assert _start(tmp_path, DEAF).stop(patience_s=0.3) == -signal.SIGKILL
+def test_stop_kills_a_program_that_ignores_sigterm(tmp_path: Path) -> None:
+    assert _start(tmp_path, IGNORES_SIGTERM).stop(timeout_s=0.3) == -signal.SIGKILL
 
 
-def test_orphans_are_found_by_their_marker(tmp_path: Path) -> None:
+def test_orphans_are_found_and_terminated_by_their_marker(tmp_path: Path) -> None:
     group = _start(tmp_path, PARENT, marker="orphans")
-    group.stop(patience_s=10)
-    assert not wait_for_marked_exit("orphans", patience_s=0.2)
+    group.stop(timeout_s=10)
+    assert not wait_for_marked_exit("orphans", timeout_s=0.2)
     assert terminate_marked("orphans") == 1
-    assert wait_for_marked_exit("orphans", patience_s=5)
+    assert wait_for_marked_exit("orphans", timeout_s=5)
 
 
-def test_a_neighbours_processes_are_left_alone(tmp_path: Path) -> None:
+def test_processes_with_another_marker_are_not_terminated(tmp_path: Path) -> None:
     neighbour = _start(tmp_path, SLEEPER, marker="neighbour")
     assert terminate_marked("ours") == 0
     assert psutil.pid_exists(neighbour.pid)
     assert neighbour.exit_code is None
-    neighbour.stop(patience_s=10)
+    neighbour.stop(timeout_s=10)

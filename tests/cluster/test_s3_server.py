@@ -1,4 +1,4 @@
-"""The S3 server that the demo and the tests start."""
+"""The local S3 server of the demo and the tests."""
 
 import urllib.error
 import urllib.request
@@ -14,15 +14,17 @@ from codecsight.archive.store_factory import open_store
 
 @pytest.mark.s3
 @pytest.mark.usefixtures("s3")  # skips where no server is installed
-def test_it_keeps_its_data_over_a_restart_and_to_itself(tmp_path: Path) -> None:
+def test_it_keeps_data_over_a_restart_and_rejects_anonymous_access(tmp_path: Path) -> None:
     server = S3Server(tmp_path / "s3")
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     with server:
         store = open_store(server.url, server.keys)
         store.put_bytes("rows/a", b"kept")
         [started] = [p for p in psutil.Process().children() if p.pid not in before]
-        heard = {c.laddr.ip for c in started.net_connections() if c.status == psutil.CONN_LISTEN}
-        assert heard == {"127.0.0.1"}
+        listening = {
+            c.laddr.ip for c in started.net_connections() if c.status == psutil.CONN_LISTEN
+        }
+        assert listening == {"127.0.0.1"}
         anonymous = urllib.request.Request(
             f"http://{server.endpoint}/{BUCKET}/rows/b", data=b"x", method="PUT"
         )
@@ -36,7 +38,7 @@ def test_it_keeps_its_data_over_a_restart_and_to_itself(tmp_path: Path) -> None:
         store.read("rows/a")
 
 
-def test_without_the_program_it_says_what_to_install(
+def test_a_missing_program_is_an_error_that_names_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))

@@ -1,4 +1,4 @@
-"""A site whose Ray dies, whose neighbour is no camera, and whose cloud is not there: it records."""
+"""Failures of a site: it records on if Ray dies, a camera is invalid, or the cloud is down."""
 
 import json
 import os
@@ -25,7 +25,7 @@ WAIT_S = 90
 
 
 class Site:
-    """`codecsight site` with one good camera and a text file that is called one."""
+    """`codecsight site` with a valid camera `good`, and a text file as camera `text`."""
 
     def __init__(self, folder: Path) -> None:
         self.archive = f"dir:{folder / 'archive'}"
@@ -51,23 +51,24 @@ class Site:
                 env={**os.environ, "TMPDIR": str(folder)},
             )
 
-    def wait(self, what: Callable[[dict[str, Any]], bool]) -> None:
-        """Read reports until one says so."""
+    def wait(self, condition: Callable[[dict[str, Any]], bool]) -> None:
+        """Read reports until one meets the condition."""
         assert self.process.stdout is not None
         deadline = time.monotonic() + WAIT_S
         for line in self.process.stdout:
-            if what(json.loads(line)):  # nothing but reports may stand there
+            if condition(json.loads(line)):  # stdout must contain nothing but reports
                 return
             assert time.monotonic() < deadline, line
         raise AssertionError(self.log.read_text())
 
-    def children(self, what: str) -> list[psutil.Process]:
-        own = psutil.Process(self.process.pid).children(recursive=True)
-        return [process for process in own if what in " ".join(_words(process))]
+    def children(self, text: str) -> list[psutil.Process]:
+        """Descendants whose command line contains `text`."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [process for process in children if text in " ".join(_command_line(process))]
 
 
-def _words(process: psutil.Process) -> list[str]:
-    """Its command line; none of one that ends meanwhile."""
+def _command_line(process: psutil.Process) -> list[str]:
+    """The command line; empty if the process has ended."""
     try:
         return process.cmdline()
     except psutil.Error:
@@ -76,7 +77,7 @@ def _words(process: psutil.Process) -> list[str]:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    folder = Path(tempfile.mkdtemp(prefix="site-"))  # short, since sockets' names must be
+    folder = Path(tempfile.mkdtemp(prefix="site-"))  # short: socket paths are limited to 107 bytes
     running = Site(folder)
     yield running
     running.process.kill()
@@ -88,16 +89,16 @@ def _states(report: dict[str, Any]) -> dict[str, str]:
     return {name: camera["state"] for name, camera in report["cameras"].items()}
 
 
-def _all_is_well(report: dict[str, Any]) -> bool:
+def _is_recovered(report: dict[str, Any]) -> bool:
     archive = report["archive"] or {"uploaded": 0}
     return _states(report) == {"good": "live", "text": "down"} and archive["uploaded"] > 0
 
 
-def test_recording_goes_on_when_ray_dies_and_when_nobody_reads_the_reports(site: Site) -> None:
+def test_recording_continues_when_the_worker_dies_and_when_stdout_is_closed(site: Site) -> None:
     site.wait(lambda report: _states(report).get("good") == "live")
     recording = site.children("--stream yard.good")[0].pid
     site.children("cluster.site_worker")[0].kill()
-    site.wait(_all_is_well)
+    site.wait(_is_recovered)
     assert [process.pid for process in site.children("--stream yard.good")] == [recording]
     assert site.process.stdout is not None
     site.process.stdout.close()
@@ -107,10 +108,10 @@ def test_recording_goes_on_when_ray_dies_and_when_nobody_reads_the_reports(site:
     segments = Index(open_store(site.archive)).between("yard.good", 0, time.time()).segments
     gaps = [b.start - a.end for a, b in pairwise(segments)]
     assert len(segments) > 5
-    assert max(gaps) < 0.5, "nothing was missed"
+    assert max(gaps) < 0.5, "recording was interrupted"
 
 
-def test_a_site_that_is_killed_takes_everything_with_it(site: Site) -> None:
+def test_killing_the_site_ends_all_its_processes(site: Site) -> None:
     site.wait(lambda report: report["archive"] is not None)
     started = psutil.Process(site.process.pid).children(recursive=True)
     assert len(started) > 5

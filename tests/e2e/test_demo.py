@@ -1,4 +1,4 @@
-"""The demo, as a user runs it: the whole path, real processes, nothing left behind."""
+"""End to end: `codecsight demo` with real processes, crashes and signals."""
 
 import json
 import os
@@ -24,61 +24,61 @@ WAIT_S = 300
 
 
 class Demo:
-    """A demo in a temporary folder and a home of its own, so that anything it leaves is seen."""
+    """A running demo with its own home and temporary folder, so that leftovers are found."""
 
     def __init__(self, root: Path, seconds: int) -> None:
         self.home, self.temporary, self.folder = root / "h", root / "t", root / "d"
         self.home.mkdir()
         self.temporary.mkdir()
         command = [sys.executable, "-m", "codecsight", "demo", "--json", "--dir", str(self.folder)]
-        self._said = root / "stderr"
-        with self._said.open("w") as said:
+        self._stderr = root / "stderr"
+        with self._stderr.open("w") as stderr:
             self.process = subprocess.Popen(
                 [*command, "--seconds", str(seconds)],
                 stdout=subprocess.PIPE,
-                stderr=said,
+                stderr=stderr,
                 text=True,
                 env={**os.environ, "HOME": str(self.home), "TMPDIR": str(self.temporary)},
             )
 
-    def said(self) -> str:
-        """What it told people so far."""
-        return self._said.read_text(errors="replace")
+    def stderr(self) -> str:
+        """The standard error output so far."""
+        return self._stderr.read_text(errors="replace")
 
     def finish(self) -> tuple[str, str]:
         out, _ = self.process.communicate(timeout=WAIT_S)
-        return out, self.said()
+        return out, self.stderr()
 
     def children(self) -> list[psutil.Process]:
-        """Every process below the demo."""
+        """All running descendants of the demo."""
         try:
-            own = psutil.Process(self.process.pid).children(recursive=True)
+            children = psutil.Process(self.process.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []
-        return [process for process in own if process.is_running()]
+        return [process for process in children if process.is_running()]
 
     def left_behind(self) -> list[str]:
-        """Processes that inherited this demo's environment, and files outside its own folder."""
+        """Processes with this demo's environment, and files outside its working folder."""
         processes = [
             process.name()
             for process in psutil.process_iter()
             if _environment(process).get("TMPDIR") == str(self.temporary)
         ]
-        files = [str(p) for place in (self.home, self.temporary) for p in place.rglob("*")]
+        files = [str(p) for folder in (self.home, self.temporary) for p in folder.rglob("*")]
         return [*processes, *files]
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:
     try:
-        gone = process.status() == psutil.STATUS_ZOMBIE
-        return {} if gone else process.environ()
+        zombie = process.status() == psutil.STATUS_ZOMBIE
+        return {} if zombie else process.environ()
     except psutil.Error:
         return {}
 
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    """A short path, since sockets' names must be short."""
+    """A short path: socket paths are limited to 107 bytes."""
     folder = Path(tempfile.mkdtemp(prefix="e2e-"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -91,12 +91,12 @@ VICTIMS = (
 )
 
 
-def _kill_one_of_each_when_watching(demo: Demo) -> float:
-    """End processes as crashes would, once all cameras are being watched; the wall clock then."""
+def _kill_one_of_each_kind(demo: Demo) -> float:
+    """Kill one process of each kind once all cameras have answers; return the wall-clock time."""
     deadline = time.monotonic() + WAIT_S
-    while "watching" not in demo.said():
-        assert time.monotonic() < deadline, demo.said()
-        assert demo.process.poll() is None, demo.said()
+    while "watching" not in demo.stderr():
+        assert time.monotonic() < deadline, demo.stderr()
+        assert demo.process.poll() is None, demo.stderr()
         time.sleep(0.5)
     running = [(" ".join(_command(process)), process) for process in demo.children()]
     for victim in VICTIMS:
@@ -114,7 +114,7 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 def _check_archive(folder: Path) -> int:
-    """Every row points to a whole object, and no half-written object is visible."""
+    """Check that every row points to an undamaged object; return the number of rows."""
     archive = folder / "archive"
     if not archive.exists():
         return 0
@@ -130,9 +130,9 @@ def _check_archive(folder: Path) -> int:
     return len(rows)
 
 
-def test_four_cameras_are_watched_answered_archived_and_gone(root: Path) -> None:
+def test_the_demo_recovers_from_crashes_and_leaves_nothing_behind(root: Path) -> None:
     demo = Demo(root, seconds=60)
-    killed = _kill_one_of_each_when_watching(demo)
+    killed = _kill_one_of_each_kind(demo)
     out, err = demo.finish()
     assert demo.process.returncode == 0, err
     row = json.loads(out)
@@ -140,7 +140,7 @@ def test_four_cameras_are_watched_answered_archived_and_gone(root: Path) -> None
     assert all(camera["frames"] > 0 for camera in row["cameras"].values())
     assert {answer["stream"] for answer in row["answers"]} == set(row["cameras"])
     late = [answer for answer in row["answers"] if answer["capture_time"] > killed + 2]
-    assert {answer["stream"] for answer in late} == set(row["cameras"]), "all came back"
+    assert {answer["stream"] for answer in late} == set(row["cameras"]), "a camera did not recover"
     assert 0 < row["uplink_bytes"] < row["source_bytes"]
     assert 0 < row["cells_kept"] < row["cells_total"]
     assert 0 < row["flops"] < row["flops_dense"]
@@ -151,7 +151,7 @@ def test_four_cameras_are_watched_answered_archived_and_gone(root: Path) -> None
 
 
 @pytest.mark.parametrize("between", [(1, 10), (15, 45)])
-def test_a_signal_at_any_moment_leaves_a_whole_archive_and_nothing_else(
+def test_a_signal_at_any_time_leaves_an_undamaged_archive_and_nothing_else(
     root: Path, between: tuple[int, int]
 ) -> None:
     moment = random.uniform(*between)

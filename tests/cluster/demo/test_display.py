@@ -1,4 +1,4 @@
-"""What a person sees: a row per camera, and lines where there is no terminal."""
+"""The demo's terminal output: a table row per camera, and lines without a terminal."""
 
 import io
 
@@ -26,14 +26,14 @@ def _console() -> tuple[Console, io.StringIO]:
     return Console(file=text, width=140), text
 
 
-def test_a_row_tells_state_rate_share_and_answer() -> None:
+def test_a_row_shows_state_rate_kept_share_and_answer() -> None:
     console, text = _console()
     console.print(fleet_table(_metrics()))
     for part in ("yard", "live", "10.0", "31%", "yes (93%)", "hall", "placing"):
         assert part in text.getvalue()
 
 
-def test_without_a_terminal_a_phase_is_told_once() -> None:
+def test_without_a_terminal_each_phase_is_printed_once() -> None:
     console, text = _console()
     with display(console) as show:
         for second in range(5):
@@ -41,7 +41,7 @@ def test_without_a_terminal_a_phase_is_told_once() -> None:
     assert text.getvalue().count("watching") == 1
 
 
-def test_a_summary_of_nothing_divides_by_nothing() -> None:
+def test_a_summary_without_data_does_not_divide_by_zero() -> None:
     console, text = _console()
     show_summary(console, summarise(DemoMetrics(), ArchiveCheck(0, 0, 0), {}, 0.0, 0))
-    assert "nothing" in text.getvalue()
+    assert "none" in text.getvalue()

@@ -1,4 +1,4 @@
-"""A demo's answers are held against what its cameras really showed."""
+"""Scores of the demo's answers against the ground truth of its cameras."""
 
 from cluster.demo.ground_truth import score_answers
 from cluster.demo.plan import WORLD_STREAMS
@@ -17,20 +17,20 @@ def _answers(question: str, value: bool, stream: str = STREAM) -> list[Answer]:
     ]
 
 
-def test_somebody_who_always_says_yes_is_right_when_it_is_so() -> None:
+def test_a_constant_yes_is_right_exactly_where_the_truth_is_yes() -> None:
     score = score_answers(_answers("Is there a person?", True), WORLD_STREAMS)["Is there a person?"]
     truths = [
-        asked.answer
+        label.answer
         for end in range(4, 64, 2)
-        for asked in label_questions(SCENE, [end - 0.5, float(end)])
-        if asked.topic == "person"
+        for label in label_questions(SCENE, [end - 0.5, float(end)])
+        if label.topic == "person"
     ]
     assert 0 < score.checked == len(truths)
     assert score.right == truths.count("yes") < len(truths)
     assert score.best_constant == max(truths.count("yes"), truths.count("no"))
 
 
-def test_the_opposite_is_right_the_other_times() -> None:
+def test_constant_yes_and_constant_no_are_right_in_complementary_windows() -> None:
     yes, no = (
         score_answers(_answers("Is there a person?", value), WORLD_STREAMS)["Is there a person?"]
         for value in (True, False)
@@ -38,6 +38,6 @@ def test_the_opposite_is_right_the_other_times() -> None:
     assert yes.right + no.right == yes.checked == no.checked
 
 
-def test_what_has_no_known_truth_is_not_scored() -> None:
+def test_answers_without_ground_truth_are_not_scored() -> None:
     assert score_answers(_answers("Is the gate open?", True), WORLD_STREAMS) == {}
     assert score_answers(_answers("Is there a person?", True, "demo.gate"), WORLD_STREAMS) == {}

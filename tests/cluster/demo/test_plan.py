@@ -1,4 +1,4 @@
-"""The demo's own files are as good as anybody's."""
+"""The demo's configuration files and the recording of its RTSP camera."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.open import open_source
 
 
-def test_both_files_are_valid_and_meet(tmp_path: Path) -> None:
+def test_site_and_cloud_files_are_valid_and_match(tmp_path: Path) -> None:
     archive = ArchivePlan("s3://b?endpoint=127.0.0.1:1", {"ACCESS": "a", "SECRET": "s"})
     plan = make_plan(tmp_path, archive, {"url": "rtsp://127.0.0.1:1/x"}, model=None)
     site = load_config(plan.site_file, SiteConfig)
@@ -22,7 +22,7 @@ def test_both_files_are_valid_and_meet(tmp_path: Path) -> None:
     assert "secret" not in plan.site_file.read_text().replace("secret_key", "")
 
 
-def test_the_gates_film_holds_every_packet(tmp_path: Path) -> None:
+def test_the_gates_recording_contains_every_packet(tmp_path: Path) -> None:
     record_to_file(f"{GATE_URL}&seconds=3", tmp_path / "gate.mkv")
     info, *items = open_source(str(tmp_path / "gate.mkv")).items()
     assert isinstance(info, StreamInfo)

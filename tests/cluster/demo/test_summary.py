@@ -1,4 +1,4 @@
-"""The demo's sums are the sums of what the fleet told."""
+"""The demo's metrics and their summary."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def _worker(name: str, answers: int = 4) -> WorkerStatus:
     return WorkerStatus(name, 1, 40, 4096, 30, 96, *flops, answers)
 
 
-def test_every_answer_is_kept_once_however_often_it_is_seen() -> None:
+def test_an_answer_polled_several_times_is_kept_once() -> None:
     metrics = DemoMetrics()
     metrics.add([_stream(_answer(1.5))], ())
     metrics.add([_stream(_answer(1.5))], ())
@@ -30,10 +30,10 @@ def test_every_answer_is_kept_once_however_often_it_is_seen() -> None:
     assert [answer.end for answer in metrics.answers.values()] == [1.5, 3.5]
 
 
-def test_workers_are_summed_and_the_dense_twin_is_each_window_anew() -> None:
+def test_workers_are_summed_and_flops_dense_are_those_of_dense_windows() -> None:
     metrics = DemoMetrics()
     metrics.add([_stream(_answer(1.5))], (_worker("gpu:n:0"), _worker("gpu:n:1")))
-    row = summarise(metrics, ArchiveCheck(5, 5, 700), {}, seconds=20.04, left=0)
+    row = summarise(metrics, ArchiveCheck(5, 5, 700), {}, seconds=20.04, left_over=0)
     assert (row["cells_kept"], row["cells_total"]) == (60, 192)
     assert (row["flops"], row["flops_dense"]) == (6.0, 60.0)
     assert row["flops_by_part"]["dense_slots"] == {"vit": 6.0, "llm": 8.0}
@@ -42,14 +42,14 @@ def test_workers_are_summed_and_the_dense_twin_is_each_window_anew() -> None:
     assert row["answers"][0]["probability"] == 0.8765
 
 
-def test_numbers_of_workers_outlive_a_moment_without_any() -> None:
+def test_worker_status_is_kept_through_a_poll_without_workers() -> None:
     metrics = DemoMetrics()
     metrics.add([], (_worker("gpu:n:0"),))
     metrics.add([], ())
     assert len(metrics.workers) == 1
 
 
-def test_nobody_answers_before_everybody_does() -> None:
+def test_all_answering_needs_an_answer_of_every_stream() -> None:
     metrics = DemoMetrics()
     metrics.add([_stream()], ())
     assert not metrics.all_answering
@@ -57,7 +57,7 @@ def test_nobody_answers_before_everybody_does() -> None:
     assert metrics.all_answering
 
 
-def test_the_rate_is_that_of_the_last_polls() -> None:
+def test_the_uplink_rate_is_measured_over_the_last_polls() -> None:
     metrics = DemoMetrics()
     assert metrics.uplink_rate("demo.yard") == 0.0
     metrics.add([_stream(uplink_bytes=0)], ())
@@ -65,7 +65,7 @@ def test_the_rate_is_that_of_the_last_polls() -> None:
     assert metrics.uplink_rate("demo.yard") > 0
 
 
-def test_a_fleet_nobody_heard_of_sums_to_nothing() -> None:
-    row = summarise(DemoMetrics(), ArchiveCheck(0, 0, 0), {}, seconds=0.0, left=0)
+def test_a_summary_without_streams_is_zero() -> None:
+    row = summarise(DemoMetrics(), ArchiveCheck(0, 0, 0), {}, seconds=0.0, left_over=0)
     assert row["cameras"] == {}
     assert row["flops"] == pytest.approx(0)
