@@ -28,7 +28,7 @@ from codecsight.world.source import WorldSource
 
 Items = list[StreamInfo | Packet]
 DESCRIBE = topic_question("describe")
-_SLOW, _MOVING = 0.005, 0.035  # picture widths per second, as in the world's questions
+_SLOW, _MOVING = 0.005, 0.035  # frame widths per second, as in the world's questions
 
 
 @dataclass(frozen=True, slots=True)

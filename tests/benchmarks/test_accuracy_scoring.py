@@ -10,10 +10,12 @@ from benchmarks.accuracy.baselines.recompute import chosen_slots
 from benchmarks.accuracy.baselines.simple import trivial_baseline
 from benchmarks.accuracy.evaluation import Answers, Cost
 from benchmarks.accuracy.footage import Footage, Window
+from benchmarks.accuracy.policies import SampledOnly
 from benchmarks.accuracy.scoring.descriptions import word_f1
 from benchmarks.accuracy.scoring.scores import MOTION, Tally, tallies
 from benchmarks.accuracy.streams import FULL, Setting, Stream, streams
 from benchmarks.accuracy.variants import all_variants
+from codecsight.core.frame import FrameSignals
 from codecsight.core.grid import GridSpec
 from codecsight.core.question import Question, QuestionKind
 from codecsight.world.labels.questions import WORDINGS
@@ -30,6 +32,23 @@ def test_cacheblend_refreshes_the_share_that_its_budget_pays_for() -> None:
     assert searching == pytest.approx(0.5)
     assert knowing == pytest.approx(0.75)
     assert share_for_budget(500, published, 600, layers=4, search_free=False) == 0.0
+
+
+def test_the_sampled_rule_reads_the_motion_of_sampled_frames_only() -> None:
+    grid = GridSpec(28, 2, 2.0, 48).fit(160, 96)
+    nothing = np.zeros(0, np.uint8)
+    still, moving = (
+        FrameSignals("P", 900, motion=np.full((6, 10, 2), motion, np.float32))
+        for motion in (0.0, 4.0)
+    )
+    policy = SampledOnly(grid, tau=0.5)
+    policy.observe(moving, 160, 96)
+    policy.observe(still, 160, 96)
+    policy.on_sample()
+    assert not policy.decide(nothing, nothing).any()
+    policy.observe(moving, 160, 96)
+    policy.on_sample()
+    assert policy.decide(nothing, nothing).all()
 
 
 def test_low_rate_slots_are_spread_over_the_window() -> None:
