@@ -1,4 +1,14 @@
-"""A KV window per stream, many streams on one device: what is prefilled, kept, refreshed, asked."""
+"""Serves questions about many streams from one model: a KV window per stream, packed model calls.
+
+Example: two cameras, a slot of each, one question.
+
+    engine = Engine(load_model(), EngineConfig(window=8, stride=2))
+    engine.open("gate", grid), engine.open("yard", grid)
+    engine.submit("gate", slot), engine.submit("yard", other_slot)
+    engine.submit_questions("gate", [Question.parse("Is there a person?")])
+    while engine.busy:
+        results = engine.step()         # JobResult: slot results, answers, errors
+"""
 
 from codecsight.engine.config import EngineConfig, EvictionPolicy, QueryView
 from codecsight.engine.engine import Engine

@@ -1,4 +1,13 @@
-"""Many streams on one model: who is let in, whose turn it is, what it all costs."""
+"""The engine: many streams on one model and one device.
+
+Each `step` collects what every stream's next job needs, schedules part of it, makes room in the KV
+pool, runs the ViT and the text model once, and returns the results of finished jobs:
+
+    demands      StreamDemand per stream        what the next job needs
+    allocations  Allocation per chosen stream   what this step computes of it
+    encode       features [cells, d]            slots of all chosen streams, one ViT call
+    text model   logits per question            slots and questions, one packed call
+"""
 
 import time
 from collections.abc import Sequence
@@ -20,7 +29,7 @@ from codecsight.engine.attention.segments import AttentionSpan, KVCopies, Packed
 from codecsight.engine.config import EngineConfig
 from codecsight.engine.errors import AnchorRequired, EngineError
 from codecsight.engine.job import Job
-from codecsight.engine.model_runner import Chosen, encode, prefill
+from codecsight.engine.model_runner import Scheduled, encode, run_text_model
 from codecsight.engine.request import OnToken, QuestionBatch, build_option_trees, ignore_tokens
 from codecsight.engine.resources.flops import FlopMeter, Work
 from codecsight.engine.resources.memory import MemoryPlanner
@@ -32,10 +41,10 @@ from codecsight.models.base import VisionLanguageModel
 
 
 class Engine:
-    """Serves one call at a time; the caller gives it a thread of its own.
+    """Slots and questions of many streams are submitted, and computed together by `step`. `push`
+    and `ask` do the same for one stream and wait for the result.
 
-    Slots and questions of many streams are submitted and worked off together by `step`. `push` and
-    `ask` do the same for one stream and wait for it.
+    Not thread-safe: the caller makes one call at a time, best from a thread of its own.
     """
 
     def __init__(self, model: VisionLanguageModel, config: EngineConfig | None = None) -> None:
@@ -43,49 +52,50 @@ class Engine:
         self.config = config or EngineConfig()
         self._meter = FlopMeter(model)
         self._sessions: dict[str, StreamSession] = {}
-        self._leaving: list[StreamSession] = []
+        self._closing: list[StreamSession] = []
         self._results: list[JobResult] = []
-        self._closed = Work()
+        self._closed_work = Work()
         self._tickets = 0
-        most = self.config.max_question_tokens
-        self._build_option_trees = lru_cache(maxsize=256)(
-            partial(build_option_trees, model=model, most=most)
-        )
+        # Standing questions come again and again: their trees are built once.
+        max_tokens = self.config.max_question_tokens
+        build = partial(build_option_trees, model=model, max_tokens=max_tokens)
+        self._build_option_trees = lru_cache(maxsize=256)(build)
         self._memory = MemoryPlanner(model, self.config)
-        prefix, self._room = len(model.layout.prefix), self._memory.question_rows
         self._pool = KVPool(model.kv, self._memory.pool_blocks)
+        # Questions have blocks of their own, so that windows cannot starve them.
         self._scratch = BlockTable(self._pool)
-        self._prefix_rows = BlockTable(self._pool).allocate(prefix)
-        self._prefix_blocks = blocks_for(prefix)
+        prefix_length = len(model.layout.prefix)
+        self._prefix_indices = BlockTable(self._pool).allocate(prefix_length)
+        self._prefix_blocks = blocks_for(prefix_length)
         self._prefill_prefix()
 
-    # Who is here
+    # Streams
 
     def open(self, stream: str, grid: PatchGrid) -> None:
-        """Let a stream in, and set aside what may be kept of it. Raises AdmissionRefused when the
-        budget is spent, EngineError for a stream that is open or another model's grid.
+        """Open a stream and reserve its memory. Raises AdmissionRefused when there is not enough,
+        EngineError for a stream that is open already or a grid of another model.
         """
         if stream in self._sessions:
             raise EngineError(f"stream {stream!r} is open already; close it first")
         check_grid(self.model, grid)
-        self._memory.admit(stream, grid, (session.grid for session in self._everyone))
+        self._memory.admit(stream, grid, (session.grid for session in self._all_sessions))
         self._sessions[stream] = StreamSession(
-            stream, self.model, grid, self.config, self._meter, self._pool, self._prefix_rows
+            stream, self.model, grid, self.config, self._meter, self._pool, self._prefix_indices
         )
 
     def close(self, stream: str) -> None:
-        """Let a stream go, with all that was kept of it; questions that were asked before are
-        still answered first.
+        """Close a stream: queued slots fail, earlier questions are answered first, then its memory
+        is freed. Its name can be opened again at once.
         """
         session = self._sessions.pop(self._session(stream).stream)
         while session.jobs and session.jobs[-1].slot is not None:
             self._fail(session, session.jobs.pop(), EngineError(f"stream {stream!r} was closed"))
-        self._leaving.append(session)
-        self._let_go()
+        self._closing.append(session)
+        self._free_closed()
 
     def reset(self, stream: str) -> None:
-        """Forget what a stream has shown but keep its place; its next slot must be an anchor."""
-        self._drop(self._session(stream), AnchorRequired(stream, "it was reset"))
+        """Discard a stream's window but keep its reservation; its next slot must be an anchor."""
+        self._reset(self._session(stream), AnchorRequired(stream, "it was reset"))
 
     def needs_anchor(self, stream: str) -> bool:
         """Whether the stream's next slot must be an anchor."""
@@ -93,16 +103,17 @@ class Engine:
 
     # Many streams
 
-    def submit(self, stream: str, slot: Slot, due: Sequence[Question] = ()) -> int:
-        """Take in a stream's next slot, to be worked off by `step`, and the questions that are due
-        if it completes a stride. Returns a ticket, under which there will be one JobResult. Raises
-        SlotRefused, with nothing changed, for a slot that does not fit the stream or comes too
-        soon, QuestionError for a question this model can't be asked.
+    def submit(self, stream: str, slot: Slot, questions: Sequence[Question] = ()) -> int:
+        """Queue a stream's next slot, and the questions that are due if it completes a stride.
+        Returns a ticket, under which `step` returns one JobResult. Raises SlotRefused, with nothing
+        changed, for a slot that does not fit the stream or comes too soon, QuestionError for a
+        question that this model cannot be asked.
         """
-        session, question_batch = self._session(stream), self._inquiry(due)
+        session, batch = self._session(stream), self._question_batch(questions)
         tokens = session.check(slot)
+        # A copy: the caller may reuse its arrays.
         slot = replace(slot, kept=slot.kept.copy(), patches=slot.patches.copy())
-        return self._add(session, slot=slot, tokens=tokens, question_batch=question_batch)
+        return self._add(session, slot=slot, tokens=tokens, question_batch=batch)
 
     def submit_questions(
         self, stream: str, questions: Sequence[Question], on_token: OnToken = ignore_tokens
@@ -112,194 +123,203 @@ class Engine:
         """
         session = self._session(stream)
         if session.needs_anchor:
-            raise EngineError(f"stream {stream!r} has shown nothing yet")
-        return self._add(session, question_batch=self._inquiry(questions, on_token))
+            raise EngineError(f"stream {stream!r} has no slots yet")
+        return self._add(session, question_batch=self._question_batch(questions, on_token))
 
     def check_questions(self, questions: Sequence[Question]) -> None:
-        """Raises QuestionError or EngineError for a question that this model can't be asked."""
-        self._inquiry(questions)
+        """Raise QuestionError or EngineError for a question that this model cannot be asked."""
+        self._question_batch(questions)
 
     @property
     def busy(self) -> bool:
-        """Whether anything waits for `step`."""
-        return bool(self._results) or any(session.jobs for session in self._everyone)
+        """Whether `step` has something to do or to return."""
+        return bool(self._results) or any(session.jobs for session in self._all_sessions)
 
     def step(self) -> list[JobResult]:
-        """Do the most urgent work of all streams in one pass; returns what is finished. Any failure
-        resets the streams that were in the pass, so that none answers from a broken window.
+        """Compute the most urgent work of all streams; returns the results of finished jobs. After
+        any exception the streams of this step are reset, so that none answers from a window that is
+        half computed.
         """
-        self._advance()
+        self._compute()
         results, self._results = self._results, []
         return results
 
     # One stream
 
     def push(self, stream: str, slot: Slot) -> SlotResult:
-        """Take in a stream's next slot. Raises SlotRefused, with the window unharmed, for a slot
+        """Prefill a stream's next slot. Raises SlotRefused, with the window unchanged, for a slot
         that does not fit the stream.
         """
-        step = self._wait(self.submit(stream, slot)).slot_result
-        assert step is not None  # noqa: S101 - a slot has a step or an error
-        return step
+        slot_result = self._wait(self.submit(stream, slot)).slot_result
+        assert slot_result is not None  # noqa: S101 - a slot has a result or an error
+        return slot_result
 
     def ask(self, stream: str, question: Question) -> Answer:
-        """DecodeRequest about what a stream shows now; leaves no trace in its window."""
+        """Answer a question about the stream's window, which stays unchanged."""
         return self.ask_all(stream, [question])[0]
 
     def ask_all(
         self, stream: str, questions: Sequence[Question], on_token: OnToken = ignore_tokens
     ) -> list[Answer]:
-        """DecodeRequest several questions at once: those with options share one forward pass."""
+        """Answer several questions; those with options share one call of the text model."""
         return list(self._wait(self.submit_questions(stream, questions, on_token)).answers)
 
     def status(self) -> EngineStatus:
-        """Where the engine stands."""
+        """Memory, queues and work, per stream and in total."""
         streams = {
             name: SessionStats(
                 slots=len(session.window.entries),
-                tokens=len(session.kv_indices),
+                tokens=len(session.paged.kv_indices),
                 blocks_reserved=self._memory.blocks(session.grid),
-                blocks_allocated=session.table.blocks,
+                blocks_allocated=session.paged.table.blocks,
                 auxiliary_bytes=session.auxiliary_bytes,
                 vision_cache_bytes=session.vision_cache_bytes,
                 waiting=len(session.jobs),
                 needs_anchor=session.needs_anchor,
-                work=session.work,
+                work=session.account.work,
             )
             for name, session in self._sessions.items()
         }
-        everyone = self._everyone
-        used, bytes_reserved = self._memory.used(session.grid for session in everyone)
+        sessions = self._all_sessions
+        blocks_reserved, bytes_reserved = self._memory.reserved(one.grid for one in sessions)
         return EngineStatus(
-            blocks_reserved=used,
-            blocks_free=self.config.kv_blocks - used,
-            blocks_allocated=sum(session.table.blocks for session in everyone),
+            blocks_reserved=blocks_reserved,
+            blocks_free=self.config.kv_blocks - blocks_reserved,
+            blocks_allocated=sum(session.paged.table.blocks for session in sessions),
             bytes_reserved=bytes_reserved,
-            auxiliary_bytes=sum(session.auxiliary_bytes for session in everyone),
+            auxiliary_bytes=sum(session.auxiliary_bytes for session in sessions),
             streams=streams,
-            work=sum((session.work for session in everyone), self._closed),
+            work=sum((session.account.work for session in sessions), self._closed_work),
         )
 
     # A step
 
     @torch.inference_mode()
-    def _advance(self) -> None:
-        sessions = self._everyone
-        waiting = [session.waiting(number) for number, session in enumerate(sessions)]
-        room = self._room - self._scratch.tokens
-        due = [each for each in waiting if each is not None]
-        shares = schedule(due, self.config.step_tokens, room)
-        chosen = [(sessions[share.stream], share) for share in shares]
+    def _compute(self) -> None:
+        sessions = self._all_sessions
+        demands = [session.demand(number) for number, session in enumerate(sessions)]
+        allocations = schedule(
+            [demand for demand in demands if demand is not None],
+            self.config.step_tokens,
+            self._memory.question_tokens - self._scratch.tokens,
+        )
+        scheduled = [(sessions[allocation.stream], allocation) for allocation in allocations]
         try:
-            encode(self.model, chosen)
-            able = self._with_room(chosen)
-            for result in prefill(self.model, self._pool, self._scratch, able):
-                self._results.append(result)  # one by one: the next may fail
+            encode(self.model, scheduled)
+            with_blocks = self._ensure_blocks(scheduled)
+            for result in run_text_model(self.model, self._pool, self._scratch, with_blocks):
+                self._results.append(result)  # one by one: a later stream may fail
         except Exception as error:
-            for session, _ in chosen:
-                self._drop(session, AnchorRequired(session.stream, f"a step failed: {error}"))
+            for session, _ in scheduled:
+                self._reset(session, AnchorRequired(session.stream, f"a step failed: {error}"))
             raise
         finally:
-            self._let_go()
+            self._free_closed()
 
-    def _with_room(self, chosen: list[Chosen]) -> list[Chosen]:
-        """Those for whom the pool has blocks. To make some, other streams lose their KV: first
-        those that are not in this step, the quietest before the others, then its least urgent.
+    def _ensure_blocks(self, scheduled: list[Scheduled]) -> list[Scheduled]:
+        """The scheduled streams for which the pool has enough blocks, most urgent first. Other
+        streams lose their KV for it: first those outside this step, the one idle longest before
+        the others.
         """
-        able: list[Chosen] = []
+        served: list[Scheduled] = []
         promised = 0
-        for session, share in chosen:
-            if not session.jobs:  # it was made room of
+        for session, allocation in scheduled:
+            if not session.jobs:  # it has lost its KV to a more urgent stream, above
                 continue
-            needed = promised + session.missing_blocks()
-            keep = [kept for kept, _ in able] + [session]
-            while needed > self._free and self._evict_one(keep, [one for one, _ in chosen]):
+            needed = promised + session.blocks_needed()
+            protected = [one for one, _ in served] + [session]
+            in_step = [one for one, _ in scheduled]
+            while needed > self._free_blocks and self._evict_stream(protected, in_step):
                 pass
-            if needed > self._free:
-                self._drop(session, AnchorRequired(session.stream, "no KV blocks are left"))
+            if needed > self._free_blocks:
+                self._reset(session, AnchorRequired(session.stream, "no KV blocks are left"))
             else:
                 promised = needed
-                able.append((session, share))
-        return able
+                served.append((session, allocation))
+        return served
 
-    def _evict_one(self, keep: list[StreamSession], later: list[StreamSession]) -> bool:
-        """Take one stream's KV, if any may be taken."""
-        holders = [one for one in self._everyone if one.table.blocks and one not in keep]
-        if not holders:
+    def _evict_stream(self, protected: list[StreamSession], in_step: list[StreamSession]) -> bool:
+        """Free the KV of one stream that is not `protected`; returns whether there was one."""
+        candidates = [
+            session
+            for session in self._all_sessions
+            if session.paged.table.blocks and session not in protected
+        ]
+        if not candidates:
             return False
-        victim = min(holders, key=lambda one: (one in later, one.quiet_since))
-        self._drop(victim, AnchorRequired(victim.stream, "its KV blocks were needed"))
+        victim = min(candidates, key=lambda session: (session in in_step, session.idle_since))
+        self._reset(victim, AnchorRequired(victim.stream, "its KV blocks were needed"))
         return True
 
-    # Odds and ends
+    @property
+    def _free_blocks(self) -> int:
+        """Blocks that windows may allocate: those that questions may still need are left out."""
+        question_blocks = blocks_for(self._memory.question_tokens)
+        return self._pool.free_blocks - (question_blocks - self._scratch.blocks)
+
+    def _prefill_prefix(self) -> None:
+        """Prefill the prefix that all streams share, at position 0."""
+        indices, prefix = self._prefix_indices, self.model.layout.prefix
+        positions, span = np.arange(len(indices)), AttentionSpan.causal(indices)
+        segment = PackedSegment(prefix, self.model.no_cells(), indices, positions, span)
+        with torch.inference_mode():
+            forward(self.model, self._pool, [segment], KVCopies.join([]))
+
+    # Jobs
+
+    def _question_batch(
+        self, questions: Sequence[Question], on_token: OnToken = ignore_tokens
+    ) -> QuestionBatch | None:
+        if not questions:
+            return None
+        trees = self._build_option_trees(tuple(one for one in questions if not one.free_form))
+        max_answer_tokens = self.config.max_answer_tokens
+        batch = QuestionBatch(questions, trees, self.model, max_answer_tokens, on_token)
+        longest, allowed = batch.longest_call, self.config.max_question_tokens
+        if longest > allowed:
+            raise EngineError(f"a question of {longest} tokens; {allowed} are allowed")
+        return batch
+
+    def _add(self, session: StreamSession, **parts: Any) -> int:
+        self._tickets += 1
+        now = time.perf_counter()
+        session.add(Job(ticket=self._tickets, arrived=now, since=now, **parts))
+        return self._tickets
+
+    def _wait(self, ticket: int) -> JobResult:
+        """Step until the result of this ticket is there; other results stay for `step`."""
+        try:
+            while not any(result.ticket == ticket for result in self._results):
+                self._compute()
+        finally:
+            found = [result for result in self._results if result.ticket == ticket]
+            self._results = [result for result in self._results if result.ticket != ticket]
+        if found[0].error is not None:
+            raise found[0].error
+        return found[0]
+
+    # Sessions
 
     @property
-    def _everyone(self) -> list[StreamSession]:
-        return [*self._sessions.values(), *self._leaving]
-
-    @property
-    def _free(self) -> int:
-        """Blocks that windows may take; what questions may need is not among them."""
-        return self._pool.free_blocks - (blocks_for(self._room) - self._scratch.blocks)
+    def _all_sessions(self) -> list[StreamSession]:
+        return [*self._sessions.values(), *self._closing]
 
     def _session(self, stream: str) -> StreamSession:
         if stream not in self._sessions:
             raise EngineError(f"stream {stream!r} is not open here")
         return self._sessions[stream]
 
-    def _prefill_prefix(self) -> None:
-        """What all streams' sequences begin with, once for all, at position 0."""
-        rows, prefix = self._prefix_rows, self.model.layout.prefix
-        run = PackedSegment(
-            prefix, self.model.no_cells(), rows, np.arange(len(rows)), AttentionSpan.causal(rows)
-        )
-        with torch.inference_mode():
-            forward(self.model, self._pool, [run], KVCopies.join([]))
-
-    def _inquiry(
-        self, questions: Sequence[Question], on_token: OnToken = ignore_tokens
-    ) -> QuestionBatch | None:
-        if not questions:
-            return None
-        typed = tuple(each for each in questions if not each.free_form)
-        most, words = self.config.max_question_tokens, self.config.max_answer_tokens
-        question_batch = QuestionBatch(
-            questions, self._build_option_trees(typed), self.model, words, on_token
-        )
-        longest = max(len(ask.tree) for ask in question_batch.asks)
-        if longest > most:
-            raise EngineError(f"a question of {longest} tokens; {most} are allowed")
-        return question_batch
-
-    def _add(self, session: StreamSession, **what: Any) -> int:
-        self._tickets += 1
-        now = time.perf_counter()
-        session.add(Job(ticket=self._tickets, arrived=now, since=now, **what))
-        return self._tickets
-
-    def _wait(self, ticket: int) -> JobResult:
-        """Step until this ticket's result is there; the others' stay for `step`."""
-        try:
-            while not any(result.ticket == ticket for result in self._results):
-                self._advance()
-        finally:
-            mine = [result for result in self._results if result.ticket == ticket]
-            self._results = [result for result in self._results if result.ticket != ticket]
-        if mine[0].error is not None:
-            raise mine[0].error
-        return mine[0]
-
-    def _drop(self, session: StreamSession, error: AnchorRequired) -> None:
-        """Reset a stream; what waited is told why."""
+    def _reset(self, session: StreamSession, error: AnchorRequired) -> None:
+        """Reset a stream; its queued jobs fail with `error`."""
         for job in session.reset(self._scratch):
             self._fail(session, job, error)
 
     def _fail(self, session: StreamSession, job: Job, error: CodecSightError) -> None:
         self._results.append(JobResult(job.ticket, session.stream, error=error))
 
-    def _let_go(self) -> None:
-        """Free what streams that are closed and have nothing left to answer still hold."""
-        for session in [one for one in self._leaving if not one.jobs]:
-            self._closed += session.work
+    def _free_closed(self) -> None:
+        """Free the memory of closed streams that have nothing left to answer."""
+        for session in [one for one in self._closing if not one.jobs]:
+            self._closed_work += session.account.work
             session.reset(self._scratch)
-            self._leaving.remove(session)
+            self._closing.remove(session)

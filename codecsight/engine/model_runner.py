@@ -1,5 +1,9 @@
-"""The two passes of a step: slots of all streams through the ViT, then slots and questions through
-the language model.
+"""The two model calls of a step: slots of all streams through the ViT, then slots and questions of
+all streams through the text model.
+
+Example: stream A has a delta of 3 cells and one question, stream B an anchor of 48 cells of which
+this step prefills 50 tokens. One ViT call encodes 51 cells. One text model call has four segments:
+A's slot, A's query context, A's question, and B's chunk.
 """
 
 import time
@@ -13,50 +17,56 @@ from codecsight.engine.scheduler import Allocation
 from codecsight.engine.session import StreamSession
 from codecsight.models.base import VisionLanguageModel
 
-Chosen = tuple[StreamSession, Allocation]
-"""A stream, and its part in the step."""
+Scheduled = tuple[StreamSession, Allocation]
+"""A stream, and its part of the step."""
 
 
-def encode(model: VisionLanguageModel, chosen: list[Chosen]) -> None:
-    """One ViT call for the slots of all streams."""
-    todo = [
-        (session, look)
-        for session, share in chosen
-        if (look := session.unseen) is not None and (share.encode or not len(look.own))
+def encode(model: VisionLanguageModel, scheduled: list[Scheduled]) -> None:
+    """Run the ViT once over the slots of all streams, and store their features."""
+    # A slot without changed cells needs no ViT time, but takes the same path.
+    requests = [
+        (session, request)
+        for session, allocation in scheduled
+        if (request := session.pending_encode) is not None
+        and (allocation.encode or not len(request.encoded_cells))
     ]
-    if not todo:
+    if not requests:
         return
     started = time.perf_counter()
-    slots, own = [look.slot for _, look in todo], [look.own for _, look in todo]
-    memories = [look.remembers for _, look in todo if look.remembers is not None]
-    features = model.encode_slots(slots, own, memories or None)
+    slots = [request.slot for _, request in requests]
+    encoded_cells = [request.encoded_cells for _, request in requests]
+    # All streams of an engine have a vision KV cache, or none has.
+    caches = [request.vision_cache for _, request in requests if request.vision_cache is not None]
+    features = model.encode_slots(slots, encoded_cells, caches or None)
     model.synchronize()
     ms = (time.perf_counter() - started) * 1e3
     cells = max(sum(slot.kept_count for slot in slots), 1)
-    for (session, look), found in zip(todo, features, strict=True):
-        session.encoded(found, ms * look.slot.kept_count / cells)
+    for (session, request), found in zip(requests, features, strict=True):
+        session.add_features(found, ms * request.slot.kept_count / cells)
 
 
-def prefill(
-    model: VisionLanguageModel, pool: KVPool, scratch: BlockTable, chosen: list[Chosen]
+def run_text_model(
+    model: VisionLanguageModel, pool: KVPool, scratch: BlockTable, scheduled: list[Scheduled]
 ) -> Iterator[JobResult]:
-    """One call of the language model for the slots and questions of all streams; questions take
-    their rows from `scratch`. Gives what is finished by it, stream by stream.
+    """Run the text model once over the slots and questions of all streams; questions allocate their
+    KV indices from `scratch`. Yields the results of finished jobs, stream by stream.
     """
     started = time.perf_counter()
-    parts = [
-        (session, session.part(share.tokens, share.asks, scratch)) for session, share in chosen
+    items = [
+        (session, session.build_batch_item(allocation.tokens, allocation.questions, scratch))
+        for session, allocation in scheduled
     ]
-    runs = [run for _, part in parts for run in part.runs]
-    if not runs:
+    segments = [segment for _, item in items for segment in item.segments]
+    if not segments:
         return
-    copies = KVCopies.join([copy for _, part in parts for copy in part.copies])
-    logits = forward(model, pool, runs, copies)
+    copies = KVCopies.join([copy for _, item in items for copy in item.copies])
+    logits = forward(model, pool, segments, copies)
     model.synchronize()
-    ms = (time.perf_counter() - started) * 1e3 / sum(len(run.tokens) for run in runs)
-    for session, part in parts:
-        mine, logits = logits[: len(part.runs)], logits[len(part.runs) :]
-        tokens = sum(len(run.tokens) for run in part.runs)
-        result = session.done(part, mine, scratch, ms * tokens)
+    elapsed_ms = (time.perf_counter() - started) * 1e3
+    ms_per_token = elapsed_ms / sum(len(segment.tokens) for segment in segments)
+    for session, item in items:
+        own_logits, logits = logits[: len(item.segments)], logits[len(item.segments) :]
+        tokens = sum(len(segment.tokens) for segment in item.segments)
+        result = session.finish_batch_item(item, own_logits, scratch, ms_per_token * tokens)
         if result is not None:
             yield result

@@ -1,8 +1,8 @@
-"""Which slots of a window that has slid are prefilled again.
+"""Which slots are prefilled again after the window has slid.
 
-The keys and values of a slot that stays were computed while it could see slots that are gone.
-Reusing them is cheap and slightly wrong; computing them again costs prefill but no ViT work,
-since the window keeps what the ViT said.
+Keys and values of a slot that stays were computed while it attended to slots that are evicted now.
+Reusing them is cheap and slightly wrong. Computing them again costs prefill but no ViT work, since
+the window keeps the features.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,32 +12,32 @@ from codecsight.engine.errors import EngineError
 from codecsight.engine.window import CachedSlot
 
 RefreshPolicy = Callable[[Sequence[CachedSlot]], list[bool]]
-"""Given the slots that stay, oldest first: which of them to compute again."""
+"""Maps the remaining slots, oldest first, to whether each is prefilled again."""
 
 
 def refresh_policy(name: str) -> RefreshPolicy:
-    """`none`, `all`, `anchors` (the slots that hold every cell), `first:N` (the N oldest) or
-    `drift:N` (the N that lost most of what they had seen when they were computed).
+    """`none`, `all`, `anchors` (the slots with every cell), `first:N` (the N oldest) or `drift:N`
+    (the N that lost the largest share of their context). Raises EngineError for other names.
     """
     match name.split(":"):
         case ["none"]:
-            return lambda stay: [False] * len(stay)
+            return lambda slots: [False] * len(slots)
         case ["all"]:
-            return lambda stay: [True] * len(stay)
+            return lambda slots: [True] * len(slots)
         case ["anchors"]:
-            return lambda stay: [entry.kind is SlotKind.ANCHOR for entry in stay]
+            return lambda slots: [entry.kind is SlotKind.ANCHOR for entry in slots]
         case ["first", count] if count.isdecimal():
-            return lambda stay: [index < int(count) for index in range(len(stay))]
+            return lambda slots: [index < int(count) for index in range(len(slots))]
         case ["drift", count] if count.isdecimal():
-            return lambda stay: _most_drifted(stay, int(count))
+            return lambda slots: _most_drifted(slots, int(count))
     raise EngineError(
         f"unknown refresh policy {name!r}: use none, all, anchors, first:N or drift:N"
     )
 
 
-def _most_drifted(stay: Sequence[CachedSlot], count: int) -> list[bool]:
+def _most_drifted(slots: Sequence[CachedSlot], count: int) -> list[bool]:
     drifted = sorted(
-        (index for index, entry in enumerate(stay) if entry.lost),
-        key=lambda index: -stay[index].drift,
+        (index for index, entry in enumerate(slots) if entry.context_evicted),
+        key=lambda index: -slots[index].drift,
     )
-    return [index in drifted[:count] for index in range(len(stay))]
+    return [index in drifted[:count] for index in range(len(slots))]

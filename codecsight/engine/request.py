@@ -1,4 +1,14 @@
-"""Questions on their way to answers."""
+"""Questions as decode requests, and the batch in which a stream's questions are answered.
+
+Questions with options are scored in one model call: the questions are one token tree, in which a
+common beginning occurs once, and logits are read where each answer begins. Example:
+
+    Is there a -+- person? (end of the prompt)    logits here score yes and no
+                +- car?    (end of the prompt)    and here
+
+Options of several tokens add branches; their last tokens are only predicted, never in the tree.
+Free-form answers (text, JSON) are decoded token by token, a model call each.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -10,90 +20,95 @@ from torch import Tensor
 from codecsight.answers.decoding import greedy_decoding
 from codecsight.answers.scoring import OptionTree, ScoredAnswer, build_option_tree, score
 from codecsight.answers.token_tree import TokenTree
+from codecsight.core.answer import Answer
 from codecsight.core.question import Question
-from codecsight.engine.attention.pool import Rows
+from codecsight.engine.attention.pool import KVIndices
 from codecsight.engine.errors import EngineError
+from codecsight.engine.window import CachedSlot
 from codecsight.models.base import VisionLanguageModel
 
 OnToken = Callable[[str, str], None]
-"""Is told of each new word of a spoken answer: the question, and the answer so far."""
+"""Called with each new token of a free-form answer: the question, and the answer so far."""
+
+OnScored = Callable[[list[ScoredAnswer]], None]
+"""Called with the answers of a finished request, in the order of its questions."""
 
 
-def ignore_tokens(_question: str, _so_far: str) -> None:
-    """Where nobody listens."""
+def ignore_tokens(_question: str, _text: str) -> None:
+    """The default callback: discards partial answers."""
 
 
 class DecodeRequest(Protocol):
-    """What is put to the model as one run: some questions, or one more word of an answer.
+    """A fork of the window that runs as one segment: questions with options, or the next tokens of
+    a free-form answer.
 
-    `tree` comes next and is read after its tokens `read`; `asked` tokens of it stand in the pool
-    already, at the first of its `rows`. It will need room for `size` tokens in all.
+    `tree` holds the next tokens; logits are needed after its tokens `logit_indices`. `computed`
+    earlier tokens of the request are in the pool already, at the first of its `kv_indices`. It
+    occupies at most `max_tokens` of them.
     """
 
     tree: TokenTree
-    read: list[int]
-    size: int
-    asked: int
-    rows: Rows
+    logit_indices: list[int]
+    max_tokens: int
+    computed: int
+    kv_indices: KVIndices
 
-    def take(self, logits: Tensor) -> bool:
-        """Go on with the logits [read, vocab]; whether that was all."""
+    def advance(self, logits: Tensor) -> bool:
+        """Continue with the logits [logit_indices, vocab]; returns whether it is finished."""
         ...
 
 
 class OptionRequest:
-    """Questions with options: one pass. Answers go to `put`, in order."""
+    """Questions with options, answered in one model call."""
 
-    def __init__(self, option_tree: OptionTree, put: Callable[[list[ScoredAnswer]], None]) -> None:
-        self.tree, self.read, self.size = (
-            option_tree.tree,
-            option_tree.logit_indices,
-            len(option_tree.tree),
-        )
-        self.asked, self.rows = 0, np.arange(0)
-        self._option_tree, self._put = option_tree, put
+    def __init__(self, option_tree: OptionTree, on_scored: OnScored) -> None:
+        self.tree, self.logit_indices = option_tree.tree, option_tree.logit_indices
+        self.max_tokens = len(option_tree.tree)
+        self.computed, self.kv_indices = 0, np.arange(0)
+        self._option_tree, self._on_scored = option_tree, on_scored
 
-    def take(self, logits: Tensor) -> bool:
-        """Read the answers."""
-        self._put(score(self._option_tree, logits))
+    def advance(self, logits: Tensor) -> bool:
+        """Score the options."""
+        self._on_scored(score(self._option_tree, logits))
         return True
 
 
 class FreeFormRequest:
-    """A question whose answer is said word by word: a pass for each."""
+    """A question whose answer is decoded token by token, at most `max_answer_tokens` of them."""
 
     def __init__(
         self,
         question: Question,
         model: VisionLanguageModel,
-        most: int,
-        put: Callable[[list[ScoredAnswer]], None],
+        max_answer_tokens: int,
+        on_scored: OnScored,
         on_token: OnToken,
     ) -> None:
-        heard = partial(on_token, question.text)
-        self._words, self._put = greedy_decoding(question, model, most, heard), put
-        self._lay(next(self._words))
-        self.size = len(self.tree) + most
-        self.asked, self.rows = 0, np.arange(0)
+        on_text = partial(on_token, question.text)
+        self._decoding = greedy_decoding(question, model, max_answer_tokens, on_text)
+        self._on_scored = on_scored
+        self._set_next(next(self._decoding))
+        self.max_tokens = len(self.tree) + max_answer_tokens
+        self.computed, self.kv_indices = 0, np.arange(0)
 
-    def _lay(self, ids: Sequence[int]) -> None:
+    def _set_next(self, ids: Sequence[int]) -> None:
         self.tree = TokenTree()
-        self.read = [self.tree.add_branch(ids)]
+        self.logit_indices = [self.tree.add_branch(ids)]
 
-    def take(self, logits: Tensor) -> bool:
-        """Choose the next word, or end."""
-        self.asked += len(self.tree)
+    def advance(self, logits: Tensor) -> bool:
+        """Choose the next token, or finish."""
+        self.computed += len(self.tree)
         try:
-            self._lay(self._words.send(logits[0]))
+            self._set_next(self._decoding.send(logits[0]))
         except StopIteration as end:
-            self._put([end.value])
+            self._on_scored([end.value])
             return True
         return False
 
 
 class QuestionBatch:
-    """The questions of one stream that are due together; `asks` are still to be put. `on_token` is
-    told of each new word of those that are spoken: the question, and the answer so far.
+    """Questions that are asked of one stream together. `pending` requests are not finished yet;
+    `scored` holds the answers so far, by index of the question.
     """
 
     def __init__(
@@ -101,46 +116,82 @@ class QuestionBatch:
         questions: Sequence[Question],
         option_trees: Sequence[OptionTree],
         model: VisionLanguageModel,
-        most_words: int,
+        max_answer_tokens: int,
         on_token: OnToken,
     ) -> None:
         self.questions = questions
         self.scored: dict[int, ScoredAnswer] = {}
-        typed = [i for i, q in enumerate(questions) if not q.free_form]
-        self.asks: list[DecodeRequest] = []
+        with_options = [i for i, question in enumerate(questions) if not question.free_form]
+        self.pending: list[DecodeRequest] = []
         for option_tree in option_trees:
-            indices, typed = (
-                typed[: len(option_tree.questions)],
-                typed[len(option_tree.questions) :],
-            )
-            self.asks.append(OptionRequest(option_tree, self._putter(indices)))
-        self.asks += [
-            FreeFormRequest(question, model, most_words, self._putter([index]), on_token)
+            count = len(option_tree.questions)
+            indices, with_options = with_options[:count], with_options[count:]
+            self.pending.append(OptionRequest(option_tree, self._store(indices)))
+        self.pending += [
+            FreeFormRequest(question, model, max_answer_tokens, self._store([index]), on_token)
             for index, question in enumerate(questions)
             if question.free_form
         ]
 
-    def _putter(self, indices: Sequence[int]) -> Callable[[list[ScoredAnswer]], None]:
-        def put(found: list[ScoredAnswer]) -> None:
-            self.scored.update(zip(indices, found, strict=True))
+    @property
+    def longest_call(self) -> int:
+        """The most tokens that one of the pending requests puts into a model call."""
+        return max(len(request.tree) for request in self.pending)
 
-        return put
+    def _store(self, indices: Sequence[int]) -> OnScored:
+        def store(scored: list[ScoredAnswer]) -> None:
+            self.scored.update(zip(indices, scored, strict=True))
+
+        return store
+
+    def answers(
+        self, stream: str, entries: Sequence[CachedSlot], latency_ms: float
+    ) -> tuple[Answer, ...]:
+        """All answers, in the order of the questions; they rest on the window's `entries`."""
+        scored = [self.scored[index] for index in range(len(self.questions))]
+        return build_answers(stream, self.questions, scored, entries, latency_ms)
+
+
+def build_answers(
+    stream: str,
+    questions: Sequence[Question],
+    scored: Sequence[ScoredAnswer],
+    entries: Sequence[CachedSlot],
+    latency_ms: float,
+) -> tuple[Answer, ...]:
+    """Answers with the time span and the cells of the window's `entries` that they rest on."""
+    return tuple(
+        Answer(
+            stream=stream,
+            question=question.text,
+            value=answer.value,
+            probability=answer.probability,
+            start=entries[0].times[0],
+            end=entries[-1].times[-1],
+            capture_time=entries[-1].capture_time,
+            latency_ms=latency_ms,
+            cells_kept=sum(entry.kept_count for entry in entries),
+            cells_total=sum(entry.kept.size for entry in entries),
+        )
+        for question, answer in zip(questions, scored, strict=True)
+    )
 
 
 def build_option_trees(
-    questions: Sequence[Question], model: VisionLanguageModel, most: int
+    questions: Sequence[Question], model: VisionLanguageModel, max_tokens: int
 ) -> list[OptionTree]:
-    """The questions with options as few trees of at most `most` tokens. Raises QuestionError for
-    one that this model can't be asked, EngineError for one that is too long.
+    """The questions with options as few trees of at most `max_tokens` tokens. Raises QuestionError
+    for one that cannot be asked of this model, EngineError for one that is too long.
     """
     if not questions:
         return []
     option_tree = build_option_tree(questions, model)
-    if len(option_tree.tree) <= most:
+    if len(option_tree.tree) <= max_tokens:
         return [option_tree]
     if len(questions) == 1:
-        raise EngineError(f"a question of {len(option_tree.tree)} tokens; {most} are allowed")
+        raise EngineError(f"a question of {len(option_tree.tree)} tokens; {max_tokens} are allowed")
     half = len(questions) // 2
-    return build_option_trees(questions[:half], model, most) + build_option_trees(
-        questions[half:], model, most
+    first, second = questions[:half], questions[half:]
+    return build_option_trees(first, model, max_tokens) + build_option_trees(
+        second, model, max_tokens
     )

@@ -1,4 +1,4 @@
-"""What a stream gets back from the engine."""
+"""What the engine returns: outcomes of jobs, and its status."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from codecsight.engine.resources.flops import Work
 
 @dataclass(frozen=True, slots=True)
 class SlotResult:
-    """What one slot did. `prefilled`, `refreshed` and `evicted` count tokens, `slots` those now
-    in the window; `rebased` means that positions were numbered anew. `moved` means that a stride
-    is complete: time for the standing questions. `vit_ms` and `prefill_ms` are this slot's part,
-    by cells and by tokens, of the wall time of the passes it was in.
+    """The effect of one slot. `prefilled`, `refreshed` and `evicted` are in tokens, `slots` is the
+    number now in the window. `rebased`: rotary positions restarted from 0. `moved`: a stride is
+    complete, so standing questions are due. `vit_ms` and `prefill_ms` are its share, by cells and
+    by tokens, of the wall time of the model calls it was in.
     """
 
     stream: str
@@ -29,8 +29,8 @@ class SlotResult:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """The outcome of the job `ticket`: the `slot_result` of its slot, the answers to its
-    questions, or the error.
+    """The outcome of the job `ticket`: the `slot_result` of its slot, the answers to its questions,
+    or the error.
     """
 
     ticket: int
@@ -42,9 +42,9 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True)
 class SessionStats:
-    """One stream: `slots` and `tokens` in its window, KV blocks reserved for it and allocated
-    by it right now, jobs `waiting`; bytes `auxiliary_bytes` held outside the pool right now, of
-    which `vision_cache_bytes` are the ViT's keys and values.
+    """One stream: `slots` and `tokens` in its window, KV blocks reserved for it and allocated by it
+    now, jobs `waiting`; `auxiliary_bytes` held outside the KV pool now, of which
+    `vision_cache_bytes` are the ViT's keys and values.
     """
 
     slots: int
@@ -60,9 +60,9 @@ class SessionStats:
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """KV blocks reserved, left to be reserved, and held right now; bytes set aside for streams, the
-    whole pool among them, and those kept beside the pool right now; the open streams, and the work
-    of all streams ever open.
+    """All streams: KV blocks reserved, left to reserve, and allocated now; bytes reserved, the
+    whole pool included, and auxiliary bytes held now; the open `streams` by name; and the work of
+    all streams since the start, closed ones included.
     """
 
     blocks_reserved: int

@@ -1,96 +1,122 @@
-"""What one step does: decided from a few numbers per stream, without a model or a cache."""
+"""Decides what one step computes, from a few numbers per stream; no model and no cache.
+
+Example: a step budget of 100 tokens, and two streams with slots to prefill:
+
+    StreamDemand(stream=0, since=0.0, tokens=500)   an anchor that is already encoded
+    StreamDemand(stream=1, since=9.0, tokens=40)    a delta
+
+`schedule` gives half of the step to the anchor (50 tokens, the rest in later steps) and 40 tokens
+to the delta, so a long slot delays others only by its share.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 COST_S = 0.001
-"""How long a token of work may wait for lighter work: a slot of 100 tokens lets one of 20 that
-came up to 80 ms later go first. So anchors of many streams that arrive together spread out, and
-none waits for ever.
+"""Seconds of waiting that one token of work is worth: a slot of 20 tokens goes before one of 100
+tokens that came up to 80 ms earlier. So anchors of many streams that arrive together spread out,
+and none waits for ever.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionCost:
-    """A question: the `tokens` it puts to the model next, the pool `rows` it must be given first
-    (none once it has begun).
+    """A question: the `tokens` of its next model call, and the `kv_entries` that must be allocated
+    for it before (0 once it has begun).
     """
 
     tokens: int
-    rows: int
+    kv_entries: int
 
 
 @dataclass(frozen=True, slots=True)
 class StreamDemand:
-    """What one stream waits for, since when (seconds of any steady clock): `cells` to encode, then
-    `tokens` to prefill, then questions, the first of which costs `setup` more.
+    """The next job of one stream, waiting `since` (seconds of a monotonic clock): `cells` to
+    encode, then `tokens` to prefill, then `questions`. The first question costs `context_tokens`
+    more, the prefill that builds the query context.
     """
 
     stream: int
     since: float
     cells: int = 0
     tokens: int = 0
-    asks: tuple[QuestionCost, ...] = ()
-    setup: int = 0
+    questions: tuple[QuestionCost, ...] = ()
+    context_tokens: int = 0
 
     @property
     def urgency(self) -> float:
-        """Who goes first: the smaller, the sooner."""
+        """Sort key: the smallest goes first."""
         return self.since + COST_S * (self.cells + self.tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """A stream's part in a step: whether its slot is encoded, how many `tokens` are prefilled, how
-    many of its `asks` are put, and what all that costs.
+    """A stream's part of a step: whether its slot is encoded, how many `tokens` are prefilled, how
+    many of its `questions` are asked, and the `cost` of all in tokens.
     """
 
     stream: int
     encode: bool
     tokens: int
-    asks: int
+    questions: int
     cost: int
 
 
-def schedule(waiting: Sequence[StreamDemand], budget: int, room: int) -> list[Allocation]:
-    """Who gets what of the next step: at most `budget` tokens of work (a cell to encode counts as
-    one) and `room` pool rows for new questions. Something always gets done: a piece that can't be
-    cut (the cells of a slot, a question) and is larger than the budget has a step to itself.
+def schedule(demands: Sequence[StreamDemand], budget: int, kv_entries: int) -> list[Allocation]:
+    """Allocate at most `budget` tokens of work (a cell to encode counts as one) and `kv_entries` of
+    the pool for new questions.
 
-    One stream gets half of a step at most as long as others wait.
+    Each step makes progress: work that cannot be split (the cells of a slot, a question) and
+    exceeds the budget gets a step of its own. One stream gets at most half of a step as long as
+    others wait.
     """
-    queue = sorted(waiting, key=lambda each: each.urgency)
-    most = budget if len(queue) == 1 else max(budget // 2, 1)
-    shares: list[Allocation] = []
+    queue = sorted(demands, key=lambda demand: demand.urgency)
+    max_per_stream = budget if len(queue) == 1 else max(budget // 2, 1)
+    allocations: list[Allocation] = []
     left = budget
-    for each in queue:
-        share = _share(each, min(left, most), room, alone=not shares)
-        if share.cost:
-            shares.append(share)
-            left -= share.cost
-            room -= sum(ask.rows for ask in each.asks[: share.asks])
+    for demand in queue:
+        limit = min(left, max_per_stream)
+        allocation = _allocate(demand, limit, kv_entries, is_first=not allocations)
+        if allocation.cost:
+            allocations.append(allocation)
+            left -= allocation.cost
+            chosen = demand.questions[: allocation.questions]
+            kv_entries -= sum(question.kv_entries for question in chosen)
         if left <= 0:
             break
-    return shares
+    return allocations
 
 
-def _share(each: StreamDemand, left: int, room: int, *, alone: bool) -> Allocation:
-    """What fits of one stream's work."""
-    if each.cells > left and not alone:
-        return Allocation(each.stream, encode=False, tokens=0, asks=0, cost=0)
-    tokens = min(each.tokens, max(left - each.cells, 0))
-    cost, asks = each.cells + tokens, 0
-    if tokens == each.tokens:
-        asks, extra = _fitting(each, left - cost, room, alone=alone and not cost)
+def _allocate(demand: StreamDemand, limit: int, kv_entries: int, *, is_first: bool) -> Allocation:
+    """As much of one stream's work as fits into `limit` tokens."""
+    # The cells of a slot attend to each other, so a slot is encoded whole or not at all.
+    if demand.cells > limit and not is_first:
+        return Allocation(demand.stream, encode=False, tokens=0, questions=0, cost=0)
+    tokens = min(demand.tokens, max(limit - demand.cells, 0))
+    cost, questions = demand.cells + tokens, 0
+    # Questions attend to the whole slot, so they wait until all of it is prefilled.
+    if tokens == demand.tokens:
+        can_exceed = is_first and not cost
+        questions, extra = _fitting_questions(
+            demand, limit - cost, kv_entries, can_exceed=can_exceed
+        )
         cost += extra
-    return Allocation(each.stream, encode=each.cells > 0, tokens=tokens, asks=asks, cost=cost)
+    return Allocation(
+        demand.stream, encode=demand.cells > 0, tokens=tokens, questions=questions, cost=cost
+    )
 
 
-def _fitting(each: StreamDemand, left: int, room: int, *, alone: bool) -> tuple[int, int]:
-    """How many of its questions fit into the step and into the pool, and what they cost."""
-    count, cost = 0, each.setup
-    for ask in each.asks:
-        if ask.rows > room or (cost + ask.tokens > left and not (alone and count == 0)):
+def _fitting_questions(
+    demand: StreamDemand, limit: int, kv_entries: int, *, can_exceed: bool
+) -> tuple[int, int]:
+    """How many of its questions fit into the step and into the pool, and their cost in tokens; one
+    at least where the limit `can_exceed`.
+    """
+    count, cost = 0, demand.context_tokens
+    for question in demand.questions:
+        exceeds = cost + question.tokens > limit and not (can_exceed and count == 0)
+        if question.kv_entries > kv_entries or exceeds:
             break
-        count, cost, room = count + 1, cost + ask.tokens, room - ask.rows
+        count, cost = count + 1, cost + question.tokens
+        kv_entries -= question.kv_entries
     return count, cost if count else 0

@@ -1,31 +1,46 @@
-"""One stream: its window, its rows in the pool, and what waits to be done for it.
+"""One stream: its queue of jobs, its window, and its part of each step.
 
-No two sessions hold the same row, so no stream can read another's keys or features.
+No two sessions hold the same index of the pool, so no stream can read another's keys or features.
+
+A job passes through a session in this order; the jobs of many streams share the model calls:
+
+    submit     `check` (the slot fits the stream), `add` (to the queue)
+    schedule   `demand`: places the slot in the window; reports cells, tokens and questions
+    encode     `pending_encode` -> ViT -> `add_features`
+    model      `build_batch_item` -> packed call of the text model -> `finish_batch_item`
+
+Example: a delta with 3 cells and a time stamp of 5 tokens arrives at a full window of 8 slots. Two
+slots (the stride) are evicted and their KV indices freed. The delta gets the last 8 sequence
+positions, one ViT call for its 3 cells, then a prefill of 8 tokens, in one chunk or in several.
 """
 
 import time
 from collections import deque
 from collections.abc import Sequence
 
-import numpy as np
 from torch import Tensor
 
 from codecsight.core.answer import Answer
 from codecsight.core.grid import PatchGrid
 from codecsight.core.slot import Slot
-from codecsight.engine.attention.pool import BlockTable, KVPool, Rows
-from codecsight.engine.attention.segments import AttentionSpan, KVCopies, PackedSegment
-from codecsight.engine.config import EngineConfig, EvictionPolicy, QueryView
+from codecsight.engine.attention.pool import BlockTable, KVIndices, KVPool
+from codecsight.engine.config import EngineConfig, QueryView
 from codecsight.engine.encoder_input import EncodeRequest, EncoderInput, LatestFeatures
 from codecsight.engine.errors import SlotRefused
 from codecsight.engine.job import BatchItem, Job, Prefill
-from codecsight.engine.query_context import QueryContext, build_query_context, query_context_tokens
-from codecsight.engine.refresh import refresh_policy
+from codecsight.engine.paged_window import PagedWindow
+from codecsight.engine.query_context import (
+    QueryContext,
+    WindowState,
+    build_query_context,
+    query_context_tokens,
+)
 from codecsight.engine.request import DecodeRequest
-from codecsight.engine.resources.flops import FlopMeter, Flops, Work
-from codecsight.engine.resources.memory import slot_tokens, window_extent
+from codecsight.engine.resources.accounting import WorkAccount
+from codecsight.engine.resources.flops import FlopMeter, Flops
+from codecsight.engine.resources.memory import slot_tokens
 from codecsight.engine.resources.validation import check_slot
-from codecsight.engine.results import JobResult, SlotResult
+from codecsight.engine.results import JobResult
 from codecsight.engine.scheduler import QuestionCost, StreamDemand
 from codecsight.engine.window import CachedSlot, Window, slot_time
 from codecsight.models.base import CellFeatures, VisionLanguageModel
@@ -33,7 +48,7 @@ from codecsight.models.prompt import Tokens
 
 
 class StreamSession:
-    """What the engine knows of one stream. All it may ever hold is bounded at construction."""
+    """The state of one stream. All it can ever hold is bounded when it is constructed."""
 
     def __init__(
         self,
@@ -43,80 +58,76 @@ class StreamSession:
         config: EngineConfig,
         meter: FlopMeter,
         pool: KVPool,
-        prefix_rows: Rows,
+        prefix_indices: KVIndices,
     ) -> None:
         self.stream, self.grid, self.config = stream, grid, config
         self.model, self.meter = model, meter
-        self.table = BlockTable(pool)
-        self.work = Work()
+        self.account = WorkAccount(meter, grid)
         self.jobs: deque[Job] = deque()
-        self.kv_indices: Rows = np.arange(0)
-        self.window = Window(model.layout.prefix)
+        self.paged = PagedWindow(model, grid, config, pool, prefix_indices)
         self._query_context: QueryContext | None = None
-        self._refresh = refresh_policy(config.refresh)
-        self._rebase_at = max(config.rebase_at, 4 * window_extent(model, grid, config))
         self._slot_tokens = slot_tokens(model, grid)
-        self._dense_vit = meter.vit(np.ones((grid.rows, grid.cols), np.bool_))
-        self._present_tokens = 0 if config.query_view is QueryView.LAST_SLOT else self._slot_tokens
-        self._prefix_rows = prefix_rows
-        self._memory = (
-            model.new_vision_kv_cache(grid.rows, grid.cols) if config.vision_kv_cache else None
-        )
-        self._begin_anew()
+        last_slot_only = config.query_view is QueryView.LAST_SLOT
+        self._max_context_tokens = 0 if last_slot_only else self._slot_tokens
+        cached = config.vision_kv_cache
+        self._vision_cache = model.new_vision_kv_cache(grid.rows, grid.cols) if cached else None
+        self._restart()
 
     def reset(self, scratch: BlockTable) -> list[Job]:
-        """Forget what was seen and give up all KV; the next slot must be an anchor. Returns the
-        jobs that are lost by it.
+        """Discard the window and free all KV; the next slot must be an anchor. Returns the queued
+        jobs, which are lost.
         """
         lost, self.jobs = list(self.jobs), deque()
         for job in lost:
-            for ask in job.question_batch.asks if job.question_batch else []:
-                scratch.free(ask.rows)
-        self._drop_standpoint()
-        self._begin_anew()
+            for request in job.pending:
+                scratch.free(request.kv_indices)
+        self._drop_query_context()
+        self._restart()
         return lost
 
-    def _begin_anew(self) -> None:
-        self.table.free(self.kv_indices)
-        self.kv_indices = np.arange(0)
-        self.window = Window(self.model.layout.prefix)
+    def _restart(self) -> None:
+        self.paged.clear()
         self.latest_features = LatestFeatures()
+        # The vision KV cache itself is reused: the first anchor overwrites all of it.
         self.encoder_input = EncoderInput(
-            self.config.neighbour_radius, self.config.static_threshold, self._memory
+            self.config.neighbour_radius, self.config.static_threshold, self._vision_cache
         )
-        self.quiet_since = time.perf_counter()
-        self._prefix_at: int | None = None
-        self._last: float | None = None
-        self._seen = 0
+        self.idle_since = time.perf_counter()
+        self._last_time: float | None = None
+
+    @property
+    def window(self) -> Window:
+        """The slots that answers rest on."""
+        return self.paged.window
 
     @property
     def vision_cache_bytes(self) -> int:
-        """Bytes of what the ViT remembers."""
-        return 0 if self._memory is None else self._memory.nbytes
+        """Bytes of the vision KV cache."""
+        return 0 if self._vision_cache is None else self._vision_cache.nbytes
 
     @property
     def auxiliary_bytes(self) -> int:
-        """Bytes that are kept beside the pool right now (see `budget`)."""
-        said = self.latest_features.nbytes + sum(
-            entry.features.nbytes for entry in self.window.slots
-        )
-        waiting = sum(job.slot.patches.nbytes for job in self.jobs if job.slot is not None)
-        return self.vision_cache_bytes + said + self.encoder_input.nbytes + waiting
+        """Bytes held now outside the KV pool (see `resources.memory`)."""
+        features = self.latest_features.nbytes
+        features += sum(entry.features.nbytes for entry in self.window.slots)
+        queued = sum(job.slot.patches.nbytes for job in self.jobs if job.slot is not None)
+        return self.vision_cache_bytes + features + self.encoder_input.nbytes + queued
 
     @property
     def needs_anchor(self) -> bool:
-        """Whether nothing has come yet that a delta could build on."""
-        return self._last is None
+        """Whether there is no slot yet that a delta could build on."""
+        return self._last_time is None
 
-    # What comes in
+    # Queue
 
     def check(self, slot: Slot) -> Tokens:
-        """A slot's tokens, if it fits the stream. Raises SlotRefused."""
-        check_slot(self.stream, slot, self.grid, self._last)
-        slots = sum(job.slot is not None for job in self.jobs)
-        if slots >= self.config.max_waiting:
+        """The tokens of a slot that fits the stream. Raises SlotRefused."""
+        check_slot(self.stream, slot, self.grid, self._last_time)
+        queued = sum(job.slot is not None for job in self.jobs)
+        if queued >= self.config.max_waiting:
             raise SlotRefused(
-                f"stream {self.stream!r}: {slots} slots wait already; send slower, then an anchor"
+                f"stream {self.stream!r}: {queued} slots are queued already; "
+                "send slower, then an anchor"
             )
         tokens = self.model.layout.slot(slot_time(slot.times), slot.kept)
         if len(tokens) > self._slot_tokens:
@@ -124,235 +135,158 @@ class StreamSession:
         return tokens
 
     def add(self, job: Job) -> None:
-        """Put a job at the end of the queue."""
+        """Append a job to the queue."""
         self.jobs.append(job)
         if job.slot is not None:
-            self._last = job.slot.times[-1]
-        self.quiet_since = job.arrived
+            self._last_time = job.slot.times[-1]
+        self.idle_since = job.arrived
 
-    def waiting(self, number: int) -> StreamDemand | None:
-        """What the scheduler must know of the next job, under this stream's number."""
+    def demand(self, number: int) -> StreamDemand | None:
+        """What the next job needs, for the scheduler, under this stream's `number`."""
         if not self.jobs:
             return None
         job = self.jobs[0]
         if job.slot is not None and job.prefill is None:
-            job.prefill = self._begin(job, job.slot)
-        prefill = job.prefill
-        asks = job.question_batch.asks if job.question_batch else []
+            job.prefill = self._begin_prefill(job, job.slot)
+        request, context_tokens = self.pending_encode, 0
+        if job.pending and self._query_context is None:
+            context_tokens = query_context_tokens(self._window_state())
         return StreamDemand(
             stream=number,
             since=job.since,
-            cells=0 if prefill is None or job.encoded else len(prefill.look.own),
-            tokens=prefill.left if prefill else 0,
-            asks=tuple(_due(ask) for ask in asks),
-            setup=0 if self._query_context else query_context_tokens(self) if asks else 0,
+            cells=len(request.encoded_cells) if request else 0,
+            tokens=job.prefill.remaining if job.prefill else 0,
+            questions=tuple(_question_cost(request) for request in job.pending),
+            context_tokens=context_tokens,
         )
 
-    def _begin(self, job: Job, slot: Slot) -> Prefill:
-        """Make room for a slot and give it its place; nothing is computed yet."""
-        assert job.tokens is not None  # noqa: S101 - a slot was checked before it was added
-        self._drop_standpoint()
+    def _begin_prefill(self, job: Job, slot: Slot) -> Prefill:
+        """Place a slot in the window; nothing is computed yet."""
+        assert job.tokens is not None  # noqa: S101 - set when the slot was checked
+        # The context ends at the slot that was newest so far, so it is out of date now.
+        self._drop_query_context()
         entry = CachedSlot(
             slot.kind, slot.kept, slot.times, slot.capture_time, job.tokens, self.model.no_cells()
         )
-        evicted, rebased, stale = self._make_room(entry)
-        self.window.append(entry)
-        self._seen += 1
-        moved = (self._seen - self.config.window) % self.config.stride == 0
-        if not moved:
-            job.question_batch = None
+        placement = self.paged.place(entry)
+        if not placement.moved:
+            job.question_batch = None  # standing questions are due once a stride
         self._arrived = job.arrived
-        indices = [*stale, len(self.window.slots) - 1]
-        look, places = self.encoder_input.look(slot), self.window.places(indices)
-        return Prefill(entry, look, indices, places, evicted, rebased, moved)
+        return Prefill(entry, self.encoder_input.prepare(slot), placement)
 
-    def _make_room(self, entry: CachedSlot) -> tuple[int, bool, list[int]]:
-        """Tokens evicted, whether positions begin anew, and which slots must be computed again."""
-        if len(self.window.entries) < self.config.window:
-            return 0, False, []
-        superseding = entry.kept if self.config.eviction is EvictionPolicy.SUPERSEDED else None
-        stay = self.window.evict(self.config.stride, superseding)
-        self.table.free(self.kv_indices[~stay])
-        self.kv_indices = self.kv_indices[stay]
-        rebased = self.window.next_position + entry.tokens.extent > self._rebase_at
-        if rebased:
-            self.window.renumber()
-        slots = self.window.slots
-        again = [True] * len(slots) if rebased else self._refresh(slots)
-        return int((~stay).sum()), rebased, [index for index, yes in enumerate(again) if yes]
-
-    # What goes into a pass
+    # Into the models
 
     @property
-    def unseen(self) -> EncodeRequest | None:
-        """What the ViT must look at for the next job, if it hasn't yet."""
+    def pending_encode(self) -> EncodeRequest | None:
+        """What the ViT must encode for the next job, if it has not yet."""
         job = self.jobs[0]
-        return None if job.prefill is None or job.encoded else job.prefill.look
+        return None if job.prefill is None or job.encoded else job.prefill.encode_request
 
-    def encoded(self, features: CellFeatures, vit_ms: float) -> None:
-        """The ViT has said this of what is fresh in the next job's slot."""
+    def add_features(self, features: CellFeatures, vit_ms: float) -> None:
+        """Store the ViT's features of the changed cells of the next job's slot."""
         prefill = self.jobs[0].prefill
-        assert prefill is not None  # noqa: S101 - it was planned
-        entry, look = prefill.entry, prefill.look
-        self.latest_features.update(look.fresh, features)
-        all_fresh = len(features) == entry.kept_count
-        entry.features = features if all_fresh else self.latest_features.of(entry.kept)
+        assert prefill is not None  # noqa: S101 - the scheduler chose it
+        entry, request = prefill.entry, prefill.encode_request
+        self.latest_features.update(request.changed, features)
+        # The ViT skips the unchanged cells of an anchor: their latest features are still valid.
+        all_encoded = len(features) == entry.kept_count
+        entry.features = features if all_encoded else self.latest_features.of(entry.kept)
         prefill.vit_ms = vit_ms
-        slots = [self.window.slots[index] for index in prefill.indices]
+        slots = [self.window.slots[index] for index in prefill.placement.indices]
         prefill.tokens = Tokens.join([slot.tokens.shifted(slot.start) for slot in slots])
         prefill.cells = CellFeatures.join([slot.features for slot in slots])
-        prefill.spent = Flops(vit=look.cost(self.meter))
+        prefill.spent = Flops(vit=request.flops(self.meter))
 
-    def missing_blocks(self) -> int:
-        """What the pool must have for the next job: rows for its slot, or for a standpoint."""
-        rows = self.window.length - len(self.kv_indices)
-        return self.table.missing(rows + self._present_tokens)
+    def blocks_needed(self) -> int:
+        """Blocks that the next job takes from the pool at most: its slot and a query context."""
+        return self.paged.blocks_needed(self._max_context_tokens)
 
-    def part(self, tokens: int, asks: int, scratch: BlockTable) -> BatchItem:
-        """The runs of the next pass: so many tokens of the slot, so many questions, which are given
-        rows of `scratch`.
+    def build_batch_item(self, tokens: int, questions: int, scratch: BlockTable) -> BatchItem:
+        """The segments of the next model call: `tokens` of the slot, and the first `questions`,
+        whose KV indices are allocated from `scratch`.
         """
-        part, job = BatchItem(), self.jobs[0]
+        item, job = BatchItem(), self.jobs[0]
         if tokens and job.prefill is not None:
-            part.runs.append(self._chunk(job.prefill, tokens))
-            part.prefilled = tokens
-            if self._prefix_at != self.window.prefix_start:
-                part.copies.append(self._move_prefix())
-        if asks and job.question_batch is not None:
-            if self._query_context is None:
-                fresh = build_query_context(self)
-                part.runs += fresh.runs
-                part.copies += fresh.copies
-                self._query_context = fresh.done()
-            part.asks = job.question_batch.asks[:asks]
-            part.runs += [self._question(ask, scratch) for ask in part.asks]
-        return part
+            item.segments.append(self.paged.chunk(job.prefill, tokens))
+            item.prefilled = tokens
+            item.copies += self.paged.move_prefix()
+        if questions and job.pending:
+            context = self._query_context
+            if context is None:
+                # Built with the first question: a slot that nobody asks about costs no context.
+                context = self._build_query_context()
+                item.segments += context.segments
+                item.copies += context.copies
+                self._query_context = context.computed()
+            position, no_cells = self.window.next_position, self.model.no_cells()
+            item.requests = job.pending[:questions]
+            item.segments += [
+                context.fork(request, position, no_cells, scratch) for request in item.requests
+            ]
+        return item
 
-    def _chunk(self, prefill: Prefill, count: int) -> PackedSegment:
-        if len(self.kv_indices) < self.window.length:
-            fresh = self.table.allocate(self.window.length - len(self.kv_indices))
-            self.kv_indices = np.concatenate([self.kv_indices, fresh])
-        places = prefill.places[prefill.done : prefill.done + count]
-        tokens, cells = prefill.chunk(count)
-        view = AttentionSpan.causal(self.kv_indices[: places[-1] + 1])
-        return PackedSegment(tokens, cells, self.kv_indices[places], places, view)
+    def _window_state(self) -> WindowState:
+        paged, layout = self.paged, self.model.layout
+        view, latest = self.config.query_view, self.latest_features
+        return WindowState(view, layout, paged.window, paged.kv_indices, latest, paged.table)
 
-    def _move_prefix(self) -> KVCopies:
-        """Let the prefix stand just before the window; from the pristine one, so that rounding does
-        not add up.
-        """
-        self._prefix_at = self.window.prefix_start
-        count = len(self._prefix_rows)
-        return KVCopies(self._prefix_rows, self.kv_indices[:count], np.full(count, self._prefix_at))
+    def _build_query_context(self) -> QueryContext:
+        return build_query_context(self._window_state())
 
-    def _question(self, ask: DecodeRequest, scratch: BlockTable) -> PackedSegment:
-        view = (
-            self._query_context.view if self._query_context else AttentionSpan.past(self.kv_indices)
-        )
-        if not len(ask.rows):
-            ask.rows = scratch.allocate(ask.size)
-        past, rows = ask.rows[: ask.asked], ask.rows[ask.asked : ask.asked + len(ask.tree)]
-        at = np.arange(len(rows))
-        tokens = ask.tree.tokens.shifted(self.window.next_position + ask.asked)
-        seen = view.then(AttentionSpan.past(past)).then(
-            AttentionSpan(rows, at, ask.tree.subtree_ends)
-        )
-        return PackedSegment(tokens, self.model.no_cells(), rows, at, seen, ask.read)
-
-    def _drop_standpoint(self) -> None:
+    def _drop_query_context(self) -> None:
         if self._query_context is not None:
-            self.table.free(self._query_context.rows)
+            self.paged.table.free(self._query_context.kv_indices)
             self._query_context = None
 
-    # What comes out of it
+    # Out of the text model
 
-    def done(
-        self, part: BatchItem, logits: Sequence[Tensor], scratch: BlockTable, ms: float
+    def finish_batch_item(
+        self, item: BatchItem, logits: Sequence[Tensor], scratch: BlockTable, ms: float
     ) -> JobResult | None:
-        """Take in a pass over `part`; the result of the next job if that was its last."""
+        """Take in a model call over `item`, with the logits of each segment; returns the result of
+        the next job if that was its last call.
+        """
         job = self.jobs[0]
-        for run in part.runs:
-            self._spend_run(run, job.prefill if part.prefilled and run is part.runs[0] else None)
+        self._account_for(item, job)
         if job.prefill is not None:
-            job.prefill.done += part.prefilled
+            job.prefill.computed += item.prefilled
             job.prefill.prefill_ms += ms
-        for ask, said in zip(part.asks, logits[len(part.runs) - len(part.asks) :], strict=True):
-            self._heard(job, ask, said, scratch)
-        if (job.prefill and job.prefill.left) or (job.question_batch and job.question_batch.asks):
+        first_request = len(item.segments) - len(item.requests)
+        for request, request_logits in zip(item.requests, logits[first_request:], strict=True):
+            if request.advance(request_logits):
+                scratch.free(request.kv_indices)
+                job.pending.remove(request)
+        if (job.prefill and job.prefill.remaining) or job.pending:
             return None
         self.jobs.popleft()
         if self.jobs:
             self.jobs[0].since = max(self.jobs[0].arrived, time.perf_counter())
-        step = self._step(job.prefill) if job.prefill else None
-        return JobResult(job.ticket, self.stream, step, self._answers(job))
+        return self._result(job)
 
-    def _spend_run(self, run: PackedSegment, prefill: Prefill | None) -> None:
-        spent = Flops(llm=self.meter.llm(len(run.tokens), len(run.view), len(run.read)))
-        if prefill is not None:
-            prefill.spent += spent
-        else:
-            self.work += Work(spent=spent)
+    def _account_for(self, item: BatchItem, job: Job) -> None:
+        for index, segment in enumerate(item.segments):
+            flops = self.account.segment_flops(segment)
+            if job.prefill is not None and item.prefilled and index == 0:
+                job.prefill.spent += flops
+            else:
+                self.account.add_spent(flops)
+        for request in item.requests:
+            self.account.add_dense_question(self.window, request)
 
-    def _heard(self, job: Job, ask: DecodeRequest, logits: Tensor, scratch: BlockTable) -> None:
-        keys = self.window.dense_length + ask.asked + len(ask.tree)
-        dense = Flops(llm=self.meter.llm(len(ask.tree), keys, len(ask.read)))
-        self.work += Work(recompute=dense, once=dense)
-        if ask.take(logits):
-            scratch.free(ask.rows)
-            assert job.question_batch is not None  # noqa: S101 - it asked
-            job.question_batch.asks.remove(ask)
-
-    def _step(self, prefill: Prefill) -> SlotResult:
-        self.window.mark_prefilled(prefill.indices)
-        work = self._cost(prefill)
-        self.work += work
-        own = prefill.entry.length
-        return SlotResult(
-            stream=self.stream,
-            slots=len(self.window.entries),
-            prefilled=own,
-            refreshed=len(prefill.places) - own,
-            evicted=prefill.evicted,
-            rebased=prefill.rebased,
-            moved=prefill.moved,
-            work=work,
-            vit_ms=prefill.vit_ms,
-            prefill_ms=prefill.prefill_ms,
-        )
-
-    def _cost(self, prefill: Prefill) -> Work:
-        """What this slot cost, and what it would have cost the dense twins."""
-        meter, vit, dense = self.meter, self._dense_vit, self.window.dense_length
-        slots = len(self.window.entries)
-        whole = prefill.entry.dense_length
-        again = Flops(slots * vit, meter.llm(dense, dense))
-        return Work(
-            spent=prefill.spent,
-            recompute=again if prefill.moved else Flops(),
-            once=Flops(vit, meter.llm(whole, dense)),
-        )
-
-    def _answers(self, job: Job) -> tuple[Answer, ...]:
-        if job.question_batch is None:
-            return ()
-        entries, found = self.window.entries, job.question_batch.scored
-        latency_ms = (time.perf_counter() - self._arrived) * 1e3
-        return tuple(
-            Answer(
-                stream=self.stream,
-                question=question.text,
-                value=found[index].value,
-                probability=found[index].probability,
-                start=entries[0].times[0],
-                end=entries[-1].times[-1],
-                capture_time=entries[-1].capture_time,
-                latency_ms=latency_ms,
-                cells_kept=sum(entry.kept_count for entry in entries),
-                cells_total=len(entries) * self.grid.cells,
-            )
-            for index, question in enumerate(job.question_batch.questions)
-        )
+    def _result(self, job: Job) -> JobResult:
+        slot_result, entries = None, self.window.entries
+        answers: tuple[Answer, ...] = ()
+        if (prefill := job.prefill) is not None:
+            self.window.mark_prefilled(prefill.placement.indices)
+            moved = prefill.placement.moved
+            work = self.account.add_slot(self.window, prefill.entry, prefill.spent, moved=moved)
+            slot_result = prefill.result(self.stream, len(entries), work)
+        if job.question_batch is not None:
+            latency_ms = (time.perf_counter() - self._arrived) * 1e3
+            answers = job.question_batch.answers(self.stream, entries, latency_ms)
+        return JobResult(job.ticket, self.stream, slot_result, answers)
 
 
-def _due(ask: DecodeRequest) -> QuestionCost:
-    return QuestionCost(tokens=len(ask.tree), rows=0 if len(ask.rows) else ask.size)
+def _question_cost(request: DecodeRequest) -> QuestionCost:
+    has_begun = len(request.kv_indices) > 0
+    return QuestionCost(len(request.tree), kv_entries=0 if has_begun else request.max_tokens)

@@ -1,8 +1,19 @@
-"""The slots a stream's answers rest on: their order, their places and their positions.
+"""The slots in a stream's window: which tokens are cached, in which order, at which positions.
 
-*Places* are the order of what is cached and have no holes: prefix, then the slots, oldest first.
-*Positions* are what the rotary embedding sees; they only grow while the window slides, so that
-cached keys stay valid, and the short prefix is moved to stand just before the oldest slot.
+Two kinds of position are kept apart:
+
+*Sequence positions* count the cached tokens without gaps, in causal order: prefix, then the slots,
+oldest first. They index the stream's KV indices and decide what attends to what.
+*Rotary positions* are what the rotary embedding encodes. They only grow while the window slides, so
+that cached keys stay valid; the short prefix is moved to stand just before the oldest slot.
+
+Example, prefix of 10 tokens, a window of two slots of 15 tokens that occupy 20 rotary positions
+each (pruned cells leave gaps). A third slot arrives and the oldest one is evicted:
+
+    before   sequence 0-9 prefix   10-24 slot 1   25-39 slot 2
+             rotary   0-9 prefix   10-29 slot 1   30-49 slot 2
+    after    sequence 0-9 prefix   10-24 slot 2   25-39 slot 3
+             rotary  20-29 prefix  30-49 slot 2   50-69 slot 3
 """
 
 from collections.abc import Sequence
@@ -20,9 +31,9 @@ Mask = NDArray[np.bool_]
 
 @dataclass(slots=True)
 class CachedSlot:
-    """One slot in a window. `tokens` count from 0 and stand `start` positions further on;
-    `features` are those of its kept cells. `times` and `capture_time` as in `Slot`. Of the `seen`
-    tokens before it when it was computed, `lost` are gone since.
+    """One slot in a window. `tokens` count from 0 and are at the rotary positions `start` onwards;
+    `features` are those of its kept cells. `times` and `capture_time` as in `Slot`. When it was
+    prefilled, `context_length` tokens were before it; `context_evicted` of them are gone since.
     """
 
     kind: SlotKind
@@ -32,141 +43,150 @@ class CachedSlot:
     tokens: Tokens
     features: CellFeatures
     start: int = 0
-    seen: int = 0
-    lost: int = 0
+    context_length: int = 0
+    context_evicted: int = 0
     kept_count: int = field(init=False)
     length: int = field(init=False)
     dense_length: int = field(init=False)
 
     def __post_init__(self) -> None:
-        """`length` is in tokens; `dense_length` would be if no cell had been pruned."""
+        """Compute `length`, in tokens, and `dense_length`, its value if no cell had been pruned."""
         self.kept_count = int(self.kept.sum())
         self.length = len(self.tokens)
         self.dense_length = self.length + self.kept.size - self.kept_count
 
     @property
     def time(self) -> float:
-        """What its stamp says."""
+        """Its time stamp, in stream seconds."""
         return slot_time(self.times)
 
     @property
-    def whole(self) -> bool:
-        """Whether every cell is there."""
+    def has_every_cell(self) -> bool:
+        """Whether no cell was pruned."""
         return self.kept_count == self.kept.size
 
     @property
     def cells_start(self) -> int:
-        """The position that its cells count from."""
+        """The rotary position from which its cells count."""
         return self.start + self.tokens.cell_offset
 
     @property
     def drift(self) -> float:
-        """The share of its context that is gone: how far its keys and values may be off."""
-        return self.lost / max(self.seen, 1)
+        """Share of its context that was evicted: an estimate of the error of its cached keys."""
+        return self.context_evicted / max(self.context_length, 1)
 
-    def thin(self, cells: Mask) -> Mask:
-        """Keep nothing but these `cells` [rows, cols]; returns which of its tokens stay."""
+    def retain(self, cells: Mask) -> Mask:
+        """Drop all but the tokens of `cells` [rows, cols]; returns a mask [tokens] of the rest."""
         chosen = cells[self.kept]
-        stay = np.zeros(self.length, np.bool_)
-        stay[self.tokens.visual.numpy()] = chosen
-        self.tokens, self.features = self.tokens.select(stay), self.features.select(chosen)
+        remaining = np.zeros(self.length, np.bool_)
+        # Text tokens (the time stamp) go: what remains is a set of cells, not a readable slot.
+        remaining[self.tokens.visual.numpy()] = chosen
+        self.tokens = self.tokens.select(remaining)
+        self.features = self.features.select(chosen)
         self.kept = self.kept & cells
         self.__post_init__()
-        return stay
+        return remaining
 
 
 class Window:
-    """Bookkeeping alone: no keys, no values, no model. `entries` are the newest slots, `remains`
-    the cells that outlived theirs; `slots` are both, oldest first.
+    """Bookkeeping only: no keys, no values, no model.
+
+    `entries` are the newest slots. `remnants` are older slots reduced to the cells of which no
+    newer slot holds a token (eviction policy `superseded`). `slots` are both, oldest first.
     """
 
     def __init__(self, prefix: Tokens) -> None:
         self.prefix = prefix
-        self.remains: list[CachedSlot] = []
+        self.remnants: list[CachedSlot] = []
         self.entries: list[CachedSlot] = []
         self.next_position = prefix.extent
 
     @property
     def slots(self) -> list[CachedSlot]:
-        """Everything after the prefix."""
-        return self.remains + self.entries
+        """All slots after the prefix, oldest first."""
+        return self.remnants + self.entries
 
     @property
     def prefix_start(self) -> int:
-        """Where the prefix must stand: just before the oldest slot."""
+        """The rotary position at which the prefix must start, just before the oldest slot."""
         slots = self.slots
         return (slots[0].start if slots else self.next_position) - self.prefix.extent
 
     @property
     def length(self) -> int:
-        """Places in use."""
-        return self.place(len(self.remains) + len(self.entries))
+        """Tokens in the sequence, prefix included."""
+        return self.first_position(len(self.remnants) + len(self.entries))
 
     @property
     def dense_length(self) -> int:
-        """Places that would be in use if nothing had been pruned."""
+        """Tokens that the sequence would have if nothing had been pruned."""
         return len(self.prefix) + sum(entry.dense_length for entry in self.entries)
 
-    def place(self, index: int) -> int:
-        """The first place of the slot with this index."""
+    def first_position(self, index: int) -> int:
+        """The sequence position of the first token of the slot with this index."""
         return len(self.prefix) + sum(entry.length for entry in self.slots[:index])
 
-    def places(self, indices: Sequence[int]) -> NDArray[np.int64]:
-        """Every place of these slots, in order."""
+    def positions_of(self, indices: Sequence[int]) -> NDArray[np.int64]:
+        """The sequence positions of all tokens of these slots, in order."""
         starts = np.cumsum([len(self.prefix), *(entry.length for entry in self.slots)])
-        runs = [np.arange(starts[index], starts[index + 1]) for index in indices]
-        return np.concatenate(runs) if runs else np.arange(0)
+        ranges = [np.arange(starts[index], starts[index + 1]) for index in indices]
+        return np.concatenate(ranges) if ranges else np.arange(0)
 
     def append(self, entry: CachedSlot) -> None:
-        """Put a slot at the end."""
+        """Add a slot at the end, at the next rotary positions."""
         entry.start = self.next_position
         self.next_position += entry.tokens.extent
         self.entries.append(entry)
 
     def evict(self, count: int, incoming: Mask | None = None) -> Mask:
-        """Give up the oldest `count` entries. With `incoming`, the cells of the slot to come, they
-        live on in those cells that neither it nor a newer slot holds. Returns which of the places
-        stay.
+        """Evict the oldest `count` entries; returns a mask [sequence] of the tokens that remain.
+
+        With `incoming`, the cells [rows, cols] of the slot that comes next, evicted entries become
+        remnants: they keep the cells of which neither it nor a newer slot holds a token.
         """
-        old = self.remains + self.entries[:count]
+        old = self.remnants + self.entries[:count]
         self.entries = self.entries[count:]
         masks = [np.zeros(entry.length, np.bool_) for entry in old]
         if incoming is not None:
-            masks = self._thin(old, incoming)
-        self.remains = [entry for entry, mask in zip(old, masks, strict=True) if mask.any()]
-        gone = 0
+            masks = self._reduce_to_newest(old, incoming)
+        self.remnants = [entry for entry, mask in zip(old, masks, strict=True) if mask.any()]
+        # Every remaining slot loses the context that was evicted before it.
+        evicted = 0
         for entry, mask in zip(old, masks, strict=True):
-            entry.lost += gone
-            gone += int((~mask).sum())
+            entry.context_evicted += evicted
+            evicted += int((~mask).sum())
         for entry in self.entries:
-            entry.lost += gone
-        whole = [np.ones(entry.length, np.bool_) for entry in self.entries]
-        return np.concatenate([np.ones(len(self.prefix), np.bool_), *masks, *whole])
+            entry.context_evicted += evicted
+        untouched = [np.ones(entry.length, np.bool_) for entry in self.entries]
+        return np.concatenate([np.ones(len(self.prefix), np.bool_), *masks, *untouched])
 
-    def _thin(self, old: list[CachedSlot], incoming: Mask) -> list[Mask]:
+    def _reduce_to_newest(self, old: list[CachedSlot], incoming: Mask) -> list[Mask]:
         newer = np.logical_or.reduce([incoming, *(entry.kept for entry in self.entries)])
         masks = []
+        # From the newest of them back, so that only the newest token of a cell remains.
         for entry in reversed(old):
             unique = entry.kept & ~newer
             newer |= entry.kept
-            masks.append(entry.thin(unique))
+            masks.append(entry.retain(unique))
         return masks[::-1]
 
     def mark_prefilled(self, indices: Sequence[int]) -> None:
-        """These slots have just been prefilled on what is there now."""
+        """Record that these slots were just prefilled on the present context."""
         for index in indices:
             entry = self.slots[index]
-            entry.seen, entry.lost = self.place(index), 0
+            entry.context_length, entry.context_evicted = self.first_position(index), 0
 
     def renumber(self) -> None:
-        """Let positions start from 0 again; every cached key is void after that."""
+        """Restart the rotary positions from 0. Every cached key is invalid after that."""
         self.next_position = self.prefix.extent
         for entry in self.slots:
             entry.start = self.next_position
             self.next_position += entry.tokens.extent
 
-    def newest(self) -> list[tuple[int, Mask]]:
-        """Which slot (by index) holds the newest token of which cells, the last slot's aside."""
+    def newest_elsewhere(self) -> list[tuple[int, Mask]]:
+        """For the cells that the last slot lacks: the slots (by index) that hold their newest
+        tokens, and which cells [rows, cols] those are in each.
+        """
         taken, found = self.entries[-1].kept.copy(), []
         for index in range(len(self.slots) - 2, -1, -1):
             kept = self.slots[index].kept
@@ -177,5 +197,5 @@ class Window:
 
 
 def slot_time(times: Sequence[float]) -> float:
-    """The time a slot is stamped with: the mean of its frames'."""
+    """The time stamp of a slot: the mean of its frames' times."""
     return sum(times) / len(times)

@@ -30,7 +30,6 @@ from codecsight.answers.scoring import build_option_tree
 from codecsight.cli.app import app
 from codecsight.core.slot import Slot
 from codecsight.engine import EngineConfig, QueryView
-from codecsight.engine import session as sessions
 from codecsight.engine.attention.segments import AttentionSpan
 from codecsight.engine.query_context import QueryContext
 from codecsight.engine.resources.flops import FlopMeter, count_flops
@@ -190,10 +189,10 @@ def test_an_engine_that_reads_another_stream_s_keys_is_worse_than_random_cells(
     def wrong_stream(session: StreamSession) -> QueryContext:
         sessions_by_stream[session.stream] = session
         others = [one for name, one in sessions_by_stream.items() if name != session.stream]
-        rows = (others or [session])[0].kv_indices
+        rows = (others or [session])[0].paged.kv_indices
         return QueryContext(AttentionSpan.past(rows), np.arange(0))
 
-    monkeypatch.setattr(sessions, "build_query_context", wrong_stream)
+    monkeypatch.setattr(StreamSession, "_build_query_context", wrong_stream)
     config = replace(default_config(), query_view=QueryView.LAST_SLOT)
     mixed = evaluate_slots(model, footages, config, lambda each: each.slots["everything"])
     assert agreement(mixed) < random_agreement

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from codecsight.core.grid import PatchGrid
 from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine import Engine, EngineConfig
-from codecsight.engine.encoder_input import EncoderInput, differing, dilated
+from codecsight.engine.encoder_input import EncoderInput, changed_cells, dilate
 from codecsight.models.families.qwen3_vl import Qwen3VL
 
 ROWS, COLS, FRAMES, CELL = 4, 5, 2, 8
@@ -36,29 +36,29 @@ WHOLE = np.ones((ROWS, COLS), np.bool_)
 
 
 def test_a_ring_reaches_every_neighbour_and_stops_at_the_border() -> None:
-    assert np.argwhere(dilated(_kept((0, 0)), 1)).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
-    assert dilated(_kept((2, 2)), 1).sum() == 9
-    assert dilated(_kept((2, 2)), 4).all()
-    assert not dilated(_kept(), 1).any()
+    assert np.argwhere(dilate(_kept((0, 0)), 1)).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    assert dilate(_kept((2, 2)), 1).sum() == 9
+    assert dilate(_kept((2, 2)), 4).all()
+    assert not dilate(_kept(), 1).any()
 
 
 def test_a_look_holds_the_slots_own_cells_unchanged() -> None:
     sight = EncoderInput(neighbour_radius=1)
-    sight.look(_slot(WHOLE, 0))
+    sight.prepare(_slot(WHOLE, 0))
     slot = _slot(_kept((0, 0), (3, 4)), 1)
-    look = sight.look(slot)
+    look = sight.prepare(slot)
     assert look.slot.kept_count == 8
-    np.testing.assert_array_equal(look.slot.patches[look.own], slot.patches)
-    np.testing.assert_array_equal(np.flatnonzero(look.slot.kept)[look.own], [0, 19])
+    np.testing.assert_array_equal(look.slot.patches[look.encoded_cells], slot.patches)
+    np.testing.assert_array_equal(np.flatnonzero(look.slot.kept)[look.encoded_cells], [0, 19])
 
 
 def test_neighbours_are_the_newest_frame_that_was_shipped_of_them() -> None:
     sight = EncoderInput(neighbour_radius=1)
     anchor = _slot(WHOLE, 0)
-    sight.look(anchor)
+    sight.prepare(anchor)
     later = _slot(_kept((0, 1)), 1)
-    sight.look(later)
-    look = sight.look(_slot(_kept((0, 0)), 2))
+    sight.prepare(later)
+    look = sight.prepare(_slot(_kept((0, 0)), 2))
     assert np.argwhere(look.slot.kept).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     for frame in range(FRAMES):
         np.testing.assert_array_equal(look.slot.patches[1, frame], later.patches[0, -1])
@@ -67,9 +67,9 @@ def test_neighbours_are_the_newest_frame_that_was_shipped_of_them() -> None:
 
 def test_without_a_ring_the_slot_is_seen_alone() -> None:
     sight = EncoderInput(neighbour_radius=0)
-    sight.look(_slot(WHOLE, 0))
+    sight.prepare(_slot(WHOLE, 0))
     slot = _slot(_kept((1, 1)), 1)
-    assert sight.look(slot).slot is slot
+    assert sight.prepare(slot).slot is slot
 
 
 @pytest.mark.parametrize("radius", [0, 1, 3])
@@ -85,15 +85,15 @@ def test_a_cell_is_encoded_as_in_the_picture_of_what_the_ring_shows(
     kept = _kept((1, 2), (2, 2))
     delta = replace(_slot(kept, 1), patches=anchor.patches[:2][::-1].copy())
     sight = EncoderInput(radius)
-    sight.look(anchor)
-    look = sight.look(delta)
+    sight.prepare(anchor)
+    look = sight.prepare(delta)
     composed = np.repeat(anchor.patches[:, -1:], model.frames, axis=1)
     composed[kept.ravel()] = delta.patches
-    wide = dilated(kept, radius)
+    wide = dilate(kept, radius)
     expected = model.encode_cells(
         Slot(SlotKind.DELTA, wide, composed[wide.ravel()], np.ones(wide.sum()), (0.0, 0.5), 0.0)
     ).embeddings[torch.from_numpy(kept[wide])]
-    found = model.encode_cells(look.slot).select(look.own).embeddings
+    found = model.encode_cells(look.slot).select(look.encoded_cells).embeddings
     torch.testing.assert_close(found, expected)
 
 
@@ -101,35 +101,35 @@ def test_an_anchor_is_looked_at_where_it_differs(model: Qwen3VL) -> None:
     """By more than noise does, in any block of any frame, from what was last looked at."""
     sight = _remembering(model)
     anchor = _slot(WHOLE, 0)
-    assert sight.look(anchor).fresh.all()
+    assert sight.prepare(anchor).changed.all()
     again = anchor.patches.astype(np.int16) + np.random.default_rng(1).integers(-3, 4)
     again[7, 1, 2, :4, 4:] += 20
-    look = sight.look(replace(anchor, patches=again.clip(0, 255).astype(np.uint8)))
-    assert np.flatnonzero(look.fresh).tolist() == [7]
-    assert look.slot.kept_count == len(look.own) == 1
+    look = sight.prepare(replace(anchor, patches=again.clip(0, 255).astype(np.uint8)))
+    assert np.flatnonzero(look.changed).tolist() == [7]
+    assert look.slot.kept_count == len(look.encoded_cells) == 1
     np.testing.assert_array_equal(look.slot.patches[0], again[7].clip(0, 255))
 
 
 def test_slow_changes_add_up_until_they_are_seen(model: Qwen3VL) -> None:
     sight, grey = _remembering(model), _slot(WHOLE, 0).patches * 0 + 100
     looks = [
-        sight.look(replace(_slot(WHOLE, 0), patches=(grey + 3 * step).astype(np.uint8)))
+        sight.prepare(replace(_slot(WHOLE, 0), patches=(grey + 3 * step).astype(np.uint8)))
         for step in range(4)
     ]
-    assert [look.fresh.all() for look in looks] == [True, False, False, True]
+    assert [look.changed.all() for look in looks] == [True, False, False, True]
 
 
 def test_deltas_and_first_anchors_are_looked_at_whatever_they_show(model: Qwen3VL) -> None:
     sight, anchor = _remembering(model), _slot(WHOLE, 0)
-    sight.look(anchor)
+    sight.prepare(anchor)
     delta = replace(_slot(_kept((0, 1)), 1), patches=anchor.patches[1:2])
-    assert sight.look(delta).fresh.sum() == 1
-    assert _remembering(model).look(anchor).fresh.all()
+    assert sight.prepare(delta).changed.sum() == 1
+    assert _remembering(model).prepare(anchor).changed.all()
 
 
 def _remembering(model: Qwen3VL) -> EncoderInput:
     return EncoderInput(
-        neighbour_radius=1, static_threshold=8.0, memory=model.new_vision_kv_cache(ROWS, COLS)
+        neighbour_radius=1, static_threshold=8.0, vision_cache=model.new_vision_kv_cache(ROWS, COLS)
     )
 
 
@@ -158,4 +158,4 @@ def test_cells_differ_where_the_mean_of_a_block_does(cell: int) -> None:
     blocks = (60, FRAMES * 3, cell // block, block, cell // block, block)
     means = (new.astype(np.int64) - old).reshape(blocks).mean((3, 5))
     for least in (2.0, 8.0, 9.3):
-        assert (differing(new, old, least) == (np.abs(means).max((1, 2, 3)) > least)).all()
+        assert (changed_cells(new, old, least) == (np.abs(means).max((1, 2, 3)) > least)).all()

@@ -56,7 +56,7 @@ def test_a_stream_cannot_be_opened_twice_nor_asked_when_unknown(
         engine.open("a", grid)
     with pytest.raises(EngineError, match="'b' is not open"):
         engine.ask("b", PERSON)
-    with pytest.raises(EngineError, match="'a' has shown nothing"):
+    with pytest.raises(EngineError, match="'a' has no slots yet"):
         engine.ask("a", PERSON)
 
 

@@ -161,7 +161,7 @@ def test_a_step_reads_no_row_that_is_not_its_own(
 
 
 def poison(engine: Engine) -> None:
-    held = [session.table for session in engine._sessions.values()] + [engine._scratch]
+    held = [session.paged.table for session in engine._sessions.values()] + [engine._scratch]
     spare = np.concatenate([table._spare for table in held])
     free = np.array(engine._pool._free, np.int64)[:, None] * 16 + np.arange(16)
     rows = np.concatenate([spare, free.ravel()])

@@ -84,7 +84,7 @@ def test_a_stream_that_floods_is_refused_its_surplus_and_delays_no_one(
         engine.push(stream, slot_at(0))
     for second in range(1, 4):
         engine.submit("flood", slot_at(second))
-    with pytest.raises(SlotRefused, match="3 slots wait already"):
+    with pytest.raises(SlotRefused, match="3 slots are queued already"):
         engine.submit("flood", slot_at(4))
     engine.submit("a", slot_at(1))
     engine.submit("b", slot_at(1))

@@ -93,7 +93,7 @@ BAD_SLOTS = {
     "not a time": ({"times": (float("nan"), 9.0)}, "after one at 1.5"),
     "no end of time": ({"times": (9.0, float("inf"))}, "finite"),
     "a time before the stream": ({"times": (-1.0, 9.0)}, "after one at 1.5"),
-    "a time beyond all stamps": ({"times": (9.0, 1e9)}, "must lie between"),
+    "a time beyond all stamps": ({"times": (9.0, 1e9)}, "must be between"),
     "frames that run backwards": ({"times": (9.0, 8.0)}, "backwards"),
     "an old time": ({"times": (1.0, 9.0)}, "a slot at 1 s came after one at 1.5 s"),
     "an anchor with holes": (

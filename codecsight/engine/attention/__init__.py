@@ -1,1 +1,1 @@
-"""Paged keys and values of all streams, and attention over many sequences in one call."""
+"""A KV pool that all streams share, and attention over packed sequences that reads from it."""

@@ -1,4 +1,13 @@
-"""Keys and values of all streams: one store of fixed size, handed out in blocks."""
+"""Keys and values of all streams: one store of fixed size, handed out in blocks.
+
+A token occupies one index of the store. Index 37 is offset 5 of block 2, with 16 tokens a block:
+
+    keys    [layers, blocks * 16, heads, head_dim]
+    values  [layers, blocks * 16, heads, head_dim]
+
+A sequence is an array of such indices in any order, so evicting tokens from the middle of a window
+moves no keys: its indices are removed from the array and given back.
+"""
 
 import math
 
@@ -9,58 +18,59 @@ from numpy.typing import NDArray
 from codecsight.engine.errors import EngineError
 from codecsight.models.base import KVShape
 
-Rows = NDArray[np.int64]
-"""Places in the store, one per token: block * BLOCK_TOKENS + place in the block."""
-
+KVIndices = NDArray[np.int64]
+"""Indices into the store [n], one per token: block * BLOCK_TOKENS + offset in the block."""
 
 BLOCK_TOKENS = 16
 """Tokens in a KV block."""
 
 
-class PoolExhausted(EngineError):  # noqa: N818 - the caller makes room, or turns a stream away
-    """There are fewer free blocks than asked for; nothing was taken."""
-
-
 def blocks_for(tokens: int) -> int:
-    """KV blocks that so many tokens take."""
+    """Number of KV blocks that hold `tokens` tokens."""
     return math.ceil(tokens / BLOCK_TOKENS)
 
 
-class KVPool:
-    """`keys` and `values` are [layers, rows, heads, head_dim], allocated once."""
+class PoolExhausted(EngineError):  # noqa: N818 - the caller evicts, or rejects a stream
+    """Fewer blocks are free than requested; nothing was allocated."""
 
-    def __init__(self, shape: KVShape, count: int) -> None:
-        size = (shape.layers, count * BLOCK_TOKENS, shape.heads, shape.head_dim)
+
+class KVPool:
+    """`keys` and `values` are [layers, tokens, heads, head_dim], allocated once."""
+
+    def __init__(self, shape: KVShape, num_blocks: int) -> None:
+        size = (shape.layers, num_blocks * BLOCK_TOKENS, shape.heads, shape.head_dim)
         self.keys = torch.zeros(size, dtype=shape.dtype, device=shape.device)
         self.values = torch.zeros(size, dtype=shape.dtype, device=shape.device)
-        self.num_blocks = count
-        self._free = list(range(count - 1, -1, -1))
+        self.num_blocks = num_blocks
+        self._free = list(range(num_blocks - 1, -1, -1))
 
     @property
     def free_blocks(self) -> int:
-        """Blocks that nobody holds."""
+        """Number of unallocated blocks."""
         return len(self._free)
 
     @property
     def block_bytes(self) -> int:
-        """What a block costs, keys and values of all layers."""
+        """Size of a block: keys and values of all layers."""
         return (self.keys.nbytes + self.values.nbytes) // self.num_blocks
 
     def allocate(self, count: int) -> list[int]:
-        """Take blocks out. Raises PoolExhausted."""
+        """Allocate `count` blocks. Raises PoolExhausted."""
         if count > len(self._free):
             raise PoolExhausted(f"{count} KV blocks are needed and {len(self._free)} are free")
         return [self._free.pop() for _ in range(count)]
 
     def free(self, blocks: list[int]) -> None:
-        """Put blocks back."""
+        """Return blocks to the pool."""
         self._free.extend(blocks)
 
 
 class BlockTable:
-    """The blocks of one holder, handed out by the row. A row that is given back is used again
-    before a new block is taken, and a block goes back to the pool with its last row: what is held
-    never exceeds what the fullest moment needed, however long the holder lives.
+    """The blocks of one owner, handed out token by token.
+
+    A freed index is used again before a new block is allocated, and a block returns to the pool
+    when its last index is freed. So an owner never holds more blocks than its largest number of
+    tokens required, however long it lives and in whatever order it frees them.
     """
 
     def __init__(self, pool: KVPool) -> None:
@@ -70,30 +80,32 @@ class BlockTable:
 
     @property
     def tokens(self) -> int:
-        """Rows in use."""
+        """Number of allocated indices."""
         return self.blocks * BLOCK_TOKENS - len(self._spare)
 
-    def missing(self, rows: int) -> int:
-        """Blocks that must be taken from the pool before so many rows can be."""
-        return blocks_for(max(rows - len(self._spare), 0))
+    def blocks_needed(self, tokens: int) -> int:
+        """Blocks that `allocate(tokens)` would take from the pool."""
+        return blocks_for(max(tokens - len(self._spare), 0))
 
-    def allocate(self, count: int) -> Rows:
-        """Rows to write to. Raises PoolExhausted."""
-        fresh = np.array(self._pool.allocate(self.missing(count)), np.int64)
-        self.blocks += len(fresh)
-        new = (fresh[:, None] * BLOCK_TOKENS + np.arange(BLOCK_TOKENS)).ravel()
-        ready = np.concatenate([self._spare, new])
-        self._spare = ready[count:]
-        return ready[:count]
+    def allocate(self, count: int) -> KVIndices:
+        """Allocate `count` indices. Raises PoolExhausted."""
+        new_blocks = np.array(self._pool.allocate(self.blocks_needed(count)), np.int64)
+        self.blocks += len(new_blocks)
+        new = (new_blocks[:, None] * BLOCK_TOKENS + np.arange(BLOCK_TOKENS)).ravel()
+        available = np.concatenate([self._spare, new])
+        self._spare = available[count:]
+        return available[:count]
 
-    def free(self, rows: Rows) -> None:
-        """These rows are free."""
-        spare = np.sort(np.concatenate([self._spare, rows]))
+    def free(self, indices: KVIndices) -> None:
+        """Free these indices, and return blocks that became empty to the pool."""
+        spare = np.sort(np.concatenate([self._spare, indices]))
+        # A block is empty where 16 consecutive sorted spare indices begin at a block boundary and
+        # span exactly one block: indices are unique, so nothing in between can be missing.
         first, last = spare[: 1 - BLOCK_TOKENS], spare[BLOCK_TOKENS - 1 :]
-        whole = (first % BLOCK_TOKENS == 0) & (last - first == BLOCK_TOKENS - 1)
-        starts = np.flatnonzero(whole)  # of blocks that nobody uses a row of
-        stays = np.ones(len(spare), np.bool_)
-        stays[(starts[:, None] + np.arange(BLOCK_TOKENS)).ravel()] = False
-        self._spare = spare[stays]
+        is_empty = (first % BLOCK_TOKENS == 0) & (last - first == BLOCK_TOKENS - 1)
+        starts = np.flatnonzero(is_empty)
+        remains = np.ones(len(spare), np.bool_)
+        remains[(starts[:, None] + np.arange(BLOCK_TOKENS)).ravel()] = False
+        self._spare = spare[remains]
         self._pool.free((spare[starts] // BLOCK_TOKENS).tolist())
         self.blocks -= len(starts)

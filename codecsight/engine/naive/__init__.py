@@ -1,1 +1,1 @@
-"""The naive twin, by which the engine is proved."""
+"""A naive reference engine: the tests compare the engine's answers and counts with it."""

@@ -1,4 +1,4 @@
-"""The engine's naive twin: the same windows and answers, one stream and one slot at a time."""
+"""The naive engine: the same windows and answers, one stream and one slot at a time."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,9 @@ from codecsight.models.base import VisionLanguageModel
 
 
 class NaiveEngine:
-    """Without pool, packing, admission and limits; for tests, and to measure against."""
+    """An engine without pool, packing, admission and limits: a reference for tests, and a baseline
+    for measurements.
+    """
 
     def __init__(self, model: VisionLanguageModel, config: EngineConfig | None = None) -> None:
         self.model = model
@@ -23,15 +25,15 @@ class NaiveEngine:
         self._sessions: dict[str, NaiveSession] = {}
 
     def open(self, stream: str, grid: PatchGrid) -> None:
-        """Let a stream in."""
+        """Open a stream."""
         self._sessions[stream] = NaiveSession(stream, self.model, grid, self.config, self._meter)
 
     def close(self, stream: str) -> None:
-        """Let a stream go."""
+        """Close a stream."""
         del self._sessions[stream]
 
     def reset(self, stream: str) -> None:
-        """Forget what a stream has shown."""
+        """Discard a stream's window."""
         self._sessions[stream].reset()
 
     def needs_anchor(self, stream: str) -> bool:
@@ -39,15 +41,15 @@ class NaiveEngine:
         return self._sessions[stream].needs_anchor
 
     def push(self, stream: str, slot: Slot) -> SlotResult:
-        """Take in a stream's next slot."""
+        """Prefill a stream's next slot."""
         return self._sessions[stream].push(slot)
 
     def ask(self, stream: str, question: Question) -> Answer:
-        """DecodeRequest about what a stream shows now."""
+        """Answer a question about the stream's window."""
         return self.ask_all(stream, [question])[0]
 
     def ask_all(self, stream: str, questions: Sequence[Question]) -> list[Answer]:
-        """DecodeRequest several questions at once."""
+        """Answer several questions."""
         return self._sessions[stream].ask(questions)
 
     def tokens(self, stream: str) -> int:
@@ -55,5 +57,5 @@ class NaiveEngine:
         return self._sessions[stream].kv.length
 
     def work(self, stream: str) -> Work:
-        """What a stream has cost."""
+        """Operations that a stream has cost."""
         return self._sessions[stream].work

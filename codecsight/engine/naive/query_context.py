@@ -1,7 +1,7 @@
-"""Asking: a fork at the present, which leaves no trace in the window it stands on."""
+"""Answers questions on a fork of the window, which stays unchanged."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,77 +11,91 @@ from codecsight.answers.decoding import decode
 from codecsight.answers.scoring import ScoredAnswer, build_option_tree, score
 from codecsight.answers.token_tree import TokenTree
 from codecsight.core.question import Question
-from codecsight.engine.config import QueryView
+from codecsight.engine.config import EngineConfig, QueryView
+from codecsight.engine.encoder_input import LatestFeatures
 from codecsight.engine.errors import EngineError
-from codecsight.engine.naive.cache import ForkCache
-from codecsight.engine.resources.flops import Flops, Work
-from codecsight.models.base import CellFeatures
+from codecsight.engine.naive.cache import ForkCache, WindowKV
+from codecsight.engine.resources.flops import FlopMeter, Flops, Work
+from codecsight.engine.window import Window
+from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens
 
-if TYPE_CHECKING:
-    from codecsight.engine.naive.session import NaiveSession
+
+@dataclass(frozen=True, slots=True)
+class NaiveWindowState:
+    """What a query context is built from. `spend` adds work to the stream's account."""
+
+    model: VisionLanguageModel
+    config: EngineConfig
+    window: Window
+    kv: WindowKV
+    latest_features: LatestFeatures
+    meter: FlopMeter
+    spend: Callable[[Work], None]
 
 
 class NaiveQueryContext:
-    """Where questions stand until the next slot comes: after the window's newest slot, as
-    `QueryView` says. Work goes on the session's account.
+    """What questions attend to until the next slot comes: the window, with the newest slot
+    completed as `QueryView` says.
     """
 
-    def __init__(self, session: "NaiveSession") -> None:
-        self._session, self._model = session, session.model
-        window, newest = session.window, session.window.entries[-1]
-        self._whole = self._model.layout.slot(newest.time, np.ones_like(newest.kept))
-        if session.config.query_view is QueryView.LAST_SLOT or newest.whole:
-            self._fork = session.kv.fork(window.length)
-        elif session.config.query_view is QueryView.LATEST_FEATURES:
-            self._fork = session.kv.fork(window.place(len(window.slots) - 1))
-            self._prefill(self._whole, session.latest_features.features)
+    def __init__(self, state: NaiveWindowState) -> None:
+        self._state, self._model = state, state.model
+        window, newest, view = state.window, state.window.entries[-1], state.config.query_view
+        self._complete = self._model.layout.slot(newest.time, np.ones_like(newest.kept))
+        if view is QueryView.LAST_SLOT or newest.has_every_cell:
+            self._fork = state.kv.fork(window.length)
+        elif view is QueryView.LATEST_FEATURES:
+            self._fork = state.kv.fork(window.first_position(len(window.slots) - 1))
+            self._prefill(self._complete, state.latest_features.features)
         else:
-            self._fork = session.kv.fork(window.length)
-            self._retime()
+            self._fork = state.kv.fork(window.length)
+            self._rerotate()
         self._base_tokens = self._fork.length
 
-    def _retime(self) -> None:
-        """Copy the newest token of every other cell to the newest slot; prefill what is missing."""
-        session, window = self._session, self._session.window
-        here = window.entries[-1].cells_start
-        for index, cells in window.newest():
+    def _rerotate(self) -> None:
+        """Copy the newest token of every missing cell to the newest slot; prefill the cells of
+        which the window holds no token.
+        """
+        state, window = self._state, self._state.window
+        target_start = window.entries[-1].cells_start
+        for index, cells in window.newest_elsewhere():
             entry = window.slots[index]
             visual = np.flatnonzero(entry.tokens.visual.numpy())[cells[entry.kept]]
-            places = torch.from_numpy(window.place(index) + visual)
-            by = torch.full((len(places),), here - entry.cells_start)
-            keys = self._model.rotate_keys(session.kv.keys[:, :, places], self._model.rotation(by))
-            self._fork.add(keys, session.kv.values[:, :, places])
-        seen = np.logical_or.reduce([entry.kept for entry in window.slots])
-        unseen = np.flatnonzero(~seen)
-        if len(unseen):
-            visual = np.flatnonzero(self._whole.visual.numpy())[unseen]
-            self._prefill(
-                self._whole.select(visual), session.latest_features.features.select(unseen)
-            )
+            positions = torch.from_numpy(window.first_position(index) + visual)
+            shift = torch.full((len(positions),), target_start - entry.cells_start)
+            rotation = self._model.rotation(shift)
+            keys = self._model.rotate_keys(state.kv.keys[:, :, positions], rotation)
+            self._fork.add(keys, state.kv.values[:, :, positions])
+        cached = np.logical_or.reduce([entry.kept for entry in window.slots])
+        missing = np.flatnonzero(~cached)
+        if len(missing):
+            visual = np.flatnonzero(self._complete.visual.numpy())[missing]
+            features = state.latest_features.features.select(missing)
+            self._prefill(self._complete.select(visual), features)
 
     def _prefill(self, tokens: Tokens, cells: CellFeatures) -> None:
         """Add tokens of the newest slot to the fork."""
         causal = torch.ones(len(tokens), len(tokens), dtype=torch.bool).tril()
-        start = self._session.window.entries[-1].start
+        start = self._state.window.entries[-1].start
         self._forward(self._fork, tokens.shifted(start), cells, causal, [])
 
     def answer(self, questions: Sequence[Question]) -> list[ScoredAnswer]:
         """Answer all, in order: those with options in one pass (more, where they are too long
-        for one), free text one by one.
+        for one), free-form ones one by one.
         """
-        typed = [question for question in questions if not question.free_form]
-        scored = iter(self._score(typed) if typed else [])
+        with_options = [question for question in questions if not question.free_form]
+        scored = iter(self._score(with_options) if with_options else [])
         return [
             self._decode(question) if question.free_form else next(scored) for question in questions
         ]
 
     def _score(self, questions: Sequence[Question]) -> list[ScoredAnswer]:
         option_tree = build_option_tree(questions, self._model)
-        if len(questions) > 1 and len(option_tree.tree) > self._session.config.max_question_tokens:
+        if len(questions) > 1 and len(option_tree.tree) > self._state.config.max_question_tokens:
             half = len(questions) // 2
             return self._score(questions[:half]) + self._score(questions[half:])
-        logits = self._ask(self._fork.branch(), option_tree.tree, option_tree.logit_indices)
+        logits = self._extend(self._fork.branch(), option_tree.tree, option_tree.logit_indices)
         return score(option_tree, logits)
 
     def _decode(self, question: Question) -> ScoredAnswer:
@@ -90,30 +104,36 @@ class NaiveQueryContext:
         def extend(ids: Sequence[int]) -> Tensor:
             tree = TokenTree()
             last = tree.add_branch(ids)
-            return self._ask(fork, tree, [last])[0]
+            return self._extend(fork, tree, [last])[0]
 
-        return decode(question, self._model, extend, self._session.config.max_answer_tokens)
+        return decode(question, self._model, extend, self._state.config.max_answer_tokens)
 
-    def _ask(self, fork: ForkCache, tree: TokenTree, rows: list[int]) -> Tensor:
-        """Put a tree after what `fork` holds; logits [rows, vocab] after its tokens `rows`."""
-        session, most = self._session, self._session.config.max_question_tokens
-        if len(tree) > most:
-            raise EngineError(f"a question of {len(tree)} tokens; {most} are allowed")
-        asked = fork.length - self._base_tokens
-        tokens = tree.tokens.shifted(session.window.next_position + asked)
-        logits = self._forward(fork, tokens, self._model.no_cells(), tree.mask, rows)
-        keys = session.window.dense_length + asked + len(tree)
-        dense = Flops(llm=session.meter.llm(len(tree), keys, len(rows)))
-        session.spend(Work(recompute=dense, once=dense))
+    def _extend(self, fork: ForkCache, tree: TokenTree, logit_indices: list[int]) -> Tensor:
+        """Add a tree to a fork; returns logits [logit_indices, vocab]."""
+        state, max_tokens = self._state, self._state.config.max_question_tokens
+        if len(tree) > max_tokens:
+            raise EngineError(f"a question of {len(tree)} tokens; {max_tokens} are allowed")
+        computed = fork.length - self._base_tokens
+        tokens = tree.tokens.shifted(state.window.next_position + computed)
+        logits = self._forward(fork, tokens, self._model.no_cells(), tree.mask, logit_indices)
+        keys = state.window.dense_length + computed + len(tree)
+        dense = Flops(llm=state.meter.llm(len(tree), keys, len(logit_indices)))
+        state.spend(Work(recompute=dense, once=dense))
         return logits
 
     def _forward(
-        self, fork: ForkCache, tokens: Tokens, cells: CellFeatures, mask: Tensor, rows: list[int]
+        self,
+        fork: ForkCache,
+        tokens: Tokens,
+        cells: CellFeatures,
+        mask: Tensor,
+        logit_indices: list[int],
     ) -> Tensor:
-        """Add tokens to a fork: they see all it holds, and each other as `mask` says."""
+        """Add tokens to a fork: they attend to all it holds, and to each other by `mask`."""
         past = torch.ones(len(tokens), fork.length, dtype=torch.bool)
-        read = torch.tensor(rows, dtype=torch.long)
-        logits = self._model.forward(tokens, cells, fork, torch.cat([past, mask], dim=1), read)
-        spent = Flops(llm=self._session.meter.llm(len(tokens), fork.length, len(rows)))
-        self._session.spend(Work(spent=spent))
+        indices = torch.tensor(logit_indices, dtype=torch.long)
+        logits = self._model.forward(tokens, cells, fork, torch.cat([past, mask], dim=1), indices)
+        meter = self._state.meter
+        spent = Flops(llm=meter.llm(len(tokens), fork.length, len(logit_indices)))
+        self._state.spend(Work(spent=spent))
         return logits

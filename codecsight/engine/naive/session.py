@@ -1,5 +1,5 @@
-"""One stream's window in its plainest form: contiguous keys and values, one slot at a time,
-transformers' own attention. The engine must say what this says.
+"""One stream of the naive engine: contiguous keys and values, one slot at a time, transformers' own
+attention. The engine must give the same answers.
 """
 
 import time
@@ -18,8 +18,9 @@ from codecsight.engine.config import EngineConfig, EvictionPolicy
 from codecsight.engine.encoder_input import EncodeRequest, EncoderInput, LatestFeatures
 from codecsight.engine.errors import EngineError, SlotRefused
 from codecsight.engine.naive.cache import PrefillCache, WindowKV
-from codecsight.engine.naive.query_context import NaiveQueryContext
+from codecsight.engine.naive.query_context import NaiveQueryContext, NaiveWindowState
 from codecsight.engine.refresh import refresh_policy
+from codecsight.engine.request import build_answers
 from codecsight.engine.resources.flops import FlopMeter, Flops, Work
 from codecsight.engine.resources.memory import slot_tokens, stream_tokens, window_extent
 from codecsight.engine.resources.validation import check_slot
@@ -31,8 +32,8 @@ from codecsight.models.prompt import Tokens
 
 @dataclass(frozen=True, slots=True)
 class Slide:
-    """How room was made: `evicted` tokens, positions `rebased`, and the indices of the slots that
-    stay and must be prefilled again.
+    """The effect of making room: `evicted` tokens, whether positions were `rebased`, and the
+    indices of the remaining slots that must be prefilled again.
     """
 
     evicted: int = 0
@@ -41,7 +42,7 @@ class Slide:
 
 
 class NaiveSession:
-    """What the engine knows of one stream. All it may ever hold is bounded at construction."""
+    """The state of one stream. All it can ever hold is bounded when it is constructed."""
 
     def __init__(
         self,
@@ -62,74 +63,71 @@ class NaiveSession:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was seen; the next slot must be an anchor."""
+        """Discard the window; the next slot must be an anchor."""
         self.window = Window(self.model.layout.prefix)
         self.kv.length = 0
         self.latest_features = LatestFeatures()
         grid, config = self.grid, self.config
-        memory = (
-            self.model.new_vision_kv_cache(grid.rows, grid.cols) if config.vision_kv_cache else None
-        )
-        self.encoder_input = EncoderInput(config.neighbour_radius, config.static_threshold, memory)
-        self._present: NaiveQueryContext | None = None
-        self._seen = 0
+        cached = config.vision_kv_cache
+        cache = self.model.new_vision_kv_cache(grid.rows, grid.cols) if cached else None
+        self.encoder_input = EncoderInput(config.neighbour_radius, config.static_threshold, cache)
+        self._query_context: NaiveQueryContext | None = None
+        self._slots_seen = 0
 
     @property
     def needs_anchor(self) -> bool:
-        """Whether there is nothing yet that a delta could build on."""
+        """Whether there is no slot yet that a delta could build on."""
         return not self.window.entries
 
     def spend(self, work: Work) -> None:
-        """Put work on this stream's account."""
+        """Add work to this stream's account."""
         self.work += work
 
     @torch.inference_mode()
     def push(self, slot: Slot) -> SlotResult:
-        """Take in the next slot. A refused slot changes nothing; any other failure half-way
-        resets the session, so that it never answers from a broken window.
+        """Prefill the next slot. A rejected slot changes nothing; any other failure resets the
+        session, so that it never answers from a window that is half computed.
         """
-        arrival = time.perf_counter()
+        arrived = time.perf_counter()
         tokens = self._check(slot)
-        self._arrival = arrival
+        self._arrived = arrived
         try:
-            look = self.encoder_input.look(slot)
-            said = self.model.encode_cells(look.slot, look.remembers).select(look.own)
+            request = self.encoder_input.prepare(slot)
+            encoded = self.model.encode_cells(request.slot, request.vision_cache)
+            encoded = encoded.select(request.encoded_cells)
             self.model.synchronize()
-            vit_ms = _ms_since(arrival)
-            self.latest_features.update(look.fresh, said)
+            vit_ms = _ms_since(arrived)
+            self.latest_features.update(request.changed, encoded)
             features = self.latest_features.of(slot.kept)
             entry = CachedSlot(
                 slot.kind, slot.kept.copy(), slot.times, slot.capture_time, tokens, features
             )
-            return self._advance(entry, look, vit_ms)
+            return self._advance(entry, request, vit_ms)
         except Exception:
             self.reset()
             raise
 
     @torch.inference_mode()
     def ask(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer from what the window holds, which stays as it is."""
+        """Answer from the window, which stays unchanged."""
         if self.needs_anchor:
-            raise EngineError(f"stream {self.stream!r} has shown nothing yet")
-        if self._present is None:
-            self._present = NaiveQueryContext(self)
-        scored = self._present.answer(questions)
-        entries = self.window.entries
-        return [
-            Answer(
-                stream=self.stream,
-                question=question.text,
-                value=found.value,
-                probability=found.probability,
-                start=entries[0].times[0],
-                end=entries[-1].times[-1],
-                capture_time=entries[-1].capture_time,
-                latency_ms=_ms_since(self._arrival),
-                cells_kept=sum(int(entry.kept.sum()) for entry in entries),
-                cells_total=len(entries) * self.grid.cells,
+            raise EngineError(f"stream {self.stream!r} has no slots yet")
+        if self._query_context is None:
+            self._query_context = NaiveQueryContext(
+                NaiveWindowState(
+                    self.model,
+                    self.config,
+                    self.window,
+                    self.kv,
+                    self.latest_features,
+                    self.meter,
+                    self.spend,
+                )
             )
-            for question, found in zip(questions, scored, strict=True)
-        ]
+        scored, entries = self._query_context.answer(questions), self.window.entries
+        return list(
+            build_answers(self.stream, questions, scored, entries, _ms_since(self._arrived))
+        )
 
     def _check(self, slot: Slot) -> Tokens:
         last = None if self.needs_anchor else self.window.entries[-1].times[-1]
@@ -139,24 +137,24 @@ class NaiveSession:
             raise SlotRefused(f"stream {self.stream!r}: no room for the time stamp {slot.times}")
         return tokens
 
-    def _advance(self, entry: CachedSlot, look: EncodeRequest, vit_ms: float) -> SlotResult:
+    def _advance(self, entry: CachedSlot, request: EncodeRequest, vit_ms: float) -> SlotResult:
         started = time.perf_counter()
-        self._present = None
+        self._query_context = None
         if self.needs_anchor:
-            self._start()
+            self._prefill_prefix()
         slide = self._make_room(entry)
         self.window.append(entry)
-        again = self._prefill_slots([*slide.stale, len(self.window.slots) - 1])
+        prefilled = self._prefill_slots([*slide.stale, len(self.window.slots) - 1])
         self.model.synchronize()
-        self._seen += 1
-        moved = (self._seen - self.config.window) % self.config.stride == 0
-        work = self._cost(entry, look, again, moved=moved)
+        self._slots_seen += 1
+        moved = (self._slots_seen - self.config.window) % self.config.stride == 0
+        work = self._cost(entry, request, prefilled, moved=moved)
         self.spend(work)
         return SlotResult(
             stream=self.stream,
             slots=len(self.window.entries),
             prefilled=len(entry.tokens),
-            refreshed=again - len(entry.tokens),
+            refreshed=prefilled - len(entry.tokens),
             evicted=slide.evicted,
             rebased=slide.rebased,
             moved=moved,
@@ -165,9 +163,9 @@ class NaiveSession:
             prefill_ms=_ms_since(started),
         )
 
-    def _start(self) -> None:
-        """Prefill the prefix, and keep its keys as they are at position 0. It costs the same for
-        all, however they serve, and is left out of all accounts.
+    def _prefill_prefix(self) -> None:
+        """Prefill the prefix, and keep its keys at position 0. It costs every system the same, and
+        is left out of all accounts.
         """
         prefix = self.window.prefix
         self._prefill(prefix, self.model.no_cells(), torch.arange(len(prefix)))
@@ -177,50 +175,49 @@ class NaiveSession:
         if len(self.window.entries) < self.config.window:
             return Slide()
         superseding = entry.kept if self.config.eviction is EvictionPolicy.SUPERSEDED else None
-        stay = self.window.evict(self.config.stride, superseding)
-        self.kv.keep(torch.from_numpy(np.flatnonzero(stay)))
+        remaining = self.window.evict(self.config.stride, superseding)
+        self.kv.keep(torch.from_numpy(np.flatnonzero(remaining)))
         rebased = self.window.next_position + entry.tokens.extent > self._rebase_at
         if rebased:
             self.window.renumber()
         self._move_prefix()
         slots = self.window.slots
         again = [True] * len(slots) if rebased else self._refresh(slots)
-        return Slide(
-            int((~stay).sum()), rebased, tuple(index for index, yes in enumerate(again) if yes)
-        )
+        stale = tuple(index for index, yes in enumerate(again) if yes)
+        return Slide(int((~remaining).sum()), rebased, stale)
 
     def _move_prefix(self) -> None:
-        """Let the prefix stand just before the window; from its pristine keys, so that rounding
-        does not add up. Its values know no position.
+        """Re-rotate the prefix to just before the window; from its keys at position 0, so that
+        rounding errors do not accumulate. Values do not depend on the position.
         """
         count = self._prefix_keys.shape[2]
-        by = self.model.rotation(torch.full((count,), self.window.prefix_start))
-        moved = self.model.rotate_keys(self._prefix_keys, by)
-        self.kv.keys[:, :, :count] = moved
+        rotation = self.model.rotation(torch.full((count,), self.window.prefix_start))
+        self.kv.keys[:, :, :count] = self.model.rotate_keys(self._prefix_keys, rotation)
 
     def _prefill_slots(self, indices: list[int]) -> int:
-        """Prefill these slots of the window in one pass; returns how many tokens that took."""
+        """Prefill these slots of the window in one pass; returns the number of tokens."""
         entries = [self.window.slots[index] for index in indices]
         tokens = Tokens.join([entry.tokens.shifted(entry.start) for entry in entries])
         cells = CellFeatures.join([entry.features for entry in entries])
-        places = torch.from_numpy(self.window.places(indices))
-        self._prefill(tokens, cells, places)
+        self._prefill(tokens, cells, torch.from_numpy(self.window.positions_of(indices)))
         self.window.mark_prefilled(indices)
         return len(tokens)
 
-    def _prefill(self, tokens: Tokens, cells: CellFeatures, places: Tensor) -> None:
-        """Write tokens at their places; each sees the places up to its own."""
-        cache = PrefillCache(self.kv, places)
-        mask = torch.arange(self.kv.length) <= places[:, None]
+    def _prefill(self, tokens: Tokens, cells: CellFeatures, positions: Tensor) -> None:
+        """Write tokens at `positions`; each attends to the positions up to its own."""
+        cache = PrefillCache(self.kv, positions)
+        mask = torch.arange(self.kv.length) <= positions[:, None]
         self.model.forward(tokens, cells, cache, mask, torch.arange(0))
 
-    def _cost(self, entry: CachedSlot, look: EncodeRequest, forwarded: int, *, moved: bool) -> Work:
-        """What this slot cost, and what it would have cost the dense twins."""
+    def _cost(
+        self, entry: CachedSlot, request: EncodeRequest, prefilled: int, *, moved: bool
+    ) -> Work:
+        """What this slot cost, and what it would have cost the dense baselines."""
         meter, vit, dense = self.meter, self._dense_vit, self.window.dense_length
         kept, slots = len(entry.features), len(self.window.entries)
         whole = len(entry.tokens) + self.grid.cells - kept
         return Work(
-            spent=Flops(look.cost(meter), meter.llm(forwarded, self.kv.length)),
+            spent=Flops(request.flops(meter), meter.llm(prefilled, self.kv.length)),
             recompute=Flops(slots * vit, meter.llm(dense, dense)) if moved else Flops(),
             once=Flops(vit, meter.llm(whole, dense)),
         )

@@ -1,1 +1,1 @@
-"""What the engine may use: memory, device time, operations; checked before a stream is let in."""
+"""Limits and accounts of the engine: memory, device time and counted operations."""

@@ -1,13 +1,21 @@
-"""Floating point operations: counted by torch on the model's own calls.
+"""Floating point operations, counted by torch on the model's own calls.
 
-They depend on shapes alone. A ViT call over c cells, w of them wanted, is
-o + c * (a + b c) + w * (d + e c) operations: all but attention is per cell, o is for tokens that
-come with every picture, and the last layer may go on with the wanted cells alone. Where layers
-attend in windows, each pair of strangers saves what a pair costs there. A text call of n
-tokens over k keys, r of them read, is n * (a + b k) + r * (d + e k), likewise. So torch's
-`FlopCounterMode` counts the smallest calls, once per model, and these identities give every other
-shape exactly; the tests hold them against counts of real calls.
-Masked attention is counted whole, as the kernels compute it, for us and for the dense twins.
+They depend on shapes alone. A ViT call over c cells, of which w are wanted, takes
+
+    o + c * (a + b c) + w * (d + e c)       operations
+
+All but attention is per cell; o is for tokens that come with every picture; the last layer may
+continue with the wanted cells only. Where layers attend in windows, each masked pair of cells saves
+what a pair costs there. A text call of n tokens over k keys, with r rows of logits, takes
+
+    n * (a + b k) + r * (d + e k)           operations
+
+torch's `FlopCounterMode` counts the smallest calls once per model, and these identities give every
+other shape exactly; tests compare them with counts of real calls. Example: b is half of the second
+difference of the ViT's counts for c = 1, 2 and 3 with w = 1.
+
+Masked attention is counted whole, as the kernels compute it, for the engine and for the dense
+baselines alike.
 """
 
 from collections.abc import Callable
@@ -32,7 +40,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Flops:
-    """Operations in the ViT and in the language model; a multiply-add is two."""
+    """Operations in the ViT and in the text model; a multiply-add counts as two."""
 
     vit: int = 0
     llm: int = 0
@@ -42,15 +50,15 @@ class Flops:
 
     @property
     def total(self) -> int:
-        """Both together."""
+        """Operations in both."""
         return self.vit + self.llm
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What was spent, beside two dense twins of the same stream and questions that prune nothing:
-    `recompute` encodes and prefills the whole window anew each time it has moved, `once` encodes
-    and prefills every slot once.
+    """Operations `spent`, and those of two dense baselines that get the same stream and questions
+    and prune nothing: `recompute` encodes and prefills the whole window each time it has moved,
+    `once` encodes and prefills every slot once.
     """
 
     spent: Flops = Flops()
@@ -66,55 +74,56 @@ class Work:
 
 
 class FlopMeter:
-    """What calls of one model cost. Counting takes longer than all else in an engine's
-    making, and is done once for all meters of a model.
+    """Operations of calls of one model. Counting is the slowest part of constructing an engine, so
+    it is done once for all meters of a model.
     """
 
     def __init__(self, model: VisionLanguageModel) -> None:
-        self._strangers = model.masked_pairs
-        if model not in _counted:
-            _counted[model] = _count(model)
-        costs = _counted[model]
+        self._masked_pairs = model.masked_pairs
+        if model not in _costs_by_model:
+            _costs_by_model[model] = _count(model)
+        costs = _costs_by_model[model]
         self._vit_pair, self._vit_once = costs.vit_pair, costs.vit_once
         self._vit, self._llm = costs.vit, costs.llm
 
     def vit(self, kept: Mask, wanted: int | None = None) -> int:
-        """One slot of these cells ([rows, cols]), so many of which are wanted (else all)."""
+        """A slot of the cells `kept` [rows, cols], of which `wanted` (default: all) go through the
+        last layer.
+        """
         cells = int(kept.sum())
-        own = cells if wanted is None else wanted
-        saved = self._strangers(kept) * self._vit_pair
-        return bool(cells) * self._vit_once + self._vit.of(cells, own, cells) - saved
+        wanted = cells if wanted is None else wanted
+        saved = self._masked_pairs(kept) * self._vit_pair
+        return bool(cells) * self._vit_once + self._vit.operations(cells, wanted, cells) - saved
 
-    def vit_remembering(self, kept: Mask) -> int:
-        """One slot of these cells ([rows, cols]) which see all others as they were left."""
+    def vit_cached(self, kept: Mask) -> int:
+        """A slot of the cells `kept` [rows, cols] that attend to the whole cached picture."""
         cells = int(kept.sum())
-        return bool(cells) * self._vit_once + self._vit.of(cells, cells, kept.size)
+        return bool(cells) * self._vit_once + self._vit.operations(cells, cells, kept.size)
 
-    def llm(self, tokens: int, keys: int, rows: int = 0) -> int:
-        """So many tokens against so many keys (themselves included), and rows of logits."""
-        return self._llm.of(tokens, rows, keys)
+    def llm(self, tokens: int, keys: int, logits: int = 0) -> int:
+        """`tokens` against `keys` (the tokens included), with `logits` rows of logits."""
+        return self._llm.operations(tokens, logits, keys)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rates:
-    """What all cost, and what some of them cost beyond that: each, and for each key it sees."""
+    """Operations per item and per item and key, for all items, and what some of them add."""
 
     each: int
     each_key: int
     some: int
     some_key: int
 
-    def of(self, count: int, some: int, keys: int) -> int:
-        """So many, and some of them, over so many keys."""
-        return count * (self.each + keys * self.each_key) + some * (
-            self.some + keys * self.some_key
-        )
+    def operations(self, count: int, some: int, keys: int) -> int:
+        """`count` items, `some` of which cost extra, each over `keys` keys."""
+        every_item = count * (self.each + keys * self.each_key)
+        return every_item + some * (self.some + keys * self.some_key)
 
 
 @dataclass(frozen=True, slots=True)
 class _Costs:
-    """What a pair of strangers saves in the ViT, what a picture costs it, and its cells; and what
-    tokens cost the language model.
+    """ViT: operations that a masked pair of cells saves, those of every picture, and those of
+    cells; text model: those of tokens.
     """
 
     vit_pair: int
@@ -123,7 +132,7 @@ class _Costs:
     llm: _Rates
 
 
-_counted: "WeakKeyDictionary[VisionLanguageModel, _Costs]" = WeakKeyDictionary()
+_costs_by_model: "WeakKeyDictionary[VisionLanguageModel, _Costs]" = WeakKeyDictionary()
 
 
 def _count(model: VisionLanguageModel) -> _Costs:
@@ -132,43 +141,46 @@ def _count(model: VisionLanguageModel) -> _Costs:
 
 
 def _window_rate(model: VisionLanguageModel) -> int:
-    """What a pair of cells costs in the layers of the ViT that attend in windows, if any do."""
+    """Operations per pair of cells in the ViT's layers that attend in windows; 0 if none do."""
+    # Two cells in one window and two in different ones: the same but for the masked pairs.
     near, far = (np.isin(np.arange(16), cells)[None] for cells in ([0, 1], [0, 15]))
-    strangers = model.masked_pairs(far)
-    if not strangers:
+    masked_pairs = model.masked_pairs(far)
+    if not masked_pairs:
         return 0
-    together, apart = (_seeing(model, kept, 2) for kept in (near, far))
-    return (together - apart) // strangers
+    one_window, two_windows = (_vit_flops(model, kept, 2) for kept in (near, far))
+    return (one_window - two_windows) // masked_pairs
 
 
 def _vit_rates(model: VisionLanguageModel, window_rate: int) -> tuple[int, _Rates]:
     def cost(cells: int, wanted: int) -> int:
         kept = np.ones((1, cells), np.bool_)
         saved = model.masked_pairs(kept) * window_rate
-        return _seeing(model, kept, wanted) + saved
+        return _vit_flops(model, kept, wanted) + saved
 
-    one, two, three, both, pair = cost(1, 1), cost(2, 1), cost(3, 1), cost(2, 2), cost(3, 2)
-    some_key = (pair - three) - (both - two)
-    some = both - two - 2 * some_key
+    # Solve the identity of the module's head for a (each), b (each_key), d (some), e (some_key), o.
+    one, two, three = cost(1, 1), cost(2, 1), cost(3, 1)
+    two_wanted, three_wanted = cost(2, 2), cost(3, 2)
+    some_key = (three_wanted - three) - (two_wanted - two)
+    some = two_wanted - two - 2 * some_key
     each_key = (three - 2 * two + one) // 2
     each = two - one - 3 * each_key - some_key
     return one - each - each_key - some - some_key, _Rates(each, each_key, some, some_key)
 
 
 def _llm_rates(model: VisionLanguageModel) -> _Rates:
-    def cost(keys: int, rows: int) -> int:
-        return count_flops(partial(_prefill, model, keys, rows))
+    def cost(keys: int, logits: int) -> int:
+        return count_flops(partial(_prefill_one_token, model, keys, logits))
 
-    short, long = cost(1, 0), cost(2, 0)
-    read, read_long = cost(1, 1) - short, cost(2, 1) - long
-    each_key, some_key = long - short, read_long - read
-    return _Rates(short - each_key, each_key, read - some_key, some_key)
+    one_key, two_keys = cost(1, 0), cost(2, 0)
+    logit_one_key, logit_two_keys = cost(1, 1) - one_key, cost(2, 1) - two_keys
+    each_key, some_key = two_keys - one_key, logit_two_keys - logit_one_key
+    return _Rates(one_key - each_key, each_key, logit_one_key - some_key, some_key)
 
 
 def count_flops(call: Callable[[], Any]) -> int:
-    """The operations of one call. torch has no formulas of its own for the CPU's attention kernel
-    and for experts, and would count nothing for them.
-    """
+    """Operations of one call, counted by torch."""
+    # torch has no formulas of its own for the CPU's attention kernel and for experts, and would
+    # count nothing for them.
     formulas = {
         torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
         torch.ops.aten._grouped_mm: _expert_flops,
@@ -179,21 +191,21 @@ def count_flops(call: Callable[[], Any]) -> int:
 
 
 def _attention_flops(query: Any, key: Any, *_: Any, **__: Any) -> int:
-    """Heads may share keys and values; each query head multiplies all the same."""
+    """Attention [batch, heads, tokens, width] over key [batch, kv_heads, keys, width]. Query heads
+    may share keys and values, but each multiplies on its own.
+    """
     batch, heads, tokens, width = query
     return 2 * 2 * int(batch * heads * tokens * key[2] * width)
 
 
 def _expert_flops(tokens: Any, weights: Any, *_: Any, **__: Any) -> int:
-    """Each of the tokens [n, d] goes through one of the experts' weights [experts, d, out]."""
+    """Tokens [n, d], each through one of the experts' weights [experts, d, out]."""
     return 2 * int(tokens[0] * tokens[1] * weights[2])
 
 
-def _seeing(model: VisionLanguageModel, kept: Mask, wanted: int) -> int:
-    """The operations of a ViT call for that many of the kept cells. What a model looks up for a
-    shape of picture once and for all is no part of it, so the first such call is not counted.
-    """
-    _encode(model, kept, wanted)
+def _vit_flops(model: VisionLanguageModel, kept: Mask, wanted: int) -> int:
+    """Operations of a ViT call over the cells `kept`, of which the first `wanted` are wanted."""
+    _encode(model, kept, wanted)  # tables that the model builds once per shape are not counted
     return count_flops(partial(_encode, model, kept, wanted))
 
 
@@ -206,13 +218,14 @@ def _encode(model: VisionLanguageModel, kept: Mask, wanted: int) -> None:
     model.encode_slots([slot], [np.arange(wanted)])
 
 
-def _prefill(model: VisionLanguageModel, keys: int, rows: int) -> None:
-    """One token."""
-    run = Tokens.text(model.layout.prefix.ids[:1].tolist())
+def _prefill_one_token(model: VisionLanguageModel, keys: int, logits: int) -> None:
+    token = Tokens.text(model.layout.prefix.ids[:1].tolist())
 
-    def attend(_layer: int, query: Tensor, key: Tensor, _value: Tensor, _only_read: bool) -> Tensor:
+    def attend(
+        _layer: int, query: Tensor, key: Tensor, _value: Tensor, _only_logit_tokens: bool
+    ) -> Tensor:
         past = key[:1].expand(keys, -1, -1).transpose(0, 1)[None]
         out = scaled_dot_product_attention(query.transpose(0, 1)[None], past, past, enable_gqa=True)
         return out[0].transpose(0, 1)
 
-    model.forward_packed(run, model.no_cells(), attend, torch.arange(rows))
+    model.forward_packed(token, model.no_cells(), attend, torch.arange(logits))

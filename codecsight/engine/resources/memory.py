@@ -1,9 +1,13 @@
-"""What streams may keep of a device's memory, set aside before they are let in.
+"""Memory of an engine: what streams can hold at most, reserved before they are admitted.
 
-Keys and values lie in the pool. Beside it a stream keeps what the ViT remembers of its cells; what
-it said of them, newest (the canvas) and slot by slot, since a window whose positions begin anew is
-prefilled again; their pixels as last seen; and slots that wait. What a step needs only while it
-runs isn't counted, nor are the few kilobytes of token numbers, masks and counts.
+Keys and values are in the KV pool. The auxiliary bytes of a stream are held outside it: its vision
+KV cache; ViT features, the latest of every cell and those of every slot in the window (a window
+whose positions are rebased is prefilled again from them); the pixels encoded last; and the pixels
+of queued slots. Temporary tensors of a step are not counted, nor are the few kilobytes of token
+ids, masks and counters.
+
+Example, the default model with a grid of 48 cells and a window of 8 slots: 36 blocks of the pool
+(1.18 MB) and 2.15 MB of auxiliary bytes (0.79 vision KV cache, 1.00 features, 0.37 pixels).
 """
 
 import math
@@ -21,110 +25,112 @@ from codecsight.models.base import VisionLanguageModel
 
 
 class MemoryPlanner:
-    """The blocks of an engine's pool, and the bytes of all that it keeps, if `config` bounds them.
-    Raises EngineError where the pool alone takes more.
+    """Sizes of an engine's KV pool and reservations of its streams. Raises EngineError where the
+    pool alone exceeds `config.memory_bytes`.
     """
 
     def __init__(self, model: VisionLanguageModel, config: EngineConfig) -> None:
         self._model, self._config = model, config
-        self._cell_bytes = cell_bytes(model, config)
-        self.question_rows = (
+        self._cell_bytes = auxiliary_bytes_per_cell(model, config)
+        self.question_tokens = (
             config.step_tokens + config.max_question_tokens + config.max_answer_tokens
         )
-        """Rows kept for questions: for a step full of them, and for the longest."""
+        """Tokens of the pool kept for questions: a step full of them, and the longest one."""
         self.pool_blocks = (
-            config.kv_blocks + blocks_for(len(model.layout.prefix)) + blocks_for(self.question_rows)
+            config.kv_blocks
+            + blocks_for(len(model.layout.prefix))
+            + blocks_for(self.question_tokens)
         )
-        """What all streams may hold, the prefix that they share, and the questions' rows."""
+        """Blocks of all streams, of the prefix that they share, and of questions."""
         self.pool_bytes = self.pool_blocks * block_bytes(model)
         if config.memory_bytes is not None and self.pool_bytes > config.memory_bytes:
             raise EngineError(
-                f"{config.kv_blocks} KV blocks take {self.pool_bytes} bytes with what questions "
-                f"need, and memory is {config.memory_bytes}; lower kv_blocks or raise memory"
+                f"{config.kv_blocks} KV blocks take {self.pool_bytes} bytes, those of questions "
+                f"included, and memory is {config.memory_bytes}; lower kv_blocks or raise memory"
             )
 
     def blocks(self, grid: PatchGrid) -> int:
-        """KV blocks that are set aside for a stream: the share `commit` of what it may hold."""
-        most = blocks_for(stream_tokens(self._model, grid, self._config))
-        return math.ceil(most * self._config.reservation_ratio)
+        """KV blocks reserved for a stream: the share `reservation_ratio` of its maximum."""
+        max_blocks = blocks_for(stream_tokens(self._model, grid, self._config))
+        return math.ceil(max_blocks * self._config.reservation_ratio)
 
     def auxiliary_bytes(self, grid: PatchGrid) -> int:
-        """Bytes that are set aside for it beside the pool: all that it may ever keep."""
+        """Bytes reserved for a stream outside the pool: the most that it can hold."""
         return grid.cells * self._cell_bytes
 
-    def used(self, grids: Iterable[PatchGrid]) -> tuple[int, int]:
-        """KV blocks, and bytes with the whole pool, set aside when there are streams of `grids`."""
-        there = list(grids)
-        bytes_ = self.pool_bytes + sum(map(self.auxiliary_bytes, there))
-        return sum(map(self.blocks, there)), bytes_
+    def reserved(self, grids: Iterable[PatchGrid]) -> tuple[int, int]:
+        """KV blocks, and bytes with the whole pool, that are reserved for streams of `grids`."""
+        streams = list(grids)
+        total_bytes = self.pool_bytes + sum(map(self.auxiliary_bytes, streams))
+        return sum(map(self.blocks, streams)), total_bytes
 
     def admit(self, stream: str, grid: PatchGrid, others: Iterable[PatchGrid]) -> None:
-        """Whether there is room for a stream beside the `others`. Raises AdmissionRefused."""
-        memory, (used, kept) = self._config.memory_bytes, self.used(others)
-        needed, free = self.blocks(grid), self._config.kv_blocks - used
+        """Check that a stream fits next to `others`. Raises AdmissionRefused."""
+        memory_bytes = self._config.memory_bytes
+        blocks_reserved, bytes_reserved = self.reserved(others)
+        needed, free = self.blocks(grid), self._config.kv_blocks - blocks_reserved
         if needed > free:
-            more = "kv_blocks" if memory is None else "memory"
-            raise AdmissionRefused(stream, needed, free, "KV blocks", more)
-        if memory is not None and self.auxiliary_bytes(grid) > memory - kept:
-            raise AdmissionRefused(
-                stream,
-                self.auxiliary_bytes(grid),
-                memory - kept,
-                "bytes beside the KV pool",
-                "memory",
-            )
+            option = "kv_blocks" if memory_bytes is None else "memory"
+            raise AdmissionRefused(stream, needed, free, "KV blocks", option)
+        if memory_bytes is None:
+            return
+        needed, free = self.auxiliary_bytes(grid), memory_bytes - bytes_reserved
+        if needed > free:
+            raise AdmissionRefused(stream, needed, free, "bytes outside the KV pool", "memory")
 
 
 def fit_to_memory(
-    memory: int, model: VisionLanguageModel, config: EngineConfig, grid: PatchGrid
+    memory_bytes: int, model: VisionLanguageModel, config: EngineConfig, grid: PatchGrid
 ) -> EngineConfig:
-    """`config` with the KV pool that leaves, of `memory` bytes, as much beside it as streams of
-    this grid need. Raises EngineError where not even one would fit.
+    """`config` with the largest KV pool that leaves, of `memory_bytes`, enough auxiliary bytes for
+    the streams of this grid that fit into the pool. Raises EngineError where none fits.
     """
     empty = MemoryPlanner(model, replace(config, kv_blocks=1, memory_bytes=None))
-    room = memory - empty.pool_bytes + block_bytes(model)
-    each = empty.blocks(grid) * block_bytes(model) + empty.auxiliary_bytes(grid)
-    if each > room:
+    left = memory_bytes - empty.pool_bytes + block_bytes(model)
+    per_stream = empty.blocks(grid) * block_bytes(model) + empty.auxiliary_bytes(grid)
+    if per_stream > left:
         raise EngineError(
-            f"a stream of {grid.rows} x {grid.cols} cells keeps {each} bytes of {model.name}, and "
-            f"{max(room, 0)} of {memory} are left for streams; raise memory, shorten the window, "
-            "or ask for fewer cells"
+            f"a stream of {grid.rows} x {grid.cols} cells takes {per_stream} bytes with "
+            f"{model.name}, and {max(left, 0)} of {memory_bytes} are left for streams; raise "
+            "memory, shorten the window, or ask for fewer cells"
         )
-    return replace(config, kv_blocks=room // each * empty.blocks(grid), memory_bytes=memory)
+    kv_blocks = left // per_stream * empty.blocks(grid)
+    return replace(config, kv_blocks=kv_blocks, memory_bytes=memory_bytes)
 
 
 def block_bytes(model: VisionLanguageModel) -> int:
-    """What a KV block takes, keys and values of all layers."""
+    """Bytes of a KV block: keys and values of all layers."""
     kv = model.kv
     return 2 * kv.layers * BLOCK_TOKENS * kv.heads * kv.head_dim * kv.dtype.itemsize
 
 
-def cell_bytes(model: VisionLanguageModel, config: EngineConfig) -> int:
-    """The most that a stream ever keeps beside the pool, per cell of its grid."""
-    memory = model.new_vision_kv_cache(1, 1) if config.vision_kv_cache else None
-    pictures = (
-        config.window + 1 + (config.eviction is EvictionPolicy.SUPERSEDED)
-    )  # the canvas, what outlived
-    said = pictures * model.no_cells().cell_bytes
-    shown = (config.max_waiting + 1) * model.frames * 3 * model.cell**2  # bytes: uint8
-    return (memory.nbytes if memory else 0) + said + shown
+def auxiliary_bytes_per_cell(model: VisionLanguageModel, config: EngineConfig) -> int:
+    """The most bytes that a stream holds outside the pool, per cell of its grid."""
+    cache = model.new_vision_kv_cache(1, 1) if config.vision_kv_cache else None
+    # Features of every slot in the window, the latest ones, and those of remnants.
+    feature_sets = config.window + 1 + (config.eviction is EvictionPolicy.SUPERSEDED)
+    features = feature_sets * model.no_cells().cell_bytes
+    # uint8 pixels of the queued slots, and those encoded last.
+    pixels = (config.max_waiting + 1) * model.frames * 3 * model.cell**2
+    return (cache.nbytes if cache else 0) + features + pixels
 
 
 def slot_tokens(model: VisionLanguageModel, grid: PatchGrid) -> int:
-    """The most tokens a slot of this grid can have."""
-    empty = np.zeros((grid.rows, grid.cols), np.bool_)
-    return len(model.layout.slot(MAX_STREAM_S, empty)) + grid.cells
+    """The most tokens that a slot of this grid can have: the longest time stamp, every cell."""
+    no_cell = np.zeros((grid.rows, grid.cols), np.bool_)
+    return len(model.layout.slot(MAX_STREAM_S, no_cell)) + grid.cells
 
 
 def stream_tokens(model: VisionLanguageModel, grid: PatchGrid, config: EngineConfig) -> int:
-    """The most tokens a stream of this grid can hold: its window, and what questions stand on."""
+    """The most tokens that a stream of this grid can hold: its window and its query context."""
     slots = config.window + (config.query_view is not QueryView.LAST_SLOT)
-    outlived = grid.cells if config.eviction is EvictionPolicy.SUPERSEDED else 0
-    return len(model.layout.prefix) + slots * slot_tokens(model, grid) + outlived
+    remnants = grid.cells if config.eviction is EvictionPolicy.SUPERSEDED else 0
+    return len(model.layout.prefix) + slots * slot_tokens(model, grid) + remnants
 
 
 def window_extent(model: VisionLanguageModel, grid: PatchGrid, config: EngineConfig) -> int:
-    """The most positions a window can take when they are numbered anew."""
-    empty = np.zeros((grid.rows, grid.cols), np.bool_)
-    outlived = grid.cells if config.eviction is EvictionPolicy.SUPERSEDED else 0
-    return (config.window + outlived) * model.layout.slot(MAX_STREAM_S, empty).extent
+    """The most rotary positions that a window takes just after it was renumbered."""
+    no_cell = np.zeros((grid.rows, grid.cols), np.bool_)
+    # At worst each remnant is one cell of a slot of its own, which keeps its whole extent.
+    remnants = grid.cells if config.eviction is EvictionPolicy.SUPERSEDED else 0
+    return (config.window + remnants) * model.layout.slot(MAX_STREAM_S, no_cell).extent

@@ -1,4 +1,4 @@
-"""What a stream will cost before one was seen: a made-up one is watched, and the clock read."""
+"""Measures what a stream will cost before any is open: a run of synthetic streams, timed."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,10 +15,12 @@ from codecsight.engine.engine import Engine
 from codecsight.engine.resources.memory import stream_tokens
 from codecsight.models.base import VisionLanguageModel
 
-KEPT = 0.5
-"""Of the cells: more than most cameras' slots keep, so that rather too little is promised."""
+KEPT_RATIO = 0.5
+"""Share of the cells that are kept: more than in most cameras' slots, so that the estimate is
+rather too high.
+"""
 STREAMS = 4
-"""Of many, each costs less than one alone."""
+"""Streams that share the steps: each costs less than one alone."""
 
 
 def seconds_per_slot(
@@ -28,9 +30,11 @@ def seconds_per_slot(
     questions: Sequence[Question],
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
-    """What a slot takes of a stream on this grid, of which there are a few, with its part of the
-    questions that are put at every stride. A full window is worked off first, and a stride in
-    which kernels are compiled. Seconds of `clock`. What it keeps meanwhile is outside the budget.
+    """Seconds of `clock` that a slot of a stream on this grid takes, its part of the `questions`
+    asked at every stride included.
+
+    One stride is timed, after the window is full and one stride more has compiled the kernels. The
+    memory of the run is not part of `config`'s limits; it is freed at the end.
     """
     room = STREAMS * blocks_for(stream_tokens(model, grid, config))
     engine = Engine(
@@ -44,16 +48,16 @@ def seconds_per_slot(
         if index == config.window + config.stride:
             started = clock()
         for stream in streams:
-            engine.submit(stream, _noise(grid, index), questions)
+            engine.submit(stream, _noise_slot(grid, index), questions)
         while engine.busy:
             engine.step()
     return (clock() - started) / (config.stride * STREAMS)
 
 
-def _noise(grid: PatchGrid, index: int) -> Slot:
-    """A stream's slot with this index."""
+def _noise_slot(grid: PatchGrid, index: int) -> Slot:
+    """Slot number `index` of a synthetic stream: an anchor first, then deltas of random pixels."""
     random, spec = np.random.default_rng(index), grid.spec
-    kept = random.random((grid.rows, grid.cols)) < (KEPT if index else 1)
+    kept = random.random((grid.rows, grid.cols)) < (KEPT_RATIO if index else 1)
     count = int(kept.sum())
     return Slot(
         kind=SlotKind.DELTA if index else SlotKind.ANCHOR,

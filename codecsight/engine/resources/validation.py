@@ -1,4 +1,4 @@
-"""What a stream may cost, reserved before it is let in, and what a slot must be to enter."""
+"""Checks of what enters the engine: a stream's grid, and each of its slots."""
 
 import math
 from collections.abc import Sequence
@@ -11,15 +11,18 @@ from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine.errors import EngineError, SlotRefused
 from codecsight.models.base import VisionLanguageModel
 
-MAX_STREAM_S = 88_888_888.8  # the longest stamp that room is kept for: almost three years of stream
+MAX_STREAM_S = 88_888_888.8
+"""The latest time of a frame, almost three years of stream: the longest time stamp that memory is
+reserved for.
+"""
 
 
 def check_grid(model: VisionLanguageModel, grid: PatchGrid) -> None:
-    """Refuse a grid cut for another model."""
-    asked, given = (model.cell, model.frames), (grid.spec.cell, grid.spec.frames)
-    if asked != given:
+    """Reject a grid that was cut for another model. Raises EngineError."""
+    expected, given = (model.cell, model.frames), (grid.spec.cell, grid.spec.frames)
+    if expected != given:
         raise EngineError(
-            f"{model.name} reads cells of {asked[0]} px in slots of {asked[1]} frames; "
+            f"{model.name} reads cells of {expected[0]} px in slots of {expected[1]} frames; "
             f"this grid has {given[0]} px and {given[1]} frames"
         )
     if not 1 <= grid.cells <= grid.spec.max_cells:
@@ -29,8 +32,8 @@ def check_grid(model: VisionLanguageModel, grid: PatchGrid) -> None:
 
 
 def check_slot(stream: str, slot: Slot, grid: PatchGrid, after: float | None) -> None:
-    """Refuse a slot that disagrees with its stream's grid or with itself. `after` is the time of
-    the stream's last frame, None where an anchor must come first.
+    """Reject a slot that disagrees with its stream's grid or with itself. `after` is the time of
+    the stream's last frame, None where an anchor must come first. Raises SlotRefused.
     """
     problem = (
         _order_problem(slot, after)
@@ -70,7 +73,7 @@ def _time_problem(times: Sequence[float], capture_time: float, frames: int) -> s
     if not all(map(math.isfinite, (*times, capture_time))):
         return f"times must be finite, not {times} and {capture_time}"
     if min(times) < 0 or max(times) > MAX_STREAM_S:
-        return f"times must lie between 0 and {MAX_STREAM_S:g} s, not {times}"
+        return f"times must be between 0 and {MAX_STREAM_S:g} s, not {times}"
     if any(later < earlier for earlier, later in pairwise(times)):
         return f"the frame times {times} run backwards"
     return None

@@ -32,7 +32,7 @@ def pack(model: Qwen3VL, random: np.random.Generator) -> tuple[list[PackedSegmen
         return PackedSegment(Tokens.text([1] * len(own)), model.no_cells(), own, at, view, read)
 
     middle = np.r_[10:20, 40:50]
-    fork = AttentionSpan.past(np.concatenate([a, copied])).then(
+    fork = AttentionSpan.past(np.concatenate([a, copied])).concat(
         AttentionSpan(asked, np.arange(10), tree.subtree_ends)
     )
     runs = [
@@ -54,18 +54,20 @@ def written_out(
     keys, values = pool.keys[0].clone(), pool.values[0].clone()
     token = 0
     for run in runs:
-        for row in run.rows:
+        for row in run.kv_indices:
             keys[row], values[row] = k[token], v[token]
             token += 1
-    for source, target, by in zip(copies.source, copies.target, copies.by, strict=True):
+    for source, target, by in zip(copies.source, copies.target, copies.shift, strict=True):
         rotation = model.rotation(torch.tensor([int(by)]))
         keys[target] = model.rotate_keys(keys[source][:, None], rotation)[:, 0]
         values[target] = values[source]
     out, token = torch.empty_like(q), 0
     group = q.shape[1] // keys.shape[1]
     for run in runs:
-        for at in run.at:
-            seen = torch.from_numpy(run.view.rows[(run.view.opens <= at) & (at < run.view.shuts)])
+        for at in run.positions:
+            seen = torch.from_numpy(
+                run.span.kv_indices[(run.span.start <= at) & (at < run.span.end)]
+            )
             for head in range(q.shape[1]):
                 scores = keys[seen, head // group] @ q[token, head] * q.shape[2] ** -0.5
                 out[token, head] = scores.softmax(0) @ values[seen, head // group]
@@ -90,7 +92,9 @@ def test_kernels_attend_as_written_out(
     q = torch.randn(tokens, 2 * heads, width)
     k, v = torch.randn(tokens, heads, width), torch.randn(tokens, heads, width)
     wanted = written_out(model, pool, runs, copies, q, k, v)
-    read = np.concatenate([start + np.array(run.read, np.int64) for start, run in starts(runs)])
+    read = np.concatenate(
+        [start + np.array(run.logit_indices, np.int64) for start, run in starts(runs)]
+    )
     asking = torch.from_numpy(read) if only_read else torch.arange(tokens)
     ours = kernel(model, pool, runs, copies)(0, q[asking], k, v, only_read)
     assert torch.allclose(ours, wanted[asking], atol=1e-5)

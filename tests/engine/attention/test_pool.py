@@ -38,7 +38,12 @@ def test_an_empty_pool_says_so_and_nothing_is_taken() -> None:
     one.allocate(20)
     with pytest.raises(PoolExhausted, match="1 KV blocks are needed and 0 are free"):
         other.allocate(1)
-    assert (other.blocks, other.tokens, one.missing(12), one.missing(13)) == (0, 0, 0, 1)
+    assert (other.blocks, other.tokens, one.blocks_needed(12), one.blocks_needed(13)) == (
+        0,
+        0,
+        0,
+        1,
+    )
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 40), st.booleans()), max_size=60))
@@ -52,7 +57,7 @@ def test_holders_never_share_a_row_nor_hold_more_than_their_fullest_moment(
     random = np.random.default_rng(0)
     for who, count, take in moves:
         table, rows = tables[who], held[who]
-        if take and table.missing(count) <= pool.free_blocks:
+        if take and table.blocks_needed(count) <= pool.free_blocks:
             rows += table.allocate(count).tolist()
         elif not take:
             random.shuffle(rows)

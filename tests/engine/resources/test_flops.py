@@ -62,7 +62,7 @@ def test_vit_calls_that_remember(model: Qwen3VL, meter: FlopMeter, slot_at: Make
     slot = slot_at(3, keep=0.5)
     memory = model.new_vision_kv_cache(*slot.kept.shape)
     spent = count_flops(lambda: model.encode_slots([slot], caches=[memory]))
-    assert spent == meter.vit_remembering(slot.kept) > meter.vit(slot.kept)
+    assert spent == meter.vit_cached(slot.kept) > meter.vit(slot.kept)
     assert count_flops(lambda: model.encode_cells(slot, memory)) == spent
 
 

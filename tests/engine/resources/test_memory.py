@@ -64,7 +64,7 @@ def test_what_is_kept_beside_the_pool_bounds_the_streams_too(
     )
     for stream in "ab":
         engine.open(stream, grid)
-    with pytest.raises(AdmissionRefused, match=f"{each} bytes beside the KV pool and 7 are free"):
+    with pytest.raises(AdmissionRefused, match=f"{each} bytes outside the KV pool and 7 are free"):
         engine.open("c", grid)
 
 
@@ -131,7 +131,7 @@ def test_the_pool_is_as_large_as_was_reckoned(model: Qwen3VL) -> None:
 
 
 def test_a_budget_too_small_for_anything_says_so(model: Qwen3VL, grid: PatchGrid) -> None:
-    with pytest.raises(EngineError, match=r"stream of 3 x 4 cells keeps \d+ bytes .* raise memory"):
+    with pytest.raises(EngineError, match=r"stream of 3 x 4 cells takes \d+ bytes .* raise memory"):
         fit_to_memory(1000, model, EngineConfig(), grid)
     with pytest.raises(EngineError, match="lower kv_blocks or raise memory"):
         Engine(model, EngineConfig(memory_bytes=1000))
