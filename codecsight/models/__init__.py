@@ -1,1 +1,1 @@
-"""Model families, each behind one small adapter. Importing this loads no torch."""
+"""Vision-language models behind one interface: loading, prompts and the packed forward passes."""

@@ -1,7 +1,12 @@
-"""What all families share: a transformers network, called with our own tables.
+"""Base of all model families: a transformers network called with our own position tables.
 
-A family's adapter says how its ViT sees cells (`_see`), how its prompt is worded, and where its
-parts lie; everything about the text model is here.
+A family's adapter defines how its ViT encodes cells (`_run_vit`), how its prompt is written
+(`_prompt_format`) and its sizes (`_configure`); everything about the text model is here. For
+Qwen3-VL with 32-pixel cells, a slot with 10 kept cells goes through
+
+    slot.patches        uint8 [10, 2, 3, 32, 32]    cells, frames, RGB, height, width
+    patchify            float [40, 1536]            4 patches a cell, 3 * 2 * 16 * 16 values each
+    encode_cells        [10, d], [levels, 10, d]    embeddings and deepstack of CellFeatures
 """
 
 from abc import ABC, abstractmethod
@@ -17,35 +22,39 @@ from transformers import PreTrainedModel
 
 from codecsight.core.grid import GridSpec
 from codecsight.core.slot import Slot
-from codecsight.models.base import Attend, CellFeatures, KVShape, Rotation
+from codecsight.models.base import (
+    AttentionFunction,
+    CellFeatures,
+    CellIndices,
+    KVShape,
+    Rotation,
+)
 from codecsight.models.calibration import Calibration
-from codecsight.models.errors import ModelError
+from codecsight.models.packed_ops import RotaryTable, signed_sines
 from codecsight.models.packed_text import PackedText
-from codecsight.models.packing import Turn, signed
 from codecsight.models.prompt import PromptFormat, PromptLayout, Tokens
+from codecsight.models.validation import check_text_model, eos_tokens
 from codecsight.models.vision_kv_cache import VisionKVCache
 
-Which = NDArray[np.intp]
-"""Indices of some of a slot's kept cells."""
-
-PixelScale = tuple[Sequence[float], Sequence[float]]
-"""Mean and deviation per RGB channel, for pixels scaled to 0..1."""
+PixelNormalization = tuple[Sequence[float], Sequence[float]]
+"""Mean and standard deviation per RGB channel, for pixels from 0 to 1."""
 
 
 class Adapter(ABC):
-    """A `VisionLanguageModel` around a `network` of transformers.
+    """A `VisionLanguageModel` around a transformers `network`.
 
-    `scale` is that of the checkpoint's own processor. Raises ModelError for a network whose windows
-    could not slide.
+    `normalization` is that of the checkpoint's own processor. Raises ModelError for a network that
+    can't run with a sliding window.
     """
 
     family: ClassVar[str]
     """transformers' model_type."""
     network_class: ClassVar[Any]
-    pixel_scale: ClassVar[PixelScale] = ((0.5,) * 3, (0.5,) * 3)
-    """What transformers' own processor of the family does where a checkpoint says nothing."""
+    pixel_normalization: ClassVar[PixelNormalization] = ((0.5,) * 3, (0.5,) * 3)
+    """Default of the family's transformers processor, for checkpoints that declare none."""
 
     patch: int
+    """Side of a ViT patch in pixels."""
     merge: int
     """Side of a cell in patches."""
     frames: int
@@ -56,7 +65,7 @@ class Adapter(ABC):
         tokenizer: Any,
         *,
         name: str,
-        scale: PixelScale | None = None,
+        normalization: PixelNormalization | None = None,
     ) -> None:
         self.name = name
         self.calibration = Calibration()
@@ -76,12 +85,12 @@ class Adapter(ABC):
         self.layout = PromptLayout(tokenizer, self._prompt_format())
         self._mean, self._std = (
             torch.tensor(each, device=self.kv.device).view(3, 1, 1)
-            for each in scale or self.pixel_scale
+            for each in normalization or self.pixel_normalization
         )
-        self._ends = end_tokens(network, tokenizer)
+        self._eos_tokens = eos_tokens(network, tokenizer)
         self._packed = PackedText(self.text)
 
-    # What a family says of itself
+    # Defined by each family
 
     @property
     def text(self) -> Any:
@@ -90,78 +99,83 @@ class Adapter(ABC):
 
     @abstractmethod
     def _configure(self, config: Any) -> None:
-        """Set `patch`, `merge` and `frames`. Raises ModelError for what this cannot serve."""
+        """Set `patch`, `merge` and `frames`. Raises ModelError for an unsupported configuration."""
 
     @abstractmethod
     def _prompt_format(self) -> PromptFormat:
-        """How the family writes a stream."""
+        """How the family writes a stream as text."""
 
     @abstractmethod
-    def _see(self, slots: Sequence[Slot]) -> list[Tensor]:
-        """The ViT over the kept cells of slots that each have some, none seeing another:
-        embeddings, then the levels of the deepstack, each [all cells, d].
+    def _run_vit(self, slots: Sequence[Slot]) -> list[Tensor]:
+        """Encode the kept cells of slots that each have some; slots don't attend to each other.
+
+        Returns the embeddings, then the deepstack levels, each [all cells, d].
         """
 
-    def _see_packed(
-        self, slots: Sequence[Slot], own: Sequence[Which], _memories: Sequence[VisionKVCache] | None
+    def _run_vit_packed(
+        self,
+        slots: Sequence[Slot],
+        wanted: Sequence[CellIndices],
+        _caches: Sequence[VisionKVCache] | None,
     ) -> list[Tensor]:
-        """The same in what way is fastest, for each slot's `own` cells (indices among the kept):
-        each [all own cells, d].
+        """Encode the `wanted` cells of each slot (indices among the kept ones) in the fastest way
+        the family has. Returns the same as `_run_vit`, each [all wanted cells, d].
         """
         starts = np.cumsum([0, *(slot.kept_count for slot in slots)])
-        wanted = [start + one for start, one in zip(starts[:-1], own, strict=True)]
-        index = torch.from_numpy(np.concatenate(wanted)).to(self.kv.device)
-        return [layer[index] for layer in self._see(slots)]
+        cells = [start + each for start, each in zip(starts[:-1], wanted, strict=True)]
+        index = torch.from_numpy(np.concatenate(cells)).to(self.kv.device)
+        return [layer[index] for layer in self._run_vit(slots)]
 
     @property
-    def _levels(self) -> int:
-        """Levels of the deepstack."""
+    def _deepstack_levels(self) -> int:
+        """Number of deepstack levels."""
         return 0
 
     def _position_ids(self, positions: Tensor) -> Tensor:
-        """Positions [3, n] in the form that the text model reads."""
+        """Positions [3, n] in the form the text model takes."""
         return positions[:1]
 
-    def _beside(self, _visual: Tensor, _cells: CellFeatures) -> dict[str, Any]:
-        """What the text model is told of the cells besides their embeddings."""
+    def _extra_text_inputs(self, _visual: Tensor, _cells: CellFeatures) -> dict[str, Any]:
+        """Arguments of the text model about the cells, besides their embeddings."""
         return {}
 
-    # What it comes to
+    # The interface of `VisionLanguageModel`
 
     def grid_spec(self, rate: float, max_cells: int) -> GridSpec:
-        """What this model asks of the edge, at `rate` sampled frames per second."""
+        """The model's input requirements, at `rate` sampled frames per second."""
         return GridSpec(cell=self.cell, frames=self.frames, rate=rate, max_cells=max_cells)
 
     def new_vision_kv_cache(self, _rows: int, _cols: int) -> VisionKVCache | None:
-        """Where a ViT remembers; see `VisionLanguageModel.new_vision_kv_cache`."""
+        """None: most ViTs can't attend to cached cells."""
         return None
 
-    def encode_cells(self, slot: Slot, _memory: VisionKVCache | None = None) -> CellFeatures:
-        """Run the ViT over the slot's kept cells alone, as transformers does."""
+    def encode_cells(self, slot: Slot, _cache: VisionKVCache | None = None) -> CellFeatures:
+        """Run the ViT over one slot's kept cells, as transformers does."""
         if not slot.kept_count:
             return self.no_cells()
-        layers = torch.stack(self._see([slot]))
+        layers = torch.stack(self._run_vit([slot]))
         return CellFeatures(embeddings=layers[0], deepstack=layers[1:])
 
     def encode_slots(
         self,
         slots: Sequence[Slot],
-        own: Sequence[Which] | None = None,
+        wanted: Sequence[CellIndices] | None = None,
         caches: Sequence[VisionKVCache] | None = None,
     ) -> list[CellFeatures]:
-        """The ViT over the kept cells of many slots; see `VisionLanguageModel.encode_slots`."""
-        wanted = [np.arange(slot.kept_count) for slot in slots] if own is None else own
-        seen = [index for index, slot in enumerate(slots) if slot.kept_count]
-        if not seen:
+        """Run the ViT over many slots; see `VisionLanguageModel.encode_slots`."""
+        wanted = [np.arange(slot.kept_count) for slot in slots] if wanted is None else wanted
+        # A ViT can't run over zero patches, so slots without cells are left out.
+        full = [index for index, slot in enumerate(slots) if slot.kept_count]
+        if not full:
             return [self.no_cells() for _ in slots]
-        known = None if caches is None else [caches[index] for index in seen]
-        found = self._see_packed([slots[i] for i in seen], [wanted[i] for i in seen], known)
+        used = None if caches is None else [caches[index] for index in full]
+        layers = self._run_vit_packed([slots[i] for i in full], [wanted[i] for i in full], used)
+        parts = torch.split(torch.stack(layers), [len(cells) for cells in wanted], dim=1)
         # Copies: a view would keep the whole pack alive as long as any of its streams.
-        parts = torch.split(torch.stack(found), [len(one) for one in wanted], dim=1)
         return [CellFeatures(part[0].clone(), part[1:].clone()) for part in parts]
 
     def masked_pairs(self, _kept: NDArray[np.bool_]) -> int:
-        """How many pairs of cells windows keep apart; see `VisionLanguageModel.masked_pairs`."""
+        """0: most ViTs have full attention in all layers."""
         return 0
 
     def no_cells(self) -> CellFeatures:
@@ -172,162 +186,107 @@ class Adapter(ABC):
     def _no_cells(self) -> CellFeatures:
         width = self.text.config.hidden_size
         empty = torch.empty(0, width, dtype=self.kv.dtype, device=self.kv.device)
-        return CellFeatures(empty, empty.expand(self._levels, 0, width))
+        return CellFeatures(empty, empty.expand(self._deepstack_levels, 0, width))
 
-    def patchify(self, patches: Tensor) -> Tensor:
-        """Cut uint8 cells [kept, frames, 3, cell, cell] into the ViT's patches, normalised:
-        [kept * merge^2, 3 * frames * patch * patch], the patches of a cell side by side.
+    def patchify(self, cells: Tensor) -> Tensor:
+        """Normalise uint8 cells [kept, frames, 3, cell, cell] and split them into ViT patches:
+        [kept * merge^2, 3 * frames * patch * patch], the patches of a cell adjacent.
         """
-        return self._cut((patches.to(self.kv.device).float() / 255 - self._mean) / self._std)
+        normalized = (cells.to(self.kv.device).float() / 255 - self._mean) / self._std
+        return self._split_patches(normalized)
 
-    def _cut(self, cells: Tensor) -> Tensor:
-        """The same, with numbers as they are."""
+    def _split_patches(self, cells: Tensor) -> Tensor:
+        """Split cells into ViT patches as `patchify` does, without normalising them."""
         count, frames = cells.shape[:2]
         split = cells.view(count, frames, 3, self.merge, self.patch, self.merge, self.patch)
         by_patch = split.permute(0, 3, 5, 2, 1, 4, 6)
         return by_patch.reshape(count * self.merge**2, 3 * frames * self.patch**2)
 
     def _pixels(self, slots: Sequence[Slot]) -> Tensor:
-        """The patches of all kept cells, in the network's own numbers."""
+        """The normalised patches of all kept cells, in the network's dtype."""
         cells = torch.from_numpy(np.concatenate([slot.patches for slot in slots]))
         return self.patchify(cells).to(self.kv.dtype)
 
     def forward(
         self, tokens: Tokens, cells: CellFeatures, cache: Any, mask: Tensor, read: Tensor
     ) -> Tensor:
-        """Run the text model over `tokens`; see `VisionLanguageModel.forward`."""
-        device = self.kv.device
-        return self._forward(
-            tokens,
-            cells,
-            read,
-            attention_mask=mask[None, None].to(device),
-            past_key_values=cache,
-        )
-
-    def forward_packed(
-        self, tokens: Tokens, cells: CellFeatures, attend: Attend, read: Tensor
-    ) -> Tensor:
-        """Run the text model over many sequences; see `VisionLanguageModel.forward_packed`."""
-        visual = tokens.visual.nonzero()[:, 0].to(self.kv.device)
-        embeddings = self._embed(tokens.ids.to(self.kv.device))
-        embeddings[visual] = cells.embeddings
-        turn = self._turn(embeddings, tokens.positions.to(self.kv.device))
-        deepstack = visual, cells.deepstack
-        hidden = self._packed(embeddings, turn, attend, read.to(self.kv.device), deepstack)
-        logits: Tensor = self.network.lm_head(hidden)
-        return logits.float()
-
-    def _forward(self, tokens: Tokens, cells: CellFeatures, read: Tensor, **how: Any) -> Tensor:
+        """Run the text model over one sequence; see `VisionLanguageModel.forward`."""
         device, visual = self.kv.device, tokens.visual.to(self.kv.device)
         embeddings = self._embed(tokens.ids.to(device))
         embeddings[visual] = cells.embeddings
         hidden = self.text(
             inputs_embeds=embeddings[None],
             position_ids=self._position_ids(tokens.positions.to(device)),
-            **self._beside(visual, cells),
-            **how,
+            attention_mask=mask[None, None].to(device),
+            past_key_values=cache,
+            **self._extra_text_inputs(visual, cells),
         ).last_hidden_state
         logits: Tensor = self.network.lm_head(hidden[0, read.to(device)])
         return logits.float()
 
+    def forward_packed(
+        self, tokens: Tokens, cells: CellFeatures, attend: AttentionFunction, read: Tensor
+    ) -> Tensor:
+        """Run the text model over many sequences; see `VisionLanguageModel.forward_packed`."""
+        visual = tokens.visual.nonzero()[:, 0].to(self.kv.device)
+        embeddings = self._embed(tokens.ids.to(self.kv.device))
+        embeddings[visual] = cells.embeddings
+        rotary = self._rotary(embeddings, tokens.positions.to(self.kv.device))
+        deepstack = visual, cells.deepstack
+        hidden = self._packed(embeddings, rotary, attend, read.to(self.kv.device), deepstack)
+        logits: Tensor = self.network.lm_head(hidden)
+        return logits.float()
+
     def _embed(self, ids: Tensor) -> Tensor:
-        """What the words of a sequence are to the text model: [n, d]."""
+        """Token embeddings [n, d]."""
         embeddings: Tensor = self.text.embed_tokens(ids)
         return embeddings
 
-    def _turn(self, like: Tensor, positions: Tensor) -> Turn:
-        """Where tokens stand whose positions are [3, n], in numbers `like` these."""
+    def _rotary(self, like: Tensor, positions: Tensor) -> RotaryTable:
+        """The rotary table of positions [3, n], in the dtype of `like`."""
         cos, sin = self.text.rotary_emb(like, self._position_ids(positions))
-        return cos[0, :, None], signed(sin)[0, :, None]
+        return cos[0, :, None], signed_sines(sin)[0, :, None]
 
     def synchronize(self) -> None:
-        """Until everything asked of the device is done."""
+        """Wait until the device has finished all submitted work."""
         if self.kv.device.type == "cuda":
             torch.cuda.synchronize(self.kv.device)
 
-    def rotation(self, by: Tensor) -> Rotation:
-        """Cosines and sines that move tokens by so many positions each (int64 [tokens])."""
+    def rotation(self, offsets: Tensor) -> Rotation:
+        """The rotation that moves each token by its offset in positions (int64 [tokens])."""
         rotary = self.text.rotary_emb
         like = torch.empty(0, dtype=torch.float32, device=self.kv.device)
-        cos, sin = rotary(like, self._position_ids(by.to(self.kv.device).expand(3, -1)))
+        cos, sin = rotary(like, self._position_ids(offsets.to(self.kv.device).expand(3, -1)))
+        # The table includes the attention scaling, which cached keys have already.
         return cos[0] / rotary.attention_scaling, sin[0] / rotary.attention_scaling
 
     def rotate_keys(self, keys: Tensor, rotation: Rotation) -> Tensor:
-        """Cached keys [..., tokens, head_dim] as they would be so many positions later.
+        """Cached keys [..., tokens, head_dim], moved by the offsets of `rotation`.
 
-        Rotations add up: R(p + by) k = R(by) R(p) k, the same on all three axes.
+        Rotations add up: R(p + offset) k = R(offset) R(p) k, the same on all three axes.
         """
         cos, sin = rotation
         keys32 = keys.float()
         first, second = keys32.chunk(2, dim=-1)
-        later = keys32 * cos + torch.cat([-second, first], dim=-1) * sin
-        return later.to(keys.dtype)
+        moved = keys32 * cos + torch.cat([-second, first], dim=-1) * sin
+        return moved.to(keys.dtype)
 
     def detokenize(self, ids: Sequence[int]) -> str:
-        """The words of `ids`, without special tokens."""
-        words: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
-        return words.strip()
+        """The text of `ids`, without special tokens."""
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text.strip()
 
     def is_eos(self, token: int) -> bool:
         """Whether `token` ends an answer."""
-        return token in self._ends
+        return token in self._eos_tokens
 
     @property
     def eos_token_id(self) -> int:
         """The token that ends an answer."""
-        return self._ends[0]
+        return self._eos_tokens[0]
 
     @property
     def unk_token_id(self) -> int | None:
-        """The tokenizer's id for what it cannot spell, if it has one."""
+        """The tokenizer's id for unknown text, if it has one."""
         unknown: int | None = self.tokenizer.unk_token_id
         return unknown
-
-
-_TEXT_MODELS = frozenset(
-    {
-        "llama",
-        "qwen2",
-        "qwen2_5_vl_text",
-        "qwen3",
-        "qwen3_moe",
-        "qwen3_vl_text",
-        "qwen3_vl_moe_text",
-    }
-)
-"""Those built as `PackedText` takes them to be."""
-
-
-def check_text_model(name: str, text: Any, kv: KVShape) -> None:
-    """Refuse a text model that is built otherwise, whose cached keys can't be turned, or whose
-    layers don't see all: what these families are published with passes. Raises ModelError.
-    """
-    if text.config.model_type not in _TEXT_MODELS:
-        known = ", ".join(sorted(_TEXT_MODELS))
-        raise ModelError(
-            f"{name}: its text model is a {text.config.model_type!r}; CodecSight runs {known}"
-        )
-    rope = text.config.rope_parameters["rope_type"]
-    if rope == "longrope":
-        raise ModelError(f"{name}: rotary embedding of type {rope!r} cannot be windowed")
-    if rope == "dynamic":
-        # It stretches the angles where a sequence is longer than the model was trained for. Ours
-        # never is: positions grow, but all within a window stand close together.
-        text.rotary_emb.rope_type = "default"
-    turned = 2 * text.rotary_emb.inv_freq.numel()
-    if turned != kv.head_dim:
-        raise ModelError(f"{name}: turns {turned} of {kv.head_dim} numbers of a key only")
-    layers = set(getattr(text.config, "layer_types", None) or ["full_attention"])
-    if other := layers - {"full_attention"}:
-        raise ModelError(f"{name}: has layers of {', '.join(sorted(other))}; all must see all")
-
-
-def end_tokens(network: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Every token that ends an answer, the chat template's own (the tokenizer's eos) first."""
-    declared = network.generation_config.eos_token_id
-    listed = declared if isinstance(declared, list) else [declared]
-    ends = [token for token in (tokenizer.eos_token_id, *listed) if token is not None]
-    if not ends:
-        raise ModelError(f"{tokenizer.name_or_path}: no token ends an answer (eos_token is unset)")
-    return tuple(dict.fromkeys(ends))

@@ -1,4 +1,4 @@
-"""What the engine needs of a vision-language model, whatever its family."""
+"""The interface of a vision-language model, as the engine uses it, and the values it exchanges."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,11 +15,14 @@ from codecsight.models.calibration import Calibration
 from codecsight.models.prompt import PromptLayout, Tokens
 from codecsight.models.vision_kv_cache import VisionKVCache
 
+CellIndices = NDArray[np.intp]
+"""Indices of some of a slot's kept cells."""
+
 
 @dataclass(frozen=True, slots=True)
 class CellFeatures:
-    """What the ViT says of some cells: `embeddings` [cells, d], which take the place of the
-    cells' tokens, and `deepstack` [levels, cells, d], added after the first text layers.
+    """Output of the ViT for some cells: `embeddings` [cells, d], which replace the embeddings of
+    the cells' tokens, and `deepstack` [levels, cells, d], added after the first text layers.
     """
 
     embeddings: Tensor
@@ -30,17 +33,17 @@ class CellFeatures:
 
     @property
     def cell_bytes(self) -> int:
-        """What each cell takes."""
+        """Bytes per cell."""
         width, size = self.embeddings.shape[-1], self.embeddings.element_size()
         return (1 + len(self.deepstack)) * width * size
 
     @property
     def nbytes(self) -> int:
-        """What all take."""
+        """Bytes of all cells."""
         return len(self) * self.cell_bytes
 
     def select(self, which: NDArray[Any]) -> "CellFeatures":
-        """Only these cells (a mask or indices)."""
+        """The features of some of the cells, given as a mask or as indices."""
         index = torch.from_numpy(which).to(self.embeddings.device)
         return CellFeatures(self.embeddings[index], self.deepstack[:, index])
 
@@ -55,7 +58,7 @@ class CellFeatures:
 
 @dataclass(frozen=True, slots=True)
 class KVShape:
-    """What one token costs in the cache: keys and values of [layers, heads, head_dim]."""
+    """Shape of one token's entry in the KV cache: keys and values of [layers, heads, head_dim]."""
 
     layers: int
     heads: int
@@ -64,18 +67,18 @@ class KVShape:
     device: torch.device
 
 
-Attend = Callable[[int, Tensor, Tensor, Tensor, bool], Tensor]
-"""A layer's attention: (layer, query [asking, heads, d], key and value [tokens, kv_heads, d],
-whether only those tokens ask whose logits are read, or all) to [asking, heads, d]."""
+AttentionFunction = Callable[[int, Tensor, Tensor, Tensor, bool], Tensor]
+"""Attention of one text layer: (layer, query [queries, heads, d], key and value [tokens, kv_heads,
+d], whether the queries are only the tokens whose logits are read) to [queries, heads, d]."""
 
 Rotation = tuple[Tensor, Tensor]
-"""Cosines and sines, each [tokens, head_dim]."""
+"""Cosines and sines of an offset per token, each [tokens, head_dim]."""
 
 
 class VisionLanguageModel(Protocol):
-    """One model: a ViT over cells, a text model over a sequence, and the words between them.
+    """A ViT over cells, a text model over a token sequence, and a tokenizer.
 
-    Nothing in here knows of streams or windows, and no call leaves a trace in the model.
+    A model has no notion of streams or windows, and no call changes its state.
     """
 
     name: str
@@ -86,42 +89,45 @@ class VisionLanguageModel(Protocol):
     frames: int
     """Sampled frames in a slot."""
     tokenizer: Any
-    """transformers' own."""
+    """The transformers tokenizer."""
     calibration: Calibration
-    """How sure it may be of its answers."""
+    """Temperatures of the answer probabilities."""
 
     def grid_spec(self, rate: float, max_cells: int) -> GridSpec:
-        """What this model asks of the edge, at `rate` sampled frames per second."""
+        """The model's input requirements, at `rate` sampled frames per second."""
         ...
 
     def new_vision_kv_cache(self, rows: int, cols: int) -> VisionKVCache | None:
-        """Room for what the ViT leaves of a picture of so many cells; None where it can't attend to
-        what it left before.
+        """A zeroed cache for pictures of `rows` x `cols` cells, or None if this ViT can't attend to
+        cached cells.
         """
         ...
 
-    def encode_cells(self, slot: Slot, memory: VisionKVCache | None = None) -> CellFeatures:
-        """Run the ViT over the slot's kept cells alone, each at its true place in the picture;
-        the dropped ones take no part, or with a `memory` are seen as they were left there. Order as
-        in `slot.patches`.
+    def encode_cells(self, slot: Slot, cache: VisionKVCache | None = None) -> CellFeatures:
+        """Run the ViT over one slot's kept cells, each at its position in the picture.
+
+        Dropped cells take no part, or with a `cache` are attended to as they were last encoded; the
+        cache is updated. The order is that of `slot.patches`.
         """
         ...
 
     def encode_slots(
         self,
         slots: Sequence[Slot],
-        own: Sequence[NDArray[np.intp]] | None = None,
+        wanted: Sequence[CellIndices] | None = None,
         caches: Sequence[VisionKVCache] | None = None,
     ) -> list[CellFeatures]:
-        """The same for many slots in one call; none sees another. With `own` (per slot, indices
-        among its kept cells) only these cells' features are wanted, the others are there to be
-        seen by them. With `memories`, one for each slot, all are wanted.
+        """Run the ViT over many slots in one call; slots don't attend to each other.
+
+        With `wanted` (per slot, indices among its kept cells) only the features of these cells are
+        returned; the other kept cells are context. With `caches`, one per slot, every kept cell
+        must be wanted.
         """
         ...
 
     def masked_pairs(self, kept: NDArray[np.bool_]) -> int:
-        """How many ordered pairs of these cells ([rows, cols]) don't see each other in the layers
-        of the ViT that attend in windows; 0 where none do.
+        """Number of ordered pairs of kept cells (mask [rows, cols]) that don't attend to each other
+        in the ViT layers with window attention; 0 for a ViT without such layers.
         """
         ...
 
@@ -132,37 +138,40 @@ class VisionLanguageModel(Protocol):
     def forward(
         self, tokens: Tokens, cells: CellFeatures, cache: Any, mask: Tensor, read: Tensor
     ) -> Tensor:
-        """Run the text model over `tokens` (standing at their places in the sequence), with
-        `cells` in place of the visual ones.
+        """Run the text model over one sequence, as transformers does.
 
-        `cache` is a transformers `Cache` whose `update` gives the keys and values to attend to;
-        `mask` bool [tokens, keys] says who sees whom. Returns float32 logits [len(read), vocab]
-        that follow the tokens with the indices `read`.
+        `tokens` have their final positions; `cells` replace the embeddings of the visual ones.
+        `cache` is a transformers `Cache` whose `update` returns the keys and values to attend to.
+        `mask` is bool [tokens, keys], True where attended. Returns float32 logits
+        [len(read), vocab] after the tokens with the indices `read`.
         """
         ...
 
     def forward_packed(
-        self, tokens: Tokens, cells: CellFeatures, attend: Attend, read: Tensor
+        self, tokens: Tokens, cells: CellFeatures, attend: AttentionFunction, read: Tensor
     ) -> Tensor:
-        """The same for tokens of many sequences side by side: `attend` is called in each layer and
-        says who sees whom. In the last layer only the tokens `read` need to ask.
+        """Run the text model over the concatenated tokens of many sequences.
+
+        `attend` computes the attention of each layer and so decides which tokens attend to which.
+        In the last layer it gets queries for the tokens `read` only. Returns float32 logits
+        [len(read), vocab].
         """
         ...
 
     def synchronize(self) -> None:
-        """Until everything asked of the device is done."""
+        """Wait until the device has finished all submitted work."""
         ...
 
-    def rotation(self, by: Tensor) -> Rotation:
-        """What `rotate_keys` needs to move tokens by so many positions each (int64 [tokens])."""
+    def rotation(self, offsets: Tensor) -> Rotation:
+        """The rotation that moves each token by its offset in positions (int64 [tokens])."""
         ...
 
     def rotate_keys(self, keys: Tensor, rotation: Rotation) -> Tensor:
-        """Cached keys [..., tokens, head_dim] as they would be so many positions later."""
+        """Cached keys [..., tokens, head_dim], moved by the offsets of `rotation`."""
         ...
 
     def detokenize(self, ids: Sequence[int]) -> str:
-        """The words of `ids`, without special tokens."""
+        """The text of `ids`, without special tokens."""
         ...
 
     def is_eos(self, token: int) -> bool:
@@ -176,5 +185,5 @@ class VisionLanguageModel(Protocol):
 
     @property
     def unk_token_id(self) -> int | None:
-        """The tokenizer's id for what it cannot spell, if it has one."""
+        """The tokenizer's id for unknown text, if it has one."""
         ...

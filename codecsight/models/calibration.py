@@ -1,4 +1,4 @@
-"""How sure a model may be: temperatures that were fitted to it, kept beside its weights."""
+"""Calibration of answer probabilities: temperatures fitted to a checkpoint, stored next to it."""
 
 from pathlib import Path
 
@@ -10,20 +10,25 @@ FILE = "calibration.json"
 
 
 class Calibration(BaseModel):
-    """`temperatures` by kind of question ("yes-no", "count", "choice"): the log-likelihoods of the
-    options are divided by them. Above 1 makes a model less sure; the order of its options stays.
+    """Temperature per kind of question ("yes-no", "count", "choice").
+
+    The log-likelihoods of a question's options are divided by its temperature. Above 1 the
+    probabilities become less extreme; the order of the options never changes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     temperatures: dict[str, PositiveFloat] = {}
 
     def of(self, kind: str) -> float:
-        """The temperature for a kind; 1 where none was fitted."""
+        """The temperature for a kind of question; 1 if none was fitted."""
         return self.temperatures.get(kind, 1.0)
 
 
 def read_calibration(folder: Path) -> Calibration:
-    """What was fitted to the checkpoint in `folder`, if anything was. Raises ModelError."""
+    """The calibration of the checkpoint in `folder`; no temperatures if it has none.
+
+    Raises ModelError for a file that can't be read.
+    """
     path = folder / FILE
     if not path.exists():
         return Calibration()
@@ -31,11 +36,11 @@ def read_calibration(folder: Path) -> Calibration:
         return Calibration.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
         raise ModelError(
-            f"{path}: no calibration ({error}); fit it again with "
+            f"{path}: not a valid calibration ({error}); fit it again with "
             f"`python -m training calibrate {folder}`, or remove the file"
         ) from error
 
 
 def write_calibration(folder: Path, calibration: Calibration) -> None:
-    """Keep it beside the weights."""
+    """Store the calibration next to the weights in `folder`."""
     (folder / FILE).write_text(calibration.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
-"""What can be wrong with a model."""
+"""Errors of models."""
 
 from codecsight.core.errors import CodecSightError
 
 
 class ModelError(CodecSightError):
-    """A model that cannot be loaded or used; names the folder and what is missing."""
+    """A model that cannot be loaded or used. The message names it and what is missing or wrong."""

@@ -1,15 +1,18 @@
-"""The order of tokens in a model's sequence, and where each of them stands.
+"""Token order and positions of a model's sequence.
 
-A sequence is: what the chat template says before a video (the prefix), then per slot what its
-family says around a picture (Qwen3-VL: `<12.5 seconds><|vision_start|>CELLS<|vision_end|>`), then
-the question and what the template says after it. Times are seconds of the stream and grow for as
-long as it lives.
+A sequence is: the chat template's text before a video (the prefix), then for each slot the family's
+text around its cells (Qwen3-VL: `<12.5 seconds><|vision_start|>CELLS<|vision_end|>`), then the
+question and the template's text after it. Times are seconds of the stream; they grow as long as the
+stream lives.
 
-Positions have three axes (time, row, column); models with a single axis read the first. Text
-counts up on all axes alike. Cells that count from p stand, `in_grid` as Qwen's multimodal rotary
-embedding has it, at (p, p + row, p + column), and the text after them goes on at
-p + max(rows, columns); `in_line`, as in models that know order alone, each takes the next position.
-A pruned cell leaves its place empty, so nothing else moves.
+Positions have three axes (time, row, column); models with one axis use the first. Text counts up on
+all axes alike. A slot whose cells start at position p places them in one of two ways:
+`grid_positions`, as in Qwen's multimodal rotary embedding, at (p, p + row, p + column), with the
+next text at p + max(rows, columns); or `sequential_positions`, one position per cell. A pruned cell
+leaves a gap, so no other token moves. A slot of 2 x 3 cells, of which three are kept, at p = 5:
+
+    kept    [[1, 0, 1],    grid_positions        [[5, 5, 5], [5, 5, 6], [5, 7, 7]], next text at 8
+             [0, 0, 1]]    sequential_positions  [[5, 7, 10]] on all axes, next text at 11
 """
 
 from collections.abc import Callable, Sequence
@@ -29,9 +32,11 @@ _QUESTION_MARKER = "QUESTION-GOES-HERE"
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A run of the sequence, on the CPU: `ids` int64 [n], `positions` int64 [3, n] and `visual`
-    bool [n] (which of them are cells). The next run starts `extent` positions after this one, and
-    its cells, if it may hold any, count from `cell_offset` positions after its start.
+    """A part of the sequence, on the CPU.
+
+    `ids` is int64 [n], `positions` int64 [3, n] and `visual` bool [n] (True for cells). The next
+    part starts `extent` positions after this one. Positions of its cells, if it may have any, count
+    from `cell_offset` positions after its start.
     """
 
     ids: Tensor
@@ -44,11 +49,11 @@ class Tokens:
         return self.ids.numel()
 
     def shifted(self, start: int) -> "Tokens":
-        """The same run, moved by `start` on every axis."""
+        """The same tokens with `start` added to their positions on every axis."""
         return replace(self, positions=self.positions + start)
 
     def select(self, which: NDArray[Any]) -> "Tokens":
-        """Only these tokens (a mask or indices), each where it stood."""
+        """Some of the tokens (given as a mask or as indices), at unchanged positions."""
         index = torch.from_numpy(which)
         return replace(
             self,
@@ -59,7 +64,7 @@ class Tokens:
 
     @staticmethod
     def text(ids: Sequence[int]) -> "Tokens":
-        """A run of plain text, counting from 0 on all axes."""
+        """Plain text, with positions from 0 on all axes."""
         return Tokens(
             ids=torch.tensor(ids, dtype=torch.long),
             positions=torch.arange(len(ids)).expand(3, -1),
@@ -68,95 +73,103 @@ class Tokens:
         )
 
     @staticmethod
-    def join(runs: Sequence["Tokens"]) -> "Tokens":
-        """Runs that already stand at their places, as one; its `extent` has no meaning."""
+    def join(parts: Sequence["Tokens"]) -> "Tokens":
+        """Parts that have their final positions, as one; its `extent` has no meaning."""
         return Tokens(
-            ids=torch.cat([run.ids for run in runs]),
-            positions=torch.cat([run.positions for run in runs], dim=1),
-            visual=torch.cat([run.visual for run in runs]),
+            ids=torch.cat([part.ids for part in parts]),
+            positions=torch.cat([part.positions for part in parts], dim=1),
+            visual=torch.cat([part.visual for part in parts]),
             extent=0,
         )
 
 
-Spread = Callable[[NDArray[np.bool_]], tuple[NDArray[np.int64], int]]
-"""Where kept cells (bool [rows, cols]) stand: positions [3, kept], and how many all would take."""
+CellPositions = Callable[[NDArray[np.bool_]], tuple[NDArray[np.int64], int]]
+"""Maps the mask of kept cells (bool [rows, cols]) to their positions [3, kept], and to the extent
+of all cells.
+"""
 
 
-def in_grid(kept: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
+def grid_positions(kept: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
     """Rows and columns on axes of their own."""
     rows, cols = kept.nonzero()
     return np.stack([np.zeros_like(rows), rows, cols]), max(kept.shape)
 
 
-def in_line(kept: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
-    """One after another, row by row."""
+def sequential_positions(kept: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
+    """One position per cell, row by row, the same on all axes."""
     return np.tile(np.flatnonzero(kept), (3, 1)), kept.size
 
 
 @dataclass(frozen=True, slots=True)
 class PromptFormat:
-    """How a family writes a stream: per slot what `opening` makes of its time in seconds, a token
-    `cell` for each cell, and `closing`. A chat template (the tokenizer's own, or `template`) shows
-    one of `videos` in place of them all; `intro` goes before the first, `outro` after the last. An
-    answer begins with `lead`.
+    """How a family writes a stream as text.
+
+    A slot is `opening` of its time in seconds, one `cell_token` per cell, and `closing`. The chat
+    template (the tokenizer's own, or `chat_template`) is rendered with a single video, and one of
+    `video_placeholders` marks where all slots go. `intro` comes before the first slot, `outro`
+    after the last. An answer begins with `answer_prefix`.
     """
 
-    cell: str
+    cell_token: str
     opening: Callable[[float], str]
     closing: str
-    videos: tuple[str, ...]
-    spread: Spread
-    template: str | None = None
+    video_placeholders: tuple[str, ...]
+    cell_positions: CellPositions
+    chat_template: str | None = None
     intro: str = ""
     outro: str = ""
-    lead: str = ""
+    answer_prefix: str = ""
 
 
 class PromptLayout:
-    """Turns a chat template, slots and questions into `Tokens` that each start at 0."""
+    """Builds the parts of a sequence as `Tokens` whose positions start at 0."""
 
-    def __init__(self, tokenizer: Any, wording: PromptFormat) -> None:
-        self._tokenizer, self._prompt_format = tokenizer, wording
+    def __init__(self, tokenizer: Any, prompt_format: PromptFormat) -> None:
+        self._tokenizer, self._format = tokenizer, prompt_format
         before, between, self._after = split_chat_template(
-            tokenizer, wording.videos, wording.template
+            tokenizer, prompt_format.video_placeholders, prompt_format.chat_template
         )
-        # What ends every slot, the last one too, needn't be said again.
-        said = wording.closing[len(wording.closing.rstrip()) :]
-        self._between = (wording.outro + between).removeprefix(said)
-        self.prefix = Tokens.text(self.encode(before + wording.intro))
-        self._said = lru_cache(maxsize=4096)(self.encode)  # streams share the moments they show
-        self._closing = Tokens.text(self.encode(wording.closing))
-        self._cell = tokenizer.convert_tokens_to_ids(wording.cell)
+        # Whitespace that ends every slot also ends the last one: don't repeat it after the slots.
+        closing = prompt_format.closing
+        trailing = closing[len(closing.rstrip()) :]
+        self._between = (prompt_format.outro + between).removeprefix(trailing)
+        self.prefix = Tokens.text(self.encode(before + prompt_format.intro))
+        # Streams share the moments they show, so encoded openings are cached.
+        self._encode_opening = lru_cache(maxsize=4096)(self.encode)
+        self._closing = Tokens.text(self.encode(closing))
+        self._cell_token_id = tokenizer.convert_tokens_to_ids(prompt_format.cell_token)
 
     def slot(self, time: float, kept: NDArray[np.bool_]) -> Tokens:
-        """One slot at `time` seconds of the stream, with a token per cell that `kept`
-        ([rows, cols]) holds, row by row.
+        """The slot at `time` seconds of the stream, with one token for each cell in the mask `kept`
+        (bool [rows, cols]), row by row.
         """
-        places, extent = self._prompt_format.spread(kept)
-        opening, closing = Tokens.text(self._said(self._prompt_format.opening(time))), self._closing
+        positions, extent = self._format.cell_positions(kept)
+        opening = Tokens.text(self._encode_opening(self._format.opening(time)))
         start, end = opening.extent, opening.extent + extent
         cells = Tokens(
-            ids=torch.full((places.shape[1],), self._cell),
-            positions=torch.from_numpy(places) + start,
-            visual=torch.ones(places.shape[1], dtype=torch.bool),
+            ids=torch.full((positions.shape[1],), self._cell_token_id),
+            positions=torch.from_numpy(positions) + start,
+            visual=torch.ones(positions.shape[1], dtype=torch.bool),
             extent=extent,
         )
-        run = Tokens.join([opening, cells, closing.shifted(end)])
-        return replace(run, extent=end + closing.extent, cell_offset=start)
+        slot = Tokens.join([opening, cells, self._closing.shifted(end)])
+        return replace(slot, extent=end + self._closing.extent, cell_offset=start)
 
     def question(self, text: str) -> Tokens:
-        """The question and the template's tail, up to where the answer begins. Special tokens
-        spelled out in the question are taken as plain text.
+        """The question and the rest of the template, up to the start of the answer. Special tokens
+        written out in the question are encoded as plain text.
         """
-        asked = self.encode(text, split_special_tokens=True)
-        return Tokens.text([*self.encode(self._between), *asked, *self.encode(self._after)])
+        question = self.encode(text, split_special_tokens=True)
+        return Tokens.text([*self.encode(self._between), *question, *self.encode(self._after)])
 
     def answer(self, text: str) -> list[int]:
-        """Token ids of `text` where it begins an answer; special tokens in it are plain text."""
-        return self.encode(self._prompt_format.lead + text, split_special_tokens=True)
+        """Token ids of `text` at the start of an answer. Special tokens in it are encoded as plain
+        text.
+        """
+        return self.encode(self._format.answer_prefix + text, split_special_tokens=True)
 
     def encode(self, text: str, *, split_special_tokens: bool = False) -> list[int]:
-        """Token ids of `text`, with nothing added."""
+        """Token ids of `text`, without added special tokens."""
         ids: list[int] = self._tokenizer(
             text, add_special_tokens=False, split_special_tokens=split_special_tokens
         )["input_ids"]
@@ -164,28 +177,29 @@ class PromptLayout:
 
 
 def split_chat_template(
-    tokenizer: Any, videos: Sequence[str], template: str | None = None
+    tokenizer: Any, video_placeholders: Sequence[str], chat_template: str | None = None
 ) -> tuple[str, str, str]:
-    """The chat template's text before a video (the first of `videos` that it shows), between it and
-    the question, and after that. The template is the tokenizer's own where none is given.
+    """The chat template's text before a video, between the video and the question, and after it.
 
-    Raises ModelError where the tokenizer has no chat template or the template shows no video.
+    The video is the first of `video_placeholders` found in the rendered template, which is the
+    tokenizer's own if none is given. Raises ModelError for a tokenizer without a chat template and
+    for a template without a video before the question.
     """
-    if not (template or tokenizer.chat_template):
+    if not (chat_template or tokenizer.chat_template):
         raise ModelError(f"{tokenizer.name_or_path}: the tokenizer has no chat template")
     content = [{"type": "video"}, {"type": "text", "text": _QUESTION_MARKER}]
     rendered: str = tokenizer.apply_chat_template(
         [{"role": "user", "content": content}],
-        chat_template=template,
+        chat_template=chat_template,
         tokenize=False,
         add_generation_prompt=True,
     )
-    video = next((video for video in videos if video in rendered), videos[0])
-    before, found, rest = rendered.partition(video)
-    between, asked, after = rest.partition(_QUESTION_MARKER)
-    if not found or not asked:
+    found = (each for each in video_placeholders if each in rendered)
+    before, video, rest = rendered.partition(next(found, video_placeholders[0]))
+    between, question, after = rest.partition(_QUESTION_MARKER)
+    if not video or not question:
         raise ModelError(
-            f"{tokenizer.name_or_path}: the chat template does not show a video and then the "
-            f"question; it renders {rendered!r}"
+            f"{tokenizer.name_or_path}: the chat template has no video before the question; it "
+            f"renders {rendered!r}"
         )
     return before, between, after

@@ -1,4 +1,4 @@
-"""A very small Qwen3-VL with random weights: every mechanism, no knowledge. For tests."""
+"""A very small Qwen3-VL with random weights, for tests: it has every mechanism of the real one."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ SPECIAL_TOKENS = (
     "<|video_pad|>",
 )
 
-# Qwen's own, cut down to one user turn.
+# Qwen's template, reduced to one user turn.
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
     "{{ '<|im_start|>' + message.role + '\n' }}"
@@ -37,7 +37,7 @@ CHAT_TEMPLATE = (
 def byte_tokenizer(
     special: Sequence[str] = SPECIAL_TOKENS, template: str = CHAT_TEMPLATE, end: str = "<|im_end|>"
 ) -> PreTrainedTokenizerFast:
-    """One token per byte, and the special ones: it spells anything and knows no words."""
+    """A tokenizer with one token per byte and the `special` tokens; it encodes any text."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {letter: index for index, letter in enumerate(letters)}
     inner = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
@@ -50,9 +50,9 @@ def byte_tokenizer(
 
 
 def random_network(tokenizer: Any, seed: int, **overrides: Any) -> Qwen3VLForConditionalGeneration:
-    """Random weights in a small shape: deepstack, interleaved M-RoPE, 2x2 merging, shared KV heads.
-
-    `overrides` named `vision_*` go to the vision config, `text_*` to the text config.
+    """A small network with random weights, deepstack, interleaved M-RoPE, 2 x 2 merging and
+    grouped-query attention. `overrides` named `vision_*` go to the vision config, `text_*` to the
+    text config.
     """
     vision = {
         "depth": 3,
@@ -103,13 +103,13 @@ def random_network(tokenizer: Any, seed: int, **overrides: Any) -> Qwen3VLForCon
 
 
 def random_model(seed: int = 0, **overrides: Any) -> Qwen3VL:
-    """A model that answers at random, but always the same for one seed; see `random_network`."""
+    """A model with random weights, the same for the same seed; see `random_network`."""
     tokenizer = byte_tokenizer()
     return Qwen3VL(random_network(tokenizer, seed, **overrides), tokenizer, name=f"random-{seed}")
 
 
 def save_random_model(folder: Path, seed: int = 0, **overrides: Any) -> Path:
-    """Write such a model as a checkpoint folder, for what loads one by its path."""
+    """Write a random model as a checkpoint folder, for code that loads one by its path."""
     model = random_model(seed, **overrides)
     model.network.save_pretrained(folder)
     model.tokenizer.save_pretrained(folder)

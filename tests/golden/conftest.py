@@ -1,4 +1,4 @@
-"""Models, their twins, and made-up streams for them."""
+"""Models, their references, and synthetic streams."""
 
 from collections.abc import Callable, Iterator
 
@@ -19,12 +19,12 @@ def model(request: pytest.FixtureRequest) -> Qwen3VL:
     if request.param == "random":
         return random_model(seed=3)
     if not DEFAULT_MODEL.is_dir():
-        pytest.skip("the default checkpoint is not there")
+        pytest.skip("the default checkpoint is missing")
     return load_model(DEFAULT_MODEL, device="cpu")
 
 
 @pytest.fixture(scope="session")
-def twin(model: Qwen3VL) -> TransformersReference:
+def reference(model: Qwen3VL) -> TransformersReference:
     return TransformersReference(model)
 
 
@@ -33,44 +33,44 @@ def grid(model: Qwen3VL) -> PatchGrid:
     return PatchGrid(model.grid_spec(rate=2.0, max_cells=48), rows=3, cols=4)
 
 
-Film = Callable[..., list[UnprunedSlot]]
+MakeStream = Callable[..., list[UnprunedSlot]]
 
 
 @pytest.fixture(scope="session")
-def film(grid: PatchGrid) -> Film:
-    """A made-up stream: the first slot whole, of the others a share `keep` of the cells."""
+def make_stream(grid: PatchGrid) -> MakeStream:
+    """Make a stream of noise: the first slot keeps all cells, the others a share `keep` of them."""
 
     def make(
         slots: int, keep: float = 1.0, seed: int = 0, start: float = 0.0
     ) -> list[UnprunedSlot]:
         random = np.random.default_rng(seed)
         frames = grid.spec.frames
-        looks = []
+        stream = []
         for index in range(slots):
             shape = (frames, 3, grid.height, grid.width)
             kept = random.random((grid.rows, grid.cols)) < (keep if index else 1.0)
             times = tuple(start + index + step / 2 for step in range(frames))
-            looks.append(UnprunedSlot(times, random.integers(0, 256, shape, dtype=np.uint8), kept))
-        return looks
+            stream.append(UnprunedSlot(times, random.integers(0, 256, shape, dtype=np.uint8), kept))
+        return stream
 
     return make
 
 
-class Spy:
-    """Remembers the logits of the model's last call."""
+class LogitsRecorder:
+    """Records the logits of the model's last call."""
 
     def __init__(self, model: Qwen3VL, monkeypatch: pytest.MonkeyPatch) -> None:
-        def remembering(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
-            def remember(*args: object, **kwargs: object) -> Tensor:
+        def recording(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+            def record(*args: object, **kwargs: object) -> Tensor:
                 self.logits = forward(*args, **kwargs)
                 return self.logits
 
-            return remember
+            return record
 
-        monkeypatch.setattr(model, "forward", remembering(model.forward))
-        monkeypatch.setattr(model, "forward_packed", remembering(model.forward_packed))
+        monkeypatch.setattr(model, "forward", recording(model.forward))
+        monkeypatch.setattr(model, "forward_packed", recording(model.forward_packed))
 
 
 @pytest.fixture
-def spy(model: Qwen3VL, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spy]:
-    return Spy(model, monkeypatch)
+def recorder(model: Qwen3VL, monkeypatch: pytest.MonkeyPatch) -> Iterator[LogitsRecorder]:
+    return LogitsRecorder(model, monkeypatch)

@@ -1,8 +1,8 @@
-"""Every family as a small random network, and what transformers itself makes of a window.
+"""Reference of each family: a small random network, and transformers' own logits for a window.
 
-A reference spells the whole prompt, encodes whole pictures and numbers positions as transformers
-does. Pruning is left for last: dropped patches are hidden as keys from the ViT's attention, and
-dropped cells are taken out of the sequence, while all else stays at its place.
+A reference writes the whole prompt, encodes whole pictures and numbers positions as transformers
+does. Pruning comes last: dropped patches are masked as keys in the ViT's attention, and dropped
+cells are removed from the sequence, while all other tokens keep their positions.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ from tests.golden.transformers_reference import (
     TransformersReference,
     UnprunedSlot,
     hidden_keys,
-    newest,
+    latest_features,
 )
 
 TEXT = {
@@ -63,7 +63,7 @@ MROPE = {"rope_type": "default", "rope_theta": 10000.0}
 
 
 class FamilyReference:
-    """One family. `grid` is rows and columns of its pictures."""
+    """Reference of one family. `grid` is the rows and columns of cells in its pictures."""
 
     adapter: ClassVar[type[Adapter]]
     grid: ClassVar[tuple[int, int]] = (3, 4)
@@ -80,7 +80,7 @@ class FamilyReference:
             network = self.adapter.network_class._from_config(config, attn_implementation="sdpa")
             with torch.no_grad():
                 for weight in network.parameters():
-                    weight += 0.1 * torch.randn_like(weight)  # some are born as zeros
+                    weight += 0.1 * torch.randn_like(weight)  # some are initialised with zeros
         self.network = network
         self.model = self.adapter(network, tokenizer, name=self.adapter.family)
 
@@ -89,76 +89,82 @@ class FamilyReference:
         rows, cols = self.grid
         return PatchGrid(self.model.grid_spec(rate=2.0, max_cells=rows * cols), rows, cols)
 
-    # What differs
+    # Defined by each family
 
     def config(self, words: int, token: Any) -> Any:
         raise NotImplementedError
 
-    def prompt(self, looks: Sequence[UnprunedSlot], question: str) -> str:
+    def prompt(self, stream: Sequence[UnprunedSlot], question: str) -> str:
         raise NotImplementedError
 
-    def inputs(self, ids: Tensor, looks: Sequence[UnprunedSlot]) -> dict[str, Any]:
-        """What transformers' forward wants besides `ids`."""
+    def inputs(self, ids: Tensor, stream: Sequence[UnprunedSlot]) -> dict[str, Any]:
+        """Arguments of transformers' forward besides `ids`."""
         raise NotImplementedError
 
-    def positions(self, ids: Tensor, _looks: Sequence[UnprunedSlot]) -> Tensor:
+    def positions(self, ids: Tensor, _stream: Sequence[UnprunedSlot]) -> Tensor:
         return torch.arange(ids.shape[1])[None]
 
-    def see(self, look: UnprunedSlot) -> Tensor:
-        """Embeddings [cells, d] of all cells, the dropped patches hidden."""
+    def encode(self, unpruned: UnprunedSlot) -> Tensor:
+        """Embeddings [cells, d] of all cells, with the dropped patches masked."""
         raise NotImplementedError
 
-    def with_end(self, cells: Tensor) -> Tensor:
-        """What of a slot is no word: `cells`, marks or embeddings, and what comes after them."""
+    def with_closing(self, cells: Tensor) -> Tensor:
+        """The `cells` of a slot (marks or embeddings), followed by those of its closing token."""
         return cells
 
-    # What it comes to
+    # Common to all
 
-    def ids(self, looks: Sequence[UnprunedSlot], question: str) -> Tensor:
-        text = self.prompt(looks, question)
+    def ids(self, stream: Sequence[UnprunedSlot], question: str) -> Tensor:
+        text = self.prompt(stream, question)
         return torch.tensor([self.model.tokenizer(text, add_special_tokens=False)["input_ids"]])
 
     @torch.inference_mode()
-    def plain(self, looks: Sequence[UnprunedSlot], question: str) -> Tensor:
-        """Logits [vocab] after the question: one call of transformers' forward, from pixels."""
-        ids = self.ids(looks, question)
-        return self.network(input_ids=ids, **self.inputs(ids, looks)).logits[0, -1]
+    def plain(self, stream: Sequence[UnprunedSlot], question: str) -> Tensor:
+        """Logits [vocab] after the question, from one call of transformers' forward on pixels."""
+        ids = self.ids(stream, question)
+        return self.network(input_ids=ids, **self.inputs(ids, stream)).logits[0, -1]
 
     @torch.inference_mode()
-    def pruned(self, looks: Sequence[UnprunedSlot], question: str) -> Tensor:
-        """The same over the kept tokens alone."""
-        return self._over(looks, question, [self.see(look) for look in looks])
+    def pruned(self, stream: Sequence[UnprunedSlot], question: str) -> Tensor:
+        """Logits [vocab] after the question, with the dropped cells left out."""
+        return self._logits_over(stream, question, [self.encode(unpruned) for unpruned in stream])
 
     @torch.inference_mode()
-    def canvas(self, looks: Sequence[UnprunedSlot], question: str) -> Tensor:
-        """About the last slot alone, made whole from what was last seen of each cell."""
-        seen = newest([look.kept for look in looks], [[self.see(look)] for look in looks])
-        whole = replace(looks[-1], kept=np.ones_like(looks[-1].kept))
-        return self._over([whole], question, seen)
+    def latest(self, stream: Sequence[UnprunedSlot], question: str) -> Tensor:
+        """Logits [vocab] about the last slot alone, with each cell's latest features."""
+        features = latest_features(
+            [unpruned.kept for unpruned in stream], [[self.encode(unpruned)] for unpruned in stream]
+        )
+        whole = replace(stream[-1], kept=np.ones_like(stream[-1].kept))
+        return self._logits_over([whole], question, features)
 
-    def _over(self, looks: Sequence[UnprunedSlot], question: str, seen: Sequence[Tensor]) -> Tensor:
-        ids = self.ids(looks, question)
+    def _logits_over(
+        self, stream: Sequence[UnprunedSlot], question: str, features: Sequence[Tensor]
+    ) -> Tensor:
+        ids = self.ids(stream, question)
         visual = ids[0] == self.model.tokenizer.convert_tokens_to_ids(self.cell)
         embeddings = self.network.get_input_embeddings()(ids)
-        embeddings[0, visual] = torch.cat([self.with_end(each) for each in seen])
+        embeddings[0, visual] = torch.cat([self.with_closing(each) for each in features])
         stays = ~visual
-        kept = torch.cat([self.with_end(torch.from_numpy(look.kept.ravel())) for look in looks])
+        kept = torch.cat(
+            [self.with_closing(torch.from_numpy(unpruned.kept.ravel())) for unpruned in stream]
+        )
         stays[visual] = kept
         hidden = self.model.text(
             inputs_embeds=embeddings[:, stays],
-            position_ids=self.positions(ids, looks)[..., stays],
+            position_ids=self.positions(ids, stream)[..., stays],
         ).last_hidden_state
         return self.network.lm_head(hidden[0, -1])
 
-    def scaled(self, looks: Sequence[UnprunedSlot]) -> Tensor:
-        """Pixels as the family's processor scales them: [looks, frames, 3, height, width]."""
-        mean, std = (torch.tensor(each).view(3, 1, 1) for each in self.model.pixel_scale)
-        frames = torch.from_numpy(np.stack([look.frames for look in looks]))
+    def normalized(self, stream: Sequence[UnprunedSlot]) -> Tensor:
+        """Pixels normalised as by the family's processor: [slots, frames, 3, height, width]."""
+        mean, std = (torch.tensor(each).view(3, 1, 1) for each in self.model.pixel_normalization)
+        frames = torch.from_numpy(np.stack([unpruned.frames for unpruned in stream]))
         return (frames.float() / 255 - mean) / std
 
 
-def marks(token: Any) -> dict[str, int]:
-    """The ids of Qwen's marks, as its configurations name them."""
+def vision_token_ids(token: Any) -> dict[str, int]:
+    """The ids of Qwen's vision tokens, by their names in its configurations."""
     return {
         "image_token_id": token("<|image_pad|>"),
         "video_token_id": token("<|video_pad|>"),
@@ -168,35 +174,35 @@ def marks(token: Any) -> dict[str, int]:
 
 
 class Qwen(FamilyReference):
-    """Both kinds spell slots alike and number positions by `get_rope_index`."""
+    """Both Qwen families write slots alike and number positions with `get_rope_index`."""
 
     cell = "<|video_pad|>"
     special = SPECIAL_TOKENS
     template = CHAT_TEMPLATE
 
-    def prompt(self, looks: Sequence[UnprunedSlot], question: str) -> str:
+    def prompt(self, stream: Sequence[UnprunedSlot], question: str) -> str:
         text = "<|im_start|>user\n"
-        for look in looks:
-            stamp = sum(look.times) / len(look.times)
-            cells = "<|video_pad|>" * look.kept.size
+        for unpruned in stream:
+            stamp = sum(unpruned.times) / len(unpruned.times)
+            cells = "<|video_pad|>" * unpruned.kept.size
             text += f"<{stamp:.1f} seconds><|vision_start|>{cells}<|vision_end|>"
         return f"{text}{question}<|im_end|>\n<|im_start|>assistant\n"
 
-    def thw(self, looks: Sequence[UnprunedSlot]) -> Tensor:
+    def grid_thw(self, stream: Sequence[UnprunedSlot]) -> Tensor:
         rows, cols = self.grid
-        return torch.tensor([[1, 2 * rows, 2 * cols]] * len(looks))
+        return torch.tensor([[1, 2 * rows, 2 * cols]] * len(stream))
 
-    def types(self, ids: Tensor) -> Tensor:
+    def token_types(self, ids: Tensor) -> Tensor:
         return (ids == self.network.config.video_token_id).int() * 2
 
-    def pixels(self, looks: Sequence[UnprunedSlot]) -> Tensor:
-        """As transformers' Qwen video processors order them."""
+    def pixels(self, stream: Sequence[UnprunedSlot]) -> Tensor:
+        """The patches in the order of transformers' Qwen video processors."""
         (rows, cols), patch = self.grid, self.model.patch
-        blocks = self.scaled(looks).view(len(looks), 2, 3, rows, 2, patch, cols, 2, patch)
+        blocks = self.normalized(stream).view(len(stream), 2, 3, rows, 2, patch, cols, 2, patch)
         return blocks.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(-1, 3 * 2 * patch**2)
 
-    def positions(self, ids: Tensor, looks: Sequence[UnprunedSlot]) -> Tensor:
-        types, grids = self.types(ids), self.thw(looks)
+    def positions(self, ids: Tensor, stream: Sequence[UnprunedSlot]) -> Tensor:
+        types, grids = self.token_types(ids), self.grid_thw(stream)
         found, _ = self.network.model.get_rope_index(ids, types, video_grid_thw=grids)
         return found
 
@@ -217,22 +223,22 @@ class Qwen25(Qwen):
                 "vocab_size": words,
                 "rope_parameters": {**MROPE, "mrope_section": [2, 2, 2]},
             },
-            **marks(token),
+            **vision_token_ids(token),
         )
 
-    def inputs(self, ids: Tensor, looks: Sequence[UnprunedSlot]) -> dict[str, Any]:
+    def inputs(self, ids: Tensor, stream: Sequence[UnprunedSlot]) -> dict[str, Any]:
         return {
-            "pixel_values_videos": self.pixels(looks),
-            "video_grid_thw": self.thw(looks),
-            "mm_token_type_ids": self.types(ids),
+            "pixel_values_videos": self.pixels(stream),
+            "video_grid_thw": self.grid_thw(stream),
+            "mm_token_type_ids": self.token_types(ids),
         }
 
-    def see(self, look: UnprunedSlot) -> Tensor:
-        grid = self.thw([look])
+    def encode(self, unpruned: UnprunedSlot) -> Tensor:
+        grid = self.grid_thw([unpruned])
         order, _ = get_vision_window_index(grid, 2, 32, 8)
-        keys = torch.from_numpy(np.repeat(look.kept.ravel()[order], 4))
+        keys = torch.from_numpy(np.repeat(unpruned.kept.ravel()[order], 4))
         with hidden_keys(self.network.model.visual, keys):
-            return self.network.model.visual(self.pixels([look]), grid_thw=grid).pooler_output
+            return self.network.model.visual(self.pixels([unpruned]), grid_thw=grid).pooler_output
 
 
 class Qwen3Moe(Qwen):
@@ -259,18 +265,18 @@ class Qwen3Moe(Qwen):
                     "mrope_interleaved": True,
                 },
             },
-            **marks(token),
+            **vision_token_ids(token),
         )
 
-    def plain(self, looks: Sequence[UnprunedSlot], question: str) -> Tensor:
-        return TransformersReference(self.model).logits(looks, question)
+    def plain(self, stream: Sequence[UnprunedSlot], question: str) -> Tensor:
+        return TransformersReference(self.model).logits(stream, question)
 
-    def pruned(self, looks: Sequence[UnprunedSlot], question: str) -> Tensor:
-        """By masks: the deepstack is added in the text model's own layers."""
-        return TransformersReference(self.model).logits(looks, question)
+    def pruned(self, stream: Sequence[UnprunedSlot], question: str) -> Tensor:
+        """By masking: the deepstack is added inside the text model's layers."""
+        return TransformersReference(self.model).logits(stream, question)
 
-    def canvas(self, looks: Sequence[UnprunedSlot], question: str) -> Tensor:
-        return TransformersReference(self.model).logits(looks, question, canvas=True, last=1)
+    def latest(self, stream: Sequence[UnprunedSlot], question: str) -> Tensor:
+        return TransformersReference(self.model).logits(stream, question, latest=True, last=1)
 
 
 class InternVL3(FamilyReference):
@@ -304,22 +310,26 @@ class InternVL3(FamilyReference):
             image_seq_length=16,
         )
 
-    def prompt(self, looks: Sequence[UnprunedSlot], question: str) -> str:
-        """As the family's processor spells a film, its frames told by time instead of number."""
-        cells = "<img>" + "<IMG_CONTEXT>" * looks[0].kept.size + "</img>"
-        frames = "\n".join(f"Frame at {look.times[0]:.1f} seconds: {cells}" for look in looks)
+    def prompt(self, stream: Sequence[UnprunedSlot], question: str) -> str:
+        """As the family's processor writes a video, with times instead of frame numbers."""
+        cells = "<img>" + "<IMG_CONTEXT>" * stream[0].kept.size + "</img>"
+        frames = "\n".join(
+            f"Frame at {unpruned.times[0]:.1f} seconds: {cells}" for unpruned in stream
+        )
         return f"<|im_start|>user\n{frames}\n{question}<|im_end|>\n<|im_start|>assistant\n"
 
-    def inputs(self, _ids: Tensor, looks: Sequence[UnprunedSlot]) -> dict[str, Any]:
-        return {"pixel_values": self.scaled(looks)[:, 0]}
+    def inputs(self, _ids: Tensor, stream: Sequence[UnprunedSlot]) -> dict[str, Any]:
+        return {"pixel_values": self.normalized(stream)[:, 0]}
 
-    def see(self, look: UnprunedSlot) -> Tensor:
-        with hidden_keys(self.network.model.vision_tower, patches_of(look, 2, heading=1)):
-            return self.network.model.get_image_features(self.scaled([look])[:, 0]).pooler_output[0]
+    def encode(self, unpruned: UnprunedSlot) -> Tensor:
+        with hidden_keys(self.network.model.vision_tower, kept_patches(unpruned, 2, leading=1)):
+            return self.network.model.get_image_features(
+                self.normalized([unpruned])[:, 0]
+            ).pooler_output[0]
 
 
 class SmallerInternVL3(InternVL3):
-    """Pictures that are not of the size it was trained on."""
+    """Pictures smaller than those the model was trained on."""
 
     grid = (3, 3)
 
@@ -335,7 +345,7 @@ class SmolVLM2(FamilyReference):
         "<global-img>",
         "<image>",
     )
-    template = "no film is ever spelled by this"
+    template = "this template is never used for videos"
     end = "<end_of_utterance>"
 
     def config(self, words: int, token: Any) -> SmolVLMConfig:
@@ -345,7 +355,7 @@ class SmolVLM2(FamilyReference):
                 "intermediate_size": 64,
                 "num_hidden_layers": 3,
                 "num_attention_heads": 2,
-                "image_size": 78,  # nine patches a side, and a rest
+                "image_size": 78,  # nine patches a side, and a remainder
                 "patch_size": 8,
             },
             text_config={**TEXT, "model_type": "llama", "vocab_size": words},
@@ -353,25 +363,25 @@ class SmolVLM2(FamilyReference):
             scale_factor=3,
         )
 
-    def prompt(self, looks: Sequence[UnprunedSlot], question: str) -> str:
-        """As the family's processor does it (`replace_video_token`), without numbers of frames."""
+    def prompt(self, stream: Sequence[UnprunedSlot], question: str) -> str:
+        """As the family's processor writes it (`replace_video_token`), without frame counts."""
         cells = _prompt_single_image(
-            looks[0].kept.size, "<fake_token_around_image>", "<image>", "<global-img>"
+            stream[0].kept.size, "<fake_token_around_image>", "<image>", "<global-img>"
         )
-        film = "You are provided the following series of frames from a video.\n"
-        for look in looks:
-            stamp = f"{int(look.times[0]) // 60:02d}:{int(look.times[0]) % 60:02d}"
-            film += FRAME_TIMESTAMP_MESSAGE.format(timestamp=stamp) + cells
-        film += DEFAULT_MEDIA_OUTTRO
-        return f"<|im_start|>User: {film}{question}<end_of_utterance>\nAssistant:"
+        text = "You are provided the following series of frames from a video.\n"
+        for unpruned in stream:
+            stamp = f"{int(unpruned.times[0]) // 60:02d}:{int(unpruned.times[0]) % 60:02d}"
+            text += FRAME_TIMESTAMP_MESSAGE.format(timestamp=stamp) + cells
+        text += DEFAULT_MEDIA_OUTTRO
+        return f"<|im_start|>User: {text}{question}<end_of_utterance>\nAssistant:"
 
-    def inputs(self, _ids: Tensor, looks: Sequence[UnprunedSlot]) -> dict[str, Any]:
-        return {"pixel_values": self.scaled(looks)[None, :, 0]}
+    def inputs(self, _ids: Tensor, stream: Sequence[UnprunedSlot]) -> dict[str, Any]:
+        return {"pixel_values": self.normalized(stream)[None, :, 0]}
 
-    def see(self, look: UnprunedSlot) -> Tensor:
-        with hidden_keys(self.network.model.vision_model, patches_of(look, 3)):
-            seen = self.network.model.get_image_features(self.scaled([look]))
-            return seen.pooler_output[0]
+    def encode(self, unpruned: UnprunedSlot) -> Tensor:
+        with hidden_keys(self.network.model.vision_model, kept_patches(unpruned, 3)):
+            features = self.network.model.get_image_features(self.normalized([unpruned]))
+            return features.pooler_output[0]
 
 
 class SmallerSmolVLM2(SmolVLM2):
@@ -392,7 +402,7 @@ class Llava(FamilyReference):
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     )
     trained = 64
-    """Side of the pictures it was made for, in pixels."""
+    """Side of the pictures the model was trained on, in pixels."""
 
     def config(self, words: int, token: Any) -> LlavaOnevisionConfig:
         return LlavaOnevisionConfig(
@@ -411,48 +421,52 @@ class Llava(FamilyReference):
             video_token_index=token("<video>"),
         )
 
-    def prompt(self, looks: Sequence[UnprunedSlot], question: str) -> str:
-        """A film of one frame per slot, each with a token more for the new line after it."""
-        film = "<video>" * (looks[0].kept.size + 1) * len(looks)
-        return f"<|im_start|>user {film}\n{question}<|im_end|><|im_start|>assistant\n"
+    def prompt(self, stream: Sequence[UnprunedSlot], question: str) -> str:
+        """A video of one frame per slot, each with one more token for the new line after it."""
+        videos = "<video>" * (stream[0].kept.size + 1) * len(stream)
+        return f"<|im_start|>user {videos}\n{question}<|im_end|><|im_start|>assistant\n"
 
-    def inputs(self, _ids: Tensor, looks: Sequence[UnprunedSlot]) -> dict[str, Any]:
-        return {"pixel_values_videos": self.scaled(looks)}
+    def inputs(self, _ids: Tensor, stream: Sequence[UnprunedSlot]) -> dict[str, Any]:
+        return {"pixel_values_videos": self.normalized(stream)}
 
-    def see(self, look: UnprunedSlot) -> Tensor:
-        with hidden_keys(self.network.model.vision_tower, patches_of(look, 2)):
-            return self.network.model.get_video_features(self.scaled([look])).pooler_output[0, :-1]
+    def encode(self, unpruned: UnprunedSlot) -> Tensor:
+        with hidden_keys(self.network.model.vision_tower, kept_patches(unpruned, 2)):
+            return self.network.model.get_video_features(self.normalized([unpruned])).pooler_output[
+                0, :-1
+            ]
 
-    def with_end(self, cells: Tensor) -> Tensor:
+    def with_closing(self, cells: Tensor) -> Tensor:
         new_line = self.network.model.image_newline[None]
         return torch.cat([cells, new_line if cells.dim() > 1 else torch.ones(1, dtype=torch.bool)])
 
 
 class OddLlava(Llava):
-    """Trained on 7 x 7 patches, like the published ones on 27 x 27: shown 8 x 8 instead, it is what
-    its parts make of that.
+    """Trained on 7 x 7 patches (the published ones: 27 x 27) and given 8 x 8. transformers' forward
+    has no such mode, so the reference is built from the network's parts.
     """
 
     trained = 56
 
-    def plain(self, looks: Sequence[UnprunedSlot], question: str) -> Tensor:
-        return self.pruned(looks, question)
+    def plain(self, stream: Sequence[UnprunedSlot], question: str) -> Tensor:
+        return self.pruned(stream, question)
 
-    def see(self, look: UnprunedSlot) -> Tensor:
+    def encode(self, unpruned: UnprunedSlot) -> Tensor:
         model = self.network.model
-        with hidden_keys(model.vision_tower, patches_of(look, 2)):
-            seen = model.vision_tower(
-                self.scaled([look])[:, 0], interpolate_pos_encoding=True, output_hidden_states=True
+        with hidden_keys(model.vision_tower, kept_patches(unpruned, 2)):
+            features = model.vision_tower(
+                self.normalized([unpruned])[:, 0],
+                interpolate_pos_encoding=True,
+                output_hidden_states=True,
             ).hidden_states[-1]
-        picture = model.multi_modal_projector(seen).view(1, 8, 8, -1).permute(0, 3, 1, 2)
+        picture = model.multi_modal_projector(features).view(1, 8, 8, -1).permute(0, 3, 1, 2)
         pooled = torch.nn.functional.interpolate(picture, size=(4, 4), mode="bilinear")
         return pooled[0].flatten(1).T
 
 
-def patches_of(look: UnprunedSlot, merge: int, heading: int = 0) -> Tensor:
-    """Which patches are kept, row by row, after so many tokens that always are."""
-    kept = np.kron(look.kept, np.ones((merge, merge), np.bool_)).ravel()
-    return torch.from_numpy(np.concatenate([np.ones(heading, np.bool_), kept]))
+def kept_patches(unpruned: UnprunedSlot, merge: int, leading: int = 0) -> Tensor:
+    """Marks of the kept patches, row by row, after `leading` tokens that are always kept."""
+    kept = np.kron(unpruned.kept, np.ones((merge, merge), np.bool_)).ravel()
+    return torch.from_numpy(np.concatenate([np.ones(leading, np.bool_), kept]))
 
 
 REFERENCES: Sequence[type[FamilyReference]] = (

@@ -1,4 +1,4 @@
-"""Questions: many options in one pass say what one pass per token says, and leave no trace."""
+"""Questions: one pass over all options equals one pass per token, and leaves no state behind."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ TEXT = Question("What do you see?", QuestionKind.TEXT)
 
 
 @pytest.fixture
-def looks(film: Any) -> list[Any]:
-    return film(4, keep=0.5)
+def stream(make_stream: Any) -> list[Any]:
+    return make_stream(4, keep=0.5)
 
 
 @pytest.fixture(params=[QueryView.LAST_SLOT, QueryView.LATEST_FEATURES])
-def engine(request: pytest.FixtureRequest, model: Any, grid: Any, looks: list[Any]) -> Engine:
+def engine(request: pytest.FixtureRequest, model: Any, grid: Any, stream: list[Any]) -> Engine:
     engine = Engine(
         model,
         EngineConfig(
@@ -33,45 +33,46 @@ def engine(request: pytest.FixtureRequest, model: Any, grid: Any, looks: list[An
         ),
     )
     engine.open("gate", grid)
-    for look in looks:
-        engine.push("gate", look.slot(grid.spec.cell))
+    for unpruned in stream:
+        engine.push("gate", unpruned.slot(grid.spec.cell))
     return engine
 
 
-def one_by_one(twin: Any, looks: list[Any], question: Question, canvas: bool) -> list[float]:
-    """Chances of the options, each token of each spelling from a forward pass of its own."""
-    ends = question is COUNT  # "1" is the beginning of "10" and "11"
+def option_probabilities(
+    reference: Any, stream: list[Any], question: Question, *, latest: bool
+) -> list[float]:
+    """Probabilities of the options, with one forward pass for each token of each spelling."""
+    ends = question is COUNT  # "1" is a prefix of "10" and "11", so the end token is scored
     scores = []
     for option in question.options:
         cased = {option, option.capitalize()} if question.kind is QuestionKind.YES_NO else {option}
         parts = []
         for text in cased:
-            ids = twin.model.tokenizer(text)["input_ids"]
+            ids = reference.model.tokenizer(text)["input_ids"]
             total = torch.tensor(0.0)
-            for index, token in enumerate([*ids, twin.model.eos_token_id][: len(ids) + ends]):
-                logits = twin.logits(looks, question.text, ids[:index], canvas=canvas)
+            for index, token in enumerate([*ids, reference.model.eos_token_id][: len(ids) + ends]):
+                logits = reference.logits(stream, question.text, ids[:index], latest=latest)
                 total += logits.log_softmax(-1)[token]
             parts.append(total)
         scores.append(torch.stack(parts).logsumexp(0))
-    temperature = twin.model.calibration.of(question.kind)
+    temperature = reference.model.calibration.of(question.kind)
     return (torch.stack(scores) / temperature).softmax(0).tolist()
 
 
 @pytest.mark.parametrize("question", [YES_NO, COUNT, COLOUR], ids=lambda q: q.kind)
-def test_options_in_one_pass_score_as_one_by_one(
-    engine: Engine, twin: Any, looks: list[Any], question: Question
+def test_options_in_one_pass_have_the_probabilities_of_separate_passes(
+    engine: Engine, reference: Any, stream: list[Any], question: Question
 ) -> None:
     answer = engine.ask("gate", question)
-    chances = one_by_one(
-        twin, looks, question, engine.config.query_view is QueryView.LATEST_FEATURES
-    )
-    best = chances.index(max(chances))
-    said = {"yes": True, "no": False}.get(question.options[best], question.options[best])
-    assert str(answer.value) == str(said)
-    assert answer.probability == pytest.approx(max(chances), abs=1e-4)
+    latest = engine.config.query_view is QueryView.LATEST_FEATURES
+    probabilities = option_probabilities(reference, stream, question, latest=latest)
+    best = probabilities.index(max(probabilities))
+    expected = {"yes": True, "no": False}.get(question.options[best], question.options[best])
+    assert str(answer.value) == str(expected)
+    assert answer.probability == pytest.approx(max(probabilities), abs=1e-4)
 
 
-def test_questions_in_one_pass_are_answered_as_alone(engine: Engine) -> None:
+def test_questions_in_one_pass_have_the_answers_of_separate_passes(engine: Engine) -> None:
     questions = [YES_NO, TEXT, COUNT, COLOUR]
     together = engine.ask_all("gate", questions)
     for question, answer in zip(questions, together, strict=True):
@@ -81,31 +82,31 @@ def test_questions_in_one_pass_are_answered_as_alone(engine: Engine) -> None:
         assert answer.probability == pytest.approx(alone.probability, abs=1e-5)
 
 
-def test_free_text_is_what_greedy_decoding_says(
-    engine: Engine, twin: Any, looks: list[Any]
+def test_free_text_equals_greedy_decoding_of_the_reference(
+    engine: Engine, reference: Any, stream: list[Any]
 ) -> None:
-    canvas = engine.config.query_view is QueryView.LATEST_FEATURES
-    said: list[int] = []
-    chances = []
-    while len(said) < engine.config.max_answer_tokens:
-        logits = twin.logits(looks, TEXT.text, said, canvas=canvas)
-        chances.append(float(logits.softmax(-1).max()))
-        if twin.model.is_eos(int(logits.argmax())):
+    latest = engine.config.query_view is QueryView.LATEST_FEATURES
+    decoded: list[int] = []
+    probabilities = []
+    while len(decoded) < engine.config.max_answer_tokens:
+        logits = reference.logits(stream, TEXT.text, decoded, latest=latest)
+        probabilities.append(float(logits.softmax(-1).max()))
+        if reference.model.is_eos(int(logits.argmax())):
             break
-        said.append(int(logits.argmax()))
+        decoded.append(int(logits.argmax()))
     answer = engine.ask("gate", TEXT)
-    assert answer.value == twin.model.detokenize(said)
-    assert answer.probability == pytest.approx(sum(chances) / len(chances), abs=1e-4)
+    assert answer.value == reference.model.detokenize(decoded)
+    assert answer.probability == pytest.approx(sum(probabilities) / len(probabilities), abs=1e-4)
 
 
-def test_questions_leave_no_trace(engine: Engine) -> None:
+def test_questions_change_neither_the_window_nor_its_kv(engine: Engine) -> None:
     session = engine._sessions["gate"]
-    rows, position = session.kv_indices.copy(), session.window.next_position
-    keys, values = (store[:, rows].clone() for store in (engine._pool.keys, engine._pool.values))
+    indices, position = session.paged.kv_indices.copy(), session.window.next_position
+    keys, values = (store[:, indices].clone() for store in (engine._pool.keys, engine._pool.values))
     first = engine.ask_all("gate", [YES_NO, COUNT, TEXT])
     second = engine.ask_all("gate", [YES_NO, COUNT, TEXT])
-    assert np.array_equal(rows, session.kv_indices)
-    assert torch.equal(keys, engine._pool.keys[:, rows])
-    assert torch.equal(values, engine._pool.values[:, rows])
+    assert np.array_equal(indices, session.paged.kv_indices)
+    assert torch.equal(keys, engine._pool.keys[:, indices])
+    assert torch.equal(values, engine._pool.values[:, indices])
     assert position == session.window.next_position
     assert [a.probability for a in first] == [a.probability for a in second]

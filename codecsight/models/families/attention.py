@@ -1,4 +1,16 @@
-"""Attention functions for transformers' own ViTs: over cached cells, and within each picture."""
+"""Attention functions that transformers' own ViTs call instead of SDPA.
+
+`cached_vision_context` makes a slot's patches attend to the cached patches of the whole picture. It
+is the plain and slow counterpart of `packed_vision.py`, used by the naive engine; tests require
+that both agree. `block_diagonal` packs several pictures into one sequence without attention between
+them: two pictures of 3 and 2 patches have the mask
+
+    1 1 1 . .
+    1 1 1 . .
+    1 1 1 . .
+    . . . 1 1
+    . . . 1 1
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,41 +26,47 @@ from transformers import AttentionInterface
 from codecsight.models.vision_kv_cache import VisionKVCache
 
 CACHED_VISION = "codecsight-cached-vision"
-"""The name under which transformers finds `attend_cached`."""
+"""Name under which `attend_cached` is registered with transformers."""
 
-_now: ContextVar[tuple[VisionKVCache, Tensor, Iterator[int]]] = ContextVar("_now")
+# transformers gives an attention function no way to pass more arguments, hence context variables.
+_cache: ContextVar[tuple[VisionKVCache, Tensor, Iterator[int]]] = ContextVar("_cache")
 
 
 def attend_cached(
     _module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, *_: Any, **more: Any
 ) -> tuple[Tensor, None]:
-    """transformers' form of attention ([1, heads, patches, d] to [1, patches, heads, d]), over all
-    that is remembered, once this is. It is called layer by layer.
+    """Attention over the cached patches, after the new ones were written into the cache.
+
+    The signature is that of transformers: [1, heads, patches, d] to [1, patches, heads, d]. Layers
+    are counted by the calls, which come in order.
     """
-    memory, rows, layers = _now.get()
-    mine = (each[0].transpose(0, 1) for each in (key, value))
-    keys, values = (each.transpose(0, 1)[None] for each in memory.update(next(layers), rows, *mine))
-    seen = scaled_dot_product_attention(query, keys, values, scale=more["scaling"])
-    return seen.transpose(1, 2).contiguous(), None
+    cache, patches, layers = _cache.get()
+    new = (each[0].transpose(0, 1) for each in (key, value))
+    updated = cache.update(next(layers), patches, *new)
+    keys, values = (each.transpose(0, 1)[None] for each in updated)
+    attended = scaled_dot_product_attention(query, keys, values, scale=more["scaling"])
+    return attended.transpose(1, 2).contiguous(), None
 
 
 AttentionInterface.register(CACHED_VISION, attend_cached)
 
 
 @contextmanager
-def cached_vision_context(config: Any, memory: VisionKVCache, rows: Tensor) -> Iterator[None]:
-    """While open, a ViT of this `config` sees one picture, whose patches are those `rows` of it."""
-    before, token = config._attn_implementation, _now.set((memory, rows, count()))
+def cached_vision_context(config: Any, cache: VisionKVCache, patches: Tensor) -> Iterator[None]:
+    """Within this context a ViT with this `config` encodes one picture with `cache`; `patches` are
+    the indices of its input patches in the picture.
+    """
+    before, token = config._attn_implementation, _cache.set((cache, patches, count()))
     config._attn_implementation = CACHED_VISION
     try:
         yield
     finally:
         config._attn_implementation = before
-        _now.reset(token)
+        _cache.reset(token)
 
 
 BLOCK_DIAGONAL = "codecsight-block-diagonal"
-"""The name under which transformers finds `attend_block_diagonal`."""
+"""Name under which `attend_block_diagonal` is registered with transformers."""
 
 _lengths: ContextVar[list[int]] = ContextVar("_lengths")
 
@@ -56,15 +74,16 @@ _lengths: ContextVar[list[int]] = ContextVar("_lengths")
 def attend_block_diagonal(
     _module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, *_: Any, **more: Any
 ) -> tuple[Tensor, None]:
-    """transformers' form of attention ([1, heads, patches, d] to [1, patches, heads, d]), within
-    each picture of a pack alone.
+    """Attention within each picture of a pack.
+
+    The signature is that of transformers: [1, heads, patches, d] to [1, patches, heads, d].
     """
     pictures = (torch.split(each, _lengths.get(), dim=2) for each in (query, key, value))
-    seen = [
+    attended = [
         scaled_dot_product_attention(q, k, v, scale=more["scaling"])
         for q, k, v in zip(*pictures, strict=True)
     ]
-    return torch.cat(seen, dim=2).transpose(1, 2).contiguous(), None
+    return torch.cat(attended, dim=2).transpose(1, 2).contiguous(), None
 
 
 AttentionInterface.register(BLOCK_DIAGONAL, attend_block_diagonal)
@@ -72,7 +91,9 @@ AttentionInterface.register(BLOCK_DIAGONAL, attend_block_diagonal)
 
 @contextmanager
 def block_diagonal(config: Any, lengths: list[int]) -> Iterator[None]:
-    """While open, pictures of so many patches, side by side, don't see each other."""
+    """Within this context a ViT with this `config` takes concatenated pictures with these numbers
+    of patches, and its attention is block-diagonal.
+    """
     before, token = config._attn_implementation, _lengths.set(lengths)
     config._attn_implementation = BLOCK_DIAGONAL
     try:

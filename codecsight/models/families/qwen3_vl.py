@@ -1,7 +1,7 @@
-"""Qwen3-VL behind the adapter, with and without experts.
+"""Adapter for Qwen3-VL, dense and with mixture of experts.
 
-Two frames a slot, which is stamped in words; positions on three axes; the first text layers see the
-cells once more from halfway through the ViT (deepstack).
+A slot has two frames and its time as text; positions have three axes. Features from the middle of
+the ViT (deepstack) are added to the cells' hidden states after the first text layers.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,24 @@ from transformers.vision_utils import (
 )
 
 from codecsight.core.slot import Slot
-from codecsight.models.adapter import Adapter, Which
-from codecsight.models.base import CellFeatures
+from codecsight.models.adapter import Adapter
+from codecsight.models.base import CellFeatures, CellIndices
 from codecsight.models.families.attention import cached_vision_context
-from codecsight.models.packed_vision import PackedVision, patches_of
-from codecsight.models.prompt import PromptFormat, in_grid
+from codecsight.models.packed_vision import PackedVision, patch_indices
+from codecsight.models.prompt import PromptFormat, grid_positions
 from codecsight.models.vision_kv_cache import VisionKVCache
+
+_CPU_CACHE_BYTES = 1 << 20
+"""Hidden states of a pack that stay in a core's cache. Measured with the default checkpoint: packs
+of 840 cells take a fifth longer per cell than packs of 420 (0.9 MB of hidden states), and packs of
+50 a quarter longer.
+"""
+_MIN_PACK_CELLS = 128
+"""Below this number of cells, the overhead of small operations exceeds that of cache misses."""
 
 
 class Qwen3VL(Adapter):
-    """The adapter around a `Qwen3VLForConditionalGeneration`."""
+    """Adapter for `Qwen3VLForConditionalGeneration`."""
 
     family = "qwen3_vl"
     network_class = Qwen3VLForConditionalGeneration
@@ -45,80 +53,89 @@ class Qwen3VL(Adapter):
         return qwen_prompt_format(self.tokenizer, self.network.config)
 
     @property
-    def _levels(self) -> int:
+    def _deepstack_levels(self) -> int:
         return len(self.network.config.vision_config.deepstack_visual_indexes)
 
     def _position_ids(self, positions: Tensor) -> Tensor:
         return positions[:, None]
 
-    def _beside(self, visual: Tensor, cells: CellFeatures) -> dict[str, Any]:
+    def _extra_text_inputs(self, visual: Tensor, cells: CellFeatures) -> dict[str, Any]:
         return {
             "visual_pos_masks": visual[None],
             "deepstack_visual_embeds": list(cells.deepstack) if len(cells) else None,
         }
 
-    def _see(self, slots: Sequence[Slot]) -> list[Tensor]:
-        tables = [self._kept_table(slot) for slot in slots]
+    def new_vision_kv_cache(self, rows: int, cols: int) -> VisionKVCache:
+        """A zeroed cache for pictures of `rows` x `cols` cells."""
+        return self._vision.new_vision_kv_cache(rows, cols)
+
+    def encode_cells(self, slot: Slot, cache: VisionKVCache | None = None) -> CellFeatures:
+        """Run the ViT over one slot's kept cells, as transformers does."""
+        if cache is None:
+            return super().encode_cells(slot)
+        patches = torch.from_numpy(patch_indices(np.flatnonzero(slot.kept), self.merge**2))
+        config = self.network.model.visual.config
+        with cached_vision_context(config, cache, patches.to(self.kv.device)):
+            return super().encode_cells(slot)
+
+    def _run_vit(self, slots: Sequence[Slot]) -> list[Tensor]:
+        tables = [self._kept_positions(slot) for slot in slots]
         positions, indices, weights = (torch.cat(part) for part in zip(*tables, strict=True))
-        seen = self.network.model.visual(
+        output = self.network.model.visual(
             self._pixels(slots),
             grid_thw=None,
             position_ids=positions,
             interp_indices=indices,
             interp_weights=weights,
-            cu_seqlens=slot_ends(slots, self.merge**2).to(self.kv.device),
+            cu_seqlens=cumulative_patches(slots, self.merge**2).to(self.kv.device),
         )
-        return [seen.pooler_output, *seen.deepstack_features]
+        return [output.pooler_output, *output.deepstack_features]
 
-    def new_vision_kv_cache(self, rows: int, cols: int) -> VisionKVCache:
-        """Zeroed keys and values of every ViT layer for a picture of `rows` x `cols` cells."""
-        return self._vision.new_vision_kv_cache(rows, cols)
-
-    def encode_cells(self, slot: Slot, memory: VisionKVCache | None = None) -> CellFeatures:
-        """Run the ViT over the slot's kept cells alone, as transformers does."""
-        if memory is None:
-            return super().encode_cells(slot)
-        rows = torch.from_numpy(patches_of(np.flatnonzero(slot.kept), self.merge**2))
-        with cached_vision_context(
-            self.network.model.visual.config, memory, rows.to(self.kv.device)
-        ):
-            return super().encode_cells(slot)
-
-    def _see_packed(
-        self, slots: Sequence[Slot], own: Sequence[Which], memories: Sequence[VisionKVCache] | None
+    def _run_vit_packed(
+        self,
+        slots: Sequence[Slot],
+        wanted: Sequence[CellIndices],
+        caches: Sequence[VisionKVCache] | None,
     ) -> list[Tensor]:
         counts = [slot.kept_count for slot in slots]
-        packs = cached_packs(counts, self._cached_cells) if self._cached_cells else [slice(None)]
-        found = [
-            self._pack(slots[pack], own[pack], None if memories is None else memories[pack])
+        limit = self._max_pack_cells
+        packs = split_packs(counts, limit) if limit else [slice(None)]
+        outputs = [
+            self._run_pack(slots[pack], wanted[pack], None if caches is None else caches[pack])
             for pack in packs
         ]
-        return [torch.cat(layer) for layer in zip(*found, strict=True)]
+        return [torch.cat(layer) for layer in zip(*outputs, strict=True)]
 
-    def _pack(
-        self, slots: Sequence[Slot], own: Sequence[Which], memories: Sequence[VisionKVCache] | None
+    def _run_pack(
+        self,
+        slots: Sequence[Slot],
+        wanted: Sequence[CellIndices],
+        caches: Sequence[VisionKVCache] | None,
     ) -> list[Tensor]:
         pixels = torch.from_numpy(np.concatenate([slot.patches for slot in slots]))
-        patches = self._cut(pixels.to(self.kv.device))
-        return self._vision(patches, [slot.kept for slot in slots], own, memories)
+        patches = self._split_patches(pixels.to(self.kv.device))
+        return self._vision(patches, [slot.kept for slot in slots], wanted, caches)
 
     @cached_property
-    def _cached_cells(self) -> int:
-        """On a CPU, the cells whose hidden states stay in a core's cache; elsewhere 0."""
+    def _max_pack_cells(self) -> int:
+        """On a CPU, the number of cells whose hidden states stay in a core's cache; elsewhere 0 (no
+        limit).
+        """
         if self.kv.device.type != "cpu":
             return 0
-        wide: int = self.network.config.vision_config.hidden_size * self.kv.dtype.itemsize
-        return max(_CACHE // (wide * self.merge**2), _LEAST)
+        row_bytes: int = self.network.config.vision_config.hidden_size * self.kv.dtype.itemsize
+        return max(_CPU_CACHE_BYTES // (row_bytes * self.merge**2), _MIN_PACK_CELLS)
 
-    def _kept_table(self, slot: Slot) -> tuple[Tensor, ...]:
-        """The tables' rows for the patches of the kept cells."""
+    def _kept_positions(self, slot: Slot) -> tuple[Tensor, ...]:
+        """The rows of `_position_table` for the patches of the kept cells."""
         kept = torch.from_numpy(np.repeat(slot.kept.reshape(-1), self.merge**2))
-        return tuple(part[kept.to(self.kv.device)] for part in self._table(*slot.kept.shape))
+        table = self._position_table(*slot.kept.shape)
+        return tuple(part[kept.to(self.kv.device)] for part in table)
 
     @lru_cache(maxsize=64)  # noqa: B019 - an adapter lives as long as its process
-    def _table(self, rows: int, cols: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Per patch of a whole picture, cell by cell: where it stands (row, column), and which
-        learned position embeddings are mixed for it, and how.
+    def _position_table(self, rows: int, cols: int) -> tuple[Tensor, Tensor, Tensor]:
+        """For each patch of a whole picture, cell by cell: its row and column, and the indices and
+        weights of the learned position embeddings that are interpolated for it.
         """
         visual = self.network.model.visual
         grid = torch.tensor([[1, rows * self.merge, cols * self.merge]], device=self.kv.device)
@@ -133,47 +150,43 @@ class Qwen3VL(Adapter):
 
 
 class Qwen3VLMoe(Qwen3VL):
-    """The same around a `Qwen3VLMoeForConditionalGeneration`: experts are the text model's own
-    business.
-    """
+    """Adapter for `Qwen3VLMoeForConditionalGeneration`: only the text model's MLPs differ."""
 
     family = "qwen3_vl_moe"
     network_class = Qwen3VLMoeForConditionalGeneration
 
 
-_CACHE = 1 << 20
-"""Bytes. Measured with the default checkpoint: packs of 840 cells take a fifth longer per cell than
-packs of 420 (0.9 MB of hidden states), and packs of 50 a quarter longer.
-"""
-_LEAST = 128
-"""Cells below which small operations cost more than misses."""
-
-
-def cached_packs(counts: Sequence[int], most: int) -> list[slice]:
-    """Neighbouring slots of so many cells each, in packs of at most `most` (or of one slot)."""
-    packs, start, held = [], 0, 0
+def split_packs(counts: Sequence[int], max_cells: int) -> list[slice]:
+    """Split slots with these numbers of cells into packs of adjacent slots, each of at most
+    `max_cells` cells or of a single slot.
+    """
+    packs, start, size = [], 0, 0
     for index, count in enumerate(counts):
-        if index > start and held + count > most:
+        if index > start and size + count > max_cells:
             packs.append(slice(start, index))
-            start, held = index, 0
-        held += count
+            start, size = index, 0
+        size += count
     return [*packs, slice(start, len(counts))]
 
 
-def slot_ends(slots: Sequence[Slot], unit: int) -> Tensor:
-    """Where each slot's patches end in a pack, `unit` patches a cell: int32 [slots + 1]."""
+def cumulative_patches(slots: Sequence[Slot], unit: int) -> Tensor:
+    """Cumulative number of patches after each slot, from 0, with `unit` patches in a cell: int32
+    [slots + 1].
+    """
     counts = np.array([slot.kept_count for slot in slots])
     return torch.tensor([0, *np.cumsum(counts) * unit], dtype=torch.int32)
 
 
 def qwen_prompt_format(tokenizer: Any, config: Any) -> PromptFormat:
-    """How Qwen3-VL writes a stream: seconds in words, then a picture's cells between markers."""
+    """Qwen3-VL's format of a stream: for each slot its time in seconds, then the cells between
+    markers.
+    """
     ids = [config.vision_start_token_id, config.video_token_id, config.vision_end_token_id]
     start, cell, end = tokenizer.convert_ids_to_tokens(ids)
     return PromptFormat(
-        cell=cell,
+        cell_token=cell,
         opening=lambda time: f"<{time:.1f} seconds>{start}",
         closing=end,
-        videos=(start + cell + end, cell),
-        spread=in_grid,
+        video_placeholders=(start + cell + end, cell),
+        cell_positions=grid_positions,
     )

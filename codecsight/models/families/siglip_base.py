@@ -1,8 +1,8 @@
-"""What families share whose ViT was made for single square pictures.
+"""Base of the families whose ViT encodes single square pictures (SigLIP and similar).
 
-Every patch attends to every other and knows its place by a learned embedding. Pruned, the kept
-patches carry the embeddings of their places and attend to one another. A slot is one frame, and its
-cells take one position each, row by row.
+Every patch attends to all others, with a learned position embedding. Pruned, the kept patches have
+the embeddings of their positions and attend to each other. A slot is one frame, and each of its
+cells takes one position in the text model, row by row.
 """
 
 import math
@@ -22,75 +22,81 @@ from codecsight.models.families.attention import block_diagonal
 
 
 class SiglipAdapter(Adapter):
-    """An adapter around such a ViT, which was trained on pictures of `side` x `side` cells."""
+    """Adapter for such a ViT, which was trained on pictures of `side` x `side` cells."""
 
     frames = 1
     side: int
 
-    # What a family says of itself
+    # Defined by each family
 
     @property
     @abstractmethod
-    def _tower(self) -> Any:
+    def _vit(self) -> Any:
         """The ViT."""
 
     @abstractmethod
     def _layers(self) -> Sequence[Any]:
-        """Those of its layers that are used."""
+        """The ViT layers to run."""
 
     @abstractmethod
     def _embed_patches(self, pixels: Tensor) -> Tensor:
-        """Pixels [n, 3, patch, patch] as the ViT first sees them: [n, d]."""
+        """Patch embeddings [n, d] of pixels [n, 3, patch, patch]."""
 
     @abstractmethod
-    def _embed_places(self, rows: int, cols: int) -> Tensor:
-        """What is added in a picture of so many patches: [rows * cols, d], row by row."""
+    def _position_embeddings(self, rows: int, cols: int) -> Tensor:
+        """Position embeddings [rows * cols, d] of a picture of `rows` x `cols` patches, row by
+        row.
+        """
 
     @abstractmethod
     def _project(self, patches: Tensor) -> Tensor:
-        """What the last layer says of the patches of cells [cells, merge^2, d] as the text model
-        reads it: [cells, d].
+        """Embeddings for the text model [cells, d] from the last layer's patches
+        [cells, merge^2, d].
         """
 
-    def _heading(self) -> Tensor:
-        """What the ViT sees before a picture's patches: [n, d]."""
-        return torch.empty(0, self._tower.config.hidden_size, device=self.kv.device)
+    def _leading_tokens(self) -> Tensor:
+        """Embeddings [n, d] of the tokens before a picture's patches (a class token)."""
+        return torch.empty(0, self._vit.config.hidden_size, device=self.kv.device)
 
-    # What it comes to
+    def _run_layer(self, layer: Any, pack: Tensor) -> Tensor:
+        """Run one ViT layer."""
+        output: Tensor = layer(pack, attention_mask=None)
+        return output
+
+    # Common to all
 
     def grid_spec(self, rate: float, max_cells: int) -> GridSpec:
-        """What this model asks of the edge, at `rate` sampled frames per second."""
+        """The model's input requirements, at `rate` sampled frames per second."""
         side = min(self.side, math.isqrt(max_cells))
         return GridSpec(self.cell, self.frames, rate, max_cells=side * side, square=True)
 
-    def _see(self, slots: Sequence[Slot]) -> list[Tensor]:
+    def _run_vit(self, slots: Sequence[Slot]) -> list[Tensor]:
+        """Encode all slots in one pack, each as [leading tokens, kept patches]."""
         pixels = self._pixels(slots).view(-1, 3, self.patch, self.patch)
-        hidden = self._embed_patches(pixels) + torch.cat([self._places(slot) for slot in slots])
-        heading, unit = self._heading().to(hidden.dtype), self.merge**2
+        positions = torch.cat([self._kept_position_embeddings(slot) for slot in slots])
+        hidden = self._embed_patches(pixels) + positions
+        leading, unit = self._leading_tokens().to(hidden.dtype), self.merge**2
         counts = [slot.kept_count * unit for slot in slots]
-        lengths = [len(heading) + count for count in counts]
-        pictures = [torch.cat([heading, picture]) for picture in torch.split(hidden, counts)]
+        lengths = [len(leading) + count for count in counts]
+        pictures = [torch.cat([leading, picture]) for picture in torch.split(hidden, counts)]
         pack = torch.cat(pictures)[None]
-        with block_diagonal(self._tower.config, lengths):
+        with block_diagonal(self._vit.config, lengths):
             for layer in self._layers():
-                pack = self._through(layer, pack)
-        seen = [picture[len(heading) :] for picture in torch.split(pack[0], lengths)]
-        return [self._project(torch.cat(seen).view(-1, unit, pack.shape[-1]))]
+                pack = self._run_layer(layer, pack)
+        patches = [picture[len(leading) :] for picture in torch.split(pack[0], lengths)]
+        return [self._project(torch.cat(patches).view(-1, unit, pack.shape[-1]))]
 
-    def _through(self, layer: Any, pack: Tensor) -> Tensor:
-        """One layer of the ViT."""
-        seen: Tensor = layer(pack, attention_mask=None)
-        return seen
-
-    def _places(self, slot: Slot) -> Tensor:
-        """The embeddings of the kept patches' places, the patches of a cell side by side."""
+    def _kept_position_embeddings(self, slot: Slot) -> Tensor:
+        """Position embeddings of the kept patches, the patches of a cell adjacent."""
         kept = torch.from_numpy(np.repeat(slot.kept.reshape(-1), self.merge**2))
-        return self._table(*slot.kept.shape)[kept.to(self.kv.device)]
+        return self._position_table(*slot.kept.shape)[kept.to(self.kv.device)]
 
     @lru_cache(maxsize=64)  # noqa: B019 - an adapter lives as long as its process
-    def _table(self, rows: int, cols: int) -> Tensor:
-        """The same for a whole picture of so many cells."""
+    def _position_table(self, rows: int, cols: int) -> Tensor:
+        """Position embeddings of a whole picture of `rows` x `cols` cells, the patches of a cell
+        adjacent.
+        """
         merge = self.merge
-        places = self._embed_places(rows * merge, cols * merge)
-        by_cell = places.view(rows, merge, cols, merge, -1).transpose(1, 2)
+        by_row = self._position_embeddings(rows * merge, cols * merge)
+        by_cell = by_row.view(rows, merge, cols, merge, -1).transpose(1, 2)
         return by_cell.reshape(rows * cols * merge**2, -1)

@@ -1,6 +1,8 @@
-"""SmolVLM2 behind the adapter: a SigLIP-like ViT, nine or sixteen patches shuffled to a cell.
+"""Adapter for SmolVLM2: a SigLIP-like ViT, 3 x 3 or 4 x 4 patches merged to a cell by pixel
+shuffle.
 
-A film's introduction counts its frames and its seconds; a stream's leaves that out.
+The introduction of a video states its numbers of frames and seconds; that of a stream leaves them
+out, because they change.
 """
 
 from collections.abc import Sequence
@@ -12,11 +14,11 @@ from transformers import SmolVLMForConditionalGeneration
 from transformers.models.smolvlm.processing_smolvlm import DEFAULT_CHAT_TEMPLATE
 
 from codecsight.models.families.siglip_base import SiglipAdapter
-from codecsight.models.prompt import PromptFormat, in_line
+from codecsight.models.prompt import PromptFormat, sequential_positions
 
 
 class SmolVLM(SiglipAdapter):
-    """The adapter around a `SmolVLMForConditionalGeneration`."""
+    """Adapter for `SmolVLMForConditionalGeneration`."""
 
     family = "smolvlm"
     network_class = SmolVLMForConditionalGeneration
@@ -35,45 +37,45 @@ class SmolVLM(SiglipAdapter):
         around = getattr(self.tokenizer, "fake_image_token", "<fake_token_around_image>")
         whole = getattr(self.tokenizer, "global_image_token", "<global-img>")
         return PromptFormat(
-            cell=self.tokenizer.convert_ids_to_tokens(self.network.config.image_token_id),
+            cell_token=self.tokenizer.convert_ids_to_tokens(self.network.config.image_token_id),
             opening=lambda time: f"\nFrame from {minutes(time)}:{around}{whole}",
             closing=around,
-            videos=("<video>",),
-            spread=in_line,
-            template=DEFAULT_CHAT_TEMPLATE,  # transformers' own processor takes no other for films
+            video_placeholders=("<video>",),
+            cell_positions=sequential_positions,
+            chat_template=DEFAULT_CHAT_TEMPLATE,  # the only one transformers uses for videos
             intro="You are provided the following series of frames from a video.\n",
             outro="\n\n",
-            lead=" ",
+            answer_prefix=" ",
         )
 
     @property
-    def _tower(self) -> Any:
+    def _vit(self) -> Any:
         return self.network.model.vision_model
 
     def _layers(self) -> Sequence[Any]:
-        return self._tower.encoder.layers  # type: ignore[no-any-return]
+        return self._vit.encoder.layers  # type: ignore[no-any-return]
 
     def _embed_patches(self, pixels: Tensor) -> Tensor:
-        embedded: Tensor = self._tower.embeddings.patch_embedding(pixels)
+        embedded: Tensor = self._vit.embeddings.patch_embedding(pixels)
         return embedded.flatten(1)
 
-    def _embed_places(self, rows: int, cols: int) -> Tensor:
-        """As the ViT itself looks them up for a blank picture of that size."""
-        embeddings = self._tower.embeddings
+    def _position_embeddings(self, rows: int, cols: int) -> Tensor:
+        """Captured from the ViT's own lookup for a blank picture of that size."""
+        embeddings = self._vit.embeddings
         blank = torch.zeros(1, 3, rows * self.patch, cols * self.patch)
         whole = torch.ones(1, rows, cols, dtype=torch.bool, device=self.kv.device)
-        found: list[Tensor] = []
+        captured: list[Tensor] = []
         with embeddings.position_embedding.register_forward_hook(
-            lambda _module, _given, places: found.append(places)
+            lambda _module, _inputs, output: captured.append(output)
         ):
             embeddings(blank.to(self.kv.device, self.kv.dtype), whole)
-        return found[0][0]
+        return captured[0][0]
 
     def _project(self, patches: Tensor) -> Tensor:
-        projected: Tensor = self.network.model.connector(self._tower.post_layernorm(patches))
+        projected: Tensor = self.network.model.connector(self._vit.post_layernorm(patches))
         return projected[:, 0]
 
 
 def minutes(time: float) -> str:
-    """A moment as transformers' own processor writes it: minutes and seconds."""
+    """A time in seconds as MM:SS, the format of transformers' processor."""
     return f"{int(time) // 60:02d}:{int(time) % 60:02d}"
