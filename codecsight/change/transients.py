@@ -72,7 +72,7 @@ class TransientDetector:
             self._peak, self._current = self._current, self._peak
 
     def on_sample(self, frame: Frame) -> Transient | None:
-        """Start anew from a sampled frame. Returns the transient since the last sample, if the
+        """Restart from a sampled frame. Returns the transient since the last sample, if the
         raster shows one; `confirms` then checks it on pixels.
         """
         new, old = _luma_raster(frame), self._sample

@@ -24,7 +24,7 @@ class CameraTransform:
     `current` maps a point of the current picture to its position where composition began. A frame
     without an estimate (no vectors, or not extracted) is assumed to move like the frame before it,
     but only for _MAX_EXTRAPOLATED frames: in the dark there may be no estimate for hours.
-    `is_static` says that the camera has not moved since the last sample.
+    `is_static` is true while the camera has not moved since the last sample.
     """
 
     def __init__(self, width: int, height: int, samples: int) -> None:
@@ -82,5 +82,5 @@ class CameraTransform:
 
     def sample_transforms(self) -> list[AffineMatrix]:
         """The transforms of the slot's sampled frames; all IDENTITY before the first sample."""
-        known = list(self._samples)
-        return known or [IDENTITY] * (self._samples.maxlen or 0)
+        transforms = list(self._samples)
+        return transforms or [IDENTITY] * (self._samples.maxlen or 0)

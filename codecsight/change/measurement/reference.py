@@ -56,7 +56,7 @@ class Reference:
         self._visibility: Plane
 
     def warp_to(self, new: Picture, transform: AffineMatrix) -> WarpedReference:
-        """The reference as a camera at `transform`, which took `new`, would see it. The motion
+        """The reference in the view of a camera at `transform`, which took `new`. The motion
         estimated from the codec is refined by registration against `new`.
         """
         motion = self._motion_to_reference(transform)

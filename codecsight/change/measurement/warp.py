@@ -1,8 +1,8 @@
 """Affine warping of pictures (`cv2.warpAffine` with inverse mapping), and pasting of warped cells.
 
-Matrices map points: the centre of the first pixel is (0.5, 0.5). A `visibility` plane [h, w] says
-which share of each pixel, up to 1, a picture covers. Pure translations, the usual case, have a path
-of their own: all pixels share the interpolation weights of a row and of a column.
+Matrices map points: the centre of the first pixel is (0.5, 0.5). A `visibility` plane [h, w] holds
+the share of each pixel, up to 1, that a picture covers. Pure translations, the usual case, have a
+path of their own: all pixels share the interpolation weights of a row and of a column.
 """
 
 import numpy as np
