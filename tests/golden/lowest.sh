@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The golden tests against the lowest transformers that pyproject.toml allows, in a folder of its own
-# put before the environment's. The environment itself holds the highest, as pip chooses it.
+# Run the golden tests against the lowest transformers version that pyproject.toml allows. It is
+# installed into a temporary folder in front of the environment, which has the highest version.
 # Usage: tests/golden/lowest.sh [PYTHON]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${1:-python}
 lowest=$(sed -n 's/.*"transformers>=\([0-9.]*\),.*/\1/p' pyproject.toml)
-[ -n "$lowest" ] || { echo "pyproject.toml names no lowest transformers"; exit 1; }
+[ -n "$lowest" ] || { echo "pyproject.toml has no lower bound for transformers"; exit 1; }
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -21,7 +21,7 @@ from codecsight.models.families.qwen3_vl import Qwen3VL
 
 @dataclass(frozen=True)
 class UnprunedSlot:
-    """A slot before pruning: frames uint8 [frames, 3, height, width], and the kept cells' mask."""
+    """A slot before pruning: `frames` uint8 [frames, 3, height, width], `kept` bool [rows, cols]."""
 
     times: tuple[float, ...]
     frames: NDArray[np.uint8]
@@ -44,6 +44,8 @@ class UnprunedSlot:
 
 
 class TransformersReference:
+    """Logits of the same network as `model`, computed by transformers alone."""
+
     def __init__(self, model: Qwen3VL) -> None:
         self.model, self.network = model, model.network
         self.vision = model.network.config.vision_config
