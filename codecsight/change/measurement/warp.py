@@ -38,27 +38,21 @@ def warp(image: Planes, visibility: Plane, motion: AffineMatrix, out: Planes) ->
     return _warp(image, visibility, motion, out)
 
 
-@cached_njit
 def shift_pixels(planes: Planes, x: int, y: int) -> None:
     """Translate planes [n, h, w] by whole pixels in place: out[y0, x0] = planes[y0 + y, x0 + x].
     Pixels from outside are 0.
     """
-    if x == 0 and y == 0:
-        return
-    height, width = planes.shape[1:]
-    first, last = min(max(-x, 0), width), max(width - max(x, 0), 0)
-    line = np.empty(width, np.float32)
-    for n in range(planes.shape[0]):
-        for step in range(height):
-            # Downwards or upwards, so that a row is read before it is overwritten.
-            row = step if y >= 0 else height - 1 - step
-            out = planes[n, row]
-            if last <= first or not 0 <= row + y < height:
-                out[:] = 0
-                continue
-            line[:] = planes[n, row + y]
-            out[:first], out[last:] = 0, 0
-            out[first:last] = line[first + x : last + x]
+    rows, columns = _overlap(y, planes.shape[1]), _overlap(x, planes.shape[2])
+    moved = planes[:, rows[0], columns[0]].copy()
+    planes[:] = 0
+    planes[:, rows[1], columns[1]] = moved
+
+
+def _overlap(shift: int, length: int) -> tuple[slice, slice]:
+    """Where pixels that stay in the picture come from, and where they go."""
+    shift = min(max(shift, -length), length)
+    first, last = max(shift, 0), length + min(shift, 0)
+    return slice(first, last), slice(first - shift, last - shift)
 
 
 def translation(x: float, y: float) -> AffineMatrix:
