@@ -1,13 +1,7 @@
-"""Reference of each family: a small random network, and transformers' own logits for a window.
-
-A reference writes the whole prompt, encodes whole pictures and numbers positions as transformers
-does. Pruning comes last: dropped patches are masked as keys in the ViT's attention, and dropped
-cells are removed from the sequence, while all other tokens keep their positions.
-"""
+"""References of all families but Qwen3-VL, whose reference is `TransformersReference`."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,30 +20,20 @@ from transformers.models.smolvlm.processing_smolvlm import (
 )
 from transformers.vision_utils import get_vision_window_index
 
-from codecsight.core.grid import PatchGrid
-from codecsight.models.adapter import Adapter
 from codecsight.models.families.internvl import InternVL
 from codecsight.models.families.llava_onevision import LlavaOnevision
 from codecsight.models.families.qwen2_5_vl import Qwen25VL
 from codecsight.models.families.qwen3_vl import Qwen3VLMoe
 from codecsight.models.families.smolvlm import SmolVLM
-from codecsight.models.tiny import CHAT_TEMPLATE, SPECIAL_TOKENS, byte_tokenizer
+from codecsight.models.tiny import CHAT_TEMPLATE, SPECIAL_TOKENS
+from tests.golden.reference_base import TEXT_CONFIG, FamilyReference, kept_patches
 from tests.golden.transformers_reference import (
     TransformersReference,
     UnprunedSlot,
     hidden_keys,
-    latest_features,
 )
 
-TEXT = {
-    "hidden_size": 48,
-    "intermediate_size": 96,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 32768,
-}
-VISION = {
+QWEN_VISION_CONFIG = {
     "depth": 3,
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -60,107 +44,6 @@ VISION = {
     "out_hidden_size": 48,
 }
 MROPE = {"rope_type": "default", "rope_theta": 10000.0}
-
-
-class FamilyReference:
-    """Reference of one family. `grid` is the rows and columns of cells in its pictures."""
-
-    adapter: ClassVar[type[Adapter]]
-    grid: ClassVar[tuple[int, int]] = (3, 4)
-    cell: ClassVar[str]
-    special: ClassVar[Sequence[str]]
-    template: ClassVar[str]
-    end: ClassVar[str] = "<|im_end|>"
-
-    def __init__(self) -> None:
-        tokenizer = byte_tokenizer(self.special, self.template, self.end)
-        config = self.config(len(tokenizer), tokenizer.convert_tokens_to_ids)
-        with torch.random.fork_rng():
-            torch.manual_seed(4)
-            network = self.adapter.network_class._from_config(config, attn_implementation="sdpa")
-            with torch.no_grad():
-                for weight in network.parameters():
-                    weight += 0.1 * torch.randn_like(weight)  # some are initialised with zeros
-        self.network = network
-        self.model = self.adapter(network, tokenizer, name=self.adapter.family)
-
-    @property
-    def patches(self) -> PatchGrid:
-        rows, cols = self.grid
-        return PatchGrid(self.model.grid_spec(rate=2.0, max_cells=rows * cols), rows, cols)
-
-    # Defined by each family
-
-    def config(self, words: int, token: Any) -> Any:
-        raise NotImplementedError
-
-    def prompt(self, stream: Sequence[UnprunedSlot], question: str) -> str:
-        raise NotImplementedError
-
-    def inputs(self, ids: Tensor, stream: Sequence[UnprunedSlot]) -> dict[str, Any]:
-        """Arguments of transformers' forward besides `ids`."""
-        raise NotImplementedError
-
-    def positions(self, ids: Tensor, _stream: Sequence[UnprunedSlot]) -> Tensor:
-        return torch.arange(ids.shape[1])[None]
-
-    def encode(self, unpruned: UnprunedSlot) -> Tensor:
-        """Embeddings [cells, d] of all cells, with the dropped patches masked."""
-        raise NotImplementedError
-
-    def with_closing(self, cells: Tensor) -> Tensor:
-        """The `cells` of a slot (marks or embeddings), followed by those of its closing token."""
-        return cells
-
-    # Common to all
-
-    def ids(self, stream: Sequence[UnprunedSlot], question: str) -> Tensor:
-        text = self.prompt(stream, question)
-        return torch.tensor([self.model.tokenizer(text, add_special_tokens=False)["input_ids"]])
-
-    @torch.inference_mode()
-    def plain(self, stream: Sequence[UnprunedSlot], question: str) -> Tensor:
-        """Logits [vocab] after the question, from one call of transformers' forward on pixels."""
-        ids = self.ids(stream, question)
-        return self.network(input_ids=ids, **self.inputs(ids, stream)).logits[0, -1]
-
-    @torch.inference_mode()
-    def pruned(self, stream: Sequence[UnprunedSlot], question: str) -> Tensor:
-        """Logits [vocab] after the question, with the dropped cells left out."""
-        return self._logits_over(stream, question, [self.encode(unpruned) for unpruned in stream])
-
-    @torch.inference_mode()
-    def latest(self, stream: Sequence[UnprunedSlot], question: str) -> Tensor:
-        """Logits [vocab] about the last slot alone, with each cell's latest features."""
-        features = latest_features(
-            [unpruned.kept for unpruned in stream], [[self.encode(unpruned)] for unpruned in stream]
-        )
-        whole = replace(stream[-1], kept=np.ones_like(stream[-1].kept))
-        return self._logits_over([whole], question, features)
-
-    def _logits_over(
-        self, stream: Sequence[UnprunedSlot], question: str, features: Sequence[Tensor]
-    ) -> Tensor:
-        ids = self.ids(stream, question)
-        visual = ids[0] == self.model.tokenizer.convert_tokens_to_ids(self.cell)
-        embeddings = self.network.get_input_embeddings()(ids)
-        embeddings[0, visual] = torch.cat([self.with_closing(each) for each in features])
-        stays = ~visual
-        kept = torch.cat(
-            [self.with_closing(torch.from_numpy(unpruned.kept.ravel())) for unpruned in stream]
-        )
-        stays[visual] = kept
-        hidden = self.model.text(
-            inputs_embeds=embeddings[:, stays],
-            position_ids=self.positions(ids, stream)[..., stays],
-        ).last_hidden_state
-        return self.network.lm_head(hidden[0, -1])
-
-    def normalized(self, stream: Sequence[UnprunedSlot]) -> Tensor:
-        """Pixels normalised as by the family's processor: [slots, frames, 3, height, width]."""
-        mean, std = (torch.tensor(each).view(3, 1, 1) for each in self.model.pixel_normalization)
-        frames = torch.from_numpy(np.stack([unpruned.frames for unpruned in stream]))
-        return (frames.float() / 255 - mean) / std
 
 
 def vision_token_ids(token: Any) -> dict[str, int]:
@@ -211,16 +94,16 @@ class Qwen25(Qwen):
     adapter = Qwen25VL
     grid = (3, 5)
 
-    def config(self, words: int, token: Any) -> Qwen2_5_VLConfig:
+    def config(self, vocab_size: int, token: Any) -> Qwen2_5_VLConfig:
         return Qwen2_5_VLConfig(
             vision_config={
-                **VISION,
+                **QWEN_VISION_CONFIG,
                 "window_size": 32,
                 "fullatt_block_indexes": [1],
             },
             text_config={
-                **TEXT,
-                "vocab_size": words,
+                **TEXT_CONFIG,
+                "vocab_size": vocab_size,
                 "rope_parameters": {**MROPE, "mrope_section": [2, 2, 2]},
             },
             **vision_token_ids(token),
@@ -244,16 +127,16 @@ class Qwen25(Qwen):
 class Qwen3Moe(Qwen):
     adapter = Qwen3VLMoe
 
-    def config(self, words: int, token: Any) -> Qwen3VLMoeConfig:
+    def config(self, vocab_size: int, token: Any) -> Qwen3VLMoeConfig:
         return Qwen3VLMoeConfig(
             vision_config={
-                **VISION,
+                **QWEN_VISION_CONFIG,
                 "num_position_embeddings": 64,
                 "deepstack_visual_indexes": [0, 1],
             },
             text_config={
-                **TEXT,
-                "vocab_size": words,
+                **TEXT_CONFIG,
+                "vocab_size": vocab_size,
                 "head_dim": 16,
                 "num_experts": 4,
                 "num_experts_per_tok": 2,
@@ -293,7 +176,7 @@ class InternVL3(FamilyReference):
         "{% if add_generation_prompt %}{{'<|im_start|>assistant\n' }}{% endif %}"
     )
 
-    def config(self, words: int, token: Any) -> InternVLConfig:
+    def config(self, vocab_size: int, token: Any) -> InternVLConfig:
         return InternVLConfig(
             vision_config={
                 "hidden_size": 32,
@@ -305,7 +188,7 @@ class InternVL3(FamilyReference):
                 "use_qk_norm": True,
                 "norm_type": "rms_norm",
             },
-            text_config={**TEXT, "model_type": "qwen2", "vocab_size": words},
+            text_config={**TEXT_CONFIG, "model_type": "qwen2", "vocab_size": vocab_size},
             image_token_id=token("<IMG_CONTEXT>"),
             image_seq_length=16,
         )
@@ -323,9 +206,8 @@ class InternVL3(FamilyReference):
 
     def encode(self, unpruned: UnprunedSlot) -> Tensor:
         with hidden_keys(self.network.model.vision_tower, kept_patches(unpruned, 2, leading=1)):
-            return self.network.model.get_image_features(
-                self.normalized([unpruned])[:, 0]
-            ).pooler_output[0]
+            features = self.network.model.get_image_features(self.normalized([unpruned])[:, 0])
+            return features.pooler_output[0]
 
 
 class SmallerInternVL3(InternVL3):
@@ -348,7 +230,7 @@ class SmolVLM2(FamilyReference):
     template = "this template is never used for videos"
     end = "<end_of_utterance>"
 
-    def config(self, words: int, token: Any) -> SmolVLMConfig:
+    def config(self, vocab_size: int, token: Any) -> SmolVLMConfig:
         return SmolVLMConfig(
             vision_config={
                 "hidden_size": 32,
@@ -358,7 +240,7 @@ class SmolVLM2(FamilyReference):
                 "image_size": 78,  # nine patches a side, and a remainder
                 "patch_size": 8,
             },
-            text_config={**TEXT, "model_type": "llama", "vocab_size": words},
+            text_config={**TEXT_CONFIG, "model_type": "llama", "vocab_size": vocab_size},
             image_token_id=token("<image>"),
             scale_factor=3,
         )
@@ -404,7 +286,7 @@ class Llava(FamilyReference):
     trained = 64
     """Side of the pictures the model was trained on, in pixels."""
 
-    def config(self, words: int, token: Any) -> LlavaOnevisionConfig:
+    def config(self, vocab_size: int, token: Any) -> LlavaOnevisionConfig:
         return LlavaOnevisionConfig(
             vision_config={
                 "model_type": "siglip_vision_model",
@@ -416,7 +298,7 @@ class Llava(FamilyReference):
                 "patch_size": 8,
                 "vision_use_head": False,
             },
-            text_config={**TEXT, "model_type": "qwen2", "vocab_size": words},
+            text_config={**TEXT_CONFIG, "model_type": "qwen2", "vocab_size": vocab_size},
             image_token_index=token("<image>"),
             video_token_index=token("<video>"),
         )
@@ -431,9 +313,8 @@ class Llava(FamilyReference):
 
     def encode(self, unpruned: UnprunedSlot) -> Tensor:
         with hidden_keys(self.network.model.vision_tower, kept_patches(unpruned, 2)):
-            return self.network.model.get_video_features(self.normalized([unpruned])).pooler_output[
-                0, :-1
-            ]
+            features = self.network.model.get_video_features(self.normalized([unpruned]))
+            return features.pooler_output[0, :-1]
 
     def with_closing(self, cells: Tensor) -> Tensor:
         new_line = self.network.model.image_newline[None]
@@ -441,8 +322,8 @@ class Llava(FamilyReference):
 
 
 class OddLlava(Llava):
-    """Trained on 7 x 7 patches (the published ones: 27 x 27) and given 8 x 8. transformers' forward
-    has no such mode, so the reference is built from the network's parts.
+    """Trained on 7 x 7 patches (the published ones: 27 x 27), given 8 x 8. The reference runs the
+    network's parts one by one.
     """
 
     trained = 56
@@ -461,12 +342,6 @@ class OddLlava(Llava):
         picture = model.multi_modal_projector(features).view(1, 8, 8, -1).permute(0, 3, 1, 2)
         pooled = torch.nn.functional.interpolate(picture, size=(4, 4), mode="bilinear")
         return pooled[0].flatten(1).T
-
-
-def kept_patches(unpruned: UnprunedSlot, merge: int, leading: int = 0) -> Tensor:
-    """Marks of the kept patches, row by row, after `leading` tokens that are always kept."""
-    kept = np.kron(unpruned.kept, np.ones((merge, merge), np.bool_)).ravel()
-    return torch.from_numpy(np.concatenate([np.ones(leading, np.bool_), kept]))
 
 
 REFERENCES: Sequence[type[FamilyReference]] = (

@@ -18,7 +18,8 @@ from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.loading import FAMILIES, load_model
 from codecsight.models.prompt import Tokens
 from tests.golden.conftest import LogitsRecorder
-from tests.golden.family_references import REFERENCES, FamilyReference
+from tests.golden.family_references import REFERENCES
+from tests.golden.reference_base import FamilyReference
 from tests.golden.transformers_reference import UnprunedSlot
 
 QUESTION = Question("Is it dark?", QuestionKind.YES_NO)

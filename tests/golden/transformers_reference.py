@@ -21,7 +21,7 @@ from codecsight.models.families.qwen3_vl import Qwen3VL
 
 @dataclass(frozen=True)
 class UnprunedSlot:
-    """A slot before pruning: `frames` uint8 [frames, 3, height, width], `kept` bool [rows, cols]."""
+    """A slot before pruning: frames uint8 [frames, 3, height, width], kept bool [rows, cols]."""
 
     times: tuple[float, ...]
     frames: NDArray[np.uint8]

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from codecsight.models.errors import ModelError
-from tests.golden.family_references import FamilyReference, InternVL3, Llava
+from tests.golden.family_references import InternVL3, Llava
+from tests.golden.reference_base import FamilyReference
 from tests.golden.transformers_reference import UnprunedSlot
 
 
@@ -15,10 +16,10 @@ def with_config(kind: type[FamilyReference], part: str, **fields: Any) -> type[F
     """The same family with some fields of a part of its configuration replaced."""
 
     class Changed(kind):  # type: ignore[misc, valid-type]
-        def config(self, words: int, token: Any) -> Any:
-            values = super().config(words, token).to_dict()
+        def config(self, vocab_size: int, token: Any) -> Any:
+            values = super().config(vocab_size, token).to_dict()
             (values[part] if part else values).update(fields)
-            return type(super().config(words, token))(**values)
+            return type(super().config(vocab_size, token))(**values)
 
     return Changed
 
