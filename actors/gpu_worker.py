@@ -19,10 +19,10 @@ from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine.config import EngineConfig, EvictionPolicy, QueryView
 from codecsight.engine.engine import Engine
 from codecsight.engine.errors import AdmissionRefused, DeviceBusy, EngineError, SlotRefused
+from codecsight.engine.profile_run import seconds_per_slot
 from codecsight.engine.request import OnToken, ignore_tokens
 from codecsight.engine.resources.flops import Flops
 from codecsight.engine.resources.memory import fit_to_memory
-from codecsight.engine.resources.profile_run import seconds_per_slot
 from codecsight.engine.resources.utilization import HORIZON_S, Utilization
 from codecsight.engine.results import JobResult
 from codecsight.models.base import VisionLanguageModel

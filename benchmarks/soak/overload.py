@@ -20,7 +20,7 @@ from benchmarks.density.traces import SlotTrace, make_traces
 from codecsight.core.question import Question
 from codecsight.core.slot import ANCHOR_EVERY, SlotKind
 from codecsight.engine import DeviceBusy, Engine, EngineConfig, SlotRefused
-from codecsight.engine.resources.profile_run import seconds_per_slot
+from codecsight.engine.profile_run import seconds_per_slot
 from codecsight.engine.resources.utilization import HORIZON_S, Utilization
 from codecsight.models.base import VisionLanguageModel
 from codecsight.uplink.token_bucket import TokenBucket
