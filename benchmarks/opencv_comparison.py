@@ -57,7 +57,8 @@ def _warp(rng: np.random.Generator, name: str, motion: Array) -> dict[str, Any]:
 
     def theirs(image: Array, kernel: int) -> Array:
         flags = kernel | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(image, matrix, (WIDTH, HEIGHT), flags=flags, borderMode=1)
+        warped = cv2.warpAffine(image, matrix, (WIDTH, HEIGHT), flags=flags, borderMode=1)
+        return np.asarray(warped)
 
     def both() -> Array:
         theirs(visible, cv2.INTER_LINEAR)

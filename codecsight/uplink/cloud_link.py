@@ -124,7 +124,7 @@ class CloudLink:
         return NeedAnchor(self.epoch, reason)
 
     def timed_out(self, now: float) -> bool:
-        """Whether so many heartbeats of the edge are missing that the connection must be dead."""
+        """Whether too many heartbeats of the edge are missing: the connection must be dead."""
         return now > self._last_received + MAX_MISSED_HEARTBEATS * self.heartbeat_s
 
     def _receive_chunk(self, chunk: Chunk) -> Chunk | Ack | NeedAnchor | None:

@@ -148,7 +148,7 @@ class EdgeLink:
         return Heartbeat(wall_time, stats)
 
     def timed_out(self, now: float) -> bool:
-        """Whether so many heartbeats of the cloud are missing that the connection must be dead."""
+        """Whether too many heartbeats of the cloud are missing: the connection must be dead."""
         return self._welcomed and now > (
             self._last_received + MAX_MISSED_HEARTBEATS * self.heartbeat_s
         )
