@@ -1,4 +1,4 @@
-"""A random model and made-up slots: mechanisms, not answers."""
+"""A model with random weights and synthetic slots: for mechanisms, not for right answers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,11 +25,13 @@ def grid(model: Qwen3VL) -> PatchGrid:
 
 @pytest.fixture(scope="session")
 def slot_at(grid: PatchGrid) -> Callable[..., Slot]:
-    return made_up(grid)
+    return slot_maker(grid)
 
 
-def made_up(grid: PatchGrid) -> Callable[..., Slot]:
-    """A slot that begins at a second of the stream; whole at 0 unless told otherwise."""
+def slot_maker(grid: PatchGrid) -> Callable[..., Slot]:
+    """Makes the slot that starts at a second of the stream: an anchor at 0, else with 40% of the
+    cells, or the share `keep`.
+    """
 
     def make(second: float, keep: float | None = None, seed: int = 0) -> Slot:
         random = np.random.default_rng([seed, int(second)])

@@ -1,4 +1,4 @@
-"""The ViT sees the neighbours of what changed, as they were last shipped."""
+"""Which cells the ViT encodes: changed ones, and neighbours from the pixels shipped last."""
 
 from dataclasses import replace
 
@@ -32,115 +32,118 @@ def _kept(*cells: tuple[int, int]) -> NDArray[np.bool_]:
     return kept
 
 
-WHOLE = np.ones((ROWS, COLS), np.bool_)
+EVERY_CELL = np.ones((ROWS, COLS), np.bool_)
 
 
-def test_a_ring_reaches_every_neighbour_and_stops_at_the_border() -> None:
+def test_dilation_includes_diagonals_and_stops_at_the_border() -> None:
     assert np.argwhere(dilate(_kept((0, 0)), 1)).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     assert dilate(_kept((2, 2)), 1).sum() == 9
     assert dilate(_kept((2, 2)), 4).all()
     assert not dilate(_kept(), 1).any()
 
 
-def test_a_look_holds_the_slots_own_cells_unchanged() -> None:
-    sight = EncoderInput(neighbour_radius=1)
-    sight.prepare(_slot(WHOLE, 0))
+def test_a_request_contains_the_changed_cells_with_their_pixels() -> None:
+    encoder_input = EncoderInput(neighbour_radius=1)
+    encoder_input.prepare(_slot(EVERY_CELL, 0))
     slot = _slot(_kept((0, 0), (3, 4)), 1)
-    look = sight.prepare(slot)
-    assert look.slot.kept_count == 8
-    np.testing.assert_array_equal(look.slot.patches[look.encoded_cells], slot.patches)
-    np.testing.assert_array_equal(np.flatnonzero(look.slot.kept)[look.encoded_cells], [0, 19])
+    request = encoder_input.prepare(slot)
+    assert request.slot.kept_count == 8
+    np.testing.assert_array_equal(request.slot.patches[request.encoded_cells], slot.patches)
+    np.testing.assert_array_equal(np.flatnonzero(request.slot.kept)[request.encoded_cells], [0, 19])
 
 
-def test_neighbours_are_the_newest_frame_that_was_shipped_of_them() -> None:
-    sight = EncoderInput(neighbour_radius=1)
-    anchor = _slot(WHOLE, 0)
-    sight.prepare(anchor)
+def test_neighbours_repeat_their_newest_frame() -> None:
+    encoder_input = EncoderInput(neighbour_radius=1)
+    anchor = _slot(EVERY_CELL, 0)
+    encoder_input.prepare(anchor)
     later = _slot(_kept((0, 1)), 1)
-    sight.prepare(later)
-    look = sight.prepare(_slot(_kept((0, 0)), 2))
-    assert np.argwhere(look.slot.kept).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    encoder_input.prepare(later)
+    request = encoder_input.prepare(_slot(_kept((0, 0)), 2))
+    assert np.argwhere(request.slot.kept).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     for frame in range(FRAMES):
-        np.testing.assert_array_equal(look.slot.patches[1, frame], later.patches[0, -1])
-        np.testing.assert_array_equal(look.slot.patches[2, frame], anchor.patches[COLS, -1])
+        np.testing.assert_array_equal(request.slot.patches[1, frame], later.patches[0, -1])
+        np.testing.assert_array_equal(request.slot.patches[2, frame], anchor.patches[COLS, -1])
 
 
-def test_without_a_ring_the_slot_is_seen_alone() -> None:
-    sight = EncoderInput(neighbour_radius=0)
-    sight.prepare(_slot(WHOLE, 0))
+def test_with_radius_0_the_slot_is_encoded_alone() -> None:
+    encoder_input = EncoderInput(neighbour_radius=0)
+    encoder_input.prepare(_slot(EVERY_CELL, 0))
     slot = _slot(_kept((1, 1)), 1)
-    assert sight.prepare(slot).slot is slot
+    assert encoder_input.prepare(slot).slot is slot
 
 
 @pytest.mark.parametrize("radius", [0, 1, 3])
-def test_a_cell_is_encoded_as_in_the_picture_of_what_the_ring_shows(
+def test_a_cell_is_encoded_as_part_of_the_picture_within_the_radius(
     model: Qwen3VL, radius: int
 ) -> None:
-    """Against the naive twin: the composed picture without the cells beyond the radius."""
+    """Compared with the composed picture, encoded without the cells beyond the radius."""
     cell = model.cell
     shape = (ROWS * COLS, model.frames, 3, cell, cell)
     anchor = replace(
-        _slot(WHOLE, 0), patches=np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
+        _slot(EVERY_CELL, 0),
+        patches=np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8),
     )
     kept = _kept((1, 2), (2, 2))
     delta = replace(_slot(kept, 1), patches=anchor.patches[:2][::-1].copy())
-    sight = EncoderInput(radius)
-    sight.prepare(anchor)
-    look = sight.prepare(delta)
+    encoder_input = EncoderInput(radius)
+    encoder_input.prepare(anchor)
+    request = encoder_input.prepare(delta)
     composed = np.repeat(anchor.patches[:, -1:], model.frames, axis=1)
     composed[kept.ravel()] = delta.patches
     wide = dilate(kept, radius)
     expected = model.encode_cells(
         Slot(SlotKind.DELTA, wide, composed[wide.ravel()], np.ones(wide.sum()), (0.0, 0.5), 0.0)
     ).embeddings[torch.from_numpy(kept[wide])]
-    found = model.encode_cells(look.slot).select(look.encoded_cells).embeddings
+    found = model.encode_cells(request.slot).select(request.encoded_cells).embeddings
     torch.testing.assert_close(found, expected)
 
 
-def test_an_anchor_is_looked_at_where_it_differs(model: Qwen3VL) -> None:
-    """By more than noise does, in any block of any frame, from what was last looked at."""
-    sight = _remembering(model)
-    anchor = _slot(WHOLE, 0)
-    assert sight.prepare(anchor).changed.all()
+def test_a_later_anchor_is_encoded_where_it_differs(model: Qwen3VL) -> None:
+    """By more than noise, in any block of any frame, from the pixels encoded last."""
+    encoder_input = _with_vision_cache(model)
+    anchor = _slot(EVERY_CELL, 0)
+    assert encoder_input.prepare(anchor).changed.all()
     again = anchor.patches.astype(np.int16) + np.random.default_rng(1).integers(-3, 4)
     again[7, 1, 2, :4, 4:] += 20
-    look = sight.prepare(replace(anchor, patches=again.clip(0, 255).astype(np.uint8)))
-    assert np.flatnonzero(look.changed).tolist() == [7]
-    assert look.slot.kept_count == len(look.encoded_cells) == 1
-    np.testing.assert_array_equal(look.slot.patches[0], again[7].clip(0, 255))
+    request = encoder_input.prepare(replace(anchor, patches=again.clip(0, 255).astype(np.uint8)))
+    assert np.flatnonzero(request.changed).tolist() == [7]
+    assert request.slot.kept_count == len(request.encoded_cells) == 1
+    np.testing.assert_array_equal(request.slot.patches[0], again[7].clip(0, 255))
 
 
-def test_slow_changes_add_up_until_they_are_seen(model: Qwen3VL) -> None:
-    sight, grey = _remembering(model), _slot(WHOLE, 0).patches * 0 + 100
-    looks = [
-        sight.prepare(replace(_slot(WHOLE, 0), patches=(grey + 3 * step).astype(np.uint8)))
+def test_slow_changes_add_up_until_they_are_encoded(model: Qwen3VL) -> None:
+    encoder_input, grey = _with_vision_cache(model), _slot(EVERY_CELL, 0).patches * 0 + 100
+    requests = [
+        encoder_input.prepare(
+            replace(_slot(EVERY_CELL, 0), patches=(grey + 3 * step).astype(np.uint8))
+        )
         for step in range(4)
     ]
-    assert [look.changed.all() for look in looks] == [True, False, False, True]
+    assert [request.changed.all() for request in requests] == [True, False, False, True]
 
 
-def test_deltas_and_first_anchors_are_looked_at_whatever_they_show(model: Qwen3VL) -> None:
-    sight, anchor = _remembering(model), _slot(WHOLE, 0)
-    sight.prepare(anchor)
+def test_deltas_and_first_anchors_are_always_encoded_whole(model: Qwen3VL) -> None:
+    encoder_input, anchor = _with_vision_cache(model), _slot(EVERY_CELL, 0)
+    encoder_input.prepare(anchor)
     delta = replace(_slot(_kept((0, 1)), 1), patches=anchor.patches[1:2])
-    assert sight.prepare(delta).changed.sum() == 1
-    assert _remembering(model).prepare(anchor).changed.all()
+    assert encoder_input.prepare(delta).changed.sum() == 1
+    assert _with_vision_cache(model).prepare(anchor).changed.all()
 
 
-def _remembering(model: Qwen3VL) -> EncoderInput:
+def _with_vision_cache(model: Qwen3VL) -> EncoderInput:
     return EncoderInput(
         neighbour_radius=1, static_threshold=8.0, vision_cache=model.new_vision_kv_cache(ROWS, COLS)
     )
 
 
-def test_the_neighbours_cost_vit_work_and_nothing_else(model: Qwen3VL) -> None:
+def test_neighbours_cost_only_vit_operations(model: Qwen3VL) -> None:
     spent = {}
     for radius in (0, 1):
         engine = Engine(model, EngineConfig(vision_kv_cache=False, neighbour_radius=radius))
         grid = PatchGrid(model.grid_spec(2.0, 48), ROWS, COLS)
         engine.open("s", grid)
         shape = (ROWS * COLS, model.frames, 3, model.cell, model.cell)
-        anchor = replace(_slot(WHOLE, 0), patches=np.zeros(shape, np.uint8))
+        anchor = replace(_slot(EVERY_CELL, 0), patches=np.zeros(shape, np.uint8))
         delta = replace(_slot(_kept((1, 2)), 1), patches=np.zeros((1, *shape[1:]), np.uint8))
         engine.push("s", anchor)
         spent[radius] = engine.push("s", delta).work.spent
@@ -149,7 +152,7 @@ def test_the_neighbours_cost_vit_work_and_nothing_else(model: Qwen3VL) -> None:
 
 
 @pytest.mark.parametrize("cell", [16, 14, 5])
-def test_cells_differ_where_the_mean_of_a_block_does(cell: int) -> None:
+def test_a_cell_has_changed_where_the_mean_of_a_block_has(cell: int) -> None:
     rng = np.random.default_rng(cell)
     old = rng.integers(0, 256, (60, FRAMES, 3, cell, cell)).astype(np.uint8)
     noise = rng.integers(-12, 13, old.shape) + rng.integers(0, 9, (60, 1, 1, 1, 1))
@@ -157,5 +160,7 @@ def test_cells_differ_where_the_mean_of_a_block_does(cell: int) -> None:
     block = {16: 4, 14: 2, 5: 1}[cell]
     blocks = (60, FRAMES * 3, cell // block, block, cell // block, block)
     means = (new.astype(np.int64) - old).reshape(blocks).mean((3, 5))
-    for least in (2.0, 8.0, 9.3):
-        assert (changed_cells(new, old, least) == (np.abs(means).max((1, 2, 3)) > least)).all()
+    for threshold in (2.0, 8.0, 9.3):
+        assert (
+            changed_cells(new, old, threshold) == (np.abs(means).max((1, 2, 3)) > threshold)
+        ).all()

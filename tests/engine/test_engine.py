@@ -15,10 +15,10 @@ MakeEngine = Callable[..., Engine]
 MakeSlot = Callable[..., Slot]
 
 PERSON = Question("Is there a person?", QuestionKind.YES_NO)
-SEEN = Question("What is there?", QuestionKind.TEXT)
+DESCRIBE = Question("What is there?", QuestionKind.TEXT)
 
 
-def test_streams_are_let_in_until_the_budget_is_reserved(
+def test_streams_are_admitted_until_all_blocks_are_reserved(
     engine_with: MakeEngine, grid: PatchGrid
 ) -> None:
     engine = engine_with()
@@ -27,15 +27,17 @@ def test_streams_are_let_in_until_the_budget_is_reserved(
     engine = engine_with(kv_blocks=2 * cost + 1)
     engine.open("a", grid)
     engine.open("b", grid)
-    with pytest.raises(AdmissionRefused, match=f"needs {cost} KV blocks and 1 are free") as refused:
+    with pytest.raises(
+        AdmissionRefused, match=f"needs {cost} KV blocks and 1 are free"
+    ) as rejected:
         engine.open("c", grid)
-    assert (refused.value.needed, refused.value.free) == (cost, 1)
+    assert (rejected.value.needed, rejected.value.free) == (cost, 1)
     engine.close("a")
     engine.open("c", grid)
     assert set(engine.status().streams) == {"b", "c"}
 
 
-def test_what_is_reserved_holds_the_densest_window(
+def test_reserved_blocks_suffice_for_a_window_in_which_nothing_is_pruned(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
     engine = engine_with(window=3, stride=1, query_view="last-slot")
@@ -47,7 +49,7 @@ def test_what_is_reserved_holds_the_densest_window(
     assert stream.blocks_reserved >= stream.blocks_allocated > stream.blocks_reserved * 0.6
 
 
-def test_a_stream_cannot_be_opened_twice_nor_asked_when_unknown(
+def test_a_stream_cannot_be_opened_twice_or_asked_before_it_has_slots(
     engine_with: MakeEngine, grid: PatchGrid
 ) -> None:
     engine = engine_with()
@@ -60,7 +62,7 @@ def test_a_stream_cannot_be_opened_twice_nor_asked_when_unknown(
         engine.ask("a", PERSON)
 
 
-def test_a_grid_of_another_model_is_refused(engine_with: MakeEngine, model: Qwen3VL) -> None:
+def test_a_grid_of_another_model_is_rejected(engine_with: MakeEngine, model: Qwen3VL) -> None:
     spec = model.grid_spec(2.0, 48)
     other = type(spec)(cell=spec.cell * 2, frames=spec.frames, rate=2.0, max_cells=48)
     with pytest.raises(EngineError, match="reads cells of 16 px"):
@@ -69,7 +71,7 @@ def test_a_grid_of_another_model_is_refused(engine_with: MakeEngine, model: Qwen
         engine_with().open("a", PatchGrid(spec, 7, 7))
 
 
-def test_the_first_slot_must_be_an_anchor_and_after_a_reset_again(
+def test_the_first_slot_must_be_an_anchor_also_after_a_reset(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
     engine = engine_with()
@@ -85,37 +87,37 @@ def test_the_first_slot_must_be_an_anchor_and_after_a_reset_again(
     assert engine.status().streams["a"].tokens == 0
 
 
-def test_a_reset_stream_starts_over_as_if_new(
+def test_a_reset_stream_behaves_like_a_new_one(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
-    engine, fresh = engine_with(), engine_with()
-    for one in (engine, fresh):
+    engine, new = engine_with(), engine_with()
+    for one in (engine, new):
         one.open("a", grid)
     for second in range(5):
         engine.push("a", slot_at(second, seed=7))
     engine.reset("a")
-    for one in (engine, fresh):
+    for one in (engine, new):
         for second in range(3):
             one.push("a", slot_at(second))
-    assert engine.ask("a", PERSON).probability == fresh.ask("a", PERSON).probability
+    assert engine.ask("a", PERSON).probability == new.ask("a", PERSON).probability
 
 
-def test_interleaved_streams_say_exactly_what_each_says_alone(
+def test_interleaved_streams_give_exactly_the_answers_of_each_alone(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
     config = {"window": 4, "stride": 2, "refresh": "first:1", "max_answer_tokens": 4}
 
     def watch(streams: list[str]) -> dict[str, list[object]]:
-        engine, heard = engine_with(**config), {}
+        engine, answers_of = engine_with(**config), {}
         for stream in streams:
             engine.open(stream, grid)
         for second in range(10):
             for stream in streams:
                 seed = {"a": 1, "b": 2, "c": 3}[stream]
                 engine.push(stream, slot_at(second, seed=seed))
-                answers = engine.ask_all(stream, [PERSON, SEEN])
-                heard.setdefault(stream, []).extend((a.value, a.probability) for a in answers)
-        return heard
+                answers = engine.ask_all(stream, [PERSON, DESCRIBE])
+                answers_of.setdefault(stream, []).extend((a.value, a.probability) for a in answers)
+        return answers_of
 
     together = watch(["a", "b", "c"])
     assert together["a"] == watch(["a"])["a"]
@@ -123,20 +125,20 @@ def test_interleaved_streams_say_exactly_what_each_says_alone(
     assert together["a"] != together["b"]
 
 
-def test_asking_between_slots_changes_no_later_answer(
+def test_questions_between_slots_change_no_later_answer(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
-    often, once = engine_with(window=3, stride=1), engine_with(window=3, stride=1)
-    for engine in (often, once):
+    asked_often, asked_once = engine_with(window=3, stride=1), engine_with(window=3, stride=1)
+    for engine in (asked_often, asked_once):
         engine.open("a", grid)
     for second in range(6):
-        often.push("a", slot_at(second))
-        heard = often.ask("a", PERSON)
-        once.push("a", slot_at(second))
-    assert once.ask("a", PERSON).probability == heard.probability
+        asked_often.push("a", slot_at(second))
+        answer = asked_often.ask("a", PERSON)
+        asked_once.push("a", slot_at(second))
+    assert asked_once.ask("a", PERSON).probability == answer.probability
 
 
-def test_work_is_kept_when_a_stream_leaves(
+def test_the_work_of_a_closed_stream_still_counts(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
     engine = engine_with()
@@ -150,7 +152,7 @@ def test_work_is_kept_when_a_stream_leaves(
     assert engine.status().blocks_reserved == 0
 
 
-def test_an_answer_tells_what_it_rests_on(
+def test_an_answer_contains_its_time_span_and_cells(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
     engine = engine_with(window=3, stride=1)
@@ -167,7 +169,7 @@ def test_an_answer_tells_what_it_rests_on(
     assert answer.latency_ms > 0
 
 
-def test_too_long_a_question_is_refused_and_harms_nothing(
+def test_too_long_a_question_is_rejected_and_changes_nothing(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
     engine = engine_with(max_question_tokens=64)
@@ -178,7 +180,7 @@ def test_too_long_a_question_is_refused_and_harms_nothing(
     assert engine.ask("a", PERSON).probability > 0
 
 
-def test_many_questions_are_asked_in_as_many_passes_as_they_need(
+def test_questions_too_long_for_one_pass_are_split(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
     questions = [Question(f"Is door {n} open?", QuestionKind.YES_NO) for n in range(9)]
@@ -201,23 +203,23 @@ def test_ten_questions_cost_ten_short_forks_and_no_prefill(
     for second in range(6):
         engine.push("a", slot_at(second))
     questions = [Question(f"Is door {n} open?", QuestionKind.YES_NO) for n in range(10)]
-    engine.ask("a", PERSON)  # what stands still is brought to the present once for all
+    engine.ask("a", PERSON)  # builds the query context, once for all questions
     window, forward, sizes = engine.status().streams["a"].tokens, engine.model.forward_packed, []
 
-    def measured(tokens, *rest):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN202
+    def recorded(tokens, *rest):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN202
         sizes.append(len(tokens))
         return forward(tokens, *rest)
 
-    monkeypatch.setattr(engine.model, "forward_packed", measured)
+    monkeypatch.setattr(engine.model, "forward_packed", recorded)
     engine.ask_all("a", questions)
     asked = [len(build_option_tree([question], engine.model).tree) for question in questions]
-    beginning = len(engine.model.layout.encode("Is door "))
-    assert sum(sizes) <= sum(asked) - 9 * beginning  # which they share
-    assert max(asked) < window / 2  # short, beside the window that they all stand on
+    shared_start = len(engine.model.layout.encode("Is door "))
+    assert sum(sizes) <= sum(asked) - 9 * shared_start
+    assert max(asked) < window / 2  # short, compared with the window that all attend to
     assert engine.status().streams["a"].tokens == window
 
 
-def test_three_hundred_slots_leave_nothing_behind(
+def test_memory_stays_constant_over_three_hundred_slots(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
     def held() -> int:

@@ -1,8 +1,8 @@
-"""No stream ever hears of another's picture, and nothing is left when all have gone.
+"""Isolation of streams, and no leaks.
 
-Every stream shows one colour, like the cards in a leak test of a serving fleet; what each says
-must be what it says when nobody else is there, though slots share passes, blocks change hands,
-streams lose their KV, come again and are closed.
+Every stream shows one colour. Its answers must equal those of the same stream in an engine of its
+own, although slots share passes, blocks change owners, and streams lose their KV, come again and
+are closed.
 """
 
 import gc
@@ -19,6 +19,7 @@ from codecsight.core.question import Question, QuestionKind
 from codecsight.core.slot import Slot
 from codecsight.engine import AnchorRequired, Engine, EngineConfig, QueryView, SlotRefused
 from codecsight.models.families.qwen3_vl import Qwen3VL
+from codecsight.models.tiny import random_model
 
 MakeSlot = Callable[..., Slot]
 
@@ -35,7 +36,7 @@ CARDS = {
 
 @pytest.fixture
 def card(slot_at: MakeSlot) -> MakeSlot:
-    """A slot all of one colour, with which cells it holds depending on the second alone."""
+    """Makes a slot of one colour; which cells it holds depends on the second alone."""
 
     def make(second: int, colour: str, keep: float | None = None) -> Slot:
         slot = slot_at(second, keep=keep)
@@ -45,8 +46,8 @@ def card(slot_at: MakeSlot) -> MakeSlot:
     return make
 
 
-def said_alone(model: Qwen3VL, grid: PatchGrid, card: MakeSlot, config: EngineConfig) -> list:
-    """Per second and colour the chances of a stream that has the engine to itself."""
+def answers_alone(model: Qwen3VL, grid: PatchGrid, card: MakeSlot, config: EngineConfig) -> list:
+    """Per second and colour, the answer and probability of a stream alone in its engine."""
     alone: list[dict[str, float]] = []
     for colour in CARDS:
         engine = Engine(model, config)
@@ -61,38 +62,37 @@ def said_alone(model: Qwen3VL, grid: PatchGrid, card: MakeSlot, config: EngineCo
 
 
 @pytest.mark.parametrize("present", list(QueryView))
-def test_every_stream_speaks_of_its_own_colour_alone(
+def test_every_stream_answers_as_if_it_were_alone(
     model: Qwen3VL, grid: PatchGrid, card: MakeSlot, present: QueryView
 ) -> None:
-    """Overcommitted, so that streams lose their KV all the time; each then shows its card again
-    from the beginning.
-    """
+    """The pool is overcommitted, so that streams lose their KV often and start again."""
     own = EngineConfig(window=4, stride=1, query_view=present)
-    alone = said_alone(model, grid, card, own)
-    assert len({round(chance, 3) for _, chance in alone[11].values()}) > 3  # colours do differ
+    alone = answers_alone(model, grid, card, own)
+    # The model can tell the colours apart, so a mix-up would show.
+    assert len({round(probability, 3) for _, probability in alone[11].values()}) > 3
     config = replace(own, kv_blocks=40, reservation_ratio=0.4, step_tokens=150)
-    crowd = Crowd(Engine(model, config), grid, card, alone)
+    streams = RandomStreams(Engine(model, config), grid, card, alone)
     for _ in range(300):
-        crowd.move()
-    assert crowd.heard > 50
-    assert crowd.lost > 5
-    crowd.leave()
-    engine = crowd.engine
+        streams.move()
+    assert streams.checked > 50
+    assert streams.lost > 5
+    streams.close_all()
+    engine = streams.engine
     status = engine.status()
     assert (status.blocks_allocated, status.blocks_reserved, status.streams) == (0, 0, {})
     assert engine._scratch.blocks == 0
     assert engine._pool.free_blocks == engine._pool.num_blocks - engine._prefix_blocks
 
 
-class Crowd:
-    """One stream per colour, coming and going; every answer is held against what was said alone."""
+class RandomStreams:
+    """One stream per colour, opened and closed at random; checks every answer."""
 
     def __init__(self, engine: Engine, grid: PatchGrid, card: MakeSlot, alone: list) -> None:
         self.engine, self.grid, self.card, self.alone = engine, grid, card, alone
         self.random = np.random.default_rng(7)
         self.seconds: dict[str, int] = {}
         self.due: dict[int, tuple[str, int]] = {}
-        self.heard = self.lost = 0
+        self.checked = self.lost = 0
 
     def move(self) -> None:
         stream = str(self.random.choice(list(CARDS)))
@@ -103,42 +103,40 @@ class Crowd:
             self.engine.close(stream)
             del self.seconds[stream]
             return
-        self.show(stream)
+        self.push(stream)
         if self.random.random() < 0.6:
-            self.listen()
+            self.step()
 
-    def show(self, stream: str) -> None:
+    def push(self, stream: str) -> None:
         second = self.seconds[stream]
         try:
             self.engine.submit(stream, self.card(second, stream))
             self.due[self.engine.submit_questions(stream, [COLOUR])] = (stream, second)
             self.seconds[stream] = (second + 1) % 12
-        except SlotRefused:  # its KV is gone, or too much waits
+        except SlotRefused:  # its KV is lost, or its queue is full
             self.seconds[stream] = 0
         if self.seconds[stream] == 0:
             self.engine.reset(stream)
 
-    def listen(self) -> None:
+    def step(self) -> None:
         for result in self.engine.step():
             colour, second = self.due.pop(result.ticket, ("", 0))
             self.lost += isinstance(result.error, AnchorRequired)
             if result.error is None and result.answers:
-                value, chance = self.alone[second][colour]
+                value, probability = self.alone[second][colour]
                 assert result.answers[0].value == value
-                assert result.answers[0].probability == pytest.approx(chance, abs=1e-5)
-                self.heard += 1
+                assert result.answers[0].probability == pytest.approx(probability, abs=1e-5)
+                self.checked += 1
 
-    def leave(self) -> None:
+    def close_all(self) -> None:
         for stream in self.seconds:
             self.engine.close(stream)
         while self.engine.busy:
-            self.listen()
+            self.step()
 
 
-def test_a_step_reads_no_row_that_is_not_its_own(
-    model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot
-) -> None:
-    """Every row that nobody holds is poisoned before each step: one NaN read would show."""
+def test_a_step_reads_only_allocated_kv(model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot) -> None:
+    """All free KV is NaN before each step: reading any of it would change answers."""
     engine = Engine(model, EngineConfig(window=3, stride=1, kv_blocks=120, max_answer_tokens=3))
     clean = Engine(model, engine.config)
     for one in (engine, clean):
@@ -151,7 +149,7 @@ def test_a_step_reads_no_row_that_is_not_its_own(
                 one.submit(stream, slot_at(second, seed=ord(stream)), [COLOUR, seen])
         results = []
         while engine.busy:
-            poison(engine)
+            fill_free_kv_with_nan(engine)
             results += engine.step()
         wanted = []
         while clean.busy:
@@ -160,7 +158,7 @@ def test_a_step_reads_no_row_that_is_not_its_own(
             assert [a.probability for a in ours.answers] == [a.probability for a in theirs.answers]
 
 
-def poison(engine: Engine) -> None:
+def fill_free_kv_with_nan(engine: Engine) -> None:
     held = [session.paged.table for session in engine._sessions.values()] + [engine._scratch]
     spare = np.concatenate([table._spare for table in held])
     free = np.array(engine._pool._free, np.int64)[:, None] * 16 + np.arange(16)
@@ -169,8 +167,8 @@ def poison(engine: Engine) -> None:
     engine._pool.values[:, rows] = float("nan")
 
 
-def test_an_engine_that_nobody_holds_gives_its_pool_back_at_once(model: Qwen3VL) -> None:
-    """Its pool is most of a device: that can't wait for the collector of cycles."""
+def test_the_pool_of_a_deleted_engine_is_freed_at_once(model: Qwen3VL) -> None:
+    """The pool is most of a device's memory: it must not wait for the garbage collector."""
     engine = Engine(model, EngineConfig())
     pool = weakref.ref(engine._pool)
     gc.disable()
@@ -181,10 +179,8 @@ def test_an_engine_that_nobody_holds_gives_its_pool_back_at_once(model: Qwen3VL)
         gc.enable()
 
 
-def test_memory_is_flat_over_a_thousand_windows(grid: PatchGrid, slot_at: MakeSlot) -> None:
-    """Live tensors and pool blocks, early and late; positions begin anew many times."""
-    from codecsight.models.tiny import random_model
-
+def test_memory_stays_constant_over_a_thousand_windows(grid: PatchGrid, slot_at: MakeSlot) -> None:
+    """Live tensors and pool blocks, early and late, over many rebases."""
     model = random_model(seed=2, text_num_hidden_layers=1, vision_depth=2)
     config = EngineConfig(window=3, stride=1, rebase_at=400, query_view=QueryView.REROTATED)
     engine = Engine(model, config)

@@ -41,7 +41,9 @@ def test_the_window_moves_by_its_stride(
     assert [step.slots for step in steps] == slots
 
 
-def test_a_step_counts_tokens(engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot) -> None:
+def test_a_slot_result_counts_tokens(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
     engine = engine_with(window=2, stride=1, refresh="all")
     engine.open("a", grid)
     prefix = len(engine.model.layout.prefix)
@@ -55,20 +57,21 @@ def test_a_step_counts_tokens(engine_with: MakeEngine, grid: PatchGrid, slot_at:
 
 
 @pytest.mark.parametrize(
-    ("policy", "again"), [("none", []), ("all", [1, 2, 3]), ("first:2", [1, 2]), ("anchors", [2])]
+    ("policy", "refreshed"),
+    [("none", []), ("all", [1, 2, 3]), ("first:2", [1, 2]), ("anchors", [2])],
 )
-def test_refresh_policies_choose_among_the_slots_that_stay(
-    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot, policy: str, again: list[int]
+def test_refresh_policies_choose_among_the_remaining_slots(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot, policy: str, refreshed: list[int]
 ) -> None:
     engine = engine_with(window=4, stride=1, refresh=policy)
     engine.open("a", grid)
     slots = [slot_at(0), slot_at(1), slot_at(2, keep=1.0), slot_at(3), slot_at(4)]
     steps = [engine.push("a", slot) for slot in slots]
-    assert steps[-1].refreshed == sum(steps[index].prefilled for index in again)
+    assert steps[-1].refreshed == sum(steps[index].prefilled for index in refreshed)
 
 
 @pytest.mark.parametrize("name", ["", "some", "first:", "first:-1", "first:x", "all:1"])
-def test_an_unknown_refresh_policy_is_refused_by_name(name: str) -> None:
+def test_an_unknown_refresh_policy_is_rejected(name: str) -> None:
     with pytest.raises(EngineError, match="use none, all, anchors, first:N or drift:N"):
         EngineConfig(refresh=name)
 
@@ -76,27 +79,27 @@ def test_an_unknown_refresh_policy_is_refused_by_name(name: str) -> None:
 @pytest.mark.parametrize(
     "config", [{"stride": 0}, {"stride": 9}, {"kv_blocks": 0}, {"max_answer_tokens": 0}]
 )
-def test_impossible_configurations_are_refused(config: dict[str, int]) -> None:
+def test_configurations_out_of_range_are_rejected(config: dict[str, int]) -> None:
     with pytest.raises(EngineError, match=next(iter(config))):
         EngineConfig(**config)
 
 
 BAD_SLOTS = {
     "kept of another grid": ({"kept": np.ones((4, 3), np.bool_)}, r"not bool \(3, 4\)"),
-    "kept of numbers": ({"kept": np.ones((3, 4), np.uint8)}, "kept is uint8"),
+    "kept of integers": ({"kept": np.ones((3, 4), np.uint8)}, "kept is uint8"),
     "fewer patches than kept": ({"patches": np.zeros((1, 2, 3, 16, 16), np.uint8)}, "patches are"),
     "patches of floats": ({"patches": np.zeros((12, 2, 3, 16, 16))}, "float64"),
     "patches of another size": ({"patches": np.zeros((12, 2, 3, 8, 8), np.uint8)}, "not uint8"),
     "reasons missing": ({"reasons": np.zeros(3, np.uint8)}, "reasons are"),
     "one frame time": ({"times": (9.0,)}, "1 frame times, not 2"),
     "no frame times": ({"times": ()}, "0 frame times, not 2"),
-    "not a time": ({"times": (float("nan"), 9.0)}, "after one at 1.5"),
-    "no end of time": ({"times": (9.0, float("inf"))}, "finite"),
+    "a time that is not a number": ({"times": (float("nan"), 9.0)}, "after one at 1.5"),
+    "an infinite time": ({"times": (9.0, float("inf"))}, "finite"),
     "a time before the stream": ({"times": (-1.0, 9.0)}, "after one at 1.5"),
-    "a time beyond all stamps": ({"times": (9.0, 1e9)}, "must be between"),
+    "a time beyond the latest time stamp": ({"times": (9.0, 1e9)}, "must be between"),
     "frames that run backwards": ({"times": (9.0, 8.0)}, "backwards"),
     "an old time": ({"times": (1.0, 9.0)}, "a slot at 1 s came after one at 1.5 s"),
-    "an anchor with holes": (
+    "an anchor without every cell": (
         {
             "kind": SlotKind.ANCHOR,
             "kept": np.eye(3, 4, dtype=np.bool_),
@@ -109,7 +112,7 @@ BAD_SLOTS = {
 
 
 @pytest.mark.parametrize("change", BAD_SLOTS)
-def test_a_slot_that_does_not_fit_is_refused_and_changes_nothing(
+def test_a_slot_that_does_not_fit_is_rejected_and_changes_nothing(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot, change: str
 ) -> None:
     engine, untouched = engine_with(), engine_with()
@@ -126,7 +129,7 @@ def test_a_slot_that_does_not_fit_is_refused_and_changes_nothing(
     assert engine.ask("a", PERSON).probability == untouched.ask("a", PERSON).probability
 
 
-def test_a_failure_half_way_resets_the_session(
+def test_a_failed_pass_resets_the_session(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = engine_with(window=2, stride=1)

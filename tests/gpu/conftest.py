@@ -1,4 +1,4 @@
-"""Made-up slots, and the device."""
+"""Synthetic slots, and the CUDA device."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ import torch
 from codecsight.core.grid import PatchGrid
 from codecsight.core.slot import Slot
 from codecsight.models.tiny import random_model
-from tests.engine.conftest import made_up
+from tests.engine.conftest import slot_maker
 
 
 @pytest.fixture(scope="session")
@@ -18,13 +18,13 @@ def grid() -> PatchGrid:
 
 @pytest.fixture(scope="session")
 def slot_at(grid: PatchGrid) -> Callable[..., Slot]:
-    """As in the engine's tests."""
-    return made_up(grid)
+    """The same as in the engine's tests."""
+    return slot_maker(grid)
 
 
 @pytest.fixture
 def cuda() -> str:
-    """The device; a test that asks for it is skipped where there is none."""
+    """The CUDA device; tests that use it are skipped without one."""
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     return "cuda"

@@ -1,4 +1,4 @@
-"""The engine on a real GPU: the same answers as its twin, as transformers, and as on the CPU."""
+"""The engine on a GPU: the answers of the naive engine, of transformers, and of the CPU."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.folder import DEFAULT_MODEL
 from codecsight.models.loading import load_model
 from codecsight.models.tiny import byte_tokenizer, random_network
-from tests.engine.test_twins import POLICIES, config_of
+from tests.engine.test_against_naive import POLICIES, config_of
 
 pytestmark = pytest.mark.gpu
 
@@ -33,9 +33,9 @@ def model_on(device: str, dtype: torch.dtype = torch.float32) -> Qwen3VL:
     return Qwen3VL(network, tokenizer, name=f"random on {device}")
 
 
-def chances(engine: Any, grid: PatchGrid, slot_at: MakeSlot, slots: int = 9) -> list[float]:
-    """What streams that share passes say, stream by stream in the order of their slots."""
-    said: dict[str, list[float]] = {stream: [] for stream in STREAMS}
+def probabilities(engine: Any, grid: PatchGrid, slot_at: MakeSlot, slots: int = 9) -> list[float]:
+    """Probabilities of streams that share passes, stream by stream, in the order of their slots."""
+    found: dict[str, list[float]] = {stream: [] for stream in STREAMS}
     for stream in STREAMS:
         engine.open(stream, grid)
     for second in range(slots):
@@ -43,42 +43,42 @@ def chances(engine: Any, grid: PatchGrid, slot_at: MakeSlot, slots: int = 9) -> 
             slot = slot_at(second, seed=ord(stream))
             if isinstance(engine, NaiveEngine):
                 engine.push(stream, slot)
-                found = engine.ask_all(stream, [COUNT, COLOUR])
-                said[stream] += [answer.probability for answer in found]
+                answers = engine.ask_all(stream, [COUNT, COLOUR])
+                found[stream] += [answer.probability for answer in answers]
             else:
                 engine.submit(stream, slot)
                 engine.submit_questions(stream, [COUNT, COLOUR])
         while engine.busy if isinstance(engine, Engine) else False:
             for done in engine.step():
-                said[done.stream] += [answer.probability for answer in done.answers]
-    return [chance for stream in STREAMS for chance in said[stream]]
+                found[done.stream] += [answer.probability for answer in done.answers]
+    return [probability for stream in STREAMS for probability in found[stream]]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_the_engine_says_what_its_twin_says(
+def test_the_engine_answers_as_the_naive_engine(
     cuda: str, grid: PatchGrid, slot_at: MakeSlot, policy: str
 ) -> None:
     model, config = model_on(cuda), config_of(policy)
-    ours = chances(Engine(model, config), grid, slot_at)
-    theirs = chances(NaiveEngine(model, config), grid, slot_at)
+    ours = probabilities(Engine(model, config), grid, slot_at)
+    theirs = probabilities(NaiveEngine(model, config), grid, slot_at)
     assert len(ours) == 2 * 9 * len(STREAMS)
     assert ours == pytest.approx(theirs, abs=2e-3)
 
 
-def test_the_engine_says_what_it_says_on_the_cpu(
+def test_the_engine_answers_as_on_the_cpu(cuda: str, grid: PatchGrid, slot_at: MakeSlot) -> None:
+    config = EngineConfig(window=4, stride=2)
+    on_cpu, on_gpu = (
+        probabilities(Engine(model_on(d), config), grid, slot_at) for d in ("cpu", cuda)
+    )
+    assert on_cpu == pytest.approx(on_gpu, abs=2e-3)
+
+
+def test_half_precision_changes_probabilities_little(
     cuda: str, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
     config = EngineConfig(window=4, stride=2)
-    here, there = (chances(Engine(model_on(d), config), grid, slot_at) for d in ("cpu", cuda))
-    assert here == pytest.approx(there, abs=2e-3)
-
-
-def test_half_precision_moves_chances_a_little(
-    cuda: str, grid: PatchGrid, slot_at: MakeSlot
-) -> None:
-    config = EngineConfig(window=4, stride=2)
-    exact = chances(Engine(model_on("cpu"), config), grid, slot_at)
-    rounded = chances(Engine(model_on(cuda, torch.bfloat16), config), grid, slot_at)
+    exact = probabilities(Engine(model_on("cpu"), config), grid, slot_at)
+    rounded = probabilities(Engine(model_on(cuda, torch.bfloat16), config), grid, slot_at)
     assert float(np.mean(np.abs(np.subtract(exact, rounded)))) < 0.03
 
 
@@ -87,15 +87,15 @@ def test_both_kernels_agree(
 ) -> None:
     config = EngineConfig(window=4, stride=2, step_tokens=60)
     model = model_on(cuda)
-    flex = chances(Engine(model, config), grid, slot_at)
+    flex = probabilities(Engine(model, config), grid, slot_at)
     monkeypatch.setattr(attention, "FlexAttention", attention.LoopAttention)
-    assert flex == pytest.approx(chances(Engine(model, config), grid, slot_at), abs=2e-3)
+    assert flex == pytest.approx(probabilities(Engine(model, config), grid, slot_at), abs=2e-3)
 
 
-def test_a_window_that_prunes_nothing_is_transformers_own_forward(
+def test_an_unpruned_window_equals_one_forward_of_transformers(
     cuda: str, slot_at: MakeSlot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The whole window in one call of transformers, on the device."""
+    """The whole window in one call of transformers, on the GPU."""
     model = model_on(cuda)
     grid = PatchGrid(model.grid_spec(rate=2.0, max_cells=48), rows=3, cols=4)
     slots = [slot_at(second, keep=1.0) for second in range(4)]
@@ -103,21 +103,21 @@ def test_a_window_that_prunes_nothing_is_transformers_own_forward(
     engine.open("a", grid)
     for slot in slots:
         engine.push("a", slot)
-    heard, forward = [], model.forward_packed
+    logits_of_calls, forward = [], model.forward_packed
 
-    def listening(*given: Any) -> torch.Tensor:
-        heard.append(forward(*given))
-        return heard[-1]
+    def recorded(*given: Any) -> torch.Tensor:
+        logits_of_calls.append(forward(*given))
+        return logits_of_calls[-1]
 
-    monkeypatch.setattr(model, "forward_packed", listening)
+    monkeypatch.setattr(model, "forward_packed", recorded)
     engine.ask("a", COLOUR)
-    wanted = plain(model, grid, slots)
-    assert torch.allclose(heard[-1][0].cpu(), wanted.cpu(), atol=2e-2)
+    expected = transformers_logits(model, grid, slots)
+    assert torch.allclose(logits_of_calls[-1][0].cpu(), expected.cpu(), atol=2e-2)
 
 
 @torch.inference_mode()
-def plain(model: Qwen3VL, grid: PatchGrid, slots: list[Slot]) -> torch.Tensor:
-    """Logits [vocab] after the question, from transformers alone."""
+def transformers_logits(model: Qwen3VL, grid: PatchGrid, slots: list[Slot]) -> torch.Tensor:
+    """Logits [vocab] after the question, from transformers."""
     config, device = model.network.config, model.kv.device
     cells = "<|vision_start|>" + "<|video_pad|>" * grid.cells + "<|vision_end|>"
     stamps = [f"<{sum(slot.times) / len(slot.times):.1f} seconds>" for slot in slots]
@@ -139,8 +139,8 @@ def plain(model: Qwen3VL, grid: PatchGrid, slots: list[Slot]) -> torch.Tensor:
 def test_the_default_checkpoint_answers_as_on_the_cpu(
     cuda: str, slot_at: MakeSlot, grid: PatchGrid
 ) -> None:
-    """Weights in bfloat16 there, in float32 here."""
-    here, there = (load_model(DEFAULT_MODEL, device) for device in ("cpu", cuda))
+    """Weights are bfloat16 on the GPU, float32 on the CPU."""
+    on_cpu, on_gpu = (load_model(DEFAULT_MODEL, device) for device in ("cpu", cuda))
     config = EngineConfig(window=4, stride=2)
-    exact, rounded = (chances(Engine(m, config), grid, slot_at) for m in (here, there))
+    exact, rounded = (probabilities(Engine(m, config), grid, slot_at) for m in (on_cpu, on_gpu))
     assert float(np.mean(np.abs(np.subtract(exact, rounded)))) < 0.05

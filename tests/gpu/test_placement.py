@@ -1,4 +1,4 @@
-"""Where every tensor of the hot path lies, proved without a GPU (see `elsewhere`)."""
+"""The device of every tensor on the hot path, tested without a GPU (see `fake_device`)."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -33,63 +33,67 @@ QUESTIONS = [
 
 @pytest.fixture(scope="module")
 def meter() -> FlopMeter:
-    """Counted here: it counts in a mode of its own, which knows no device that is none."""
+    """Counted on the CPU: torch counts in a mode that does not work with the fake device."""
     return FlopMeter(random_model(seed=1))
 
 
 @pytest.fixture
-def away() -> Iterator[FakeDevice]:
-    with torch.inference_mode(), FakeDevice() as away:
-        yield away
+def device() -> Iterator[FakeDevice]:
+    with torch.inference_mode(), FakeDevice() as device:
+        yield device
 
 
 @pytest.fixture
-def model(away: FakeDevice) -> Qwen3VL:
-    """Its weights and tables lie there; words and positions here."""
+def model(device: FakeDevice) -> Qwen3VL:
+    """A model with weights and tables on the device, token ids and positions on the CPU."""
     model = random_model(seed=1)
-    away.place(value for key, value in vars(model).items() if key not in ("layout", "tokenizer"))
+    device.move(value for key, value in vars(model).items() if key not in ("layout", "tokenizer"))
     model.kv = replace(model.kv, device=DEVICE)
     model.__dict__.pop("_no_cells", None)
     return model
 
 
-def written_out(query: Tensor, key: Tensor, value: Tensor, block_mask: Any, **_: Any) -> Tensor:
-    """What the compiled kernel computes, in operations that can be watched."""
+def reference_kernel(
+    query: Tensor, key: Tensor, value: Tensor, block_mask: Any, **_: Any
+) -> Tensor:
+    """The compiled kernel as plain operations, which can be checked."""
     q, k = (torch.arange(each.shape[2], device=DEVICE) for each in (query, key))
-    seen = block_mask.seen(None, None, q[:, None], k[None])
-    return scaled_dot_product_attention(query, key, value, attn_mask=seen, enable_gqa=True)
+    visible = block_mask.visible(None, None, q[:, None], k[None])
+    return scaled_dot_product_attention(query, key, value, attn_mask=visible, enable_gqa=True)
 
 
 @pytest.mark.parametrize("kernel", ["loop", "flex"])
-@pytest.mark.parametrize("present", [QueryView.LATEST_FEATURES, QueryView.REROTATED])
-def test_every_tensor_is_where_it_is_needed(
+@pytest.mark.parametrize("query_view", [QueryView.LATEST_FEATURES, QueryView.REROTATED])
+def test_every_tensor_is_on_the_device_where_it_is_used(
     meter: FlopMeter,
     model: Qwen3VL,
-    away: FakeDevice,
+    device: FakeDevice,
     slot_at: Callable[..., Slot],
     monkeypatch: pytest.MonkeyPatch,
     kernel: str,
-    present: QueryView,
+    query_view: QueryView,
 ) -> None:
     monkeypatch.setattr(engines, "FlopMeter", lambda _: meter)
     if kernel == "flex":
         monkeypatch.setattr(attention, "LoopAttention", attention.FlexAttention)
-        monkeypatch.setattr(attention, "_flex", lambda _: written_out)
+        monkeypatch.setattr(attention, "_flex", lambda _: reference_kernel)
         monkeypatch.setattr(
-            flex_attention, "create_block_mask", lambda seen, *_, **__: SimpleNamespace(seen=seen)
+            flex_attention,
+            "create_block_mask",
+            lambda visible, *_, **__: SimpleNamespace(visible=visible),
         )
     config = EngineConfig(
         window=3,
         stride=1,
         refresh="first:1",
-        query_view=present,
+        query_view=query_view,
         eviction=EvictionPolicy.SUPERSEDED,
         step_tokens=60,
         rebase_at=200,
         max_answer_tokens=3,
     )
     engine = Engine(model, config)
-    assert away.there(engine._pool.keys)
+    assert device.holds(engine._pool.keys)
     grid = PatchGrid(model.grid_spec(rate=2.0, max_cells=48), rows=3, cols=4)
     for stream in "ab":
         engine.open(stream, grid)
@@ -100,27 +104,27 @@ def test_every_tensor_is_where_it_is_needed(
         while engine.busy:
             answers += [answer for done in engine.step() for answer in done.answers]
     assert len(answers) >= 15
-    assert away.there(engine._sessions["a"].latest_features.features.embeddings)
+    assert device.holds(engine._sessions["a"].latest_features.features.embeddings)
 
 
-def test_the_device_that_is_none_refuses_what_a_gpu_would(away: FakeDevice) -> None:
-    here, there = torch.ones(3), torch.ones(3, device=DEVICE)
-    assert away.there(there + 1)
-    assert away.there(here.to(DEVICE))
-    assert not away.there(there.cpu())
-    assert away.there(there[torch.tensor([0, 1])])  # indices may come from here
+def test_the_fake_device_rejects_what_a_gpu_would(device: FakeDevice) -> None:
+    on_cpu, on_device = torch.ones(3), torch.ones(3, device=DEVICE)
+    assert device.holds(on_device + 1)
+    assert device.holds(on_cpu.to(DEVICE))
+    assert not device.holds(on_device.cpu())
+    assert device.holds(on_device[torch.tensor([0, 1])])  # indices may be on the CPU
     with pytest.raises(DeviceMismatch):
-        here + there
+        on_cpu + on_device
     with pytest.raises(DeviceMismatch):
-        there.index_select(0, torch.tensor([0]))
+        on_device.index_select(0, torch.tensor([0]))
     with pytest.raises(DeviceMismatch):
-        here[there.long()]
+        on_cpu[on_device.long()]
 
 
-def test_half_precision_holds_from_pixels_to_words(slot_at: Callable[..., Slot]) -> None:
-    """The numbers of a GPU, computed here: nothing mixes them with wider ones."""
+def test_half_precision_is_kept_from_pixels_to_logits(slot_at: Callable[..., Slot]) -> None:
+    """In bfloat16, as on a GPU: no operation mixes it with a wider type."""
     tokenizer = byte_tokenizer()
-    said = []
+    probabilities = []
     for dtype in (torch.float32, torch.bfloat16):
         network = random_network(tokenizer, 1).to(dtype)
         model = Qwen3VL(network, tokenizer, name=str(dtype))
@@ -129,5 +133,5 @@ def test_half_precision_holds_from_pixels_to_words(slot_at: Callable[..., Slot])
         engine.open("a", PatchGrid(model.grid_spec(rate=2.0, max_cells=48), rows=3, cols=4))
         for second in range(5):
             engine.push("a", slot_at(second))
-        said.append([answer.probability for answer in engine.ask_all("a", QUESTIONS)])
-    assert said[0][0] == pytest.approx(said[1][0], abs=0.05)
+        probabilities.append([answer.probability for answer in engine.ask_all("a", QUESTIONS)])
+    assert probabilities[0][0] == pytest.approx(probabilities[1][0], abs=0.05)

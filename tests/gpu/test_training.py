@@ -1,4 +1,4 @@
-"""Training on a device: the same recipe, with every tensor where it is needed."""
+"""Training on a device: the same losses, with every tensor on the device where it is used."""
 
 import random
 
@@ -29,28 +29,28 @@ def batch(learner: Learner) -> Batch:
 
 
 def losses(learner: Learner, batch: Batch) -> list[float]:
-    """Of cells and of answers."""
+    """The losses of cells and of answers."""
     embeddings, deepstack = learner.encode_images(batch)
     logits, true = learner.answer_logits(embeddings, deepstack, batch)
     answers = torch.nn.functional.cross_entropy(logits, true)
     return [loss.item() for loss in (learner.dense_loss(embeddings, batch), answers)]
 
 
-def test_every_tensor_of_a_training_batch_is_where_it_is_needed(batch: Batch) -> None:
+def test_every_tensor_of_a_training_batch_is_on_the_device_where_it_is_used(batch: Batch) -> None:
     learner = Learner.from_scratch(build_tokenizer(), seed=3).eval()
     with torch.inference_mode():
-        here = losses(learner, batch)
-        with FakeDevice() as away:
-            away.place(vars(learner.network).values())
-            away.place([*learner.parameters(), *learner.buffers()])
-            there = losses(learner, batch.to(DEVICE))
-    assert there == pytest.approx(here, rel=1e-4)
+        on_cpu = losses(learner, batch)
+        with FakeDevice() as device:
+            device.move(vars(learner.network).values())
+            device.move([*learner.parameters(), *learner.buffers()])
+            on_device = losses(learner, batch.to(DEVICE))
+    assert on_device == pytest.approx(on_cpu, rel=1e-4)
 
 
 @pytest.mark.gpu
 def test_a_batch_costs_the_same_loss_on_a_gpu(cuda: str, learner: Learner, batch: Batch) -> None:
-    here = losses(learner, batch)
+    on_cpu = losses(learner, batch)
     with torch.autocast(cuda, dtype=torch.bfloat16):
-        there = losses(learner.to(cuda), batch.to(torch.device(cuda)))
+        on_device = losses(learner.to(cuda), batch.to(torch.device(cuda)))
     learner.to("cpu")
-    assert there == pytest.approx(here, rel=0.03)
+    assert on_device == pytest.approx(on_cpu, rel=0.03)

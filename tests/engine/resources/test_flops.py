@@ -1,4 +1,4 @@
-"""The identities behind the counts, held against torch's counter on real calls."""
+"""Operations computed by the identities equal torch's counts of real calls."""
 
 import gc
 import weakref
@@ -53,43 +53,49 @@ def test_vit_calls(
     model: Qwen3VL, meter: FlopMeter, slot_at: MakeSlot, keep: float, wanted: int | None
 ) -> None:
     slot = slot_at(3, keep=keep)
-    own = np.arange(slot.kept_count)[:wanted]
-    spent = count_flops(lambda: model.encode_slots([slot], [own]))
-    assert spent == meter.vit(slot.kept, len(own)) > 0
+    encoded_cells = np.arange(slot.kept_count)[:wanted]
+    spent = count_flops(lambda: model.encode_slots([slot], [encoded_cells]))
+    assert spent == meter.vit(slot.kept, len(encoded_cells)) > 0
 
 
-def test_vit_calls_that_remember(model: Qwen3VL, meter: FlopMeter, slot_at: MakeSlot) -> None:
+def test_vit_calls_with_a_vision_kv_cache(
+    model: Qwen3VL, meter: FlopMeter, slot_at: MakeSlot
+) -> None:
     slot = slot_at(3, keep=0.5)
-    memory = model.new_vision_kv_cache(*slot.kept.shape)
-    spent = count_flops(lambda: model.encode_slots([slot], caches=[memory]))
+    cache = model.new_vision_kv_cache(*slot.kept.shape)
+    spent = count_flops(lambda: model.encode_slots([slot], caches=[cache]))
     assert spent == meter.vit_cached(slot.kept) > meter.vit(slot.kept)
-    assert count_flops(lambda: model.encode_cells(slot, memory)) == spent
+    assert count_flops(lambda: model.encode_cells(slot, cache)) == spent
 
 
-def test_the_vit_does_as_much_as_that_of_transformers(model: Qwen3VL, slot_at: MakeSlot) -> None:
+def test_the_packed_vit_takes_as_many_operations_as_transformers(
+    model: Qwen3VL, slot_at: MakeSlot
+) -> None:
     slot = slot_at(3)
     assert count_flops(lambda: model.encode_slots([slot])) == count_flops(
         lambda: model.encode_cells(slot)
     )
 
 
-@pytest.mark.parametrize(("tokens", "past", "rows"), [(1, 0, 1), (7, 0, 0), (5, 90, 3), (64, 9, 1)])
-def test_text_calls(model: Qwen3VL, meter: FlopMeter, tokens: int, past: int, rows: int) -> None:
-    pool, places = KVPool(model.kv, 10), np.arange(past + tokens)
-    view = AttentionSpan.causal(places)
+@pytest.mark.parametrize(
+    ("tokens", "past", "logits"), [(1, 0, 1), (7, 0, 0), (5, 90, 3), (64, 9, 1)]
+)
+def test_text_calls(model: Qwen3VL, meter: FlopMeter, tokens: int, past: int, logits: int) -> None:
+    pool, indices = KVPool(model.kv, 10), np.arange(past + tokens)
+    span = AttentionSpan.causal(indices)
     run = PackedSegment(
         Tokens.text(list(range(tokens))),
         model.no_cells(),
-        places[past:],
-        places[past:],
-        view,
-        range(rows),
+        indices[past:],
+        indices[past:],
+        span,
+        range(logits),
     )
     call = partial(forward, model, pool, [run], KVCopies.join([]))
-    assert count_flops(call) == meter.llm(tokens, past + tokens, rows) > 0
+    assert count_flops(call) == meter.llm(tokens, past + tokens, logits) > 0
 
 
-def test_a_whole_run_is_counted_call_by_call(
+def test_the_account_equals_the_counts_of_all_calls(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
     engine = engine_with(
@@ -105,10 +111,10 @@ def test_a_whole_run_is_counted_call_by_call(
     assert count_flops(run) == engine.status().work.spent.total
 
 
-def test_the_dense_twins_are_runs_in_which_nothing_is_pruned(
+def test_the_dense_baselines_equal_runs_in_which_nothing_is_pruned(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
-    """`once` is what this engine spends itself on whole slots; `recompute` a window at a time."""
+    """`once` equals what this engine spends on slots with every cell."""
     config = {
         "window": 3,
         "stride": 1,
@@ -116,20 +122,20 @@ def test_the_dense_twins_are_runs_in_which_nothing_is_pruned(
         "vision_kv_cache": False,
         "neighbour_radius": 0,
     }
-    pruned, whole = engine_with(**config), engine_with(**config)
-    for engine, keep in ((pruned, 0.3), (whole, 1.0)):
+    pruned, dense = engine_with(**config), engine_with(**config)
+    for engine, keep in ((pruned, 0.3), (dense, 1.0)):
         engine.open("a", grid)
         for second in range(6):
             engine.push("a", slot_at(second, keep=1.0 if second == 0 else keep))
             engine.ask("a", COUNT)
     work = pruned.status().work
-    assert work.once == whole.status().work.spent
-    assert work.recompute == whole.status().work.recompute
+    assert work.once == dense.status().work.spent
+    assert work.recompute == dense.status().work.recompute
     assert work.spent.vit < 0.6 * work.once.vit
     assert work.spent.total < work.once.total < work.recompute.total
 
 
-def test_recomputing_is_a_fresh_window_at_each_move(
+def test_recompute_pays_for_a_whole_dense_window_at_each_move(
     engine_with: MakeEngine, model: Qwen3VL, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:
     engine = engine_with(window=3, stride=1)
@@ -138,24 +144,24 @@ def test_recomputing_is_a_fresh_window_at_each_move(
         engine.push("a", slot_at(second))
     last = engine.push("a", slot_at(3))
 
-    whole = np.ones((grid.rows, grid.cols), np.bool_)
+    every_cell = np.ones((grid.rows, grid.cols), np.bool_)
     pool = KVPool(model.kv, 40)
 
     def dense() -> None:
         slots = [slot_at(second, keep=1.0) for second in (1, 2, 3)]
         cells = CellFeatures.join(model.encode_slots(slots))
         runs = [model.layout.prefix]
-        runs += [model.layout.slot(second + 0.25, whole) for second in (1, 2, 3)]
+        runs += [model.layout.slot(second + 0.25, every_cell) for second in (1, 2, 3)]
         tokens = Tokens.join(runs)
-        rows = np.arange(len(tokens))
-        run = PackedSegment(tokens, cells, rows, rows, AttentionSpan.causal(rows))
+        indices = np.arange(len(tokens))
+        run = PackedSegment(tokens, cells, indices, indices, AttentionSpan.causal(indices))
         forward(model, pool, [run], KVCopies.join([]))
 
     assert last.moved
     assert last.work.recompute.total == count_flops(dense)
 
 
-def test_a_model_is_counted_once_and_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_is_counted_once_and_not_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     model = random_model(seed=3)
     with monkeypatch.context() as patch:
         first = FlopMeter(model)
