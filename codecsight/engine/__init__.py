@@ -3,11 +3,12 @@
 Example: two cameras, a slot of each, one question.
 
     engine = Engine(load_model(), EngineConfig(window=8, stride=2))
-    engine.open("gate", grid), engine.open("yard", grid)
-    engine.submit("gate", slot), engine.submit("yard", other_slot)
+    for camera, slot in (("gate", gate_slot), ("yard", yard_slot)):
+        engine.open(camera, grid)
+        engine.submit(camera, slot)
     engine.submit_questions("gate", [Question.parse("Is there a person?")])
     while engine.busy:
-        results = engine.step()         # JobResult: slot results, answers, errors
+        results = engine.step()  # list of JobResult: slot results, answers, errors
 """
 
 from codecsight.engine.config import EngineConfig, EvictionPolicy, QueryView

@@ -93,7 +93,7 @@ class EncoderInput:
         if self._vision_cache or self._radius == 0 or slot.kept_count in (0, slot.cell_count):
             return EncodeRequest(slot, np.arange(slot.kept_count), kept, self._vision_cache)
         wide = dilate(kept, self._radius)
-        # Neighbours are still: their newest frame stands for all frames of the slot.
+        # Neighbours did not change: their newest frame is used for all frames of the slot.
         patches = np.repeat(pixels[wide][:, -1:], pixels.shape[2], axis=1)
         encoded_cells = np.flatnonzero(kept[wide])
         patches[encoded_cells] = slot.patches

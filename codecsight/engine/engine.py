@@ -56,7 +56,7 @@ class Engine:
         self._results: list[JobResult] = []
         self._closed_work = Work()
         self._tickets = 0
-        # Standing questions come again and again: their trees are built once.
+        # Standing questions are asked at every stride: their trees are built once.
         max_tokens = self.config.max_question_tokens
         build = partial(build_option_trees, model=model, max_tokens=max_tokens)
         self._build_option_trees = lru_cache(maxsize=256)(build)

@@ -5,7 +5,7 @@ Two kinds of position are kept apart:
 *Sequence positions* count the cached tokens without gaps, in causal order: prefix, then the slots,
 oldest first. They index the stream's KV indices and decide what attends to what.
 *Rotary positions* are what the rotary embedding encodes. They only grow while the window slides, so
-that cached keys stay valid; the short prefix is moved to stand just before the oldest slot.
+that cached keys stay valid; the short prefix moves along, just before the oldest slot.
 
 Example, prefix of 10 tokens, a window of two slots of 15 tokens that occupy 20 rotary positions
 each (pruned cells leave gaps). A third slot arrives and the oldest one is evicted:

@@ -31,9 +31,3 @@ def test_the_core_of_the_engine_stays_under_1600_lines_of_code() -> None:
         core
     )
     assert sum(core.values()) < 1600, core
-
-
-def test_no_module_of_the_engine_is_longer_than_350_lines() -> None:
-    files = Path(codecsight.engine.__file__).parent.rglob("*.py")
-    longest = max(files, key=lambda file: len(file.read_text().splitlines()))
-    assert len(longest.read_text().splitlines()) <= 350, longest
