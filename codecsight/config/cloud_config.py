@@ -25,18 +25,29 @@ from codecsight.core.errors import CodecSightError
 from codecsight.core.question import Question, QuestionKind
 
 
-class QuestionConfig(StrictModel):
+class QuestionConfig(StrictModel, title="question"):
     """A standing question, asked of every stream each time its window has moved.
 
-    A plain string in the file is parsed by `Question.parse`. `max_count` is the largest answer of a
-    `count` question; `schema` is the JSON schema of a `json` question.
+    A plain string instead of a mapping is a question too, and its wording gives the kind: "Is
+    there ..." is a `yes-no` question, "How many ..." a `count`; options after `|` make a `choice`,
+    a JSON schema after `|` makes a `json` question; anything else is `text`.
     """
 
-    text: str
-    kind: QuestionKind
-    choices: tuple[str, ...] = ()
+    text: str = Field(examples=["How many people are there?"])
+    """The question."""
+    kind: QuestionKind = Field(examples=["count"])
+    """Type of the answer. The first three are scored among fixed options, each with a probability;
+    `text` and `json` are decoded token by token."""
+    choices: tuple[str, ...] = Field(default=(), examples=[["open", "closed"]])
+    """Options of a `choice` question, at least two."""
     max_count: int = Field(default=9, ge=1, le=99)
-    json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
+    """Largest answer of a `count` question."""
+    json_schema: dict[str, Any] | None = Field(
+        default=None,
+        alias="schema",
+        examples=[{"type": "object", "properties": {"people": {"type": "integer"}}}],
+    )
+    """JSON schema that the answer of a `json` question follows. It describes an object."""
 
     @model_validator(mode="after")
     def _valid_question(self) -> Self:
@@ -52,25 +63,42 @@ class QuestionConfig(StrictModel):
         return Question(self.text, self.kind, self.choices, self.max_count, schema)
 
 
-class EngineSection(StrictModel):
-    """Settings of the engine, as EngineConfig names them.
+class EngineSection(StrictModel, title="engine"):
+    """Settings of the engine in every worker.
 
-    `window` and `stride` are in slots. Memory is given either in KV blocks of 16 tokens, or with
-    `memory_mib` as everything a worker holds for its streams (weights and the scratch memory of a
-    step come on top). A stream that would raise the device's busy time above the share
-    `max_utilization` is rejected. `neighbour_radius` applies to models without a vision KV cache
-    (all but Qwen3-VL).
+    Memory is limited either by `kv_blocks` or by `memory_mib`.
     """
 
     window: int = Field(default=8, ge=1, le=512)
+    """Slots that a stream's window holds: the past that an answer can rest on."""
     stride: int = Field(default=2, ge=1)
+    """Slots evicted from a full window at once. At most `window`."""
     eviction: Literal["age", "superseded"] = "age"
-    refresh: str = Field(default="none", pattern=r"^(none|all|anchors|(first|drift):\d+)$")
+    """What a full window gives up: its oldest slots whole (`age`), or of these only the cells of
+    which a newer slot holds a token (`superseded`)."""
+    refresh: str = Field(
+        default="none",
+        pattern=r"^(none|all|anchors|(first|drift):\d+)$",
+        json_schema_extra={"format": "none, all, anchors, first:N or drift:N"},
+    )
+    """Slots that are prefilled again after the window has moved: `none`, `all`, `anchors` (those
+    with every cell), `first:N` (the N oldest) or `drift:N` (the N that lost the largest share of
+    their context)."""
     query_view: Literal["latest-features", "rerotated", "last-slot"] = "rerotated"
+    """Where a question finds the cells that the newest slot leaves out: in copies of their newest
+    keys, re-rotated to the newest slot (`rerotated`), in their latest features, prefilled again
+    (`latest-features`), or nowhere (`last-slot`)."""
     neighbour_radius: int = Field(default=1, ge=0, le=16)
+    """Distance in cells up to which the neighbours of a changed cell are encoded with it. Applies
+    to models without a vision KV cache, which are all but Qwen3-VL."""
     kv_blocks: int = Field(default=4096, ge=1)
-    memory_mib: int | None = Field(default=None, ge=1)
+    """KV blocks of 16 tokens that all streams of a worker share. Not together with `memory_mib`."""
+    memory_mib: int | None = Field(default=None, ge=1, examples=[16384])
+    """Everything that a worker holds for its streams, in MiB. The weights and the temporary tensors
+    of a step come on top. Not together with `kv_blocks`."""
     max_utilization: float = Field(default=0.9, gt=0)
+    """Share of the device's time that streams may take. A stream that would raise it further is
+    rejected."""
 
     @model_validator(mode="after")
     def _stride_within_window(self) -> Self:
@@ -85,25 +113,46 @@ class EngineSection(StrictModel):
         return self
 
 
-class CloudConfig(StrictModel):
-    """A cloud node: one gateway and `workers` GPU workers that run one model.
+class CloudConfig(StrictModel, title="cloud.yaml"):
+    """A cloud node: one gateway and the GPU workers, which run one model."""
 
-    `listen` is the gateway's address, HOST:PORT. `sites` lists the sites that may connect. `model`
-    is a checkpoint folder or hub id (None: the built-in checkpoint). Sites sample `sample_fps`
-    frames per second and cut each into at most `max_cells` cells. `heartbeat_s` is the interval of
-    the sites' heartbeats in seconds.
-    """
-
-    listen: Address = "127.0.0.1:7443"
+    listen: Address = Field(default="127.0.0.1:7443", examples=["0.0.0.0:7443"])
+    """Address that the gateway listens on."""
     tls: TlsConfig | None = None
-    sites: tuple[Name, ...] = Field(min_length=1)
-    model: str | None = None
+    """Mutual TLS with sites and clients. Required unless `listen` is on loopback."""
+    sites: tuple[Name, ...] = Field(min_length=1, examples=[["yard-7"]])
+    """Names of the sites that may connect."""
+    model: str | None = Field(default=None, examples=["Qwen/Qwen3-VL-2B-Instruct"])
+    """Folder or hub id of the checkpoint. Without it, the built-in checkpoint is used, which knows
+    only procedural cameras."""
     workers: int = Field(default=1, ge=1, le=64)
+    """Number of workers. Each loads the model and has a GPU of its own, if the node has GPUs."""
     sample_fps: float = Field(default=2.0, gt=0, le=30)
-    max_cells: int = Field(default=48, ge=1, le=4096)
+    """Frames per second that sites sample from each camera."""
+    max_cells: int = Field(default=48, ge=1, le=4096, examples=[240])
+    """Largest number of cells (visual tokens) that a picture is cut into. Pictures are scaled to
+    fit."""
     heartbeat_s: PositiveSeconds = 5.0
+    """Seconds between two heartbeats of a site."""
     engine: EngineSection = EngineSection()
-    questions: tuple[QuestionConfig, ...] = ()
+    """Settings of the engine."""
+    questions: tuple[QuestionConfig, ...] = Field(
+        default=(),
+        examples=[
+            [
+                "Is there a person?",
+                "What is the gate like? | open, closed",
+                {"text": "How many people are there?", "kind": "count", "max_count": 20},
+                {"text": "What is the weather?", "kind": "choice", "choices": ["rain", "sun"]},
+                {
+                    "text": "Who is there?",
+                    "kind": "json",
+                    "schema": {"type": "object", "properties": {"people": {"type": "integer"}}},
+                },
+            ]
+        ],
+    )
+    """Standing questions, each as a mapping or as plain text."""
 
     @field_validator("questions", mode="before")
     @classmethod

@@ -91,7 +91,10 @@ def _known_keys(model: type[BaseModel], loc: Sequence[int | str]) -> str:
     for part in loc[:-1]:
         field = section.model_fields.get(part) if _is_model(section) else None
         section = _model_in(field.annotation) if field else section
-    return f"; known keys: {', '.join(section.model_fields)}" if _is_model(section) else ""
+    if not _is_model(section):
+        return ""
+    known = (field.alias or name for name, field in section.model_fields.items())
+    return f"; known keys: {', '.join(known)}"
 
 
 def _is_model(value: Any) -> bool:

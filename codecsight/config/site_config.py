@@ -29,15 +29,17 @@ from codecsight.config.shared_sections import (
 from codecsight.core.slot import ANCHOR_EVERY
 
 
-class AdaptiveSampling(StrictModel):
+class AdaptiveSampling(StrictModel, title="adaptive sampling"):
     """Range of the adaptive sampling rate, in frames per second.
 
     Fewer frames are sampled in quiet periods and more in busy ones; the average does not
     exceed the cloud's `sample_fps`.
     """
 
-    min_fps: float = Field(gt=0)
-    max_fps: float = Field(le=30)
+    min_fps: float = Field(gt=0, examples=[0.5])
+    """Lowest rate, in frames per second, reached in quiet periods."""
+    max_fps: float = Field(le=30, examples=[4.0])
+    """Highest rate, in frames per second, reached in busy periods. Must be above `min_fps`."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -46,25 +48,33 @@ class AdaptiveSampling(StrictModel):
         return self
 
 
-class CameraConfig(StrictModel):
-    """One camera.
+class CameraConfig(StrictModel, title="camera"):
+    """One camera: where its video comes from, what is sent to the cloud and what is recorded."""
 
-    `url` is an rtsp:// URL, a file or anything else PyAV opens; `loop` repeats a file. `policy` is
-    the change policy that selects the cells to send; every `anchor_every`-th slot is an anchor
-    (all cells). Patches are sent as JPEG of `jpeg_quality`. Segments of about `segment_s` seconds
-    are recorded.
-    """
-
-    url: str
-    username: SecretRef | None = None
-    password: SecretRef | None = None
+    url: str = Field(examples=["rtsp://10.0.0.7/main"])
+    """An rtsp:// URL, the path of a file, a procedural camera (`world://NAME?seed=N`), or anything
+    else that PyAV opens. Must not contain a password."""
+    username: SecretRef | None = Field(default=None, examples=[{"env": "CAMERA_USER"}])
+    """Username at the camera. Needs `password`."""
+    password: SecretRef | None = Field(default=None, examples=[{"env": "CAMERA_PASSWORD"}])
+    """Password at the camera. Needs `username`."""
     transport: Literal["tcp", "udp"] = "tcp"
+    """Transport of RTSP media. TCP loses no packets; UDP is for cameras that offer nothing else."""
     loop: bool = False
+    """Whether a file starts again at its end."""
     policy: str = "tracked"
+    """Change policy that selects the cells to send: `tracked` (codec signals checked against the
+    pixels), or for comparison `published`, `pixels`, `everything` or `random`."""
     anchor_every: int = Field(default=ANCHOR_EVERY, ge=1, le=3600)
+    """Slots from one anchor, which holds every cell, to the next. 1 sends every cell of every
+    slot."""
     sampling: AdaptiveSampling | None = None
+    """Range of an adaptive sampling rate. Without it, the rate is always the cloud's
+    `sample_fps`."""
     jpeg_quality: int = Field(default=90, ge=30, le=100)
+    """Quality of the JPEG pictures in which cells are sent. A higher one takes more bytes."""
     segment_s: PositiveSeconds = 10.0
+    """Length of a recorded segment in seconds. It ends at the first key frame after that time."""
 
     @field_validator("url")
     @classmethod
@@ -101,11 +111,13 @@ class CameraConfig(StrictModel):
         return urlunsplit(parts._replace(netloc=f"{user}:{password}@{parts.netloc}"))
 
 
-class CloudEndpoint(StrictModel):
-    """Address of the cloud's gateway, HOST:PORT. `tls` is required except on loopback."""
+class CloudEndpoint(StrictModel, title="cloud"):
+    """The cloud's gateway, to which the site opens its one connection."""
 
-    address: Address
+    address: Address = Field(examples=["cloud.example.org:7443"])
+    """Address of the gateway."""
     tls: TlsConfig | None = None
+    """Mutual TLS with the cloud. Required unless `address` is on loopback."""
 
     @model_validator(mode="after")
     def _tls_off_loopback(self) -> Self:
@@ -114,19 +126,26 @@ class CloudEndpoint(StrictModel):
         return self
 
 
-class SiteConfig(StrictModel):
-    """One edge site.
+class SiteConfig(StrictModel, title="site.yaml"):
+    """One edge site: its cameras, its spool, its archive and the cloud that it connects to."""
 
-    `spool` is the folder that holds segments until they are uploaded; its limit is divided evenly
-    among the cameras.
-    """
-
-    site: Name
+    site: Name = Field(examples=["yard-7"])
+    """Name of the site. The cloud must list it under `sites`, and the certificate under
+    `cloud.tls` is issued for it."""
     cloud: CloudEndpoint
-    spool: Path
+    """The cloud that answers questions about the cameras."""
+    spool: Path = Field(examples=["/var/lib/codecsight"])
+    """Folder on the local disk that holds recorded segments until they are uploaded."""
     spool_limit_mb: int = Field(default=2048, ge=16)
+    """Largest size of the spool in MiB, divided evenly among the cameras. A camera's oldest
+    segments are deleted when its share is full."""
     archive: ArchiveConfig
-    cameras: dict[Name, CameraConfig] = Field(min_length=1)
+    """Object store that recorded segments are uploaded to."""
+    cameras: dict[Name, CameraConfig] = Field(
+        min_length=1, json_schema_extra={"example_key": "gate"}
+    )
+    """The cameras by name. A camera's stream is called SITE.CAMERA everywhere, such as
+    `yard-7.gate`."""
 
     def read_secrets(self) -> None:
         """Check that every referenced secret and key file can be read. Raises ConfigError.

@@ -177,3 +177,10 @@ def test_memory_is_set_in_blocks_or_in_mib_but_not_both(tmp_path: Path) -> None:
     path.write_text("sites: [yard]\nengine: {memory_mib: 512, kv_blocks: 64}\n")
     with pytest.raises(ConfigError, match="set either 'memory_mib' or 'kv_blocks'"):
         load_config(path, CloudConfig)
+
+
+def test_known_keys_are_listed_as_a_file_spells_them(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.yaml"
+    path.write_text("sites: [yard]\nquestions:\n  - {text: Weather, kind: text, sort: 1}\n")
+    with pytest.raises(ConfigError, match=r"known keys: text, kind, choices, max_count, schema$"):
+        load_config(path, CloudConfig)
