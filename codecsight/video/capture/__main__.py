@@ -4,58 +4,70 @@
 
 The process imports no model, no Ray and no gRPC, so that none of them can stop a recording. It
 ends with its source or on SIGTERM or SIGINT, never because a reader disconnected.
-Exit status: 0 ended normally, 1 failed, 2 could not start (invalid arguments, source or folder).
+Exit status: see `exit_codes.py`. With --attached it writes a line to standard output every few
+seconds, as a sign of life for the parent process.
 """
 
 import argparse
+import contextlib
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
 from structlog.typing import EventDict
 
 from codecsight.core.errors import CodecSightError
+from codecsight.video.capture import exit_codes
 from codecsight.video.capture.feed.server import FeedServer
 from codecsight.video.capture.open import open_source
 from codecsight.video.capture.process import CaptureProcess
 from codecsight.video.capture.recorder import Recorder
-from codecsight.video.capture.source import Source, SourceOptions
+from codecsight.video.capture.source import SourceOptions
 
 log = structlog.get_logger()
 
 SOURCE_VARIABLE = "CODECSIGHT_SOURCE"
 """Environment variable for the source: other users can't read a password in it, unlike in argv."""
+ALIVE_S = 2.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Record until the source ends or a signal arrives; returns the exit status."""
     options = _parse(arguments)
     _log_json(options.stream)
+    stopped = False
     try:
         source = open_source(options.source, _source_options(options))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: source.close())
+
+        def stop() -> None:
+            nonlocal stopped
+            stopped = True
+            source.close()
+
+        _stop_on_signals(stop)
         if options.attached:
-            threading.Thread(target=_close_on_stdin_eof, args=(source,), daemon=True).start()
+            threading.Thread(target=_call_on_stdin_eof, args=(stop,), daemon=True).start()
+            threading.Thread(target=_write_signs_of_life, daemon=True).start()
         recorder = Recorder(
             options.spool, options.stream, options.segment, limit_bytes=options.spool_limit
         )
         feed = FeedServer(options.feed)
     except CodecSightError as error:
         log.error("cannot start", error=str(error))
-        return 2
+        return exit_codes.CANNOT_START
     try:
         CaptureProcess(source, recorder, feed).run()
     except CodecSightError as error:
         log.error("failed", error=str(error))
-        return 1
+        return exit_codes.FAILED
     log.info("ended")
-    return 0
+    return exit_codes.STOPPED if stopped else exit_codes.END_OF_SOURCE
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -99,10 +111,24 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _close_on_stdin_eof(source: Source) -> None:
+def _stop_on_signals(stop: Callable[[], None]) -> None:
+    """Call `stop` on SIGTERM, SIGINT and SIGHUP, except for a SIGHUP that `nohup` ignores."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: stop())
+
+
+def _call_on_stdin_eof(stop: Callable[[], None]) -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    source.close()
+    stop()
+
+
+def _write_signs_of_life() -> None:
+    with contextlib.suppress(OSError):  # the parent process is gone
+        while True:
+            os.write(sys.stdout.fileno(), b"alive\n")
+            time.sleep(ALIVE_S)
 
 
 def _positive(text: str) -> float:

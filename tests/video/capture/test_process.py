@@ -16,6 +16,7 @@ import pytest
 from cluster.rtsp_server import RtspServer, available_transport
 from codecsight.archive.spool import finished_segments
 from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.capture.exit_codes import END_OF_SOURCE, STOPPED
 from codecsight.video.capture.feed.client import FeedClient
 from codecsight.video.capture.feed.protocol import CaptureStatus
 
@@ -55,7 +56,7 @@ def start(tmp_path: Path, feed: Path) -> Iterator[Start]:
 def test_a_file_is_recorded_completely(clips: Path, tmp_path: Path, start: Start) -> None:
     child = start(str(clips / "bottles.mp4"), "--segment", "10")
     _, err = child.communicate(timeout=60)
-    assert child.returncode == 0
+    assert child.returncode == END_OF_SOURCE
     lines = [json.loads(line) for line in err.splitlines()]
     assert {line["stream"] for line in lines} == {"cam1"}
     assert lines[-1]["event"] == "ended"
@@ -69,7 +70,8 @@ def test_the_source_can_be_given_by_an_environment_variable(
     command = [sys.executable, "-m", "codecsight.video.capture", "--stream", "cam1"]
     command += ["--spool", str(tmp_path), "--feed", str(feed)]
     environment = {**os.environ, "CODECSIGHT_SOURCE": str(clips / "bottles.mp4")}
-    subprocess.run(command, env=environment, check=True, timeout=60, capture_output=True)
+    done = subprocess.run(command, env=environment, check=False, timeout=60, capture_output=True)
+    assert done.returncode == END_OF_SOURCE, done.stderr
     assert len(list(finished_segments(tmp_path / "cam1"))) == 2
     del environment["CODECSIGHT_SOURCE"]
     without = subprocess.run(command, env=environment, check=False, timeout=60, capture_output=True)
@@ -77,7 +79,7 @@ def test_the_source_can_be_given_by_an_environment_variable(
     assert b"--source is missing" in without.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_finishes_the_segment_and_removes_the_socket(
     clips: Path, tmp_path: Path, feed: Path, start: Start, number: signal.Signals
 ) -> None:
@@ -90,7 +92,7 @@ def test_a_signal_finishes_the_segment_and_removes_the_socket(
     assert first.keyframe
     child.send_signal(number)
     rest = list(items)
-    assert child.wait(20) == 0
+    assert child.wait(20) == STOPPED
     assert isinstance(rest[-1], CaptureStatus)
     assert rest[-1].state == "ended"
     assert rest[-1].recorder["segments"] == 1
