@@ -1,67 +1,71 @@
-"""A cloud node: directory, GPU workers and gateway as actors of a private Ray."""
+"""A cloud node: a supervised worker process that holds Ray, the gateway and the GPU workers."""
 
-import contextlib
+import sys
 import threading
+from functools import partial
 
-import structlog
-
-from cluster.folders import temporary_folder
-from cluster.private_ray import private_ray, start_named_actor
+from cluster.ray_worker import CONFIG_FAULT_CODE, parse_report, ray_launch
+from cluster.supervision.process_spec import ProcessSpec, ProcessState, StopBy
+from cluster.supervision.restart_policy import RestartPolicy
+from cluster.supervision.supervisor import Supervisor
 from codecsight.config import CloudConfig
 from codecsight.core.errors import CodecSightError
 from codecsight.models.folder import find_folder
 
-log = structlog.get_logger()
-
-STOP_TIMEOUT_S = 10.0
-HEALTH_CHECK_S = 2.0
+POLL_S = 0.2
+WORKER = "cloud-worker"
+START_TIMEOUT_S = 300.0
+SILENCE_S = 60.0
+STOP_TIMEOUT_S = 30.0
+POLICY = RestartPolicy(max_delay_s=30.0, max_failures=5, window_s=600.0)
 
 
 def run_cloud(config: CloudConfig, stop: threading.Event) -> None:
-    """Run until `stop`.
+    """Run until `stop`. If Ray fails it is restarted, and sites connect again.
 
-    Raises CodecSightError before anything is started if the model or a key file is missing.
+    Raises CodecSightError: before anything is started if the model or a key file is missing; when
+    the start fails for a reason that a restart can't repair; after too many failures.
     """
     if config.model is not None:
         find_folder(config.model)
     if config.tls is not None:
         config.tls.check("tls")
-    with temporary_folder("cs-cloud-") as folder, private_ray(folder, "cloud") as info:
-        log.info("ray", dashboard=info.dashboard, token_file=str(info.token_file))
-        _serve(config, stop)
+    errors: list[str] = []
+    with Supervisor() as supervisor:
+        supervisor.start(_worker_spec(config, errors))
+        while not stop.wait(POLL_S):
+            [status] = supervisor.status()
+            if status.state is ProcessState.FAILED:
+                raise CodecSightError(_why(errors, status.reason))
 
 
-def _serve(config: CloudConfig, stop: threading.Event) -> None:
-    # Imported here: Ray reads its token on import, and private_ray must write it first.
-    import ray
-    from ray.exceptions import ActorDiedError, RayError
+def _why(errors: list[str], reason: str) -> str:
+    if errors:
+        return f"the cloud did not start: {errors[-1]}"
+    return (
+        f"the cloud failed {POLICY.max_failures} times in {POLICY.window_s:.0f} s, last: {reason}"
+    )
 
-    from actors.directory_actor import DirectoryActor
-    from actors.gateway_actor import GatewayActor
-    from actors.gpu_worker import GpuWorker
 
-    node = ray.util.get_node_ip_address()
-    gpu_share = 1 if ray.cluster_resources().get("GPU", 0) >= config.workers else 0
-    workers = [f"gpu:{node}:{index}" for index in range(config.workers)]
-    # Ray ends an actor when its last handle is deleted.
-    handles = [start_named_actor(DirectoryActor, "directory")]
-    handles += [
-        start_named_actor(GpuWorker, name, name, config, gpus=gpu_share) for name in workers
-    ]
-    gateway = start_named_actor(GatewayActor, f"gateway:{node}", config, "directory", workers)
-    try:
-        port = ray.get(gateway.start.remote())
-    except RayError as error:
-        # Only the last line: the message contains a traceback of every process it passed through.
-        reason = str(error).strip().splitlines()[-1]
-        raise CodecSightError(f"the cloud did not start: {reason}") from error
-    log.info("serving", address=config.listen, port=port, workers=workers)
-    while not stop.wait(HEALTH_CHECK_S):
-        try:
-            ray.get(gateway.start.remote())  # a no-op unless Ray has restarted the gateway
-        except ActorDiedError as error:  # with max_restarts=-1 this means that Ray itself is down
-            raise CodecSightError("Ray has stopped; restart the cloud") from error
-        except RayError as error:
-            log.warning("gateway not available", error=type(error).__name__)
-    with contextlib.suppress(RayError):  # it may be down already
-        ray.get(gateway.stop.remote(), timeout=STOP_TIMEOUT_S)
+def _worker_spec(config: CloudConfig, errors: list[str]) -> ProcessSpec:
+    """The worker process; the messages of configuration faults are appended to `errors`."""
+
+    def on_line(line: bytes) -> None:
+        report = parse_report(line) or {}
+        if "error" in report:
+            errors.append(report["error"])
+
+    # Without defaults: some fields exclude each other when both are given.
+    settings = {"cloud": config.model_dump(mode="json", by_alias=True, exclude_unset=True)}
+    return ProcessSpec(
+        name=WORKER,
+        command=(sys.executable, "-m", "cluster.cloud_worker"),
+        prepare=partial(ray_launch, "cs-cloud-", settings),
+        on_line=on_line,
+        start_timeout_s=START_TIMEOUT_S,
+        silence_s=SILENCE_S,
+        fatal_codes=frozenset({CONFIG_FAULT_CODE}),
+        policy=POLICY,
+        stop_by=StopBy.STDIN_EOF,
+        stop_timeout_s=STOP_TIMEOUT_S,
+    )

@@ -1,5 +1,8 @@
-"""Temporary folders."""
+"""Temporary folders, and removal of those that ended runs have left."""
 
+import contextlib
+import fcntl
+import os
 import shutil
 import tempfile
 import time
@@ -8,16 +11,60 @@ from contextlib import contextmanager
 from pathlib import Path
 
 REMOVE_TIMEOUT_S = 10.0
+MIN_AGE_S = 60.0
+"""A younger folder may not be locked yet."""
 
 
 @contextmanager
 def temporary_folder(prefix: str) -> Iterator[Path]:
-    """A new folder in the system's temporary directory, removed at the end."""
+    """A new folder in the system's temporary directory, removed at the end.
+
+    First removes the folders with this prefix whose owners are gone, for example after SIGKILL.
+    """
+    sweep(prefix)
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     try:
-        yield folder
+        with in_use(folder):
+            yield folder
     finally:
         remove(folder)
+
+
+@contextmanager
+def in_use(folder: Path) -> Iterator[None]:
+    """Mark a folder as in use, by a shared lock that ends with the process; several may hold it.
+
+    Unlike a process id in a file, the lock holds across PID namespaces and is never stale.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
+def sweep(prefix: str) -> None:
+    """Remove this user's temporary folders with `prefix` that no process holds by `in_use`."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        with contextlib.suppress(OSError):  # another process is removing it
+            if _is_abandoned(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    facts = folder.lstat()
+    if facts.st_uid != os.getuid() or time.time() - facts.st_mtime < MIN_AGE_S:
+        return False
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(handle)
+    return True
 
 
 def remove(folder: Path) -> None:

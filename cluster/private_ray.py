@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.processes import terminate_marked
+from cluster.supervision.marked_processes import terminate_marked
 
 RAY_MARKER = "CODECSIGHT_RAY"
 """Environment variable set in every process of one private Ray."""

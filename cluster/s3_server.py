@@ -2,14 +2,16 @@
 
 import secrets
 import shutil
-import socket
 import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cluster.processes import ProcessGroup
+from cluster.ports import free_ports
+from cluster.supervision.process_spec import ProcessSpec, log_tail
+from cluster.supervision.restart_policy import NEVER_RESTART
+from cluster.supervision.supervisor import Supervisor
 from codecsight.archive.errors import ArchiveError
 from codecsight.archive.store import ObjectStore
 from codecsight.archive.store_factory import open_store
@@ -37,8 +39,9 @@ class S3Server:
     def __init__(self, folder: Path) -> None:
         self.keys = S3Keys(secrets.token_hex(8), secrets.token_hex(16))
         self._folder = folder
-        self._ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
-        self._process: ProcessGroup | None = None
+        self._ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+        self._log = folder / "seaweedfs.log"
+        self._supervisor = Supervisor()
 
     @property
     def endpoint(self) -> str:
@@ -54,34 +57,38 @@ class S3Server:
         """Start the server and wait until it accepts objects. Raises ArchiveError on failure."""
         data = self._folder / "data"
         data.mkdir(parents=True, exist_ok=True)
-        self._process = ProcessGroup(
-            "s3",
-            [
-                *(_program(), f"-logdir={self._folder}", "mini"),
-                *(f"-dir={data}", f"-bucket={BUCKET}"),
-                *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.port.iceberg=0", "-s3.port.lance=0"),
-                "-volume.preStopSeconds=0",
-                *(f"-{name}=false" for name in _OFF),
-                *(f"-{name}={port}" for name, port in self._ports.items()),
-            ],
-            self._folder / "seaweedfs.log",
-            {
-                # Without these two it accepts anonymous writes.
-                "AWS_ACCESS_KEY_ID": self.keys.access_key,
-                "AWS_SECRET_ACCESS_KEY": self.keys.secret_key,
-            },
+        command = (
+            *(_program(), f"-logdir={self._folder}", "mini"),
+            *(f"-dir={data}", f"-bucket={BUCKET}"),
+            *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.port.iceberg=0", "-s3.port.lance=0"),
+            "-volume.preStopSeconds=0",
+            *(f"-{name}=false" for name in _OFF),
+            *(f"-{name}={port}" for name, port in self._ports.items()),
+        )
+        # Without these two it accepts anonymous writes.
+        keys = {
+            "AWS_ACCESS_KEY_ID": self.keys.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.keys.secret_key,
+        }
+        self._supervisor.start(
+            ProcessSpec(
+                name="s3",
+                command=command,
+                environment=keys,
+                log=self._log,
+                policy=NEVER_RESTART,
+                stop_timeout_s=STOP_TIMEOUT_S,
+            )
         )
         try:
-            self._wait(self._process, open_store(self.url, self.keys))
+            self._wait(open_store(self.url, self.keys))
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
         """Stop the server and remove its sockets; its data stays."""
-        process, self._process = self._process, None
-        if process:
-            process.stop(STOP_TIMEOUT_S)
+        self._supervisor.stop()
         for port in self._ports.values():
             for socket_file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - fixed by SeaweedFS
                 socket_file.unlink(missing_ok=True)
@@ -98,7 +105,7 @@ class S3Server:
     ) -> None:
         self.stop()
 
-    def _wait(self, process: ProcessGroup, store: ObjectStore) -> None:
+    def _wait(self, store: ObjectStore) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
@@ -106,9 +113,11 @@ class S3Server:
                 store.delete("start")
                 return
             except ArchiveError as error:
-                if process.exit_code is not None or time.monotonic() > deadline:
+                [status] = self._supervisor.status()
+                if not status.running or time.monotonic() > deadline:
                     raise ArchiveError(
-                        f"the S3 server did not start ({error}): {process.log_tail()}"
+                        f"the S3 server did not start ({error}): {status.reason} "
+                        f"{log_tail(self._log)}"
                     ) from error
             time.sleep(0.1)
 
@@ -122,14 +131,3 @@ def _program() -> str:
             "folder"
         )
     return program
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -1,25 +1,19 @@
 """`python -m cluster.site_worker`: a site's Ray and actors, in a process that may crash.
 
-When Ray's control store (GCS) fails, Ray kills the process that started it, so recording runs in
-other processes. The process reads its settings as one line of JSON from standard input and writes
-the state of cameras and archive as JSON lines to standard output; logs go to standard error. It
-ends in an orderly way when standard input closes.
+Reports the state of cameras and archive every REPORT_S seconds (see `cluster.ray_worker`).
 """
 
-import json
-import os
-import signal
-import sys
 import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import structlog
 
-from cluster.private_ray import private_ray, start_named_actor
-from cluster.recorder_supervisor import feed_path
+from cluster.private_ray import start_named_actor
+from cluster.ray_worker import Report, WriteReport, run_ray_worker
+from cluster.recorders import feed_path
 from codecsight.config import SiteConfig
 from codecsight.core.errors import CodecSightError
 
@@ -36,33 +30,14 @@ class RayDiedError(CodecSightError):
 
 def main() -> None:
     """Run until standard input closes."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the parent receives them too and decides
-        signal.signal(number, lambda *_: None)
-    reports = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # Ray prints the actors' output to stdout
-    settings = json.loads(sys.stdin.readline())
-    stop = threading.Event()
-    threading.Thread(target=_wait_for_eof, args=(stop,), daemon=True).start()
-    config = SiteConfig.model_validate(settings["site"])
-    try:
-        with private_ray(Path(settings["folder"]), namespace="site") as info:
-            log.info("ray", dashboard=info.dashboard, token_file=str(info.token_file))
-            _run(_SiteActors(config, Path(settings["feeds"])), stop, reports)
-    except CodecSightError as error:
-        log.error("site worker failed", error=str(error))
-        sys.exit(1)
+    run_ray_worker("site", _serve)
 
 
-def _run(actors: "_SiteActors", stop: threading.Event, reports: TextIO) -> None:
+def _serve(settings: Report, stop: threading.Event, write: WriteReport) -> None:
+    actors = _SiteActors(SiteConfig.model_validate(settings["site"]), Path(settings["feeds"]))
     while not stop.wait(REPORT_S):
-        reports.write(json.dumps(actors.report()) + "\n")
-        reports.flush()
+        write(actors.report())
     log.info("archived", **asdict(actors.drain()))
-
-
-def _wait_for_eof(stop: threading.Event) -> None:
-    sys.stdin.read()
-    stop.set()
 
 
 class _SiteActors:
@@ -77,7 +52,7 @@ class _SiteActors:
         from actors.uplink_actor import UplinkActor
 
         site = config.site
-        self._get = ray.get
+        self._ray = ray
         uplink = f"uplink:{site}"
         self._uplink = start_named_actor(UplinkActor, uplink, config)
         self._archiver = start_named_actor(
@@ -98,10 +73,12 @@ class _SiteActors:
 
         Raises RayDiedError.
         """
-        rows = {
-            name: self._get_or_none(actor.stats.remote()) for name, actor in self._cameras.items()
-        }
-        archive = self._get_or_none(self._archiver.stats.remote())
+        calls = {name: actor.stats.remote() for name, actor in self._cameras.items()}
+        archive_call = self._archiver.stats.remote()
+        pending = [*calls.values(), archive_call]  # one deadline for all
+        self._ray.wait(pending, num_returns=len(pending), timeout=REPORT_S)
+        rows = {name: self._get_or_none(call) for name, call in calls.items()}
+        archive = self._get_or_none(archive_call)
         return {
             "time": time.time(),
             "cameras": {name: asdict(row) for name, row in rows.items() if row is not None},
@@ -110,14 +87,14 @@ class _SiteActors:
 
     def drain(self) -> Any:
         """Flush the uplink and upload finished segments; return the archiver's final counters."""
-        self._get(self._uplink.close.remote(FLUSH_TIMEOUT_S), timeout=DRAIN_TIMEOUT_S)
-        return self._get(self._archiver.drain.remote(), timeout=DRAIN_TIMEOUT_S)
+        self._ray.get(self._uplink.close.remote(FLUSH_TIMEOUT_S), timeout=DRAIN_TIMEOUT_S)
+        return self._ray.get(self._archiver.drain.remote(), timeout=DRAIN_TIMEOUT_S)
 
     def _get_or_none(self, reference: Any) -> Any:
         from ray.exceptions import ActorDiedError, RayError
 
         try:
-            return self._get(reference, timeout=REPORT_S)
+            return self._ray.get(reference, timeout=0)
         except ActorDiedError as error:  # with max_restarts=-1 this means that Ray itself is down
             raise RayDiedError("Ray has stopped; the site's actors are gone") from error
         except RayError as error:  # Ray is restarting the actor

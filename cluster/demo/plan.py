@@ -1,6 +1,5 @@
 """The demo's cameras and questions, and the YAML files of its site and its cloud."""
 
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import yaml
 
 from cluster.certificates import Authority, KeyPair
+from cluster.ports import free_port
 from codecsight.config.site_config import stream_name
 
 SITE = "demo"
@@ -50,6 +50,11 @@ class DemoPlan:
     ca: Path
     archive: ArchivePlan
 
+    @property
+    def roles(self) -> tuple[tuple[str, Path], ...]:
+        """The processes in the order of their start, each with its configuration file."""
+        return (("cloud", self.cloud_file), ("site", self.site_file))
+
 
 def make_plan(
     folder: Path, archive: ArchivePlan, gate: dict[str, Any], model: str | None
@@ -89,13 +94,6 @@ def make_plan(
         ca=authority.ca,
         archive=archive,
     )
-
-
-def free_port() -> int:
-    """A TCP port that is currently free on loopback."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _tls(authority: Authority, pair: KeyPair) -> dict[str, str]:

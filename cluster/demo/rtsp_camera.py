@@ -7,7 +7,8 @@ from typing import Any
 
 import structlog
 
-from cluster.demo.plan import GATE_URL, free_port
+from cluster.demo.plan import GATE_URL
+from cluster.ports import free_port
 from cluster.rtsp_server import RtspServer
 from codecsight.core.errors import CodecSightError
 from codecsight.core.packet import StreamInfo

@@ -21,8 +21,15 @@ from cluster.demo.plan import WORLD_STREAMS, ArchivePlan, DemoPlan, make_plan
 from cluster.demo.rtsp_camera import rtsp_camera
 from cluster.demo.summary import ArchiveCheck, DemoMetrics, summarise
 from cluster.folders import temporary_folder
-from cluster.processes import RUN_MARKER, ProcessGroup, terminate_marked, wait_for_marked_exit
 from cluster.s3_server import S3Server
+from cluster.supervision.marked_processes import (
+    RUN_MARKER,
+    terminate_marked,
+    wait_for_marked_exit,
+)
+from cluster.supervision.process_spec import ProcessSpec, log_tail
+from cluster.supervision.restart_policy import NEVER_RESTART
+from cluster.supervision.supervisor import Supervisor
 from codecsight.archive.index import Index
 from codecsight.archive.store_factory import open_store
 from codecsight.core.credentials import S3Keys
@@ -106,56 +113,73 @@ class _Demo:
         """Run cloud and site; return the seconds since all cameras had answers."""
         if self._stop.is_set():
             return 0.0
-        groups = [self._start("cloud", plan.cloud_file), self._start("site", plan.site_file)]
         elapsed, seconds = 0.0, self._options.seconds
         keys = load_tls_files(plan.ca, plan.client.cert, plan.client.key)
-        try:
-            with ControlClient(plan.address, keys) as client, display(self._console) as show:
-                start = self._until_answering(client, groups, plan, show)
-                while not self._stop.wait(POLL_S) and elapsed < seconds:
-                    elapsed = time.monotonic() - start
-                    self._poll(client, groups, f"watching, {elapsed:.0f} of {seconds:.0f} s", show)
-        finally:
-            self._console.print("stopping the site, then the cloud")
-            for group in reversed(groups):
-                group.stop(STOP_TIMEOUT_S)
+        with Supervisor() as supervisor:
+            supervisor.start(*(self._spec(role, file) for role, file in plan.roles))
+            try:
+                with ControlClient(plan.address, keys) as client, display(self._console) as show:
+                    start = self._until_answering(client, supervisor, plan, show)
+                    while not self._stop.wait(POLL_S) and elapsed < seconds:
+                        elapsed = time.monotonic() - start
+                        phase = f"watching, {elapsed:.0f} of {seconds:.0f} s"
+                        self._poll(client, supervisor, phase, show)
+            finally:
+                self._console.print("stopping the site, then the cloud")
+                for role, _ in reversed(plan.roles):
+                    supervisor.stop(role)
         return elapsed
 
-    def _start(self, role: str, config: Path) -> ProcessGroup:
-        command = [sys.executable, "-m", "codecsight", role, "--config", str(config)]
-        log = self._folder / f"{role}.log"
-        return ProcessGroup(role, command, log, {"OMP_NUM_THREADS": "1"})
+    def _spec(self, role: str, config: Path) -> ProcessSpec:
+        return ProcessSpec(
+            name=role,
+            command=(sys.executable, "-m", "codecsight", role, "--config", str(config)),
+            environment={"OMP_NUM_THREADS": "1"},
+            log=self._log(role),
+            policy=NEVER_RESTART,
+            stop_timeout_s=STOP_TIMEOUT_S,
+        )
+
+    def _log(self, role: str) -> Path:
+        return self._folder / f"{role}.log"
 
     def _until_answering(
         self,
         client: ControlClient,
-        groups: list[ProcessGroup],
+        supervisor: Supervisor,
         plan: DemoPlan,
         show: ShowProgress,
     ) -> float:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._stop.is_set():
-            self._poll(client, groups, "starting: Ray, the model and four cameras", show)
+            self._poll(client, supervisor, "starting: Ray, the model and four cameras", show)
             if len(self._metrics.streams) == len(plan.cameras) and self._metrics.all_answering:
                 break
             if time.monotonic() > deadline:
-                raise DemoError("not every camera had an answer in time\n" + _tails(groups))
+                tails = self._tails(*(role for role, _ in plan.roles))
+                raise DemoError(f"not every camera had an answer in time\n{tails}")
             self._stop.wait(POLL_S)
         return time.monotonic()
 
     def _poll(
         self,
         client: ControlClient,
-        groups: list[ProcessGroup],
+        supervisor: Supervisor,
         phase: str,
         show: ShowProgress,
     ) -> None:
-        dead = [group for group in groups if group.exit_code is not None]
+        dead = [status for status in supervisor.status() if not status.running]
         if dead and not self._stop.is_set():
-            raise DemoError(f"the {dead[0].name} ended early\n" + _tails(dead))
+            name, reason = dead[0].name, dead[0].reason
+            tails = self._tails(*(status.name for status in dead))
+            raise DemoError(f"the {name} ended early ({reason})\n{tails}")
         with suppress(ControlError):  # the cloud is still starting
             self._metrics.add(client.streams(), client.status().workers)
         show(phase, self._metrics)
+
+    def _tails(self, *roles: str) -> str:
+        logs = map(self._log, roles)
+        return "\n".join(f"--- end of {log}\n{log_tail(log)}" for log in logs)
 
 
 def read_back(plan: DemoPlan) -> ArchiveCheck:
@@ -201,7 +225,3 @@ def _archive(folder: Path, *, s3: bool) -> Iterator[ArchivePlan]:
         }
         os.environ.update(environment)
         yield ArchivePlan(server.url, environment)
-
-
-def _tails(groups: list[ProcessGroup]) -> str:
-    return "\n".join(f"--- end of {group.log}\n{group.log_tail()}" for group in groups)

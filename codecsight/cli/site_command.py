@@ -16,7 +16,7 @@ def site(config: ConfigFile, as_json: AsJson = False) -> None:
 
     Recording starts first and continues through failures of Ray, the network and the cloud. Runs
     until SIGTERM or Ctrl-C, then finishes and uploads the segments. With --json it prints the state
-    of all cameras as one line of JSON every two seconds.
+    of all cameras and processes as one line of JSON every two seconds.
 
     Example: `codecsight site -c site.yaml`
     """
@@ -48,7 +48,7 @@ def _table(report: dict[str, Any]) -> Table:
     table = Table(
         *("camera", "state", "fps", "kept", "uplink kB", "segments", "anomalies"),
         caption=f"archived {archive.get('uploaded', '?')}, queued {archive.get('queued', '?')} "
-        f"{archive.get('last_error', '')}",
+        f"{archive.get('last_error', '')}{_not_running(report['processes'])}",
     )
     for name, row in report["cameras"].items():
         table.add_row(
@@ -61,3 +61,12 @@ def _table(report: dict[str, Any]) -> Table:
             str(row["anomalies"]),
         )
     return table
+
+
+def _not_running(processes: dict[str, Any]) -> str:
+    """A line per process that is down, with the reason."""
+    return "".join(
+        f"\n{name} {row['state']}: {row['reason']}"
+        for name, row in processes.items()
+        if row["state"] not in ("starting", "running")
+    )

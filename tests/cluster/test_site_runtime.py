@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ class Site:
     """`codecsight site` with a valid camera `good`, and a text file as camera `text`."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.archive = f"dir:{folder / 'archive'}"
         (folder / "text.mp4").write_text("no video\n" * 100)
         config = {
@@ -109,6 +111,36 @@ def test_recording_continues_when_the_worker_dies_and_when_stdout_is_closed(site
     gaps = [b.start - a.end for a, b in pairwise(segments)]
     assert len(segments) > 5
     assert max(gaps) < 0.5, "recording was interrupted"
+
+
+def test_a_recorder_that_was_ended_from_outside_records_again(site: Site) -> None:
+    site.wait(lambda report: report["processes"]["recorder:good"]["pid"] is not None)
+    [recorder] = site.children("--stream yard.good")
+    while not _catches_sigterm(recorder):
+        time.sleep(0.1)
+    recorder.terminate()
+    site.wait(lambda report: report["processes"]["recorder:good"]["restarts"] == 1)
+    site.wait(lambda report: report["processes"]["recorder:good"]["state"] == "running")
+    [again] = site.children("--stream yard.good")
+    assert again.pid != recorder.pid
+    log = site.log.read_text()
+    assert "exit code 0" in log, log
+
+
+def _catches_sigterm(process: psutil.Process) -> bool:
+    """Whether the process has a handler for SIGTERM, by /proc."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    [mask] = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")]
+    return bool(int(mask, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def test_sighup_ends_the_site_in_an_orderly_way(site: Site) -> None:
+    site.wait(lambda report: _states(report).get("good") == "live")
+    started = psutil.Process(site.process.pid).children(recursive=True)
+    site.process.send_signal(signal.SIGHUP)
+    assert site.process.wait(WAIT_S) == 0, site.log.read_text()
+    assert [process for process in started if process.is_running()] == []
+    assert list(site.folder.glob("cs-*")) == []
 
 
 def test_killing_the_site_ends_all_its_processes(site: Site) -> None:

@@ -1,60 +1,14 @@
-"""Child processes in process groups, and termination of all their descendants."""
+"""Termination of all processes of a run, found by a variable in their environment."""
 
 import contextlib
 import os
-import signal
-import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import psutil
 
 RUN_MARKER = "CODECSIGHT_RUN"
 """Environment variable that every process of one run inherits, to find those left over."""
-
-
-class ProcessGroup:
-    """A program in its own session and process group; its output goes to a log file."""
-
-    def __init__(
-        self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]
-    ) -> None:
-        self.name = name
-        self.log = log
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **environment},
-                start_new_session=True,
-            )
-
-    @property
-    def pid(self) -> int:
-        """The process id, which is also the process group's id."""
-        return self._process.pid
-
-    @property
-    def exit_code(self) -> int | None:
-        """The exit code, or None while it runs."""
-        return self._process.poll()
-
-    def log_tail(self, lines: int = 12) -> str:
-        """The last lines of its log, for error messages."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
-
-    def stop(self, timeout_s: float) -> int:
-        """Send SIGTERM and wait; on timeout send SIGKILL to the group. Returns the exit code."""
-        if self._process.poll() is None:
-            self._process.terminate()
-        try:
-            self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        return self._process.wait()
 
 
 def terminate_marked(marker: str, variable: str = RUN_MARKER, timeout_s: float = 5.0) -> int:

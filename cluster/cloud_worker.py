@@ -1,0 +1,115 @@
+"""`python -m cluster.cloud_worker`: directory, GPU workers and gateway as actors of a private Ray.
+
+Reports a sign of life every HEALTH_CHECK_S seconds (see `cluster.ray_worker`), also while models
+are loaded.
+"""
+
+import contextlib
+import threading
+import time
+from typing import Any
+
+import structlog
+
+from cluster.private_ray import start_named_actor
+from cluster.ray_worker import ConfigFaultError, Report, WriteReport, run_ray_worker
+from codecsight.config import CloudConfig
+from codecsight.core.errors import CodecSightError
+
+log = structlog.get_logger()
+
+HEALTH_CHECK_S = 2.0
+START_TIMEOUT_S = 1800.0
+"""A large model is read from a slow disk, or downloaded."""
+STOP_TIMEOUT_S = 10.0
+
+
+def main() -> None:
+    """Run until standard input closes."""
+    run_ray_worker("cloud", _serve)
+
+
+def _serve(settings: Report, stop: threading.Event, write: WriteReport) -> None:
+    # Imported here: Ray reads its token on import, and private_ray must write it first.
+    import ray
+    from ray.exceptions import RayError
+
+    from actors.directory_actor import DirectoryActor
+    from actors.gateway_actor import GatewayActor
+    from actors.gpu_worker import GpuWorker
+
+    config = CloudConfig.model_validate(settings["cloud"])
+    node = ray.util.get_node_ip_address()
+    gpu_share = 1 if ray.cluster_resources().get("GPU", 0) >= config.workers else 0
+    workers = [f"gpu:{node}:{index}" for index in range(config.workers)]
+    # Ray ends an actor when its last handle is deleted.
+    handles = [start_named_actor(DirectoryActor, "directory")]
+    handles += [
+        start_named_actor(GpuWorker, name, name, config, gpus=gpu_share) for name in workers
+    ]
+    gateway = start_named_actor(GatewayActor, f"gateway:{node}", config, "directory", workers)
+    port = _start(gateway, stop, write)
+    if port is None:
+        return
+    log.info("serving", address=config.listen, port=port, workers=workers)
+    while not stop.wait(HEALTH_CHECK_S):
+        _check(gateway)
+        write({"time": time.time(), "serving": True})
+    with contextlib.suppress(RayError):  # it may be down already
+        ray.get(gateway.stop.remote(), timeout=STOP_TIMEOUT_S)
+
+
+def _start(gateway: Any, stop: threading.Event, write: WriteReport) -> int | None:
+    """Start the gateway, which waits for the models. Returns its port, or None if stopped.
+
+    Raises ConfigFaultError if an actor reported an error, CodecSightError if Ray failed.
+    """
+    import ray
+    from ray.exceptions import RayError
+
+    call = gateway.start.remote()
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not stop.is_set():
+        write({"time": time.time(), "serving": False})
+        ready, _ = ray.wait([call], timeout=HEALTH_CHECK_S)
+        try:
+            if ready:
+                return int(ray.get(call, timeout=HEALTH_CHECK_S))
+        except RayError as error:
+            # Only the last line: the message has a traceback of every process it passed through.
+            reason = str(error).strip().splitlines()[-1]
+            kind = ConfigFaultError if _is_config_fault(error) else CodecSightError
+            raise kind(reason) from error
+        if time.monotonic() > deadline:
+            raise CodecSightError(f"the gateway did not start within {START_TIMEOUT_S:.0f} s")
+    return None
+
+
+def _is_config_fault(error: Exception) -> bool:
+    """Whether our code raised the error, in a method or in an actor's constructor.
+
+    Otherwise a process or Ray itself has died, which a restart may repair.
+    """
+    from ray.exceptions import RayActorError, RayTaskError
+
+    if isinstance(error, RayTaskError) and not isinstance(error.cause, RayActorError):
+        return True
+    return "creation task" in str(error)
+
+
+def _check(gateway: Any) -> None:
+    """Check that the gateway serves. Raises CodecSightError if Ray itself has died."""
+    import ray
+    from ray.exceptions import ActorDiedError, RayError
+
+    try:
+        # A no-op unless Ray has restarted the gateway.
+        ray.get(gateway.start.remote(), timeout=HEALTH_CHECK_S)
+    except ActorDiedError as error:  # with max_restarts=-1 this means that Ray itself is down
+        raise CodecSightError("Ray has stopped; the cloud's actors are gone") from error
+    except RayError as error:
+        log.warning("gateway not available", error=type(error).__name__)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Supervision of child processes: start, watch, restart with back-off, give up, stop."""
