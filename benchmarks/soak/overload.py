@@ -23,11 +23,10 @@ from codecsight.engine import DeviceBusy, Engine, EngineConfig, SlotRefused
 from codecsight.engine.profile_run import seconds_per_slot
 from codecsight.engine.resources.utilization import HORIZON_S, Utilization
 from codecsight.models.base import VisionLanguageModel
-from codecsight.uplink.token_bucket import TokenBucket
+from codecsight.uplink.token_bucket import RATE_TOLERANCE, TokenBucket
 
 QUESTION = Question.parse("How many people are there?")
 BLOCKS_PER_STREAM = 64
-RATE_TOLERANCE = 1.1  # as in the GPU worker
 ARRIVAL_INTERVAL_S = 0.25
 """Seconds between the starts of two cameras."""
 

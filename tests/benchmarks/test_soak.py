@@ -9,13 +9,13 @@ from benchmarks.density.traces import SlotTrace, make_traces
 from benchmarks.soak import day as days
 from benchmarks.soak.leak import leak
 from benchmarks.soak.memory import memory
-from benchmarks.soak.overload import RATE_TOLERANCE, Camera, Fleet
+from benchmarks.soak.overload import Camera, Fleet
 from codecsight.engine import Engine, EngineConfig
 from codecsight.engine.resources.utilization import Utilization
 from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.loading import load_model
 from codecsight.models.tiny import random_model
-from codecsight.uplink.token_bucket import TokenBucket
+from codecsight.uplink.token_bucket import RATE_TOLERANCE, TokenBucket
 
 TOKEN_S = 0.004
 """Simulated seconds per token or cell: about five streams fit."""
