@@ -18,15 +18,6 @@ def record(name: str, result: dict[str, Any]) -> Path:
     return path
 
 
-def rows_json(result: dict[str, Any]) -> str:
-    """A result with many rows as JSON text, one row per line: `meta`, then each list of rows."""
-    parts = [f'"meta": {json.dumps(result["meta"], indent=1)}']
-    for name, rows in result.items():
-        if name != "meta":
-            parts.append(f'"{name}": [\n' + ",\n".join(map(json.dumps, rows)) + "\n]")
-    return "{" + ",\n".join(parts) + "}\n"
-
-
 def origin() -> dict[str, Any]:
     """Time, commit and machine of a result."""
     return {

@@ -61,6 +61,11 @@ class Footage:
     questions: dict[Question, str]
     uplink: dict[str, int]
 
+    @property
+    def url(self) -> str:
+        """URL of the stream."""
+        return self.stream.url
+
 
 def render_footage(stream: Stream, spec: GridSpec) -> Footage:
     """Render a stream and cut its slots under every policy."""

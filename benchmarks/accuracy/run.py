@@ -11,7 +11,6 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-import numpy as np
 import torch
 
 from benchmarks.accuracy import variants
@@ -25,8 +24,9 @@ from benchmarks.accuracy.baselines.recompute import WindowRecomputer
 from benchmarks.accuracy.baselines.simple import evaluate_recomputed, trivial_baseline
 from benchmarks.accuracy.evaluation import Answers, evaluate
 from benchmarks.accuracy.footage import Footage, render_footage
-from benchmarks.accuracy.scoring import descriptions, stale_cells
-from benchmarks.accuracy.scoring.scores import ALL, macro, tallies
+from benchmarks.accuracy.result_files import save as save
+from benchmarks.accuracy.scoring import descriptions, raw_answers, stale_cells
+from benchmarks.accuracy.scoring.scores import SEED, score_rows
 from benchmarks.accuracy.streams import (
     FULL,
     NATIVE,
@@ -47,8 +47,6 @@ from codecsight.models.loading import load_model
 
 MAX_CELLS = 48
 """Upper bound on the cells of a slot, as in the default configuration."""
-SEED = 7
-"""Seed of the bootstrap over streams."""
 
 OnProgress = Callable[[str], None]
 Rows = list[dict[str, Any]]
@@ -60,16 +58,22 @@ def run(quick: bool, on_progress: OnProgress = print) -> dict[str, Any]:
 
 
 def measure(size: Size, quick: bool, on_progress: OnProgress = print) -> dict[str, Any]:
-    """Run over `size` streams; returns `meta` and the lists `rows`, `cells` and `text`."""
+    """Run over `size` streams; returns `meta` and the lists `rows`, `cells`, `text`, `answers`.
+
+    `rows` hold the scores by variant and question, `answers` every answer by batch.
+    """
     torch.set_num_threads(1)
     started, model = time.process_time(), load_model(device="cpu")
-    all_streams, rows, cell_rows, text = streams(size), Rows(), Rows(), Rows()
+    all_streams = streams(size)
+    rows, cell_rows, text, raw = Rows(), Rows(), Rows(), Rows()
     spec = model.grid_spec(RATE, MAX_CELLS)
     for (setting, plain), group in groupby(all_streams, lambda each: (each.setting, each.plain)):
         for batch in _batches(list(group), plain):
             footages = _render(spec, batch, on_progress)
             chosen = _variants(setting, plain, quick)
-            rows += _evaluate_batch(model, spec, footages, chosen, on_progress)
+            answers = _evaluate_batch(model, footages, chosen, on_progress)
+            rows += _batch_rows(spec, footages, answers)
+            raw.append(raw_answers.to_json(footages, answers))
             on_progress(f"{_batch_name(batch)}: cells, descriptions")
             cell_rows += stale_cells.rows(footages)
             if setting in (PUBLISHED, NATIVE) and plain:
@@ -86,7 +90,7 @@ def measure(size: Size, quick: bool, on_progress: OnProgress = print) -> dict[st
         "streams": [{"url": each.url, "setting": each.setting.name} for each in all_streams],
         "cpu_minutes": round((time.process_time() - started) / 60, 1),
     }
-    return {"meta": meta, "rows": rows, "cells": cell_rows, "text": text}
+    return {"meta": meta, "rows": rows, "cells": cell_rows, "text": text, "answers": raw}
 
 
 def _batches(group: list[Stream], plain: bool) -> Iterator[list[Stream]]:
@@ -120,12 +124,11 @@ def _render(spec: GridSpec, batch: Sequence[Stream], on_progress: OnProgress) ->
 
 def _evaluate_batch(
     model: VisionLanguageModel,
-    spec: GridSpec,
     footages: Sequence[Footage],
     chosen: Sequence[Variant],
     on_progress: OnProgress,
-) -> Rows:
-    """Rows of these streams, for every condition that one of them counts towards."""
+) -> dict[Variant, Answers]:
+    """Answers of every variant on these streams, the dense variant first."""
     batch = [each.stream for each in footages]
     setting, name = batch[0].setting, _batch_name(batch)
     dense_variant = variants.dense_variant(setting)
@@ -139,8 +142,16 @@ def _evaluate_batch(
     for number, variant in enumerate(sorted(chosen, key=lambda each: not each.default), 1):
         on_progress(f"{name}: {variant.change}, {variant.kv} ({number} of {len(chosen)})")
         answers[variant] = _evaluate_variant(model, recomputer, footages, variant, answers)
-    rows = Rows()
-    for condition in dict.fromkeys(each for stream in batch for each in stream.conditions):
+    return answers
+
+
+def _batch_rows(
+    spec: GridSpec, footages: Sequence[Footage], answers: dict[Variant, Answers]
+) -> Rows:
+    """Rows of these streams, for every condition that one of them counts towards."""
+    rows, dense = Rows(), next(iter(answers.values()))
+    conditions = [condition for each in footages for condition in each.stream.conditions]
+    for condition in dict.fromkeys(conditions):
         counted = [each for each in footages if condition in each.stream.conditions]
         for variant, given in answers.items():
             rows += _rows(spec, condition, counted, variant, given, dense)
@@ -215,20 +226,8 @@ def _rows(
         "tokens_ratio": round(cost.tokens_ratio, 4),
         "uplink_bytes_per_s": _uplink(spec, footages, variant),
     }
-    by_topic = tallies(footages, answers, dense)
-    rng = np.random.default_rng(SEED)
-    rows = [
-        {**common, "question": name, **tally.row(rng), **cost_columns}
-        for name, tally in sorted(by_topic.items())
-    ]
-    topics = [row for row in rows if not row["question"].startswith(ALL)]
-    for row in rows:
-        if row["question"] == ALL:
-            row["f1_macro"] = macro(topics, "f1")
-            row["f1_dense_macro"] = macro(topics, "f1_dense")
-            row["windows"] = sum(len(each.windows) for each in footages)
-            row["streams"] = len(footages)
-    return rows
+    scores = score_rows(footages, answers, dense)
+    return [{**common, **row, **cost_columns} for row in scores]
 
 
 def _uplink(spec: GridSpec, footages: Sequence[Footage], variant: Variant) -> int:

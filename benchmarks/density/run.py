@@ -26,6 +26,7 @@ from benchmarks.density.stages import edge_stages, engine_stages
 from benchmarks.density.systems import STRIDE, WINDOW, clock_for
 from benchmarks.density.traces import FREQUENT_ANCHORS, make_traces
 from benchmarks.record import origin
+from benchmarks.result_file import save_result
 from codecsight.engine import EngineConfig, QueryView
 from codecsight.models.families.qwen3_vl import Qwen3VL
 from codecsight.models.loading import load_model
@@ -36,6 +37,9 @@ EXTRA_PASSES = 2
 from other processes changes within minutes.
 """
 POLICIES = ("tracked", FREQUENT_ANCHORS, "published", "everything")
+
+save = save_result
+"""Used by `codecsight bench`."""
 
 
 def run(

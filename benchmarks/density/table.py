@@ -1,4 +1,4 @@
-"""README's table of the density results."""
+"""Table of the density results."""
 
 from typing import Any
 
@@ -18,12 +18,10 @@ def density_table(result: dict[str, Any]) -> str:
     systems = list(dict.fromkeys(row["system"] for row in result["rows"]))
     levels = sorted({row["concurrency"] for row in result["rows"]})
     lines = [
-        "`codecsight bench density`: procedural cameras, each with "
-        f"{result['stream_slots_per_s']:.0f} slot (two frames) a second and one "
-        f"question every {result['stride']} slots about the last {result['window']} slots; "
-        f"{result['device']} of an {result['machine']['processor']} "
-        f"(commit {result['commit']}, [results](benchmarks/results/density-cpu.json)). Limit: "
-        f"p99 time to first token at most {result['ttft_limit_ms'] / 1e3:.0f} s.",
+        f"Procedural cameras, each with {result['stream_slots_per_s']:.0f} slot (two frames) a "
+        f"second and one question every {result['stride']} slots about the last "
+        f"{result['window']} slots; {result['device']}. Limit: p99 time to first token at most "
+        f"{result['ttft_limit_ms'] / 1e3:.0f} s.",
         "",
         "| | streams within the limit | slots/s at "
         f"{', '.join(map(str, levels))} streams | ad-hoc TTFT, ms | "

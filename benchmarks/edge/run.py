@@ -11,8 +11,12 @@ from benchmarks.edge.accuracy import ANCHOR_EVERY, SPECS, Score, score_policies
 from benchmarks.edge.ground_truth import SHARE, VISIBLE
 from benchmarks.edge.world_clips import FIRST_TEST_SEED, world_clips
 from benchmarks.record import origin
+from benchmarks.result_file import save_result
 
 CLIPS = Path(os.environ.get("CODECSIGHT_CLIPS", Path(__file__).parents[3] / "shared" / "clips"))
+
+save = save_result
+"""Used by `codecsight bench`."""
 
 
 def run(

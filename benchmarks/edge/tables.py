@@ -18,14 +18,13 @@ Result = dict[str, Any]
 
 
 def summary(result: Result) -> str:
-    """The table of conditions on one grid, for the README."""
+    """The table of conditions on one grid, for docs/measured.md."""
     chosen = [column for column in COLUMNS if column[1] == FINE]
     return "\n".join(
         [
-            "`codecsight bench edge --json FILE`: share of truly changed cells that are shipped "
-            "(recall) / cells shipped per changed cell. Procedural world with exact ground truth; "
-            "its places and seeds were not used for tuning "
-            f"({_origin(result)}, [definitions and more](docs/codec-signals.md)).",
+            "Share of truly changed cells that are shipped (recall) / cells shipped per changed "
+            "cell. Procedural world with exact ground truth; its places and seeds were not used "
+            "for tuning. [Definitions and more](codec-signals.md).",
             "",
             *conditions(result, chosen),
         ]

@@ -1,6 +1,5 @@
 """`codecsight bench`: run the published benchmarks."""
 
-import json
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -72,4 +71,4 @@ def _measure(name: str, json_file: Path, quick: bool, **options: str | None) -> 
         ) from None
     with err.status("measuring") as status:
         result = module.run(quick, on_progress=lambda text: status.update(text), **options)
-    json_file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    module.save(result, json_file)

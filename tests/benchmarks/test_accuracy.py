@@ -1,9 +1,9 @@
 """The accuracy benchmark counts correctly and detects worse answers."""
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,9 +23,12 @@ from benchmarks.accuracy.evaluation import (
 from benchmarks.accuracy.footage import Footage, render_footage
 from benchmarks.accuracy.policies import prune
 from benchmarks.accuracy.report.rows import is_trivial
-from benchmarks.accuracy.scoring.scores import ALL, Tally, tallies
+from benchmarks.accuracy.result_files import answers_path
+from benchmarks.accuracy.scoring.raw_answers import from_json
+from benchmarks.accuracy.scoring.scores import ALL, Tally, score_rows, tallies
 from benchmarks.accuracy.streams import Setting, Stream
 from benchmarks.accuracy.variants import dense_variant, engine_variant
+from benchmarks.result_file import read_compressed, read_result
 from codecsight.answers.scoring import build_option_tree
 from codecsight.cli.app import app
 from codecsight.core.slot import Slot
@@ -281,7 +284,7 @@ def test_a_quick_run_returns_every_kind_of_row(tmp_path: Path) -> None:
     file = tmp_path / "accuracy.json"
     done = CliRunner().invoke(app, ["bench", "accuracy", "--quick", "--json", str(file)])
     assert done.exit_code == 0, done.output
-    result = json.loads(file.read_text())
+    result = read_result(file)
     assert result["meta"]["commit"]
     pooled = [row for row in result["rows"] if row["question"] == ALL]
     assert {row["setting"] for row in pooled} == {"published", "native"}
@@ -299,3 +302,25 @@ def test_a_quick_run_returns_every_kind_of_row(tmp_path: Path) -> None:
         assert default["flops_ratio"] < 0.3
         assert 0 < default["uplink_bytes_per_s"] < 10_000
     assert {row["setting"] for row in result["text"]} == {"published", "native"}
+    assert_rows_follow_from_answers(result["rows"], read_compressed(answers_path(file)))
+
+
+def assert_rows_follow_from_answers(
+    rows: list[dict[str, Any]], every: dict[str, list[dict[str, Any]]]
+) -> None:
+    """Compute the scores of each row again from the raw answers."""
+    found = {}
+    for batch in every["answers"]:
+        streams, answers = from_json(batch)
+        dense = next(iter(answers.values()))
+        for condition in {each for stream in streams for each in stream.conditions}:
+            counted = [each for each in streams if condition in each.conditions]
+            for variant, given in answers.items():
+                where = batch["setting"], condition, *variant
+                for scores in score_rows(counted, given, dense):
+                    found[*where, scores["question"]] = scores
+    names = ("setting", "condition", "change", "kv", "question")
+    assert len(found) == len(every["rows"]) > len(rows) > 0
+    for row in [*rows, *every["rows"]]:
+        scores = found[tuple(row[name] for name in names)]
+        assert {name: row[name] for name in scores} == scores

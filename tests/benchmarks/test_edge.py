@@ -1,6 +1,5 @@
 """The edge benchmark: its ground truth, and a quick run."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from benchmarks.edge.accuracy import POLICIES, SPECS
 from benchmarks.edge.cost import STAGES
 from benchmarks.edge.ground_truth import ShippedScene
 from benchmarks.edge.world_clips import CONDITIONS, FIRST_TEST_SEED, WorldClip, world_clips
+from benchmarks.result_file import read_result
 from codecsight.cli.app import app
 
 
@@ -70,7 +70,7 @@ def test_a_quick_run_gives_all_rows(tmp_path: Path) -> None:
     file = tmp_path / "edge.json"
     done = CliRunner().invoke(app, ["bench", "edge", "--quick", "--json", str(file)])
     assert done.exit_code == 0, done.output
-    result = json.loads(file.read_text())
+    result = read_result(file)
     rows = [row for row in result["rows"] if "policy" in row and row["clip"] == "world"]
     names = {(row["condition"], row["policy"], row["grid"]) for row in rows}
     assert len(names) == len(CONDITIONS) * (len(POLICIES) + 1)

@@ -1,12 +1,14 @@
 """The frontier plot: label placement, marks."""
 
-import json
-import re
 from itertools import combinations
+
+import pytest
 
 from benchmarks.accuracy.report import plot
 from benchmarks.accuracy.report.label_layout import Label, leader_line, place_labels
+from benchmarks.accuracy.report.rows import SETTINGS, Result, pooled_rows
 from benchmarks.record import RESULTS
+from benchmarks.result_file import read_result
 
 PAGE = 0.0, 0.0, 200.0, 200.0
 
@@ -39,12 +41,29 @@ def test_a_label_far_from_its_mark_gets_a_leader_line() -> None:
     assert leader_line(label, (108, 160)) is not None
 
 
-def test_the_plot_shows_every_variant_with_the_default_on_top() -> None:
-    result = json.loads((RESULTS / "accuracy.json").read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def result() -> Result:
+    return read_result(RESULTS / "accuracy.json")
+
+
+def test_the_plot_shows_every_variant_with_the_default_on_top(result: Result) -> None:
+    for axes, setting in zip(plot.figure(result).axes, SETTINGS, strict=True):
+        rows = pooled_rows(result, setting, "plain")
+        expected = {(r["flops_ratio"], r["agreement"]) for r in rows if r["kv"] != "no model"}
+        drawn = [tuple(mark.get_offsets()[0]) for mark in axes.collections]  # type: ignore[index]
+        assert set(drawn) == expected
+        default = next(row for row in rows if row["default"])
+        assert drawn[-1] == (default["flops_ratio"], default["agreement"])
+
+
+def test_the_plot_names_the_variants_and_what_is_off_the_scale(result: Result) -> None:
     picture = plot.svg(result)
-    pooled = [r for r in result["rows"] if r["question"] == "all" and r["condition"] == "plain"]
-    drawn_rows = [r for r in pooled if r["setting"] in plot.SETTINGS and r["kv"] != "no model"]
-    assert picture.count("<title>") == len(drawn_rows)
-    drawn = re.findall(r'r="(\d+(?:\.\d)?)"[^>]*><title>', picture)
-    assert drawn.count("7") == 2
-    assert drawn[-1] == "7"
+    for name in ("the default", "EVS", "pruning alone", "previous answer repeated", "dense"):
+        assert picture.count(f">{name}<") >= 2
+    assert "off the scale: most frequent answer: 64%" in picture
+
+
+def test_the_plot_is_the_same_in_every_run_and_follows_the_result(result: Result) -> None:
+    changed = {**result, "rows": [{**row, "agreement": 0.9} for row in result["rows"]]}
+    assert plot.svg(result) == plot.svg(result)
+    assert plot.svg(changed) != plot.svg(result)

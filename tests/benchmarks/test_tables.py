@@ -1,19 +1,28 @@
 """README, docs and the plot are generated from the committed results."""
 
-import json
-
+from benchmarks import measured
+from benchmarks.accuracy.report import peers
 from benchmarks.accuracy.report import tables as report
-from benchmarks.record import RESULTS, rows_json
-from benchmarks.tables import ACCURACY, FRONTIER, README, SIGNALS, generated_files, outdated
+from benchmarks.record import RESULTS
+from benchmarks.result_file import read_result
+from benchmarks.tables import (
+    ACCURACY,
+    FRONTIER,
+    MEASURED,
+    README,
+    SIGNALS,
+    generated_files,
+    outdated,
+)
 
 
 def test_generated_files_are_up_to_date() -> None:
-    assert set(generated_files()) == {README, SIGNALS, ACCURACY, FRONTIER}
+    assert set(generated_files()) == {README, MEASURED, SIGNALS, ACCURACY, FRONTIER}
     assert outdated() == []
 
 
 def test_other_results_generate_other_tables() -> None:
-    result = json.loads((RESULTS / "accuracy.json").read_text(encoding="utf-8"))
+    result = read_result(RESULTS / "accuracy.json")
     before = report.parts(result)
     for row in result["rows"]:
         row["agreement"] = 0.5
@@ -23,6 +32,28 @@ def test_other_results_generate_other_tables() -> None:
         assert after[name] != before[name]
 
 
-def test_a_result_with_rows_is_written_as_json() -> None:
-    result = {"meta": {"commit": "abc"}, "rows": [{"a": 1}, {"a": None}], "cells": []}
-    assert json.loads(rows_json(result)) == result
+def test_readme_compares_with_the_peers_in_one_table() -> None:
+    result = read_result(RESULTS / "accuracy.json")
+    text = peers.readme_part(result)
+    rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    assert 6 <= len(rows) <= 8
+    assert {line.count("|") for line in rows} == {8}
+    assert "docs/measured.md" in text
+
+
+def test_readme_admits_missed_targets_and_better_peers() -> None:
+    result = read_result(RESULTS / "accuracy.json")
+    assert "misses its target" in peers.readme_part(result)
+    assert "agrees more often" in peers.readme_part(result)
+    for row in result["rows"]:
+        row["agreement"] = 0.99
+    assert "misses" not in peers.readme_part(result)
+    assert "more often" not in peers.readme_part(result)
+
+
+def test_every_benchmark_has_a_section_with_command_and_result() -> None:
+    text = MEASURED.read_text(encoding="utf-8")
+    for section in measured.SECTIONS:
+        assert f"## {section.heading}\n\n`{section.command}`" in text
+    for path in RESULTS.glob("*.json"):
+        assert f"(../benchmarks/results/{path.name})" in text

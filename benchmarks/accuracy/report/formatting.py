@@ -27,8 +27,10 @@ def change_name(change: str) -> str:
     return NAMES.get(change, change)
 
 
-def readme_name(row: Row) -> str:
-    """Name of a system in README's table."""
+def system_name(row: Row) -> str:
+    """Name of a system in the tables of README and docs/measured.md."""
+    if row["default"]:
+        return "**CodecSight**"
     if row["change"].startswith("published"):
         return "published rule and refresh"
     return change_name(row["change"])

@@ -78,7 +78,7 @@ def stress_rows(result: Result) -> list[Row]:
 
 
 def headline_rows(result: Result, setting: str) -> list[Row]:
-    """The default and the systems that README compares it with."""
+    """The default and the systems it is compared with, in README and docs/measured.md."""
     rows = pooled_rows(result, setting, "plain")
     selectors: list[Callable[[Row], bool]] = [
         lambda row: bool(row["default"]),

@@ -1,4 +1,4 @@
-"""Measured parts of docs/accuracy.md and of README, made from the committed result."""
+"""Measured parts of docs/accuracy.md, made from the committed result."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,6 @@ from benchmarks.accuracy.report.formatting import (
     interval,
     percent,
     question_cells,
-    readme_name,
     reuse_cell,
     stress_cell,
     variant_name,
@@ -21,7 +20,6 @@ from benchmarks.accuracy.report.rows import (
     default_rows,
     find_row,
     frontier,
-    headline_rows,
     in_change_table,
     in_kv_table,
     is_variant,
@@ -168,28 +166,6 @@ def cells_part(result: Result) -> str:
         tracked = found.get((*condition, "tracked"))
         changed = "" if tracked is None else percent(tracked["changed_share"])
         lines.append(f"| {', '.join(condition)} | {changed} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def summary(result: Result) -> str:
-    """README's table: the default and the systems it is compared with."""
-    lines = [
-        f"`codecsight bench accuracy` (commit {result['meta']['commit']}, "
-        "[method and all tables](docs/accuracy.md), [results](benchmarks/results/accuracy.json)): "
-        "answers compared with those of the same model on unpruned, recomputed windows.",
-        "",
-        "| setting | | same answers | F1 (dense) | operations | visual tokens |",
-        "|---|---|---|---|---|---|",
-    ]
-    for setting in SETTINGS:
-        for row in headline_rows(result, setting):
-            name = "**CodecSight**" if row["default"] else readme_name(row)
-            agreed = f"{percent(row['agreement'])} {interval(row, 'agreement')}"
-            lines.append(
-                f"| {setting} | {name} | {agreed} | "
-                f"{decimal(row['f1'])} ({decimal(row['f1_dense'])}) | "
-                f"{percent(row['flops_ratio'])} | {percent(row['tokens_ratio'])} |"
-            )
     return "\n".join(lines)
 
 

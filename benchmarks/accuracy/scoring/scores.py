@@ -12,16 +12,16 @@ differs. Both cover the fair questions of a window, those on which people would 
 Intervals are 95% percentile bootstraps over streams, because windows of one stream overlap.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.evaluation import Answers
-from benchmarks.accuracy.footage import Footage
-from codecsight.core.question import QuestionKind
+from benchmarks.accuracy.footage import Window
+from codecsight.core.question import Question, QuestionKind
 
 ALL = "all"
 _COMING_AND_GOING = {
@@ -29,8 +29,8 @@ _COMING_AND_GOING = {
 }
 MOTION = frozenset({"left", "right", "moving", "walking", "running", "fall"} | _COMING_AND_GOING)
 """Topics about motion, coming and going; all other topics are about state."""
-ROUNDS = 1000
-"""Bootstrap samples."""
+ROUNDS, SEED = 1000, 7
+"""Bootstrap samples, and the seed of the bootstrap over streams."""
 
 # Columns of the counts.
 _COLUMNS = (
@@ -38,6 +38,22 @@ _COLUMNS = (
     "fair", "agreed", "to_yes", "to_no", "asked", "agreed_any",
 )  # fmt: skip
 Counts = NDArray[np.float64]
+
+
+class Labelled(Protocol):
+    """A stream's windows with their true answers, and its questions with their topics."""
+
+    @property
+    def url(self) -> str:
+        """Name of the stream."""
+
+    @property
+    def windows(self) -> Sequence[Window]:
+        """Windows in the order of time."""
+
+    @property
+    def questions(self) -> Mapping[Question, str]:
+        """Topics of all questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +80,27 @@ class Tally:
         }
 
 
-def tallies(footages: Sequence[Footage], answers: Answers, dense: Answers) -> dict[str, Tally]:
+def score_rows(
+    streams: Sequence[Labelled], answers: Answers, dense: Answers
+) -> list[dict[str, Any]]:
+    """Return the scores of a variant: one row for each topic and each group of topics.
+
+    The row over all questions also has the mean F1 over topics and the number of windows.
+    """
+    by_topic, rng = tallies(streams, answers, dense), np.random.default_rng(SEED)
+    rows = [{"question": name, **tally.row(rng)} for name, tally in sorted(by_topic.items())]
+    topics = [row for row in rows if not row["question"].startswith(ALL)]
+    pooled = next(row for row in rows if row["question"] == ALL)
+    pooled |= {
+        "f1_macro": macro(topics, "f1"),
+        "f1_dense_macro": macro(topics, "f1_dense"),
+        "windows": sum(len(each.windows) for each in streams),
+        "streams": len(streams),
+    }
+    return rows
+
+
+def tallies(streams: Sequence[Labelled], answers: Answers, dense: Answers) -> dict[str, Tally]:
     """Count answers for each topic, and in groups of all topics.
 
     Groups: `all`; windows of one content (`all:moving`, ...); questions of one kind (`all:about
@@ -73,11 +109,11 @@ def tallies(footages: Sequence[Footage], answers: Answers, dense: Answers) -> di
     by_name: dict[str, Counts] = {}
 
     def add(name: str, stream: int, counted: Counts) -> None:
-        by_name.setdefault(name, np.zeros((len(footages), len(_COLUMNS))))[stream] += counted
+        by_name.setdefault(name, np.zeros((len(streams), len(_COLUMNS))))[stream] += counted
 
-    for number, each in enumerate(footages):
+    for number, each in enumerate(streams):
         for window in each.windows:
-            key = each.stream.url, window.index
+            key = each.url, window.index
             for question, topic in each.questions.items():
                 counted = _count(
                     question.kind,
