@@ -9,8 +9,8 @@ from pathlib import Path
 from codecsight.archive.clip_plan import MIN_GAP_S, LocalSegment, plan_clip
 from codecsight.archive.clip_writer import same_format, write_clip
 from codecsight.archive.errors import ArchiveError, MissingObjectError
-from codecsight.archive.index import Index, IndexQueryResult
-from codecsight.archive.segment import Segment, parse_timestamp, validate_stream_name
+from codecsight.archive.index import Index, IndexQueryResult, row_start
+from codecsight.archive.segment import Segment, validate_stream_name
 from codecsight.archive.store import ObjectStore
 
 MAX_LOOKBACK_S = 3600.0
@@ -59,7 +59,7 @@ def cut_clip(store: ObjectStore, stream: str, start: float, end: float, out: Pat
     if not rows.segments:
         raise ArchiveError(_nothing_recorded(index, stream, start, end, rows))
     segments = [*_lead_in(index, rows.segments[0], start), *rows.segments]
-    gaps = [Gap(_row_start(k), _row_start(k), f"the row {k} is damaged") for k in rows.damaged]
+    gaps = [Gap(row_start(k), row_start(k), f"the row {k} is damaged") for k in rows.damaged]
     with tempfile.TemporaryDirectory(prefix="codecsight-clip-") as folder:
         local = list(_download(store, segments, Path(folder), gaps))
         usable = same_format(local)
@@ -124,10 +124,6 @@ def _recording_gaps(start: float, end: float, segments: list[Segment]) -> list[G
     ends = [segment.end for segment in segments if segment.start < end]
     pairs = zip([start, *ends], [*starts, end], strict=True)
     return [Gap(a, b, "nothing was recorded") for a, b in pairs if b - a > MIN_GAP_S]
-
-
-def _row_start(row_key: str) -> float:
-    return parse_timestamp(row_key.rpartition("/")[2])
 
 
 def _nothing_recorded(

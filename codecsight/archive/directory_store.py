@@ -1,7 +1,6 @@
 """Object store in a plain folder, for a laptop, a NAS or a site without S3."""
 
 import hashlib
-import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from codecsight.archive.errors import ArchiveError, MissingObjectError
+from codecsight.archive.fsync import sync_file, sync_folder
 from codecsight.archive.store import (
     READ_BYTES,
     ObjectStore,
@@ -114,11 +114,10 @@ class DirectoryStore(ObjectStore):
             try:
                 with temporary.open("wb") as file:
                     yield file
-                    file.flush()
-                    os.fsync(file.fileno())
+                    sync_file(file)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 temporary.replace(path)
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
             finally:
                 temporary.unlink(missing_ok=True)
 
@@ -132,12 +131,3 @@ class DirectoryStore(ObjectStore):
                 f"{self.name}: {error.strerror or error}; check that it exists, that it is "
                 "writable, and that the disk is not full"
             ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power loss."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -77,7 +77,7 @@ class Index:
             if day.timestamp() >= start:
                 continue
             for key in reversed(self._keys_of(stream, day)):
-                if _row_start(key) >= start:
+                if row_start(key) >= start:
                     continue
                 row = self._row(key, damaged)
                 if row and row.end <= until:
@@ -90,7 +90,7 @@ class Index:
         first, last = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC)
         for day in self._days(stream):
             if first - _DAY < day <= last:
-                yield from (k for k in self._keys_of(stream, day) if start <= _row_start(k) < end)
+                yield from (k for k in self._keys_of(stream, day) if start <= row_start(k) < end)
 
     def _keys_of(self, stream: str, day: datetime) -> list[str]:
         found = self._store.list_objects(day_prefix(ROWS, stream, day))
@@ -123,5 +123,6 @@ def _day(name: str) -> datetime | None:
         return None  # a folder that is not a date: not written by CodecSight
 
 
-def _row_start(key: str) -> float:
+def row_start(key: str) -> float:
+    """The start of a segment in Unix seconds, from the key of its row."""
     return parse_timestamp(key.rpartition("/")[2])

@@ -9,13 +9,13 @@ files left by a killed process show which step it had reached.
 
 import fcntl
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from codecsight.archive.errors import ArchiveError
+from codecsight.archive.fsync import sync_file, sync_folder
 from codecsight.archive.segment import (
     Segment,
     format_timestamp,
@@ -72,7 +72,7 @@ class Spool:
         with _synced_row(self.folder, segment) as row:
             part.replace(path)
             row.replace(row_path(path))
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
         return segment
 
     def discard_oldest(self) -> list[int]:
@@ -143,23 +143,13 @@ def _synced_row(folder: Path, segment: Segment) -> Iterator[Path]:
     try:
         with row.open("wb") as file:
             file.write(to_json(segment))
-            file.flush()
-            os.fsync(file.fileno())
+            sync_file(file)
         yield row
     finally:
         row.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make renames in `folder` survive a power loss."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _sync_and_hash(part: Path) -> tuple[str, int]:
     with part.open("rb") as file:
-        os.fsync(file.fileno())
+        sync_file(file)
         return hashlib.file_digest(file, "sha256").hexdigest(), part.stat().st_size
