@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.supervision.marked_processes import terminate_marked
+from codecsight.core.stop_signals import STOP_SIGNALS
 
 RAY_MARKER = "CODECSIGHT_RAY"
 """Environment variable set in every process of one private Ray."""
@@ -40,7 +41,7 @@ def private_ray(folder: Path, namespace: str) -> Iterator[RayInfo]:
     token_file = None if joined else _prepare(folder)
     import ray
 
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     context = ray.init(namespace=namespace) if joined else _start(folder, namespace)
     for number, handler in handlers.items():  # ray.init replaces them
         signal.signal(number, handler)

@@ -9,7 +9,6 @@ logs go to standard error. It ends in an orderly way when standard input closes.
 import json
 import os
 import secrets
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -21,10 +20,10 @@ import structlog
 
 from cluster.folders import in_use, temporary_folder
 from cluster.private_ray import RAY_MARKER, private_ray
-from cluster.shutdown import STOP_SIGNALS
 from cluster.supervision.marked_processes import terminate_marked
 from cluster.supervision.process_spec import Launch
 from codecsight.core.errors import CodecSightError
+from codecsight.core.stop_signals import call_on_stop_signals
 
 log = structlog.get_logger()
 
@@ -74,8 +73,7 @@ def run_ray_worker(
     The exit code is 0, CONFIG_FAULT_CODE after a ConfigFaultError (reported as `error`), or
     FAILED_CODE after another CodecSightError.
     """
-    for number in STOP_SIGNALS:  # the parent receives them too and decides
-        signal.signal(number, lambda *_: None)
+    call_on_stop_signals(lambda: None)  # the parent receives them too and decides
     write = _report_writer()
     settings = json.loads(sys.stdin.readline())
     stop = threading.Event()

@@ -11,9 +11,10 @@ import psutil
 import pytest
 
 from cluster.ray_worker import parse_report, ray_launch
-from cluster.shutdown import STOP_SIGNALS, stop_on_signals
+from cluster.shutdown import stop_on_signals
 from cluster.supervision.process_spec import ProcessSpec
 from cluster.supervision.supervisor import Supervisor
+from codecsight.core.stop_signals import STOP_SIGNALS
 
 
 @pytest.mark.parametrize(

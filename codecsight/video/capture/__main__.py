@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ import structlog
 from structlog.typing import EventDict
 
 from codecsight.core.errors import CodecSightError
+from codecsight.core.stop_signals import call_on_stop_signals
 from codecsight.video.capture import exit_codes
 from codecsight.video.capture.feed.server import FeedServer
 from codecsight.video.capture.open import open_source
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stopped = True
             source.close()
 
-        _stop_on_signals(stop)
+        call_on_stop_signals(stop)
         if options.attached:
             threading.Thread(target=_call_on_stdin_eof, args=(stop,), daemon=True).start()
             threading.Thread(target=_write_signs_of_life, daemon=True).start()
@@ -109,13 +109,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if not options.source:
         parser.error(f"--source is missing, and {SOURCE_VARIABLE} is not set")
     return options
-
-
-def _stop_on_signals(stop: Callable[[], None]) -> None:
-    """Call `stop` on SIGTERM, SIGINT and SIGHUP, except for a SIGHUP that `nohup` ignores."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, lambda *_: stop())
 
 
 def _call_on_stdin_eof(stop: Callable[[], None]) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.ports import free_port
 from cluster.rtsp_server import RtspServer, available_transport
 from codecsight.archive.spool import finished_segments
 from codecsight.core.packet import Packet, StreamInfo
@@ -102,6 +102,19 @@ def test_a_signal_finishes_the_segment_and_removes_the_socket(
     assert list((tmp_path / "cam1").glob("*.part")) == []
 
 
+def test_an_attached_process_writes_signs_of_life_and_ends_with_its_parent(
+    clips: Path, tmp_path: Path, feed: Path
+) -> None:
+    command = [sys.executable, "-m", "codecsight.video.capture", "--stream", "cam1", "--attached"]
+    command += ["--source", str(clips / "one_by_one.mp4"), "--paced", "--loop"]
+    command += ["--spool", str(tmp_path), "--feed", str(feed)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert [child.stdout.readline() for _ in range(3)] == [b"alive\n"] * 3
+        child.communicate(timeout=60)  # closes its standard input
+        assert child.returncode == STOPPED
+
+
 def test_a_reader_that_disconnects_does_not_stop_recording(
     clips: Path, feed: Path, start: Start
 ) -> None:
@@ -170,12 +183,6 @@ def test_a_lost_connection_finishes_the_segment_before_reconnecting(
     segments = [segment for _, segment in finished_segments(tmp_path / "cam1")]
     assert len(segments) == 2
     assert segments[0].start <= first.capture_time <= segments[0].end < segments[1].start
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_it_loads_no_model_no_ray_and_no_grpc() -> None:

@@ -1,6 +1,5 @@
 """RTSP with a real server: wrong paths, lost and frozen cameras, and reconnection."""
 
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.ports import free_port
 from cluster.rtsp_server import RtspServer, available_transport
 from codecsight.core.errors import CodecSightError
 from codecsight.core.frame import Frame
@@ -42,12 +42,6 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(video: Path) -> Iterator[RtspServer]:
     with RtspServer(video, free_port()) as server:
         yield server
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def camera(server: RtspServer, path: str = "/stream") -> Source:
