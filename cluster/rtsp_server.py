@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -16,6 +17,9 @@ from codecsight.core.errors import CodecSightError
 SYSTEM_PYTHON = "/usr/bin/python3"
 GSTREAMER = Path(__file__).with_name("rtsp_gstreamer.py")
 RUST = Path(__file__).with_name("rtsp_rust.py")
+
+START_TIMEOUT_S = 60.0
+END_TIMEOUT_S = 10.0
 
 Transport = Literal["tcp", "udp"]
 
@@ -57,17 +61,17 @@ class RtspServer:
             stderr=subprocess.PIPE,
             text=True,
         )
-        out = self._process.stdout
-        if out is None or out.readline().strip() != "ready":
-            _, errors = self._process.communicate()
-            reason = errors.strip().splitlines()[-1:] or ["it exited without a message"]
+        if _first_line(self._process) != "ready":
+            self._process.kill()  # if it has not ended by itself
+            _, errors = self._process.communicate(timeout=END_TIMEOUT_S)
+            reason = errors.strip().splitlines()[-1:] or ["it wrote no message"]
             raise CodecSightError(f"{self.url}: the RTSP server did not start: {reason[0]}")
 
     def kill(self) -> None:
         """Kill the server, as a power loss would."""
         if self._process is not None:
             self._process.kill()
-            self._process.communicate()
+            self._process.communicate(timeout=END_TIMEOUT_S)
             self._process = None
 
     def suspend(self) -> None:
@@ -91,6 +95,13 @@ def available_transport() -> Transport | None:
         return None
 
 
+def _first_line(process: "subprocess.Popen[str]") -> str:
+    """The first line of its output; empty if it ends, or writes none in time."""
+    if process.stdout is None or not select.select([process.stdout], [], [], START_TIMEOUT_S)[0]:
+        return ""
+    return process.stdout.readline().strip()
+
+
 @cache
 def _find_server() -> tuple[tuple[str, ...], Transport]:
     if Path(SYSTEM_PYTHON).exists() and _gstreamer_works():
@@ -110,6 +121,7 @@ def _gstreamer_works() -> bool:
             capture_output=True,
             check=False,
             env=_gstreamer_environment(Path(folder)),
+            timeout=START_TIMEOUT_S,
         )
     return check.returncode == 0
 

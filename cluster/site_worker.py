@@ -20,8 +20,9 @@ from codecsight.core.errors import CodecSightError
 log = structlog.get_logger()
 
 REPORT_S = 2.0
-DRAIN_TIMEOUT_S = 30.0
 FLUSH_TIMEOUT_S = 3.0
+CLOSE_TIMEOUT_S = 10.0
+DRAIN_TIMEOUT_S = 30.0
 
 
 class RayDiedError(CodecSightError):
@@ -37,7 +38,7 @@ def _serve(settings: Report, stop: threading.Event, write: WriteReport) -> None:
     actors = _SiteActors(SiteConfig.model_validate(settings["site"]), Path(settings["feeds"]))
     while not stop.wait(REPORT_S):
         write(actors.report())
-    log.info("archived", **asdict(actors.drain()))
+    actors.drain()
 
 
 class _SiteActors:
@@ -85,10 +86,19 @@ class _SiteActors:
             "archive": asdict(archive) if archive is not None else None,
         }
 
-    def drain(self) -> Any:
-        """Flush the uplink and upload finished segments; return the archiver's final counters."""
-        self._ray.get(self._uplink.close.remote(FLUSH_TIMEOUT_S), timeout=DRAIN_TIMEOUT_S)
-        return self._ray.get(self._archiver.drain.remote(), timeout=DRAIN_TIMEOUT_S)
+    def drain(self) -> None:
+        """Flush the uplink and upload finished segments, as far as time allows."""
+        self._finish("uplink", self._uplink.close.remote(FLUSH_TIMEOUT_S), CLOSE_TIMEOUT_S)
+        archived = self._finish("archiver", self._archiver.drain.remote(), DRAIN_TIMEOUT_S)
+        if archived is not None:
+            log.info("archived", **asdict(archived))
+
+    def _finish(self, actor: str, reference: Any, timeout_s: float) -> Any:
+        try:
+            return self._ray.get(reference, timeout=timeout_s)
+        except self._ray.exceptions.RayError as error:  # the spool keeps what is not uploaded
+            log.error("actor did not finish", actor=actor, error=type(error).__name__)
+            return None
 
     def _get_or_none(self, reference: Any) -> Any:
         from ray.exceptions import ActorDiedError, RayError

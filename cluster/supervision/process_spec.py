@@ -17,7 +17,7 @@ class Launch:
     Without `first_input`, standard input carries nothing.
     """
 
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     first_input: str = ""
 
 
@@ -45,7 +45,7 @@ class ProcessSpec:
 
     name: str
     command: tuple[str, ...]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     prepare: Callable[[], AbstractContextManager[Launch]] = lambda: nullcontext(Launch())
     log: Path | None = None
     on_line: Callable[[bytes], None] | None = None

@@ -1,0 +1,75 @@
+"""A site's recording processes under the supervisor, as in production."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from cluster.recorders import recorder_specs
+from cluster.supervision.process_spec import ProcessState
+from cluster.supervision.supervisor import Supervisor
+from codecsight.archive.spool import finished_segments
+from codecsight.config import SiteConfig
+from codecsight.config.shared_sections import ArchiveConfig
+from codecsight.config.site_config import CameraConfig, CloudEndpoint
+from codecsight.video.capture.__main__ import ALIVE_S
+
+WAIT_S = 90
+WORLD = "world://hall?width=160&height=120&gop=10"
+
+
+def _config(folder: Path, url: str) -> SiteConfig:
+    return SiteConfig(
+        site="yard",
+        cloud=CloudEndpoint(address="127.0.0.1:9"),
+        spool=folder / "spool",
+        archive=ArchiveConfig(url=f"dir:{folder / 'archive'}"),
+        cameras={"gate": CameraConfig(url=url, segment_s=2)},
+    )
+
+
+def _wait(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_the_end_of_the_source_ends_the_recording_for_good(tmp_path: Path) -> None:
+    [spec] = recorder_specs(_config(tmp_path, f"{WORLD}&seconds=3"), tmp_path)
+    with Supervisor() as supervisor:
+        supervisor.start(spec)
+        _wait(lambda: not supervisor.status()[0].running)
+        [status] = supervisor.status()
+    assert (status.state, status.restarts) == (ProcessState.FINISHED, 0)
+    assert list(finished_segments(tmp_path / "spool" / "yard.gate"))
+
+
+def test_a_suspended_recorder_is_killed_and_records_again(tmp_path: Path) -> None:
+    [spec] = recorder_specs(_config(tmp_path, WORLD), tmp_path)
+    spool = tmp_path / "spool" / "yard.gate"
+    with Supervisor() as supervisor:
+        supervisor.start(replace(spec, silence_s=4 * ALIVE_S))
+        _wait(lambda: list(finished_segments(spool)))
+        pid = supervisor.status()[0].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        _wait(lambda: supervisor.status()[0].restarts == 1)
+        assert supervisor.status()[0].reason == "no sign of life for 8 s"
+        before = len(list(finished_segments(spool)))
+        _wait(lambda: len(list(finished_segments(spool))) > before + 1)
+
+
+def test_passwords_are_not_on_the_command_line(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2")
+    ref = {"file": str(secret)}
+    config = _config(tmp_path, "rtsp://camera/stream")
+    camera = {"url": "rtsp://camera/stream", "username": ref, "password": ref}
+    config = SiteConfig.model_validate({**config.model_dump(), "cameras": {"gate": camera}})
+    [spec] = recorder_specs(config, tmp_path)
+    assert "hunter2" not in " ".join(spec.command)
+    assert "hunter2" in spec.environment["CODECSIGHT_SOURCE"]
+    assert "hunter2" not in repr(spec)
