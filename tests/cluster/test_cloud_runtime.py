@@ -122,16 +122,20 @@ def test_a_port_in_use_ends_the_cloud_with_its_message(start: Callable[..., Clou
     assert list(cloud.folder.glob("cs-*")) == []
 
 
-def test_a_damaged_model_ends_the_cloud_with_its_message(
+def test_a_model_that_a_worker_cannot_load_ends_the_cloud_with_its_message(
     start: Callable[..., Cloud], folder: Path
 ) -> None:
     model = folder / "model"
     model.mkdir()
-    (model / "config.json").write_text("{}")
+    (model / "config.json").write_text('{"model_type": "bert"}')
+    (model / "tokenizer.json").write_text("{}")
+    (model / "model.safetensors").touch()
     cloud = start(free_port(), model=str(model))
     assert cloud.process.wait(WAIT_S) == 2, cloud.log()
-    assert "error: " in cloud.log()
+    message = cloud.log().rpartition("the cloud did not start: ")[2]
+    assert "bert" in message
     assert "retry_in_s" not in cloud.log()
+    assert list(folder.glob("cs-*")) == []
 
 
 def test_a_missing_key_file_is_named_before_anything_is_started(
