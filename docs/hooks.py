@@ -1,24 +1,50 @@
-"""MkDocs hook: links that leave docs/ become code text, since the site holds no such page.
+"""MkDocs hook: adapts the Markdown of a page before it is rendered.
 
+Links that leave docs/ become code text, since the site holds no such page:
 `[results](../benchmarks/results/edge.json)` becomes "results (`benchmarks/results/edge.json`)".
 Where the same files are read in the repository, the links keep working.
+
+A line `::: codecsight.core.*` becomes one mkdocstrings line for every public module of the folder.
 """
 
 import re
 from collections.abc import Callable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
+_ROOT = Path(__file__).parents[1]
+_NOT_PUBLIC = "codecsight.engine.naive."  # a reference for the tests
+_ALL_MODULES = re.compile(r"^::: ([\w.]+)\.\*$", re.M)
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\[\]]*)\]\((?P<target>[^()\s#]+)(?:#[^()\s]*)?\)")
 _CODE = re.compile(r"^```.*?^```[^\n]*$|(`+).+?\1(?!`)", re.M | re.S)
 
 
 def on_page_markdown(markdown: str, *, page: "Page", **_: object) -> str:
     """MkDocs calls this with the text of each page before it is rendered."""
-    return replace_outside_links(markdown, page.file.src_uri)
+    return replace_outside_links(list_modules(markdown), page.file.src_uri)
+
+
+def list_modules(markdown: str) -> str:
+    """Replace each line `::: PACKAGE.*`. Raises ValueError if the package has no public module."""
+
+    def replace(line: re.Match[str]) -> str:
+        return "\n\n".join(f"::: {name}" for name in public_modules(line[1]))
+
+    return _ALL_MODULES.sub(replace, markdown)
+
+
+def public_modules(package: str) -> list[str]:
+    """The modules of a package, those of its subpackages last. Raises ValueError if none."""
+    files = (_ROOT / package.replace(".", "/")).rglob("*.py")
+    paths = [file.relative_to(_ROOT).with_suffix("") for file in files if file.stem[0] != "_"]
+    names = (".".join(path.parts) for path in sorted(paths, key=lambda p: (p.parent, p.name)))
+    public = [name for name in names if not name.startswith(_NOT_PUBLIC)]
+    if not public:
+        raise ValueError(f"{package} has no public module")
+    return public
 
 
 def replace_outside_links(markdown: str, page_path: str) -> str:

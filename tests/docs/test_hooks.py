@@ -48,3 +48,26 @@ def test_links_are_resolved_from_the_folder_of_the_page() -> None:
     page = SimpleNamespace(file=SimpleNamespace(src_uri="reference/core.md"))
     shown = hooks.on_page_markdown(markdown, page=page, config=None, files=None)
     assert shown == "[up](../engine.md) and out (`README.md`)"
+
+
+def test_a_wildcard_becomes_one_line_for_each_public_module() -> None:
+    lines = hooks.list_modules("# patches\n\n::: codecsight.patches.*\n").split("\n\n")
+    assert lines[0] == "# patches"
+    assert [line.strip() for line in lines[1:]] == [
+        "::: codecsight.patches.codec",
+        "::: codecsight.patches.cut",
+        "::: codecsight.patches.packing",
+    ]
+
+
+def test_modules_of_subpackages_come_last_and_private_ones_are_left_out() -> None:
+    modules = hooks.public_modules("codecsight.engine")
+    assert modules.index("codecsight.engine.window") < modules.index(
+        "codecsight.engine.attention.pool"
+    )
+    assert not [name for name in modules if "naive" in name or "__" in name]
+
+
+def test_a_package_without_modules_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"codecsight\.gone has no public module"):
+        hooks.list_modules("::: codecsight.gone.*")
