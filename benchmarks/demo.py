@@ -1,4 +1,4 @@
-"""`python -m benchmarks.demo`: run the demo and record its figures for README."""
+"""`python -m benchmarks.demo`: run the demo and record its figures for docs/measured.md."""
 
 import argparse
 import json
