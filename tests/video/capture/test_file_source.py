@@ -202,7 +202,7 @@ def test_a_sample_without_data_is_skipped(tmp_path: Path) -> None:
 
 def test_an_unsupported_url_is_rejected() -> None:
     with pytest.raises(SourceError, match="foo://camera"):
-        packets(open_source("foo://user:secret@camera"))
+        packets(open_source("foo://user:secret@camera"))  # pragma: allowlist secret
 
 
 def test_error_messages_contain_no_password() -> None:
