@@ -114,9 +114,8 @@ def test_credentials_are_read_from_environment_or_file(
     with pytest.raises(ConfigError, match=r"camera gate: username.*CAMERA_USER"):
         camera.source_url("gate")
     monkeypatch.setenv("CAMERA_USER", "admin")
-    assert (
-        camera.source_url("gate") == "rtsp://admin:p%40ss%2Fword@10.0.0.7/main"
-    )  # pragma: allowlist secret
+    url = "rtsp://admin:p%40ss%2Fword@10.0.0.7/main"  # pragma: allowlist secret
+    assert camera.source_url("gate") == url
 
 
 def test_an_s3_archive_needs_both_keys(tmp_path: Path) -> None:
