@@ -1,11 +1,15 @@
 """Fixtures for tests of several packages: real footage, and a real S3 server."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 # Before torch is imported: on few cores one thread is faster than several that synchronise.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# nohup makes its children ignore SIGHUP, and they would pass that on to the processes under test.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 import pytest
 import structlog
