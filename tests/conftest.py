@@ -8,14 +8,14 @@ from pathlib import Path
 # Before torch is imported: on few cores one thread is faster than several that synchronise.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# nohup makes its children ignore SIGHUP, and they would pass that on to the processes under test.
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
 import pytest
 import structlog
 
 from cluster.s3_server import S3Server
 from codecsight.archive.errors import ArchiveError
+
+# nohup makes its children ignore SIGHUP, and they would pass that on to the processes under test.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 CLIPS = Path(os.environ.get("CODECSIGHT_CLIPS", Path(__file__).parents[2] / "shared" / "clips"))
 
