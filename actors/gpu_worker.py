@@ -1,32 +1,31 @@
 """`gpu:NODE:N`: the Ray actor that runs one engine on one device for the streams it owns."""
 
 import asyncio
+import contextlib
+import os
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from weakref import WeakValueDictionary
 
 import structlog
 
+from actors.deadlines import DECODE_S, PACE_S, DeadlineError, within
+from actors.engine_loop import EngineLoop, EngineUnavailableError
 from actors.metrics import WorkerMetrics
-from codecsight.answers.standing import StandingQuestions
-from codecsight.config.cloud_config import CloudConfig, EngineSection
+from actors.stream_engine import StreamEngine
+from codecsight.config.cloud_config import CloudConfig
 from codecsight.core.answer import Answer, PartialAnswer
 from codecsight.core.chunk import Chunk
 from codecsight.core.errors import CodecSightError
-from codecsight.core.grid import GridSpec, PatchGrid
 from codecsight.core.question import Question
-from codecsight.core.slot import Slot, SlotKind
-from codecsight.engine.config import EngineConfig, EvictionPolicy, QueryView
-from codecsight.engine.engine import Engine
-from codecsight.engine.errors import AdmissionRefused, DeviceBusy, EngineError, SlotRefused
-from codecsight.engine.profile_run import seconds_per_slot
+from codecsight.core.slot import Slot
+from codecsight.engine.errors import AdmissionRefused, DeviceBusy, EngineError
 from codecsight.engine.request import OnToken, ignore_tokens
 from codecsight.engine.resources.flops import Flops
-from codecsight.engine.resources.memory import fit_to_memory
-from codecsight.engine.resources.utilization import HORIZON_S, Utilization
 from codecsight.engine.results import JobResult
-from codecsight.models.base import VisionLanguageModel
-from codecsight.models.loading import load_model
 from codecsight.patches.codec import PatchError
 from codecsight.patches.packing import unpack
 from codecsight.uplink.cloud_link import SessionGrant
@@ -37,6 +36,8 @@ from codecsight.uplink.token_bucket import RATE_TOLERANCE, TokenBucket
 log = structlog.get_logger()
 
 NO_CAPACITY_RETRY_S = 15.0
+UNAVAILABLE_RETRY_S = 5.0
+DECODE_THREADS = 4
 
 StreamedAnswer = asyncio.Queue[PartialAnswer | asyncio.Task[Answer | str]]
 """Partial answers, then the finished task with the final answer."""
@@ -49,14 +50,14 @@ class _OwnedStream:
     """
 
     epoch: int
-    grid: PatchGrid
     token_bucket: TokenBucket
     next_seq: int | None = None
     answers: dict[str, Answer] = field(default_factory=dict)
 
 
 class GpuWorker:
-    """Owns streams and runs the engine in steps. Jobs that arrive during a step share the next one.
+    """Owns streams: checks their calls on the event loop, decodes chunks in a few threads, and lets
+    the thread of an EngineLoop compute. So calls are served, and chunks decoded, during a step.
 
     A stream is admitted if there are KV blocks and device time for it. Its chunks are admitted at
     the agreed rate; a faster stream waits at its own connection. All state is in memory: after a
@@ -64,55 +65,43 @@ class GpuWorker:
     """
 
     def __init__(self, name: str, config: CloudConfig) -> None:
-        section, model = config.engine, load_model(config.model)
         self._name = name
-        self._spec = model.grid_spec(config.sample_fps, config.max_cells)
-        self._engine = Engine(model, _engine_config(section, model, self._spec))
-        self._questions = config.standing_questions
-        self._engine.check_questions(self._questions)
-        self._standing = StandingQuestions()
+        self._loop = EngineLoop(partial(StreamEngine, config))
+        self._spec = self._loop.engine.spec
+        threads = min(DECODE_THREADS, os.cpu_count() or 1)
+        self._decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._owned: dict[str, _OwnedStream] = {}
-        self._utilization = self._initial_utilization(section.max_utilization)
+        # One lock per stream with a call in progress; an unused lock is garbage-collected.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._metrics = WorkerMetrics(name)
         self._cells = [0, 0]
         self._answered = 0
-        self._waiting: dict[int, asyncio.Future[JobResult]] = {}
-        self._stepping: asyncio.Task[None] | None = None
-
-    def _initial_utilization(self, max_utilization: float) -> Utilization:
-        """Measure the cost of a stream with a wide picture, before any stream has connected."""
-        config, spec, model = self._engine.config, self._spec, self._engine.model
-        cost = seconds_per_slot(model, config, spec.fit(1920, 1080), self._questions)
-        period = spec.slot_seconds
-        horizon = max(HORIZON_S, config.window * period)
-        return Utilization(max_utilization, cost / period, horizon, period)
 
     def model_name(self) -> str:
         """Name of the model. The first reply shows that the worker is ready."""
-        return self._engine.model.name
+        return self._loop.engine.engine.model.name
 
-    def open(self, hello: Hello, epoch: int) -> SessionGrant | Reject:
+    async def open(self, hello: Hello, epoch: int) -> SessionGrant | Reject:
         """Accept a connection of a stream, and reject chunks of lower epochs from now on.
 
         A new stream, or one with a new picture size, must be admitted first. Returns a Reject
         without capacity.
         """
-        owned = self._owned.get(hello.stream)
-        grid = self._spec.fit(hello.width, hello.height)
-        if owned is not None and owned.grid == grid:
-            owned.epoch = max(owned.epoch, epoch)
-        else:
-            if owned is not None:
-                self.close(hello.stream)
+        stream, grid = hello.stream, self._spec.fit(hello.width, hello.height)
+        async with self._lock(stream):
             try:
-                self._admit(hello.stream, grid)
+                opened = await self._loop.call(lambda engine: engine.open(stream, grid))
             except (AdmissionRefused, DeviceBusy) as error:
+                self._owned.pop(stream, None)
                 return Reject(RejectReason.NO_CAPACITY, str(error), NO_CAPACITY_RETRY_S)
-            token_bucket = TokenBucket(RATE_TOLERANCE * self._spec.rate / self._spec.frames)
-            owned = self._owned[hello.stream] = _OwnedStream(epoch, grid, token_bucket)
-            self._standing.set(hello.stream, self._questions)
-        needs_anchor = self._engine.needs_anchor(hello.stream)
-        return SessionGrant(owned.epoch, self._spec, owned.next_seq, needs_anchor)
+            except (EngineUnavailableError, DeadlineError) as error:
+                return _unavailable(error)
+            owned = self._owned.get(stream)
+            if owned is None or opened.new:
+                token_bucket = TokenBucket(RATE_TOLERANCE * self._spec.rate / self._spec.frames)
+                owned = self._owned[stream] = _OwnedStream(epoch, token_bucket)
+            owned.epoch = max(owned.epoch, epoch)
+            return SessionGrant(owned.epoch, self._spec, owned.next_seq, opened.needs_anchor)
 
     async def push(self, chunk: Chunk) -> str | Reject | None:
         """Run a chunk through the engine and answer the standing questions that are due.
@@ -121,31 +110,54 @@ class GpuWorker:
         connection must end.
         """
         if chunk.stream in self._owned:
-            await asyncio.sleep(self._owned[chunk.stream].token_bucket.reserve(time.monotonic()))
-        owned = self._owned.get(chunk.stream)  # after the sleep: it may have been closed
-        if owned is None or chunk.epoch != owned.epoch:
-            detail = f"stream {chunk.stream}: epoch {chunk.epoch} has ended; connect again"
-            return Reject(RejectReason.OLD_EPOCH, detail, 1.0)
+            delay = self._owned[chunk.stream].token_bucket.reserve(time.monotonic())
+            await asyncio.sleep(min(delay, PACE_S))
         try:
-            slot = unpack(chunk, self._spec)
+            return await self._run(chunk)
         except PatchError as error:
             return Reject(RejectReason.MALFORMED, str(error), 0.0)
-        owned.next_seq = chunk.seq + 1
-        try:
-            result = await self._wait_result(self._submit(chunk.stream, slot))
+        except (EngineUnavailableError, DeadlineError) as error:
+            return _unavailable(error)
         except EngineError as error:
             log.warning("slot rejected", stream=chunk.stream, error=str(error))
             return str(error)
-        self._record(slot, result, owned)
+
+    async def _run(self, chunk: Chunk) -> Reject | None:
+        """Decode a chunk and wait for its result. Raises PatchError, EngineError, DeadlineError or
+        EngineUnavailableError.
+        """
+        stream = chunk.stream
+        async with self._lock(stream):  # chunks reach the engine in the order of their calls
+            owned = self._owned.get(stream)
+            if owned is None or chunk.epoch != owned.epoch:
+                detail = f"stream {stream}: epoch {chunk.epoch} has ended; connect again"
+                return Reject(RejectReason.OLD_EPOCH, detail, 1.0)
+            slot = await self._decode(chunk)
+            job = self._loop.submit(lambda engine: engine.submit(stream, slot))
+            owned.next_seq = chunk.seq + 1
+        try:
+            self._record(slot, await self._loop.result(job), owned)
+        except AdmissionRefused:  # for another picture size; the engine has closed the stream
+            if self._owned.get(stream) is owned:
+                del self._owned[stream]
+            raise
         return None
+
+    async def _decode(self, chunk: Chunk) -> Slot:
+        loop = asyncio.get_running_loop()
+        decoding = loop.run_in_executor(self._decoders, unpack, chunk, self._spec)
+        return await within(DECODE_S, decoding, "decoding")
 
     async def ask(
         self, stream: str, question: Question, on_token: OnToken = ignore_tokens
     ) -> Answer | str:
-        """Answer a question about a stream's current window. Returns a message on failure."""
+        """Answer a question about a stream's current window. Returns a message on failure.
+
+        `on_token` is called on the engine's thread.
+        """
         try:
-            ticket = self._engine.submit_questions(stream, [question], on_token)
-            return (await self._wait_result(ticket)).answers[0]
+            job = self._loop.submit(lambda engine: engine.ask(stream, question, on_token))
+            return (await self._loop.result(job)).answers[0]
         except CodecSightError as error:
             return str(error)
 
@@ -154,38 +166,43 @@ class GpuWorker:
     ) -> AsyncIterator[PartialAnswer | Answer | str]:
         """As `ask`, but yields the partial answer after each token of a free-form answer."""
         results: StreamedAnswer = asyncio.Queue()
+        loop = asyncio.get_running_loop()
 
         def on_token(_: str, text: str) -> None:
-            results.put_nowait(PartialAnswer(text))
+            with contextlib.suppress(RuntimeError):  # the event loop has ended; the engine has not
+                loop.call_soon_threadsafe(results.put_nowait, PartialAnswer(text))
 
         task = asyncio.create_task(self.ask(stream, question, on_token))
         task.add_done_callback(results.put_nowait)
-        while isinstance(result := await results.get(), PartialAnswer):
-            yield result
-        yield result.result()
+        try:
+            while isinstance(result := await results.get(), PartialAnswer):
+                yield result
+            yield result.result()
+        finally:
+            task.cancel()  # no effect on a finished one
 
-    def close(self, stream: str) -> None:
+    async def close(self, stream: str) -> None:
         """Close a stream and free its KV blocks. Does nothing for an unknown stream."""
-        if self._owned.pop(stream, None) is not None:
-            self._engine.close(stream)
-            self._utilization.remove(stream)
-            self._standing.set(stream, ())
+        async with self._lock(stream):
+            self._owned.pop(stream, None)
+            await self._loop.call(lambda engine: engine.close(stream))
 
-    def windows(self) -> dict[str, StreamWindow]:
+    async def windows(self) -> dict[str, StreamWindow]:
         """Tokens, KV blocks and newest answers of every stream."""
-        streams = self._engine.status().streams
+        status = await self._loop.call(lambda engine: engine.status())
         return {
             name: StreamWindow(
-                tokens=status.tokens,
-                kv_blocks=status.blocks_reserved,
+                tokens=session.tokens,
+                kv_blocks=session.blocks_reserved,
                 answers=tuple(self._owned[name].answers.values()),
             )
-            for name, status in streams.items()
+            for name, session in status.streams.items()
+            if name in self._owned  # it may have been closed meanwhile
         }
 
-    def status(self) -> WorkerStatus:
+    async def status(self) -> WorkerStatus:
         """Counters since the worker started. Also updates its gauges."""
-        status = self._engine.status()
+        status = await self._loop.call(lambda engine: engine.status())
         self._metrics.kv_used.set(status.blocks_reserved)
         self._metrics.memory_used.set(status.bytes_reserved)
         return WorkerStatus(
@@ -201,68 +218,13 @@ class GpuWorker:
             answers=self._answered,
         )
 
-    def _admit(self, stream: str, grid: PatchGrid) -> None:
-        """Reserve device time and KV blocks. Raises DeviceBusy or AdmissionRefused."""
-        self._utilization.admit(stream, time.monotonic())
-        try:
-            self._engine.open(stream, grid)
-        except AdmissionRefused:
-            self._utilization.remove(stream)
-            raise
+    async def stop(self) -> None:
+        """End the threads. Calls that wait for the engine fail."""
+        await asyncio.to_thread(self._loop.stop)
+        self._decoders.shutdown(wait=False, cancel_futures=True)
 
-    def _submit(self, stream: str, slot: Slot) -> int:
-        """Submit a slot to the engine. Returns its ticket.
-
-        An anchor that does not fit the window restarts it: the edge's clock may have restarted, or
-        the camera's picture may have another size.
-        """
-        due = self._standing.of(stream)
-        try:
-            return self._engine.submit(stream, slot, due)
-        except SlotRefused:
-            if slot.kind is not SlotKind.ANCHOR:
-                raise
-            self._restart_window(stream, PatchGrid(self._spec, *slot.kept.shape))
-            return self._engine.submit(stream, slot, due)
-
-    def _restart_window(self, stream: str, grid: PatchGrid) -> None:
-        owned = self._owned[stream]
-        if grid == owned.grid:
-            self._engine.reset(stream)
-            return
-        self._engine.close(stream)
-        del self._owned[stream]  # not owned until it is admitted again
-        try:
-            self._engine.open(stream, grid)
-        except AdmissionRefused:
-            self._utilization.remove(stream)
-            raise
-        owned.grid = grid
-        self._owned[stream] = owned
-
-    async def _wait_result(self, ticket: int) -> JobResult:
-        """Wait for the result of a ticket, and run the engine meanwhile. Raises its error."""
-        future = self._waiting[ticket] = asyncio.get_running_loop().create_future()
-        if self._stepping is None or self._stepping.done():
-            self._stepping = asyncio.create_task(self._step_while_busy())
-        result: JobResult = await future
-        if result.error is not None:
-            raise result.error
-        return result
-
-    async def _step_while_busy(self) -> None:
-        while self._engine.busy:
-            await asyncio.sleep(0)  # let waiting calls submit their jobs to this step
-            started = time.monotonic()
-            try:
-                results = self._engine.step()
-            except Exception:  # the engine has reset the streams of the step; all continue
-                log.exception("engine step failed")
-                continue
-            finally:
-                self._utilization.record_busy(started, time.monotonic())
-            for result in results:
-                self._waiting.pop(result.ticket).set_result(result)
+    def _lock(self, stream: str) -> asyncio.Lock:
+        return self._locks.setdefault(stream, asyncio.Lock())
 
     def _record(self, slot: Slot, result: JobResult, owned: _OwnedStream) -> None:
         step, answers = result.slot_result, result.answers
@@ -278,22 +240,8 @@ class GpuWorker:
             self._metrics.answers.inc(len(answers))
 
 
-def _engine_config(
-    section: EngineSection, model: VisionLanguageModel, spec: GridSpec
-) -> EngineConfig:
-    """The engine's configuration. `memory_mib` is divided as streams with wide pictures need it."""
-    config = EngineConfig(
-        window=section.window,
-        stride=section.stride,
-        eviction=EvictionPolicy(section.eviction),
-        refresh=section.refresh,
-        query_view=QueryView(section.query_view),
-        neighbour_radius=section.neighbour_radius,
-        kv_blocks=section.kv_blocks,
-    )
-    if section.memory_mib is None:
-        return config
-    return fit_to_memory(section.memory_mib * 2**20, model, config, spec.fit(1920, 1080))
+def _unavailable(error: CodecSightError) -> Reject:
+    return Reject(RejectReason.NO_CAPACITY, str(error), UNAVAILABLE_RETRY_S)
 
 
 def _to_flop_count(flops: Flops) -> FlopCount:
