@@ -35,7 +35,7 @@ from codecsight.engine.resources.flops import FlopMeter, Work
 from codecsight.engine.resources.memory import MemoryPlanner
 from codecsight.engine.resources.validation import check_grid
 from codecsight.engine.results import EngineStatus, JobResult, SessionStats, SlotResult
-from codecsight.engine.scheduler import schedule
+from codecsight.engine.scheduler import StreamDemand, schedule
 from codecsight.engine.session import StreamSession
 from codecsight.models.base import VisionLanguageModel
 
@@ -197,9 +197,8 @@ class Engine:
     @torch.inference_mode()
     def _compute(self) -> None:
         sessions = self._all_sessions
-        demands = [session.demand(number) for number, session in enumerate(sessions)]
         allocations = schedule(
-            [demand for demand in demands if demand is not None],
+            self._demands(sessions),
             self.config.step_tokens,
             self._memory.question_tokens - self._scratch.tokens,
         )
@@ -215,6 +214,22 @@ class Engine:
             raise
         finally:
             self._free_closed()
+
+    def _demands(self, sessions: list[StreamSession]) -> list[StreamDemand]:
+        """What every stream needs next. For it, queued slots are placed in their windows, which
+        evicts and slides: if that fails, only the stream it failed for is reset.
+        """
+        demands = []
+        for number, session in enumerate(sessions):
+            try:
+                demand = session.demand(number)
+            except Exception as error:  # noqa: BLE001 - it becomes the result of the stream's jobs
+                reason = f"its slot could not be placed: {error}"
+                self._reset(session, AnchorRequired(session.stream, reason))
+                continue
+            if demand is not None:
+                demands.append(demand)
+        return demands
 
     def _ensure_blocks(self, scheduled: list[Scheduled]) -> list[Scheduled]:
         """The scheduled streams for which the pool has enough blocks, most urgent first. Other

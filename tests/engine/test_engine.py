@@ -248,3 +248,28 @@ def test_memory_stays_constant_over_three_hundred_slots(
     assert rebased > 3
     assert held() < 2 * bytes_early
     assert live() < live_early + 50
+
+
+def test_a_slot_that_cannot_be_placed_resets_only_its_stream(
+    engine_with: MakeEngine,
+    grid: PatchGrid,
+    slot_at: MakeSlot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = engine_with()
+    for stream in ("a", "b"):
+        engine.open(stream, grid)
+        engine.push(stream, slot_at(0, keep=1.0))
+
+    def fail(_entry: object) -> None:
+        raise RuntimeError("the window is broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine._sessions["a"].paged, "place", fail)
+        tickets = {stream: engine.submit(stream, slot_at(1)) for stream in ("a", "b")}
+        results = {result.ticket: result for result in engine.step()}
+    assert "the window is broken" in str(results[tickets["a"]].error)
+    assert results[tickets["b"]].slot_result is not None
+    assert not engine.busy
+    assert engine.needs_anchor("a")
+    assert not engine.needs_anchor("b")
