@@ -6,6 +6,7 @@ from pathlib import Path
 
 import structlog
 
+from actors.deadlines import UPLOAD_STOP_S
 from codecsight.archive.store_factory import open_store
 from codecsight.archive.uploader import Uploader, UploadStats
 from codecsight.config.shared_sections import ArchiveConfig
@@ -38,8 +39,8 @@ class ArchiverActor:
     def drain(self) -> UploadStats:
         """Stop the thread and upload the segments finished so far. Failures stay in the spool."""
         self._stop.set()
-        self._thread.join()
-        if self._uploader is not None:
+        self._thread.join(UPLOAD_STOP_S)
+        if self._uploader is not None and not self._thread.is_alive():
             try:
                 self._uploader.run_once()
             except CodecSightError as error:

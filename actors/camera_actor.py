@@ -11,6 +11,7 @@ import ray
 import structlog
 from ray.exceptions import RayError
 
+from actors.deadlines import UPLINK_CALL_S
 from actors.metrics import CameraMetrics
 from actors.rpc.uplink_client import OfferResult
 from codecsight.camera import CameraPipeline
@@ -75,7 +76,7 @@ class CameraActor:
             self._status = CaptureStatus("down", str(error))
             self._report()
             return str(error)
-        except RayError as error:  # Ray restarts the uplink actor
+        except RayError as error:  # Ray restarts the uplink actor, or it does not respond
             return f"the uplink actor is not available ({type(error).__name__})"
         except Exception as error:
             log.exception("analysis failed; restarting it", stream=self._stream)
@@ -100,9 +101,8 @@ class CameraActor:
             if time.monotonic() - self._reported_at >= REPORT_INTERVAL_S:
                 self._report()
                 if camera is None and self._size is not None:
-                    self._start_pipeline(
-                        ray.get(self._uplink.spec.remote(self._stream, *self._size))
-                    )
+                    spec = self._uplink.spec.remote(self._stream, *self._size)
+                    self._start_pipeline(ray.get(spec, timeout=UPLINK_CALL_S))
             if self._camera is not camera:
                 client.close()
                 return
@@ -118,7 +118,8 @@ class CameraActor:
     def _send_slot(self, camera: CameraPipeline, slot: Slot) -> None:
         chunk = pack(slot, camera.spec, self._stream, self._codec)
         self._uplink_bytes += chunk.size
-        reply: OfferResult = ray.get(self._uplink.offer.remote(chunk, *(self._size or (0, 0))))
+        offer = self._uplink.offer.remote(chunk, *(self._size or (0, 0)))
+        reply: OfferResult = ray.get(offer, timeout=UPLINK_CALL_S)
         if reply.spec is not None and reply.spec != camera.spec:
             self._start_pipeline(reply.spec)
         elif reply.need_anchor:

@@ -2,13 +2,26 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 import ray
 import structlog
 from ray.exceptions import RayActorError, RayError
 
+from actors.deadlines import (
+    DIRECTORY_CALL_S,
+    MODEL_LOAD_S,
+    SERVER_STOP_S,
+    STRAGGLER_S,
+    WORKER_CALL_S,
+    WORKER_JOB_S,
+    WORKER_STATUS_S,
+    DeadlineError,
+    each_within,
+    wait_at_most,
+    within,
+)
 from actors.rpc.gateway_server import GatewayServer
 from actors.rpc.transport import load_tls_files
 from codecsight import __version__
@@ -25,6 +38,7 @@ from codecsight.uplink.messages import CameraStats, Dropped, Heartbeat, Hello, R
 log = structlog.get_logger()
 
 RENEW_INTERVAL_S = 3.0
+REPORT_INTERVAL_S = 3.0
 WORKER_RETRY_S = 2.0
 
 
@@ -33,7 +47,7 @@ class GatewayActor:
 
     It claims streams in the directory, forwards each chunk to the worker that owns the stream, and
     returns the workers' answers. `directory` and `workers` are names of actors, so that a restarted
-    gateway finds them again.
+    gateway finds them again. A worker that does not respond delays only its own streams.
     """
 
     def __init__(self, config: CloudConfig, directory: str, workers: Sequence[str]) -> None:
@@ -51,34 +65,41 @@ class GatewayActor:
             load_tls_files(tls.ca, tls.cert, tls.key) if tls else None,
             heartbeat_s=config.heartbeat_s,
         )
-        self._renewing: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
+        self._serving = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unavailable: set[str] = set()
 
     async def start(self) -> int:
         """Wait until the workers have loaded their models, then serve. Returns the port.
 
         Repeated calls do nothing, except that a gateway that Ray has restarted serves again.
         """
-        if self._renewing is not None:
-            return self._server.port
-        names = [worker.model_name.remote() for worker in self._workers.values()]
-        self._model = (await asyncio.gather(*names))[0]
-        await self._report_workers()
-        await self._server.start()
-        self._renewing = asyncio.create_task(self._renew_loop())
+        async with self._starting:
+            if not self._serving:
+                self._model = await self._wait_for_models()
+                await asyncio.gather(*map(self._report, self._workers))
+                await self._server.start()
+                self._serving = True
+                self._run_in_background(self._renew_loop())
+                for name in self._workers:
+                    self._run_in_background(self._report_loop(name))
         return self._server.port
 
     async def stop(self) -> None:
-        """Reject new calls, and let running ones end."""
-        await self._server.stop()
+        """Reject new calls, let running ones end, and renew no more leases."""
+        await wait_at_most(SERVER_STOP_S, self._server.stop())
+        for task in self._tasks:
+            task.cancel()
 
     async def open(self, hello: Hello) -> SessionGrant:
         """Claim the stream, and open it at its owner."""
         claim = self._directory.claim.remote(hello.stream)
-        lease: Lease | str = await _await_reply("the directory", claim)
+        lease: Lease | str = await _await_reply(DIRECTORY_CALL_S, claim, "the directory")
         if isinstance(lease, str):
             raise StreamRejected(RejectReason.NO_CAPACITY, lease, WORKER_RETRY_S)
         opened = await self._call(
-            lease.owner, lambda worker: worker.open.remote(hello, lease.epoch)
+            WORKER_CALL_S, lease.owner, lambda worker: worker.open.remote(hello, lease.epoch)
         )
         if isinstance(opened, Reject):
             raise StreamRejected(opened.reason, opened.detail, opened.retry_after_s)
@@ -93,7 +114,9 @@ class GatewayActor:
         if lease is None:
             detail = f"stream {chunk.stream}: its lease has ended; connect again"
             raise StreamRejected(RejectReason.OLD_EPOCH, detail, 1.0)
-        result = await self._call(lease.owner, lambda worker: worker.push.remote(chunk))
+        result = await self._call(
+            WORKER_JOB_S, lease.owner, lambda worker: worker.push.remote(chunk)
+        )
         if isinstance(result, Reject):
             raise StreamRejected(result.reason, result.detail, result.retry_after_s)
         anchor_reason: str | None = result
@@ -114,7 +137,9 @@ class GatewayActor:
     async def ask(self, stream: str, question: Question) -> Answer:
         """Let the stream's owner answer the question."""
         lease = self._lease(stream)
-        result = await self._call(lease.owner, lambda worker: worker.ask.remote(stream, question))
+        result = await self._call(
+            WORKER_JOB_S, lease.owner, lambda worker: worker.ask.remote(stream, question)
+        )
         if isinstance(result, str):
             raise CodecSightError(result)
         answer: Answer = result
@@ -126,8 +151,9 @@ class GatewayActor:
         """Let the stream's owner answer, and forward its partial answers."""
         owner = self._lease(stream).owner
         method = self._workers[owner].ask_stream.options(num_returns="streaming")
-        async for reply in method.remote(stream, question):
-            result = await _await_reply(f"the worker {owner}", reply)
+        name = f"the worker {owner}"
+        async for reply in each_within(WORKER_JOB_S, method.remote(stream, question), name):
+            result = await _await_reply(WORKER_JOB_S, reply, name)
             if isinstance(result, str):
                 raise CodecSightError(result)
             yield result
@@ -166,22 +192,71 @@ class GatewayActor:
             raise unknown_stream(stream, self._leases)
         return self._leases[stream]
 
-    async def _call(self, owner: str, call: Callable[[Any], Any]) -> Any:
+    async def _call(self, seconds: float, owner: str, call: Callable[[Any], Any]) -> Any:
         """Call a worker. After a restart it holds no streams, so they must connect again."""
-        return await _await_reply(f"the worker {owner}", call(self._workers[owner]))
+        return await _await_reply(seconds, call(self._workers[owner]), f"the worker {owner}")
 
     async def _call_all(self, call: Callable[[Any], Any]) -> list[Any]:
         """The replies of all workers that respond."""
-        replies = await asyncio.gather(*map(call, self._workers.values()), return_exceptions=True)
+        calls = [self._call(WORKER_STATUS_S, name, call) for name in self._workers]
+        replies = await asyncio.gather(*calls, return_exceptions=True)
         return [reply for reply in replies if not isinstance(reply, BaseException)]
+
+    def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)  # an event loop holds no reference to its tasks
+        task.add_done_callback(self._tasks.discard)
+
+    async def _wait_for_models(self) -> str:
+        """Wait until the workers have loaded their models; returns the name of the model.
+
+        Raises the error of a worker that cannot load it. Workers that are much slower than the
+        first one are not waited for.
+        """
+
+        async def model_name(worker: Any) -> str:
+            return str(await within(MODEL_LOAD_S, worker.model_name.remote(), "the worker"))
+
+        calls = [asyncio.create_task(model_name(worker)) for worker in self._workers.values()]
+        limit = MODEL_LOAD_S + STRAGGLER_S  # each call has its own deadline
+        ready, late = await asyncio.wait(calls, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        names = [call.result() for call in ready]
+        if late:
+            ready, late = await asyncio.wait(
+                late, timeout=STRAGGLER_S, return_when=asyncio.FIRST_EXCEPTION
+            )
+            names += [call.result() for call in ready]
+        for call in late:
+            call.cancel()
+        return names[0]
+
+    async def _report_loop(self, name: str) -> None:
+        while True:
+            await asyncio.sleep(REPORT_INTERVAL_S)
+            await self._report(name)
+
+    async def _report(self, name: str) -> None:
+        """Report a worker that responds to the directory. Without reports it gets no streams."""
+        try:
+            status = await self._call(WORKER_CALL_S, name, lambda worker: worker.status.remote())
+            report = self._directory.report.remote(name, status.kv_used, status.kv_total)
+            await within(DIRECTORY_CALL_S, report, "the directory")
+        except Exception as error:  # also a bug in the worker: the loop must go on
+            if name not in self._unavailable:  # log a lasting failure once
+                log.exception("worker not available", worker=name, error=str(error))
+            self._unavailable.add(name)
+        else:
+            self._unavailable.discard(name)
 
     async def _renew_loop(self) -> None:
         while True:
             await asyncio.sleep(RENEW_INTERVAL_S)
             try:
                 await self._renew()
-            except RayError as error:  # Ray restarts the directory, without its leases
+            except (RayError, DeadlineError) as error:  # Ray restarts it, without its leases
                 log.warning("directory not available", error=type(error).__name__)
+            except Exception:
+                log.exception("leases not renewed")
 
     async def _renew(self) -> None:
         """Extend the leases of connected streams, and drop the streams whose lease has ended.
@@ -189,33 +264,39 @@ class GatewayActor:
         A lease ends when its stream was not connected for the whole of it, or when the directory
         was restarted.
         """
-        await self._report_workers()
         held = {name: lease for name, lease in self._leases.items() if name in self._connected}
-        lost = set(await self._directory.renew.remote(list(held.values())))
+        renewal = self._directory.renew.remote(list(held.values()))
+        lost = set(await within(DIRECTORY_CALL_S, renewal, "the directory"))
         ended = [lease for name, lease in held.items() if name in lost]
-        for lease in [*ended, *await self._directory.expire.remote()]:
+        expiry = self._directory.expire.remote()
+        for lease in [*ended, *await within(DIRECTORY_CALL_S, expiry, "the directory")]:
             current = self._leases.get(lease.stream)
             if current is None or current.epoch <= lease.epoch:
-                await self._drop_stream(lease)
+                self._drop_stream(lease)
 
-    async def _drop_stream(self, lease: Lease) -> None:
+    def _drop_stream(self, lease: Lease) -> None:
         """Free the stream's KV blocks. An edge that still sends it must connect again."""
         log.info("stream dropped", stream=lease.stream, owner=lease.owner)
         self._leases.pop(lease.stream, None)
         self._connected.discard(lease.stream)
         self._cameras.pop(lease.stream, None)
-        with contextlib.suppress(StreamRejected):
-            await self._call(lease.owner, lambda worker: worker.close.remote(lease.stream))
+        # Called now, so that the worker closes the stream before it opens it again.
+        call = self._workers[lease.owner].close.remote(lease.stream)
+        self._run_in_background(self._wait_closed(lease.owner, call))
 
-    async def _report_workers(self) -> None:
-        for status in await self._call_all(lambda worker: worker.status.remote()):
-            await self._directory.report.remote(status.name, status.kv_used, status.kv_total)
+    async def _wait_closed(self, owner: str, call: Any) -> None:
+        with contextlib.suppress(StreamRejected, RayError):
+            await _await_reply(WORKER_CALL_S, call, f"the worker {owner}")
 
 
-async def _await_reply(actor: str, call: Any) -> Any:
-    """Await an actor's reply. Raises StreamRejected, with a retry, while Ray restarts the actor."""
+async def _await_reply(seconds: float, call: Any, actor: str) -> Any:
+    """Await an actor's reply. Raises StreamRejected, with a retry, while Ray restarts the actor, or
+    if it does not respond.
+    """
     try:
-        return await call
+        return await within(seconds, call, actor)
     except RayActorError as error:
         detail = f"{actor} is restarting"
         raise StreamRejected(RejectReason.NO_CAPACITY, detail, WORKER_RETRY_S) from error
+    except DeadlineError as error:
+        raise StreamRejected(RejectReason.NO_CAPACITY, str(error), WORKER_RETRY_S) from error

@@ -6,6 +6,7 @@ from typing import NoReturn, Self
 
 import grpc
 
+from actors.deadlines import CLIENT_ASK_S, CLIENT_STATUS_S
 from actors.rpc.convert_control import (
     from_answer,
     from_cloud_status,
@@ -50,7 +51,7 @@ class ControlClient:
         """Close the channel."""
         self._channel.close()
 
-    def ask(self, stream: str, question: Question, timeout_s: float = 30.0) -> Answer:
+    def ask(self, stream: str, question: Question, timeout_s: float = CLIENT_ASK_S) -> Answer:
         """Ask a question about a stream's current window. Raises ControlError."""
         request = wire.AskRequest(stream=stream, question=to_question(question))
         try:
@@ -59,7 +60,7 @@ class ControlClient:
             self._raise_error(error)
 
     def ask_stream(
-        self, stream: str, question: Question, timeout_s: float = 30.0
+        self, stream: str, question: Question, timeout_s: float = CLIENT_ASK_S
     ) -> Iterator[PartialAnswer | Answer]:
         """As `ask`, but yields the partial answer after each token of a free-form answer.
 
@@ -75,7 +76,7 @@ class ControlClient:
         except grpc.RpcError as error:
             self._raise_error(error)
 
-    def streams(self, timeout_s: float = 10.0) -> list[StreamStatus]:
+    def streams(self, timeout_s: float = CLIENT_STATUS_S) -> list[StreamStatus]:
         """The status of every stream that the caller may view. Raises ControlError."""
         try:
             response = self._stub.ListStreams(wire.ListStreamsRequest(), timeout=timeout_s)
@@ -83,7 +84,7 @@ class ControlClient:
             self._raise_error(error)
         return [from_stream_status(status) for status in response.streams]
 
-    def status(self, timeout_s: float = 10.0) -> CloudStatus:
+    def status(self, timeout_s: float = CLIENT_STATUS_S) -> CloudStatus:
         """The status of the cloud. Raises ControlError."""
         try:
             return from_cloud_status(self._stub.Status(wire.StatusRequest(), timeout=timeout_s))

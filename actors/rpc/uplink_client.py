@@ -3,15 +3,22 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import grpc
 import grpc.aio
 import structlog
 
+from actors.deadlines import (
+    CLIENT_CLOSE_S,
+    HANDSHAKE_S,
+    SEND_S,
+    DeadlineError,
+    wait_at_most,
+    within,
+)
 from actors.rpc.convert import WireError
 from actors.rpc.convert_uplink import from_response, to_request
 from actors.rpc.transport import TlsCredentials, aio_channel
@@ -50,7 +57,7 @@ class ConnectTiming:
     fleet does not reconnect all at once. A permanent rejection is retried after `rejected_retry_s`.
     """
 
-    handshake_s: float = 10.0
+    handshake_s: float = HANDSHAKE_S
     backoff_min_s: float = 0.5
     backoff_max_s: float = 10.0
     rejected_retry_s: float = 300.0
@@ -73,6 +80,16 @@ class OfferResult:
 
 class LinkLostError(CodecSightError):
     """The connection ended. The link retries by itself."""
+
+
+# gRPC raises InvalidStateError for a read or write on a call that has ended.
+CONNECTION_ERRORS = (
+    LinkLostError,
+    WireError,
+    DeadlineError,
+    grpc.RpcError,
+    asyncio.InvalidStateError,
+)
 
 
 class StreamLink:
@@ -108,8 +125,7 @@ class StreamLink:
             self._set_state(LinkState.CONNECTING)
             try:
                 await self._run_connection()
-            # gRPC raises InvalidStateError for a read or write on a call that has ended.
-            except* (LinkLostError, WireError, grpc.RpcError, asyncio.InvalidStateError) as group:
+            except* CONNECTION_ERRORS as group:
                 self._record_failure(_describe(group))
             finally:
                 self.edge.disconnect()
@@ -152,7 +168,7 @@ class StreamLink:
                 await self._send(call, item)
             if (beat := self.edge.heartbeat(now, time.time(), self.stats)) is not None:
                 await self._send(call, beat)
-            await _wait_at_most(self.edge.heartbeat_s, self._send_needed.wait())
+            await wait_at_most(self.edge.heartbeat_s, self._send_needed.wait())
 
     async def _watch_timeout(self) -> None:
         while True:
@@ -161,7 +177,7 @@ class StreamLink:
                 raise LinkLostError("no heartbeat from the cloud")
 
     async def _send(self, call: UplinkCall, message: EdgeMessage) -> None:
-        await call.write(to_request(message))
+        await within(SEND_S, call.write(to_request(message)), "the cloud")
 
     async def _receive(self, call: UplinkCall) -> None:
         response = await call.read()
@@ -232,11 +248,12 @@ class UplinkClient:
 
     async def close(self, drain_s: float = 0.0) -> None:
         """End all links, after at most `drain_s` seconds to send what is queued."""
-        await _wait_at_most(drain_s, self._drained())
+        await wait_at_most(drain_s, self._drained())
         for task in self._tasks.values():
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        await self._channel.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=CLIENT_CLOSE_S)
+        await wait_at_most(CLIENT_CLOSE_S, self._channel.close())
 
     async def _drained(self) -> None:
         """Wait until every live link has delivered all its chunks."""
@@ -257,12 +274,3 @@ def _describe(group: BaseExceptionGroup[Exception]) -> str:
         # differ.
         return f"{error.code().name}: {error.details()}"
     return str(error) or type(error).__name__
-
-
-async def _wait_at_most(seconds: float, work: Coroutine[Any, Any, Any]) -> None:
-    """Wait for `work`, and cancel it after `seconds`."""
-    try:
-        async with asyncio.timeout(seconds):
-            await work
-    except TimeoutError:
-        pass

@@ -6,14 +6,15 @@ newer connection.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 from weakref import WeakValueDictionary
 
 import structlog
 
+from actors.deadlines import HANDSHAKE_S, PUSH_END_S, SEND_S, DeadlineError, wait_at_most, within
 from actors.rpc.authorization import PeerAuthorizer
 from actors.rpc.convert import WireError
 from actors.rpc.convert_uplink import from_request, to_response
@@ -36,7 +37,6 @@ from codecsight.uplink.receive_queue import ReceiveQueue
 
 log = structlog.get_logger()
 
-HANDSHAKE_TIMEOUT_S = 10.0
 MAX_PICTURE_SIDE = 1 << 16
 
 
@@ -53,7 +53,10 @@ class _MessageStream:
 
     async def send(self, message: CloudMessage) -> None:
         async with self._write_lock:
-            await self._context.write(to_response(message))
+            try:
+                await within(SEND_S, self._context.write(to_response(message)), "the edge")
+            except DeadlineError as error:  # it does not read
+                raise _ConnectionEndedError from error
 
     async def receive(self) -> EdgeMessage:
         while True:
@@ -131,7 +134,7 @@ class _Connection:
         while True:
             while not self._queue:
                 self._chunk_queued.clear()
-                await self._chunk_queued.wait()
+                await wait_at_most(self._link.heartbeat_s, self._chunk_queued.wait())
             skipped, chunk = self._queue.take(time.monotonic())
             if skipped:
                 await self._report_skipped(skipped)
@@ -193,14 +196,15 @@ class UplinkService(UplinkServiceServicer):
         except _ConnectionEndedError:
             pass
         except StreamRejected as rejection:
-            await messages.send(_log_rejection(rejection, context.peer()))
+            with contextlib.suppress(_ConnectionEndedError):
+                await messages.send(_log_rejection(rejection, context.peer()))
 
     async def _receive_hello(self, messages: _MessageStream) -> Hello:
         try:
-            async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+            async with asyncio.timeout(HANDSHAKE_S):
                 message = await messages.receive()
         except TimeoutError as error:
-            detail = f"no Hello within {HANDSHAKE_TIMEOUT_S:g} s"
+            detail = f"no Hello within {HANDSHAKE_S:g} s"
             raise StreamRejected(RejectReason.PROTOCOL, detail, retry_after_s=1.0) from error
         if not isinstance(message, Hello):
             raise StreamRejected(RejectReason.PROTOCOL, "the first message is not a Hello")
@@ -212,7 +216,7 @@ class UplinkService(UplinkServiceServicer):
             )
         return message
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _connection(
         self, messages: _MessageStream, hello: Hello
     ) -> AsyncIterator[_Connection]:
@@ -252,7 +256,7 @@ class UplinkService(UplinkServiceServicer):
             )
         )
         try:
-            async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+            async with asyncio.timeout(HANDSHAKE_S):
                 await older.ended.wait()
         except TimeoutError as error:
             raise StreamRejected(
@@ -274,4 +278,4 @@ async def _run_to_completion(push: Coroutine[Any, Any, str | None]) -> str | Non
         return await asyncio.shield(task)
     finally:
         if not task.done():
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=PUSH_END_S)

@@ -72,6 +72,7 @@ def make_chunk(
     epoch: int = 7,
     kind: SlotKind = SlotKind.ANCHOR,
     size: tuple[int, int] = (640, 480),
+    stream: str = STREAM,
 ) -> Chunk:
     grid = spec.fit(*size)
     kept = np.zeros((grid.rows, grid.cols), np.bool_)
@@ -81,4 +82,4 @@ def make_chunk(
     reasons = np.ones(count, np.uint8)
     times = tuple(seq + step / 2 for step in range(spec.frames))
     slot = Slot(kind, kept, patches, reasons, times, 1e9 + seq)
-    return replace(pack(slot, spec, STREAM, PatchCodec("lossless")), seq=seq, epoch=epoch)
+    return replace(pack(slot, spec, stream, PatchCodec("lossless")), seq=seq, epoch=epoch)

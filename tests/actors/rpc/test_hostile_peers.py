@@ -154,7 +154,7 @@ def test_an_invalid_hello_is_rejected(
 
 
 def test_a_peer_that_sends_no_hello_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uplink_service, "HANDSHAKE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(uplink_service, "HANDSHAKE_S", 0.3)
 
     async def run() -> None:
         async with scene() as (_, peer):
