@@ -26,10 +26,10 @@ from codecsight.core.slot import ANCHOR_EVERY, Slot
 from codecsight.patches.codec import PatchCodec
 from codecsight.patches.cut import cut
 from codecsight.patches.packing import pack
-from codecsight.video.capture.mux_stream import add_stream
 from codecsight.video.codec.decoder import Decoder
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from codecsight.video.codec.resizer import Resizer
+from codecsight.video.recording.mux_stream import add_stream
 
 SPEC = SPECS[0]
 ROUNDS = 5

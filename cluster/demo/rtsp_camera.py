@@ -13,7 +13,7 @@ from cluster.rtsp_server import RtspServer
 from codecsight.core.errors import CodecSightError
 from codecsight.core.packet import StreamInfo
 from codecsight.video.capture.open import open_source
-from codecsight.video.capture.segment_file import SegmentFile
+from codecsight.video.recording.segment_file import SegmentFile
 
 log = structlog.get_logger()
 

@@ -10,8 +10,8 @@ from cluster.s3_server import S3Server
 from codecsight.archive.directory_store import DirectoryStore
 from codecsight.archive.store import ObjectStore
 from codecsight.archive.store_factory import open_store
-from codecsight.video.capture.recorder import Recorder
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
+from codecsight.video.recording.recorder import Recorder
 
 START = 1_795_424_400.0
 """2026-11-23 09:00:00 UTC."""

@@ -18,7 +18,7 @@ from codecsight.archive.segment import row_key
 from codecsight.archive.store import ObjectStore
 from codecsight.archive.uploader import Uploader
 from codecsight.video.capture.open import open_source
-from codecsight.video.capture.recorder import Recorder
+from codecsight.video.recording.recorder import Recorder
 
 from .conftest import START, RecordVideo
 

@@ -1,1 +1,1 @@
-"""Sources of packets, their recording to disk, and the feed to other processes."""
+"""Sources of packets, the recording process, and the feed to other processes."""

@@ -27,8 +27,8 @@ from codecsight.video.capture import exit_codes
 from codecsight.video.capture.feed.server import FeedServer
 from codecsight.video.capture.open import open_source
 from codecsight.video.capture.process import CaptureProcess
-from codecsight.video.capture.recorder import Recorder
 from codecsight.video.capture.source import SourceOptions
+from codecsight.video.recording.recorder import Recorder
 
 log = structlog.get_logger()
 

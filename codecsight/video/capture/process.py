@@ -8,8 +8,8 @@ import structlog
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.feed.protocol import CaptureStatus, FeedError
 from codecsight.video.capture.feed.server import FeedServer
-from codecsight.video.capture.recorder import Recorder
 from codecsight.video.capture.source import Source, SourceState
+from codecsight.video.recording.recorder import Recorder
 
 log = structlog.get_logger()
 

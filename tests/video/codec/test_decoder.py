@@ -12,8 +12,8 @@ import pytest
 from codecsight.core.errors import CodecSightError
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.open import open_source
-from codecsight.video.capture.segment_file import SegmentFile
 from codecsight.video.codec.decoder import Decoder, decode_stream
+from codecsight.video.recording.segment_file import SegmentFile
 from tests.video.scenes import START, decode, encode, moving_square, texture
 
 SCENE = moving_square(30, (4, 0), (8, 80))

@@ -24,8 +24,8 @@ from codecsight.archive.segment import Segment
 from codecsight.archive.spool import finished_segments, remove_segment
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.open import open_source
-from codecsight.video.capture.recorder import NO_KEYFRAME_WARNING_S, Recorder
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
+from codecsight.video.recording.recorder import NO_KEYFRAME_WARNING_S, Recorder
 from tests.small_disk import small_disk
 
 Items = list[StreamInfo | Packet]
@@ -300,7 +300,7 @@ def test_a_file_size_limit_is_handled_like_a_full_disk(tmp_path: Path) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from codecsight.video.capture.recorder import Recorder
+from codecsight.video.recording.recorder import Recorder
 from codecsight.video.capture.open import open_source
 from codecsight.video.capture.source import SourceOptions
 recorder = Recorder(Path(sys.argv[1]), "cam1", 60.0)

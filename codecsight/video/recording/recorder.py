@@ -13,9 +13,9 @@ import structlog
 from codecsight.archive.segment import Segment
 from codecsight.archive.spool import Spool
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.mux_stream import RecordingError
-from codecsight.video.capture.recovery import recover
-from codecsight.video.capture.segment_file import SegmentFile
+from codecsight.video.recording.mux_stream import RecordingError
+from codecsight.video.recording.recovery import recover
+from codecsight.video.recording.segment_file import SegmentFile
 
 log = structlog.get_logger()
 

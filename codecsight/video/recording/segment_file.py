@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.mux_stream import add_stream
+from codecsight.video.recording.mux_stream import add_stream
 
 # Small clusters that are flushed at once: a killed process loses the frames of the last cluster
 # and nothing else. Timestamps are not shifted: _Timeline computes them, none negative.
