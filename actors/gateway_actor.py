@@ -22,6 +22,7 @@ from actors.deadlines import (
     wait_at_most,
     within,
 )
+from actors.rpc.authorization import Roles
 from actors.rpc.gateway_server import GatewayServer
 from actors.rpc.transport import load_tls_files
 from codecsight import __version__
@@ -61,7 +62,7 @@ class GatewayActor:
         self._server = GatewayServer(
             self,
             config.listen,
-            config.sites,
+            Roles(config.sites, config.operators),
             load_tls_files(tls.ca, tls.cert, tls.key) if tls else None,
             heartbeat_s=config.heartbeat_s,
         )

@@ -1,25 +1,40 @@
-"""Authorization of gRPC peers by their certificates."""
+"""Authorization of gRPC peers by their certificates.
+
+Without TLS (on loopback only) peers can't be identified: each of them is an operator.
+"""
 
 from collections.abc import Collection
+from dataclasses import dataclass
+
+import structlog
 
 from actors.rpc.transport import Context
 from codecsight.uplink.cloud_link import StreamRejected
 from codecsight.uplink.messages import Hello, RejectReason
 
+log = structlog.get_logger()
+
 _NAMES_PROPERTY = "x509_subject_alternative_name"
 
 
-class PeerAuthorizer:
-    """Decides which streams a peer may send and view.
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """What certificates may do, by the names in them. A name that is in no list may do nothing.
 
-    A certificate that names one of `sites` belongs to that site. A site may send and view only its
-    own streams, so a stolen edge device gives no access to others. Any other certificate of the
-    authority belongs to an operator, who may view all streams. Without TLS (`secure` is false,
-    for loopback) peers can't be identified, and every peer may view all streams.
+    A site sends its own streams, and views these alone, so that a stolen edge device gives no
+    access to others. An operator views all streams and the status of the cloud.
     """
 
-    def __init__(self, sites: Collection[str], *, secure: bool) -> None:
-        self._sites = frozenset(sites)
+    sites: Collection[str]
+    operators: Collection[str] = ()
+
+
+class PeerAuthorizer:
+    """Decides what a peer may do. Refusals are logged with the names that its certificate holds."""
+
+    def __init__(self, roles: Roles, *, secure: bool) -> None:
+        self._sites = frozenset(roles.sites)
+        self._operators = frozenset(roles.operators)
         self._secure = secure
 
     def authorize_uplink(self, context: Context, hello: Hello) -> None:
@@ -33,7 +48,7 @@ class PeerAuthorizer:
             raise StreamRejected(
                 RejectReason.UNKNOWN_STREAM,
                 f"the certificate is not that of the site {hello.site!r}; it names "
-                + (", ".join(sorted(self._names(context))) or "nothing"),
+                + _join(self._names(context)),
             )
         if not _belongs(hello.stream, hello.site):
             raise StreamRejected(
@@ -42,14 +57,53 @@ class PeerAuthorizer:
                 f"its streams are named {hello.site}.CAMERA",
             )
 
-    def may_view(self, context: Context, stream: str) -> bool:
-        """Whether this peer may view this stream."""
-        own_sites = self._names(context) & self._sites
-        return not own_sites or any(_belongs(stream, site) for site in own_sites)
+    def refusal_to_view(self, context: Context, stream: str) -> str:
+        """Why this peer may not view this stream; empty if it may."""
+        if self._is_operator(context):
+            return ""
+        sites = self._names(context) & self._sites
+        if any(_belongs(stream, site) for site in sites):
+            return ""
+        if sites:
+            return self._refuse(context, f"the stream {stream!r} belongs to another site")
+        return self._refuse(context, self._unlisted(context))
+
+    def refusal_to_list(self, context: Context) -> str:
+        """Why this peer may not list streams; empty if it may list those that it may view."""
+        if self._is_operator(context) or self._names(context) & self._sites:
+            return ""
+        return self._refuse(context, self._unlisted(context))
+
+    def refusal_to_operate(self, context: Context) -> str:
+        """Why this peer may not read the status of the cloud; empty if it may."""
+        return "" if self._is_operator(context) else self._refuse(context, self._unlisted(context))
+
+    def visible(self, context: Context, streams: Collection[str]) -> frozenset[str]:
+        """Those of the `streams` that this peer may view. Logs nothing."""
+        if self._is_operator(context):
+            return frozenset(streams)
+        sites = self._names(context) & self._sites
+        return frozenset(one for one in streams if any(_belongs(one, site) for site in sites))
+
+    def _is_operator(self, context: Context) -> bool:
+        return not self._secure or bool(self._names(context) & self._operators)
+
+    def _unlisted(self, context: Context) -> str:
+        names = _join(self._names(context))
+        return f"the certificate names {names}, which the cloud's 'operators' do not list"
+
+    def _refuse(self, context: Context, reason: str) -> str:
+        names = sorted(self._names(context))
+        log.warning("control call refused", peer=context.peer(), certificate=names, reason=reason)
+        return reason
 
     def _names(self, context: Context) -> frozenset[str]:
         names = context.auth_context().get(_NAMES_PROPERTY, ()) if self._secure else ()
         return frozenset(name.decode(errors="replace") for name in names)
+
+
+def _join(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
 
 
 def _belongs(stream: str, site: str) -> bool:

@@ -48,10 +48,7 @@ class ControlService(ControlServiceServicer):
         self, request: wire.AskRequest | wire.AskStreamRequest, context: Context
     ) -> AsyncIterator[Question]:
         """Convert and authorize a question, and map errors of the body to gRPC status codes."""
-        if not self._peers.may_view(context, request.stream):
-            await _abort(
-                context, grpc.StatusCode.PERMISSION_DENIED, "the stream belongs to another site"
-            )
+        await _check(context, self._peers.refusal_to_view(context, request.stream))
         try:
             question = from_question(request.question)
         except CodecSightError as error:
@@ -71,21 +68,25 @@ class ControlService(ControlServiceServicer):
         context: Context,
     ) -> wire.ListStreamsResponse:
         """List the streams that the caller may view."""
+        await _check(context, self._peers.refusal_to_list(context))
         streams = await self._host.streams()
-        visible = [
-            to_stream_status(status)
-            for status in streams
-            if self._peers.may_view(context, status.stream)
-        ]
-        return wire.ListStreamsResponse(streams=visible)
+        visible = self._peers.visible(context, [status.stream for status in streams])
+        shown = [to_stream_status(status) for status in streams if status.stream in visible]
+        return wire.ListStreamsResponse(streams=shown)
 
     async def Status(  # noqa: N802
         self,
         request: wire.StatusRequest,  # noqa: ARG002
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> wire.StatusResponse:
-        """Return the status of the cloud."""
+        """Return the status of the cloud, to operators."""
+        await _check(context, self._peers.refusal_to_operate(context))
         return to_cloud_status(await self._host.status())
+
+
+async def _check(context: Context, refusal: str) -> None:
+    if refusal:
+        await _abort(context, grpc.StatusCode.PERMISSION_DENIED, refusal)
 
 
 async def _abort(context: Context, code: grpc.StatusCode, detail: str) -> NoReturn:

@@ -3,12 +3,10 @@
 It does not depend on Ray or a GPU; a `StreamHost` serves the streams.
 """
 
-from collections.abc import Collection
-
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from actors.rpc.authorization import PeerAuthorizer
+from actors.rpc.authorization import PeerAuthorizer, Roles
 from actors.rpc.control_service import ControlService
 from actors.rpc.stream_host import StreamHost
 from actors.rpc.transport import TlsCredentials, aio_server
@@ -19,17 +17,17 @@ from codecsight.uplink.cloud_link import CREDIT_BYTES
 
 
 class GatewayServer:
-    """Serves `host` at `address` (host:port; port 0 selects a free one) to the listed `sites`.
+    """Serves `host` at `address` (host:port; port 0 selects a free one).
 
-    With `tls` it accepts only certificates of the same authority, and the certificate of a site
-    must carry the site's name.
+    With `tls` it accepts only certificates of the same authority; the names in a certificate must
+    have one of the `roles`.
     """
 
     def __init__(
         self,
         host: StreamHost,
         address: str,
-        sites: Collection[str],
+        roles: Roles,
         tls: TlsCredentials | None = None,
         *,
         heartbeat_s: float = 10.0,
@@ -38,7 +36,7 @@ class GatewayServer:
         self.port = 0
         self._address = address
         self._tls = tls
-        peers = PeerAuthorizer(sites, secure=tls is not None)
+        peers = PeerAuthorizer(roles, secure=tls is not None)
         self._uplink = UplinkService(host, peers, heartbeat_s, credit_bytes)
         self._control = ControlService(host, peers)
         self._health = health.aio.HealthServicer()

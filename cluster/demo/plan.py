@@ -11,6 +11,7 @@ from cluster.ports import free_port
 from codecsight.config.site_config import stream_name
 
 SITE = "demo"
+OPERATOR = "operator"
 QUESTIONS = (
     "Is there a person?",
     "How many people are there?",
@@ -66,6 +67,7 @@ def make_plan(
     authority = Authority(folder / "tls")
     cloud = authority.issue("cloud", ["localhost", "127.0.0.1"])
     site = authority.issue(SITE, [SITE])
+    operator = authority.issue(OPERATOR, [OPERATOR])
     address = f"127.0.0.1:{free_port()}"
     cameras: dict[str, Any] = {name: {"url": url} for name, url in WORLD_CAMERAS.items()}
     cameras["gate"] = gate
@@ -73,6 +75,7 @@ def make_plan(
         "listen": address,
         "tls": _tls(authority, cloud),
         "sites": [SITE],
+        "operators": [OPERATOR],
         "model": model,
         "heartbeat_s": 1,
         "questions": list(QUESTIONS),
@@ -90,7 +93,7 @@ def make_plan(
         cloud_file=_write(folder / "cloud.yaml", cloud_yaml),
         site_file=_write(folder / "site.yaml", site_yaml),
         cameras=tuple(cameras),
-        client=site,
+        client=operator,
         ca=authority.ca,
         archive=archive,
     )

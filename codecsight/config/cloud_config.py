@@ -9,7 +9,7 @@ Example:
 """
 
 import json
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -23,6 +23,10 @@ from codecsight.config.shared_sections import (
 )
 from codecsight.core.errors import CodecSightError
 from codecsight.core.question import Question, QuestionKind
+
+CertificateName = Annotated[
+    str, Field(pattern=r"^\S{1,253}$", json_schema_extra={"format": "name in a certificate"})
+]
 
 
 class QuestionConfig(StrictModel, title="question"):
@@ -121,7 +125,11 @@ class CloudConfig(StrictModel, title="cloud.yaml"):
     tls: TlsConfig | None = None
     """Mutual TLS with sites and clients. Required unless `listen` is on loopback."""
     sites: tuple[Name, ...] = Field(min_length=1, examples=[["yard-7"]])
-    """Names of the sites that may connect."""
+    """Names of the sites that may connect. A site's certificate is issued for its name."""
+    operators: tuple[CertificateName, ...] = Field(default=(), examples=[["alice"]])
+    """Names in the certificates of clients that may view all streams and the status of the cloud.
+    A certificate that names neither a site nor an operator may do nothing. Without `tls`, on
+    loopback, every client is an operator."""
     model: str | None = Field(default=None, examples=["Qwen/Qwen3-VL-2B-Instruct"])
     """Folder or hub id of the checkpoint. Without it, the built-in checkpoint is used, which knows
     only procedural cameras."""
@@ -165,6 +173,12 @@ class CloudConfig(StrictModel, title="cloud.yaml"):
     def _tls_off_loopback(self) -> Self:
         if self.tls is None and not is_loopback(self.listen):
             raise ValueError("'listen' needs 'tls' (ca, cert, key) unless it is on loopback")
+        return self
+
+    @model_validator(mode="after")
+    def _one_role_per_name(self) -> Self:
+        if both := sorted(set(self.sites) & set(self.operators)):
+            raise ValueError(f"{', '.join(both)}: both in 'sites' and in 'operators'")
         return self
 
     @property

@@ -185,3 +185,10 @@ def test_known_keys_are_listed_as_a_file_spells_them(tmp_path: Path) -> None:
     path.write_text("sites: [yard]\nquestions:\n  - {text: Weather, kind: text, sort: 1}\n")
     with pytest.raises(ConfigError, match=r"known keys: text, kind, choices, max_count, schema$"):
         load_config(path, CloudConfig)
+
+
+def test_a_name_has_one_role(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.yaml"
+    path.write_text("sites: [yard, north]\noperators: [alice@example.org, north]\n")
+    with pytest.raises(ConfigError, match="north: both in 'sites' and in 'operators'"):
+        load_config(path, CloudConfig)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from actors.rpc.authorization import Roles
 from actors.rpc.gateway_server import GatewayServer
 from actors.rpc.transport import TlsCredentials
 from actors.rpc.uplink_client import ConnectTiming, StreamLink, UplinkClient
@@ -112,9 +113,8 @@ async def serving(
     host: MemoryHost, tls: TlsCredentials | None = None, *, port: int = 0, heartbeat_s: float = 5.0
 ) -> AsyncIterator[GatewayServer]:
     """Run a gateway on a real socket."""
-    server = GatewayServer(
-        host, f"127.0.0.1:{port}", ["north", "south"], tls, heartbeat_s=heartbeat_s
-    )
+    roles = Roles(sites=["north", "south"], operators=["operator"])
+    server = GatewayServer(host, f"127.0.0.1:{port}", roles, tls, heartbeat_s=heartbeat_s)
     await server.start()
     try:
         yield server

@@ -1,9 +1,12 @@
 """Authentication and authorization of gRPC peers by mutual TLS."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from actors.rpc.control_client import ControlClient, ControlError, load_tls_files
 from actors.rpc.transport import TlsCredentials
@@ -13,6 +16,8 @@ from codecsight.core.errors import CodecSightError
 from codecsight.core.question import Question
 from tests.actors.rpc.memory_host import MemoryHost, of_stream, serving, site, until, welcomed
 from tests.uplink.chunks import STREAM, anchor
+
+QUESTION = Question.parse("Is there a person?")
 
 
 class Pki:
@@ -24,6 +29,8 @@ class Pki:
         self.cloud = _keys(self._own, self._own.issue("cloud", ["localhost", "127.0.0.1"]))
         self.north = _keys(self._own, self._own.issue("north", ["north"]))
         self.south = _keys(self._own, self._own.issue("south", ["south"]))
+        # Of the same authority, and in no list: a site that was removed from it, for example.
+        self.removed = _keys(self._own, self._own.issue("west", ["west"]))
         self.operator = _keys(self._own, self._own.issue("operator", ["operator"]))
         self.stranger = _keys(self._unknown, self._unknown.issue("north", ["north"]))
         # Trusts the cloud's authority, but has a certificate of the unknown one.
@@ -109,6 +116,47 @@ def test_a_site_may_view_its_own_streams_and_an_operator_all(pki: Pki) -> None:
     asyncio.run(scene())
 
 
+def test_a_certificate_that_no_list_names_may_do_nothing(pki: Pki) -> None:
+    calls: dict[str, Callable[[ControlClient], object]] = {
+        "list": lambda control: control.streams(),
+        "status": lambda control: control.status(),
+        "ask": lambda control: control.ask("north.gate", QUESTION, 10.0),
+        "ask stream": lambda control: list(control.ask_stream("north.gate", QUESTION, 10.0)),
+    }
+
+    async def scene() -> None:
+        async with (
+            serving(MemoryHost(), pki.cloud) as server,
+            site(server.port, "north", pki.north) as north,
+            site(server.port, "west", pki.removed) as removed,
+        ):
+            await welcomed(north.open("north.gate", 640, 360))
+            for call in calls.values():
+                with pytest.raises(ControlError, match=r"names west, which .*'operators' do not"):
+                    await asyncio.to_thread(_call, server.port, pki.removed, call)
+            link = removed.open("west.gate", 640, 360)
+            await until(lambda: link.state is LinkState.REJECTED)
+            assert "'west' is not in the cloud's list of sites" in link.detail
+
+    with capture_logs() as logs:
+        asyncio.run(scene())
+    refused = [entry for entry in logs if entry["event"] == "control call refused"]
+    assert [(entry["log_level"], entry["certificate"]) for entry in refused] == [
+        ("warning", ["west"])
+    ] * len(calls)
+
+
+def test_only_an_operator_reads_the_status_of_the_cloud(pki: Pki) -> None:
+    async def scene() -> None:
+        async with serving(MemoryHost(), pki.cloud) as server:
+            with pytest.raises(ControlError, match="names north, which"):
+                await asyncio.to_thread(_call, server.port, pki.north, ControlClient.status)
+            status = await asyncio.to_thread(_call, server.port, pki.operator, ControlClient.status)
+            assert status.model == "tiny"
+
+    asyncio.run(scene())
+
+
 def test_a_control_call_without_a_valid_certificate_fails(pki: Pki) -> None:
     async def scene() -> None:
         async with serving(MemoryHost(), pki.cloud) as server:
@@ -147,6 +195,11 @@ def test_an_address_in_use_is_an_error() -> None:
 def _list(port: int, keys: TlsCredentials | None) -> set[str]:
     with ControlClient(f"127.0.0.1:{port}", keys) as control:
         return {row.stream for row in control.streams()}
+
+
+def _call(port: int, keys: TlsCredentials | None, call: Callable[[ControlClient], Any]) -> Any:
+    with ControlClient(f"127.0.0.1:{port}", keys) as control:
+        return call(control)
 
 
 def _ask(port: int, keys: TlsCredentials | None, stream: str) -> None:
