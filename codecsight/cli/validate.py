@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from codecsight.cli.output import out, print_json
-from codecsight.config import CloudConfig, ConfigError, SiteConfig, load_config
+from codecsight.config import ConfigError, load_any
 
 
 def validate(
@@ -14,7 +14,8 @@ def validate(
     check_secrets: Annotated[
         bool,
         typer.Option(
-            "--check-secrets", help="Also check that every referenced secret can be read."
+            "--check-secrets",
+            help="Also check that every referenced secret and TLS file can be read.",
         ),
     ] = False,
     as_json: Annotated[
@@ -23,8 +24,8 @@ def validate(
 ) -> None:
     """Check configuration files and list every problem as FILE:LINE: KEY: what was expected.
 
-    A file with a `cameras` key is checked as a site.yaml, any other as a cloud.yaml. The exit code
-    is 2 if a file is invalid.
+    The keys of a file say whether it is a site.yaml or a cloud.yaml. The exit code is 2 if a file
+    is invalid.
 
     Example: `codecsight validate site.yaml cloud.yaml --check-secrets`
     """
@@ -43,14 +44,9 @@ def validate(
 def _problem(path: Path, check_secrets: bool) -> str | None:
     """The file's problems, one per line, or None if it is valid."""
     try:
-        if "cameras:" not in (path.read_text(errors="replace") if path.is_file() else ""):
-            cloud = load_config(path, CloudConfig)
-            if check_secrets and cloud.tls is not None:
-                cloud.tls.check("tls")
-            return None
-        site = load_config(path, SiteConfig)
+        config = load_any(path)
         if check_secrets:
-            site.read_secrets()
+            config.read_secrets()
     except ConfigError as error:
         return str(error)
     return None

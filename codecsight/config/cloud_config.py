@@ -11,7 +11,7 @@ Example:
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from codecsight.config.shared_sections import (
     Address,
@@ -19,7 +19,7 @@ from codecsight.config.shared_sections import (
     PositiveSeconds,
     StrictModel,
     TlsConfig,
-    is_loopback,
+    needs_tls,
 )
 from codecsight.core.errors import CodecSightError
 from codecsight.core.question import Question, QuestionKind
@@ -53,12 +53,19 @@ class QuestionConfig(StrictModel, title="question"):
     )
     """JSON schema that the answer of a `json` question follows. It describes an object."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _parse_string(cls, value: object) -> object:
+        return _as_mapping(value) if isinstance(value, str) else value
+
     @model_validator(mode="after")
     def _valid_question(self) -> Self:
         try:
             self.question()
         except CodecSightError as error:
             raise ValueError(str(error)) from error
+        if problem := _schema_problem(self.json_schema):
+            raise ValueError(f"schema: {problem}")
         return self
 
     def question(self) -> Question:
@@ -162,16 +169,9 @@ class CloudConfig(StrictModel, title="cloud.yaml"):
     )
     """Standing questions, each as a mapping or as plain text."""
 
-    @field_validator("questions", mode="before")
-    @classmethod
-    def _parse_strings(cls, value: object) -> object:
-        if not isinstance(value, list | tuple):
-            return value
-        return [_as_mapping(item) if isinstance(item, str) else item for item in value]
-
     @model_validator(mode="after")
     def _tls_off_loopback(self) -> Self:
-        if self.tls is None and not is_loopback(self.listen):
+        if self.tls is None and needs_tls(self.listen):
             raise ValueError("'listen' needs 'tls' (ca, cert, key) unless it is on loopback")
         return self
 
@@ -181,10 +181,24 @@ class CloudConfig(StrictModel, title="cloud.yaml"):
             raise ValueError(f"{', '.join(both)}: both in 'sites' and in 'operators'")
         return self
 
+    def read_secrets(self) -> None:
+        """Check that every referenced key file can be read. Raises ConfigError."""
+        if self.tls is not None:
+            self.tls.check("tls")
+
     @property
     def standing_questions(self) -> tuple[Question, ...]:
         """The standing questions as the engine takes them."""
         return tuple(item.question() for item in self.questions)
+
+
+def _schema_problem(schema: dict[str, Any] | None) -> str:
+    """Why no answer can follow the JSON schema, such as an unknown type; empty if one can."""
+    if schema is None:
+        return ""
+    from llguidance import LLMatcher  # an edge reads no questions
+
+    return str(LLMatcher.validate_grammar(LLMatcher.grammar_from_json_schema(json.dumps(schema))))
 
 
 def _as_mapping(text: str) -> dict[str, object]:

@@ -1,22 +1,46 @@
 """Sections and types shared by site.yaml and cloud.yaml."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from codecsight.config.loader import ConfigError
+from codecsight.config.errors import ConfigError, raise_all
+from codecsight.core.address import is_loopback, parse_address
+from codecsight.core.archive_url import S3Location, parse_archive_url
 from codecsight.core.credentials import S3Keys
+from codecsight.core.errors import CodecSightError
 
 Name = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", json_schema_extra={"format": "name"}),
 ]
 """1 to 63 letters, digits, `_` and `-`, the first one a letter or digit."""
+
+
+def _valid_address(text: str) -> str:
+    try:
+        parse_address(text)
+    except CodecSightError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+def _expand_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path}: the home folder of '~' is unknown") from error
+
+
 Address = Annotated[
-    str, Field(pattern=r"^[^\s:]+:\d{1,5}$", json_schema_extra={"format": "HOST:PORT"})
+    str, AfterValidator(_valid_address), Field(json_schema_extra={"format": "HOST:PORT"})
 ]
+"""`HOST:PORT`; an IPv6 address is in brackets."""
+FilePath = Annotated[Path, AfterValidator(_expand_home)]
+"""A path; `~` is the home folder."""
 PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]
 
 
@@ -36,8 +60,8 @@ class SecretRef(StrictModel, title="secret"):
 
     env: str | None = Field(default=None, examples=["CAMERA_PASSWORD"])
     """Name of the environment variable that holds the secret."""
-    file: Path | None = Field(default=None, examples=["/run/secrets/camera"])
-    """File that holds the secret. White space around it is removed."""
+    file: FilePath | None = Field(default=None, examples=["/run/secrets/camera"])
+    """UTF-8 file that holds the secret. White space around it is removed."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -54,9 +78,11 @@ class SecretRef(StrictModel, title="secret"):
             assert self.file is not None  # noqa: S101 - checked by the validator
             source = f"the file {self.file}"
             try:
-                value = self.file.read_text(encoding="utf-8").strip()
+                value = self.file.read_text(encoding="utf-8-sig").strip()
             except OSError as error:
-                raise ConfigError(f"{what}: {source} can't be read: {error}") from error
+                raise ConfigError(f"{what}: {source} can't be read: {error.strerror}") from error
+            except UnicodeDecodeError as error:
+                raise ConfigError(f"{what}: {source} is not UTF-8 text") from error
         if not value:
             raise ConfigError(f"{what}: {source} is empty or not set")
         return value
@@ -65,28 +91,29 @@ class SecretRef(StrictModel, title="secret"):
 class TlsConfig(StrictModel, title="TLS"):
     """Mutual TLS: the CA that both sides trust, and our certificate and key."""
 
-    ca: Path = Field(examples=["ca.pem"])
+    ca: FilePath = Field(examples=["ca.pem"])
     """PEM file with the certificate of the CA that both sides trust."""
-    cert: Path = Field(examples=["cert.pem"])
+    cert: FilePath = Field(examples=["cert.pem"])
     """PEM file with our own certificate. A site's certificate is issued for the site's name."""
-    key: Path = Field(examples=["key.pem"])
+    key: FilePath = Field(examples=["key.pem"])
     """PEM file with the private key of `cert`."""
 
     def check(self, what: str) -> None:
-        """Raise ConfigError if a file can't be read, naming the section `what` and the file."""
-        for name, path in (("ca", self.ca), ("cert", self.cert), ("key", self.key)):
-            try:
-                path.read_bytes()
-            except OSError as error:
-                raise ConfigError(
-                    f"{what}.{name}: {path} can't be read: {error.strerror}"
-                ) from error
+        """Raise ConfigError if files can't be read, naming the section `what` and each file."""
+        files = {"ca": self.ca, "cert": self.cert, "key": self.key}
+        raise_all(partial(_check_readable, f"{what}.{name}", path) for name, path in files.items())
 
 
-def is_loopback(address: str) -> bool:
-    """Whether `host:port` is on this machine's loopback interface."""
-    host = address.rsplit(":", 1)[0]
-    return host == "localhost" or host.startswith("127.")
+def _check_readable(what: str, path: Path) -> None:
+    try:
+        path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{what}: {path} can't be read: {error.strerror}") from error
+
+
+def needs_tls(address: str) -> bool:
+    """Whether an Address is not on this machine's loopback interface."""
+    return not is_loopback(parse_address(address).host)
 
 
 class ArchiveConfig(StrictModel, title="archive"):
@@ -103,9 +130,16 @@ class ArchiveConfig(StrictModel, title="archive"):
 
     @model_validator(mode="after")
     def _s3_has_keys(self) -> Self:
-        if self.url.startswith("s3:") and not (self.access_key and self.secret_key):
+        has_keys = self.access_key is not None and self.secret_key is not None
+        if isinstance(_archive_location(self.url), S3Location) and not has_keys:
             raise ValueError("an S3 archive needs 'access_key' and 'secret_key'")
         return self
+
+    @field_validator("url")
+    @classmethod
+    def _known_form(cls, url: str) -> str:
+        _archive_location(url)
+        return url
 
     def s3_keys(self) -> S3Keys | None:
         """Read the S3 keys; None for a folder. Raises ConfigError."""
@@ -114,3 +148,15 @@ class ArchiveConfig(StrictModel, title="archive"):
         return S3Keys(
             self.access_key.read("archive.access_key"), self.secret_key.read("archive.secret_key")
         )
+
+    def secrets(self) -> dict[str, SecretRef]:
+        """The secrets that the section refers to, by their keys in the file."""
+        found = {"archive.access_key": self.access_key, "archive.secret_key": self.secret_key}
+        return {key: secret for key, secret in found.items() if secret is not None}
+
+
+def _archive_location(url: str) -> Path | S3Location:
+    try:
+        return parse_archive_url(url)
+    except CodecSightError as error:
+        raise ValueError(str(error)) from error

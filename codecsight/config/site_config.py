@@ -10,23 +10,28 @@ Example:
       gate: {url: rtsp://10.0.0.7/main}
 """
 
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from codecsight.config.errors import raise_all
 from codecsight.config.shared_sections import (
     Address,
     ArchiveConfig,
+    FilePath,
     Name,
     PositiveSeconds,
     SecretRef,
     StrictModel,
     TlsConfig,
-    is_loopback,
+    needs_tls,
 )
+from codecsight.core.errors import CodecSightError
 from codecsight.core.slot import ANCHOR_EVERY
+from codecsight.core.source_url import check_source_url
 
 
 class AdaptiveSampling(StrictModel, title="adaptive sampling"):
@@ -78,6 +83,15 @@ class CameraConfig(StrictModel, title="camera"):
 
     @field_validator("url")
     @classmethod
+    def _known_form(cls, url: str) -> str:
+        try:
+            check_source_url(url)
+        except CodecSightError as error:
+            raise ValueError(str(error)) from error
+        return url.strip()
+
+    @field_validator("url")
+    @classmethod
     def _without_password(cls, url: str) -> str:
         if urlsplit(url).password:
             raise ValueError("contains a password; use 'username' and 'password' (env or file)")
@@ -106,9 +120,16 @@ class CameraConfig(StrictModel, title="camera"):
         if self.username is None or self.password is None:
             return self.url
         parts = urlsplit(self.url)
-        user = quote(self.username.read(f"camera {camera}: username"), safe="")
-        password = quote(self.password.read(f"camera {camera}: password"), safe="")
+        user = quote(self.username.read(f"cameras.{camera}.username"), safe="")
+        password = quote(self.password.read(f"cameras.{camera}.password"), safe="")
         return urlunsplit(parts._replace(netloc=f"{user}:{password}@{parts.netloc}"))
+
+    def secrets(self, camera: str) -> dict[str, SecretRef]:
+        """The secrets of the camera called `camera`, by their keys in the file."""
+        found = {"username": self.username, "password": self.password}
+        return {
+            f"cameras.{camera}.{key}": secret for key, secret in found.items() if secret is not None
+        }
 
 
 class CloudEndpoint(StrictModel, title="cloud"):
@@ -121,7 +142,7 @@ class CloudEndpoint(StrictModel, title="cloud"):
 
     @model_validator(mode="after")
     def _tls_off_loopback(self) -> Self:
-        if self.tls is None and not is_loopback(self.address):
+        if self.tls is None and needs_tls(self.address):
             raise ValueError("needs 'tls' (ca, cert, key) unless the address is on loopback")
         return self
 
@@ -134,7 +155,7 @@ class SiteConfig(StrictModel, title="site.yaml"):
     `cloud.tls` is issued for it."""
     cloud: CloudEndpoint
     """The cloud that answers questions about the cameras."""
-    spool: Path = Field(examples=["/var/lib/codecsight"])
+    spool: FilePath = Field(examples=["/var/lib/codecsight"])
     """Folder on the local disk that holds recorded segments until they are uploaded."""
     spool_limit_mb: int = Field(default=2048, ge=16)
     """Largest size of the spool in MiB, divided evenly among the cameras. A camera's oldest
@@ -148,15 +169,19 @@ class SiteConfig(StrictModel, title="site.yaml"):
     `yard-7.gate`."""
 
     def read_secrets(self) -> None:
-        """Check that every referenced secret and key file can be read. Raises ConfigError.
+        """Check that every referenced secret and key file can be read. Raises ConfigError with a
+        line for each that can't.
 
         These are the cameras' credentials, the archive's keys and the uplink's TLS files.
         """
+        secrets = self.archive.secrets()
         for name, camera in self.cameras.items():
-            camera.source_url(name)
-        self.archive.s3_keys()
+            secrets |= camera.secrets(name)
+        checks: list[Callable[[], object]] = []
+        checks += [partial(secret.read, what) for what, secret in secrets.items()]
         if self.cloud.tls is not None:
-            self.cloud.tls.check("cloud.tls")
+            checks.append(partial(self.cloud.tls.check, "cloud.tls"))
+        raise_all(checks)
 
 
 def stream_name(site: str, camera: str) -> str:

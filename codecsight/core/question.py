@@ -47,6 +47,8 @@ class Question:
             raise CodecSightError("a question has no text")
         if self.kind is QuestionKind.CHOICE and len(self.choices) < 2:
             raise CodecSightError(f"the question {self.text!r} needs at least two choices")
+        if repeated := _repeated(self.choices):
+            raise CodecSightError(f"the question {self.text!r} has the choice {repeated!r} twice")
         if len(self.choices) > _MAX_OPTIONS:
             raise CodecSightError(
                 f"the question {self.text!r} has {len(self.choices)} choices; "
@@ -105,6 +107,16 @@ class Question:
         if words and words[0] in _YES_NO_FIRST_WORDS:
             return Question(text.strip(), QuestionKind.YES_NO)
         return Question(text.strip(), QuestionKind.TEXT)
+
+
+def _repeated(choices: tuple[str, ...]) -> str:
+    """The first choice that an earlier one equals but for case and blanks; empty if none does."""
+    seen: set[str] = set()
+    for choice in choices:
+        if (plain := " ".join(choice.casefold().split())) in seen:
+            return choice
+        seen.add(plain)
+    return ""
 
 
 def _check_schema(question: Question) -> None:

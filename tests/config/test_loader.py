@@ -111,7 +111,7 @@ def test_credentials_are_read_from_environment_or_file(
     password_file.write_text("p@ss/word\n")
     extra = f"    username: {{env: CAMERA_USER}}\n    password: {{file: {password_file}}}\n"
     camera = _load(tmp_path, SITE + extra).cameras["gate"]
-    with pytest.raises(ConfigError, match=r"camera gate: username.*CAMERA_USER"):
+    with pytest.raises(ConfigError, match=r"cameras.gate.username: .*CAMERA_USER"):
         camera.source_url("gate")
     monkeypatch.setenv("CAMERA_USER", "admin")
     url = "rtsp://admin:p%40ss%2Fword@10.0.0.7/main"  # pragma: allowlist secret
@@ -119,7 +119,7 @@ def test_credentials_are_read_from_environment_or_file(
 
 
 def test_an_s3_archive_needs_both_keys(tmp_path: Path) -> None:
-    message = _error(tmp_path, SITE.replace("dir:/tmp/archive", "s3://b/p?endpoint=h:1"))
+    message = _error(tmp_path, SITE.replace("dir:/tmp/archive", "s3://video/p?endpoint=h:1"))
     assert "access_key" in message
 
 

@@ -18,8 +18,10 @@ An edge site is described by `site.yaml`, a cloud by `cloud.yaml`. Both are read
 problem as `FILE:LINE: KEY: what was expected`. Unknown and repeated keys are errors.
 
 Types: a *name* has 1 to 63 letters, digits, `_` and `-`, and starts with a letter or digit. A
-*path* is relative to the folder in which the program is started, unless it is absolute. Links lead
-to sections, which are mappings with keys of their own. Units are given with the meaning of a key.
+*path* is relative to the folder in which the program is started, unless it is absolute; `~` is the
+home folder. Only `true` and `false` are booleans: `on`, `no` or a date are text, as in YAML 1.2.
+Links lead to sections, which are mappings with keys of their own. Units are given with the meaning
+of a key.
 """
 _TABLE_HEAD = """\
 | key | type | default | range | meaning | example |
