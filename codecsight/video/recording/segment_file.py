@@ -4,6 +4,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -14,6 +15,9 @@ from codecsight.video.recording.mux_stream import add_stream
 # Small clusters that are flushed at once: a killed process loses the frames of the last cluster
 # and nothing else. Timestamps are not shifted: _Timeline computes them, none negative.
 _MUXER = {"cluster_time_limit": "0", "flush_packets": "1", "avoid_negative_ts": "disabled"}
+
+MIN_STEP_S = Fraction(1, 1000)
+"""Least distance of two estimated timestamps: one tick of Matroska's clock."""
 
 
 class SegmentFile:
@@ -123,12 +127,14 @@ class _Timeline:
     """Timestamps on the segment's clock, which starts at the segment's first packet.
 
     RTSP sends the first packets without timestamps. Until one has a timestamp, packets are placed
-    by the wall clock; afterwards by the stream's timestamps.
+    by the wall clock; afterwards by the stream's timestamps. They often arrive in one burst, so
+    each is placed at least its predecessor's duration after it: no two have the same time.
     """
 
     def __init__(self, start: float) -> None:
         self._start = start
         self._base: int | None = None
+        self._next_pts = 0
         self._last_pts = 0
         self._last_dts = 0
 
@@ -138,7 +144,7 @@ class _Timeline:
         """
         stamps = [stamp for stamp in (packet.pts, packet.dts) if stamp is not None]
         if stamps and self._base is None:
-            self._base = min(stamps) - self._elapsed(packet)
+            self._base = min(stamps) - max(self._elapsed(packet), self._next_pts)
         if not stamps or self._base is None:
             pts = self._estimate(packet)
         else:
@@ -146,6 +152,7 @@ class _Timeline:
             if packet.dts is not None:
                 self._last_dts = max(self._last_dts, min(packet.dts - self._base, pts))
         self._last_pts = max(pts, self._last_dts)
+        self._next_pts = self._last_pts + max(packet.duration, round(MIN_STEP_S / packet.time_base))
         return self._last_pts, self._last_dts
 
     def seconds(self, packet: Packet) -> float:
@@ -159,9 +166,9 @@ class _Timeline:
         return max(0, round((packet.capture_time - self._start) / packet.time_base))
 
     def _estimate(self, packet: Packet) -> int:
-        if self._base is None:
-            return self._elapsed(packet)
-        return self._last_pts + max(1, packet.duration)
+        if self._base is not None:
+            return self._next_pts
+        return max(self._elapsed(packet), self._next_pts)
 
 
 def _iso(seconds: float) -> str:

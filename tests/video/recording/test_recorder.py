@@ -194,6 +194,20 @@ def test_a_new_connection_starts_a_new_segment(tmp_path: Path) -> None:
     assert sorted(all_frames(paths)) == sorted([*decoded(first), *decoded(second)])
 
 
+@pytest.mark.parametrize("untimed", [1, 3])
+def test_first_packets_that_arrive_in_one_burst_get_times_of_their_own(
+    tmp_path: Path, untimed: int
+) -> None:
+    info, *packets = camera(2)
+    burst = [dataclasses.replace(packet, capture_time=START) for packet in packets_of(packets[:5])]
+    bare = [dataclasses.replace(packet, pts=None, dts=None) for packet in burst[:untimed]]
+    record(tmp_path, [info, *bare, *burst[untimed:], *packets[5:]], segment_s=60)
+    [(path, _)] = recorded(tmp_path)
+    with av.open(str(path)) as container:
+        times = [packet.pts for packet in container.demux(video=0) if packet.size]
+    assert times == [100 * index for index in range(20)]
+
+
 def test_first_packets_without_timestamps_are_placed_by_wall_clock(tmp_path: Path) -> None:
     info, *packets = camera(2)
     untimed = [dataclasses.replace(packet, pts=None, dts=None) for packet in packets[:3]]
