@@ -7,6 +7,7 @@ import pytest
 
 from codecsight.core.errors import CodecSightError
 from codecsight.world import Renderer, Scene, ground_truth
+from codecsight.world.rendering.overlays import CLOCK_BOX
 from codecsight.world.scene.conditions import CONDITIONS, condition_scene
 from codecsight.world.scene.scene import Light, Style
 from codecsight.world.scene.view import PtzPosition, View
@@ -121,3 +122,37 @@ def test_ground_truth_boxes_follow_pan_and_zoom() -> None:
             boxes[rows, cols] = True
         assert not (changed & ~boxes).any()
     assert changed.any()
+
+
+def test_a_drifting_camera_moves_by_less_than_a_pixel_a_second() -> None:
+    view = condition_scene("camera-drift", 4, "street", 16 / 9).view
+    first, later = view.region(2.0), view.region(3.0)
+    x, y = (later.left - first.left) / first.size, (later.top - first.top) / first.size
+    assert 0.2 <= np.hypot(x, y) * 640 <= 0.6
+
+
+def test_exposure_halves_and_returns() -> None:
+    light = condition_scene("exposure-swing", 4).light
+    brightness = [light.factor(t / 10) for t in range(101)]
+    assert max(brightness) == pytest.approx(2 * min(brightness), rel=0.01)
+    assert brightness[0] == pytest.approx(brightness[100])
+
+
+def test_insects_fly_over_the_picture_and_are_no_part_of_the_scene() -> None:
+    insects = renderer("insects")
+    calm = Renderer(replace(insects.scene, insects=0.0), 320, 180)
+    bright = [(insects.frame(t / 20) > calm.frame(t / 20)).any(axis=2).mean() for t in range(60)]
+    assert 0.3 < np.mean(np.array(bright) > 0) < 1
+    assert max(bright) < 0.5
+    assert np.array_equal(insects.clean_frame(1.0), calm.clean_frame(1.0))
+
+
+def test_a_clock_changes_once_a_second_and_only_in_its_box() -> None:
+    clock = Renderer(replace(renderer("clock").scene, noise=0.0, actors=()), 320, 180)
+    assert np.array_equal(clock.frame(5.1), clock.frame(5.9))
+    rows, cols = np.nonzero((clock.frame(5.9) != clock.frame(6.1)).any(axis=2))
+    assert CLOCK_BOX.top <= rows.min() / 180
+    assert rows.max() / 180 < CLOCK_BOX.bottom
+    assert CLOCK_BOX.left <= cols.min() / 320
+    assert cols.max() / 320 < CLOCK_BOX.right
+    assert np.array_equal(clock.scene_image(5.9), clock.scene_image(6.1))

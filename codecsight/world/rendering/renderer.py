@@ -2,8 +2,8 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
+from codecsight.world.rendering.overlays import add_clock, add_insects, add_rain, to_uint8
 from codecsight.world.rendering.sprites import rasterize
 from codecsight.world.scene.backdrop import render_backdrop
 from codecsight.world.scene.effects import Canvas, Effect
@@ -22,7 +22,7 @@ class Renderer:
         self._size = round(width * scene.view.zoom), round(height * scene.view.zoom)
         slope = scene.light.slope * np.linspace(-0.5, 0.5, self._size[0], dtype=np.float32)
         self._light = (1 + slope)[:, None]
-        self._background = _to_uint8(render_backdrop(scene.backdrop, *self._size) * self._light)
+        self._background = to_uint8(render_backdrop(scene.backdrop, *self._size) * self._light)
         rng = np.random.default_rng(scene.seed)
         size = (height + _NOISE_MARGIN, width + _NOISE_MARGIN, 1)
         field = rng.standard_normal(size, np.float32) * scene.noise
@@ -30,10 +30,12 @@ class Renderer:
 
     def frame(self, t: float) -> NDArray[np.uint8]:
         """The picture at `t`, uint8 RGB [height, width, 3]."""
-        return self._add_noise(self._add_rain(self._apply_light(self.clean_frame(t), t), t), t)
+        lit = self._add_overlays(self._apply_light(self.clean_frame(t), t), t)
+        picture = self._add_noise(lit, t)
+        return add_clock(picture, t) if self.scene.clock else picture
 
     def clean_frame(self, t: float) -> NDArray[np.uint8]:
-        """The picture at `t` without light drift, rain and sensor noise."""
+        """The picture at `t` without light drift, sensor noise, and what is drawn over it."""
         return self.scene.view.crop(self.scene_image(t), t)
 
     def scene_image(self, t: float) -> NDArray[np.uint8]:
@@ -49,7 +51,7 @@ class Renderer:
             rows, cols, labels = sprite.clipped_to(*self._size)
             covered = labels >= 0
             colours = sprite.palette[labels] * self._light[cols]
-            picture[rows, cols][covered] = _to_uint8(colours)[covered]
+            picture[rows, cols][covered] = to_uint8(colours)[covered]
         return picture
 
     def _background_at(self, t: float) -> NDArray[np.uint8]:
@@ -67,25 +69,21 @@ class Renderer:
         x = ((np.arange(width, dtype=np.float32) + 0.5) / width)[cols]
         y = ((np.arange(height, dtype=np.float32) + 0.5) / height)[rows, None]
         effect.paint(Canvas(pixels, x, y, self.scene.aspect), t)
-        picture[rows, cols] = _to_uint8(pixels)
+        picture[rows, cols] = to_uint8(pixels)
 
     def _apply_light(self, picture: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
-        curve = _to_uint8(np.arange(256, dtype=np.float32) * self.scene.light.factor(t))
+        curve = to_uint8(np.arange(256, dtype=np.float32) * self.scene.light.factor(t))
         lit: NDArray[np.uint8] = curve[picture]
         return lit
 
-    def _add_rain(self, picture: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
-        """Add bright streaks at new random places in every frame."""
-        if not self.scene.rain:
-            return picture
-        streaks = Image.new("L", (self.width, self.height))
-        pen = ImageDraw.Draw(streaks)
-        rng = np.random.default_rng([self.scene.seed, round(abs(t) * 1000), self.scene.rain])
-        for x, y, length, glow in rng.random((self.scene.rain, 4)):
-            start = x * self.width, y * self.height
-            fall = (0.03 + 0.06 * length) * self.height
-            pen.line((*start, start[0] - 0.15 * fall, start[1] + fall), int(40 + 60 * glow))
-        return _to_uint8(picture + np.asarray(streaks, np.float32)[..., None])
+    def _add_overlays(self, picture: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
+        """Add what is between the scene and the sensor."""
+        scene = self.scene
+        if scene.rain:
+            picture = add_rain(picture, scene.seed, scene.rain, t)
+        if scene.insects:
+            picture = add_insects(picture, scene.seed, scene.insects, t)
+        return picture
 
     def _add_noise(self, picture: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
         if self.scene.noise <= 0:
@@ -93,7 +91,7 @@ class Renderer:
         rng = np.random.default_rng([self.scene.seed, round(abs(t) * 1000)])
         if self.scene.per_frame_noise:
             grain = rng.standard_normal((self.height, self.width, 1), np.float32)
-            return _to_uint8(picture + grain * np.float32(self.scene.noise))
+            return to_uint8(picture + grain * np.float32(self.scene.noise))
         x, y = rng.integers(0, _NOISE_MARGIN, 2)
         noise = self._noise[y : y + self.height, x : x + self.width]
         return (picture + noise).clip(0, 255).astype(np.uint8)
@@ -103,7 +101,3 @@ def _span(start: float, end: float, size: int) -> slice:
     """The pixels from `start` to `end`, which are fractions of `size`."""
     first = min(max(int(start * size), 0), size)
     return slice(first, min(max(int(end * size) + 1, first), size))
-
-
-def _to_uint8(picture: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return picture.clip(0, 255).round().astype(np.uint8)

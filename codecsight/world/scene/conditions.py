@@ -60,6 +60,21 @@ def _exposure(scene: Scene, rng: np.random.Generator) -> Scene:
     return replace(_calm(scene, rng), light=Light(0.9, drift=0.25, period=24.0))
 
 
+def _exposure_swing(scene: Scene, rng: np.random.Generator) -> Scene:
+    """Exposure falls to half and returns, every ten seconds."""
+    return replace(_calm(scene, rng), light=Light(0.75, drift=1 / 3, period=10.0))
+
+
+def _insects(scene: Scene, rng: np.random.Generator) -> Scene:
+    """A camera at night whose infrared lamp lights up insects, three a second."""
+    return replace(_calm(scene, rng), light=Light(0.5), noise=5.0, insects=3.0)
+
+
+def _clock(scene: Scene, rng: np.random.Generator) -> Scene:
+    """The camera writes the time into the picture."""
+    return replace(_calm(scene, rng), clock=True)
+
+
 def _night(scene: Scene, rng: np.random.Generator) -> Scene:
     return replace(_calm(scene, rng), light=Light(0.45), noise=8.0)
 
@@ -99,6 +114,18 @@ def _pan(scene: Scene, rng: np.random.Generator) -> Scene:
         PtzPosition(32.0, 0.28, y, 1.8),
     )
     return replace(_smaller(_calm(scene, rng), 1.5), view=View(ends))
+
+
+def _camera_drift(scene: Scene, rng: np.random.Generator) -> Scene:
+    """The camera sinks on its mount by 0.2 to 0.6 pixels of 640 a second: no vector shows it."""
+    speed, angle, zoom = rng.uniform(0.2, 0.6), rng.uniform(0, 2 * np.pi), 1.2
+    shift = speed / 640 / zoom * DURATION_S / 2
+    x, y = shift * np.cos(angle), shift * np.sin(angle)
+    ends = (
+        PtzPosition(0.0, 0.5 - x, 0.5 - y, zoom),
+        PtzPosition(DURATION_S, 0.5 + x, 0.5 + y, zoom),
+    )
+    return replace(_calm(scene, rng), view=View(ends))
 
 
 def _ptz(scene: Scene, rng: np.random.Generator) -> Scene:
@@ -221,15 +248,19 @@ def _colour(rng: np.random.Generator) -> str:
 CONDITIONS: dict[str, Callable[[Scene, np.random.Generator], Scene]] = {
     "calm": _calm,
     "exposure": _exposure,
+    "exposure-swing": _exposure_swing,
     "night": _night,
+    "insects": _insects,
     "rain": _rain,
     "shake": _shake,
     "pan": _pan,
+    "camera-drift": _camera_drift,
     "ptz": _ptz,
     "crowd": _crowd,
     "tiny": _tiny,
     "drift": _drift,
     "visitor": _visitor,
     "state": _state,
+    "clock": _clock,
     "unfamiliar": _unfamiliar,
 }

@@ -50,8 +50,11 @@ class Scene:
     sensor's noise in grey levels of 255. `actors` are always part of the scene; visitors come and
     go with `traffic`, the mean number of visits per 30 s block (0: no visitors and no incidents).
     `incident_rate` is the mean number of incidents per visit. `view` is the camera's motion,
-    `effects` are the permanent effects. `rain` is the number of streaks drawn in each frame. All
-    actors are drawn in one `style`.
+    `effects` are the permanent effects. All actors are drawn in one `style`.
+
+    Some things are drawn over the picture and are not part of the scene: `rain` is the number of
+    streaks in each frame, `insects` the mean number of insects that fly past the lens per second,
+    and `clock` tells whether the camera writes the time into the picture.
 
     With `per_frame_noise` every frame gets new noise. Otherwise crops of one noise field are used:
     faster and visually the same, but an encoder's motion search sometimes matches the crops.
@@ -70,6 +73,8 @@ class Scene:
     per_frame_noise: bool = False
     incident_rate: float = 0.0
     rain: int = 0
+    insects: float = 0.0
+    clock: bool = False
     style: Style = Style.DEFAULT
 
     @staticmethod
