@@ -11,6 +11,7 @@ from codecsight.archive.store_factory import open_store
 from codecsight.archive.uploader import Uploader, UploadStats
 from codecsight.config.shared_sections import ArchiveConfig
 from codecsight.core.errors import CodecSightError
+from codecsight.logs import FailureLog, configure_logs
 
 log = structlog.get_logger()
 
@@ -24,10 +25,12 @@ class ArchiverActor:
     """
 
     def __init__(self, spool: Path, config: ArchiveConfig) -> None:
+        configure_logs("archiver")
         self._spool = spool
         self._config = config
         self._stats = UploadStats()
         self._uploader: Uploader | None = None
+        self._failures = FailureLog("archive")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="archiver", daemon=True)
         self._thread.start()
@@ -51,6 +54,7 @@ class ArchiverActor:
         while not self._stop.is_set():
             try:
                 self._uploader = self._uploader or self._open()
+                self._failures.recovered()
                 self._uploader.run(self._stop)
             except CodecSightError as error:
                 self._wait(str(error))
@@ -63,7 +67,6 @@ class ArchiverActor:
 
     def _wait(self, reason: str) -> None:
         stats = self._uploader.stats if self._uploader else self._stats
-        if reason != stats.last_error:  # log a lasting failure once
-            log.error("archiver paused", reason=reason)
+        self._failures.failed(reason)
         stats.last_error = reason
         self._stop.wait(RETRY_S)

@@ -20,6 +20,7 @@ from codecsight.config.site_config import CameraConfig, stream_name
 from codecsight.core.grid import GridSpec
 from codecsight.core.packet import StreamInfo
 from codecsight.core.slot import Slot
+from codecsight.logs import FailureLog, configure_logs
 from codecsight.patches.codec import PatchCodec
 from codecsight.patches.packing import pack
 from codecsight.uplink.messages import CameraStats
@@ -42,13 +43,14 @@ class CameraActor:
 
     def __init__(self, site: str, name: str, config: CameraConfig, feed: Path, uplink: str) -> None:
         self._stream = stream_name(site, name)
+        configure_logs("camera", stream=self._stream)
         self._config = config
         self._feed = feed
         self._uplink = ray.get_actor(uplink)
         self._codec = PatchCodec("jpeg", config.jpeg_quality)
         self._metrics = CameraMetrics(site, name)
         self._status = CaptureStatus("connecting")
-        self._last_error = ""
+        self._failures = FailureLog("analysis")
         self._camera: CameraPipeline | None = None
         self._size: tuple[int, int] | None = None
         self._uplink_bytes = 0
@@ -62,10 +64,8 @@ class CameraActor:
 
     def _run(self) -> None:
         while True:
-            error = self._read_until_failure()
-            if error and error != self._last_error:  # log a lasting failure once
-                log.warning("analysis paused", stream=self._stream, reason=error)
-            self._last_error = error
+            if error := self._read_until_failure():
+                self._failures.failed(error)
             time.sleep(RETRY_DELAY_S)
 
     def _read_until_failure(self) -> str:
@@ -79,7 +79,7 @@ class CameraActor:
         except RayError as error:  # Ray restarts the uplink actor, or it does not respond
             return f"the uplink actor is not available ({type(error).__name__})"
         except Exception as error:
-            log.exception("analysis failed; restarting it", stream=self._stream)
+            log.exception("analysis failed; restarting it")
             return f"{type(error).__name__}: {error}"
         return ""
 
@@ -97,6 +97,7 @@ class CameraActor:
                 self._size = (item.width, item.height)
             if camera is not None and not isinstance(item, CaptureStatus):
                 for slot in camera.feed(item):
+                    self._failures.recovered()
                     self._send_slot(camera, slot)
             if time.monotonic() - self._reported_at >= REPORT_INTERVAL_S:
                 self._report()

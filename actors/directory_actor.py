@@ -2,6 +2,7 @@
 
 import time
 
+from codecsight.logs import configure_logs
 from codecsight.uplink.leases import Lease, LeaseError, NoCapacityError, StreamDirectory
 
 
@@ -9,6 +10,7 @@ class DirectoryActor:
     """The cluster's one StreamDirectory. Uses the wall clock, which survives a restart."""
 
     def __init__(self) -> None:
+        configure_logs("directory")
         self._directory = StreamDirectory()
 
     def claim(self, stream: str) -> Lease | str:

@@ -31,6 +31,7 @@ from codecsight.core.answer import Answer, PartialAnswer
 from codecsight.core.chunk import Chunk
 from codecsight.core.errors import CodecSightError
 from codecsight.core.question import Question
+from codecsight.logs import FailureLog, configure_logs
 from codecsight.uplink.cloud_link import SessionGrant, StreamRejected
 from codecsight.uplink.fleet import CloudStatus, StreamStatus, StreamWindow, WorkerStatus
 from codecsight.uplink.leases import Lease, unknown_stream
@@ -52,6 +53,7 @@ class GatewayActor:
     """
 
     def __init__(self, config: CloudConfig, directory: str, workers: Sequence[str]) -> None:
+        configure_logs("gateway")
         tls = config.tls
         self._directory = ray.get_actor(directory)
         self._workers = {name: ray.get_actor(name) for name in workers}
@@ -69,7 +71,8 @@ class GatewayActor:
         self._starting = asyncio.Lock()
         self._serving = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._unavailable: set[str] = set()
+        self._failures = {name: FailureLog("worker", worker=name) for name in workers}
+        self._directory_failures = FailureLog("directory")
 
     async def start(self) -> int:
         """Wait until the workers have loaded their models, then serve. Returns the port.
@@ -106,6 +109,7 @@ class GatewayActor:
             raise StreamRejected(opened.reason, opened.detail, opened.retry_after_s)
         self._leases[hello.stream] = lease
         self._connected.add(hello.stream)
+        log.warning("stream connected", stream=hello.stream, worker=lease.owner, epoch=lease.epoch)
         grant: SessionGrant = opened
         return grant
 
@@ -134,6 +138,7 @@ class GatewayActor:
         """Stop renewing the lease. The owner keeps the stream until it expires, for a reconnect."""
         if stream in self._leases and self._leases[stream].epoch == epoch:
             self._connected.discard(stream)
+            log.warning("stream disconnected", stream=stream, epoch=epoch)
 
     async def ask(self, stream: str, question: Question) -> Answer:
         """Let the stream's owner answer the question."""
@@ -242,20 +247,19 @@ class GatewayActor:
             status = await self._call(WORKER_CALL_S, name, lambda worker: worker.status.remote())
             report = self._directory.report.remote(name, status.kv_used, status.kv_total)
             await within(DIRECTORY_CALL_S, report, "the directory")
-        except Exception as error:  # also a bug in the worker: the loop must go on
-            if name not in self._unavailable:  # log a lasting failure once
-                log.exception("worker not available", worker=name, error=str(error))
-            self._unavailable.add(name)
+        except Exception as error:  # noqa: BLE001 - also a bug in the worker: the loop must go on
+            self._failures[name].failed(_reason(error))
         else:
-            self._unavailable.discard(name)
+            self._failures[name].recovered()
 
     async def _renew_loop(self) -> None:
         while True:
             await asyncio.sleep(RENEW_INTERVAL_S)
             try:
                 await self._renew()
+                self._directory_failures.recovered()
             except (RayError, DeadlineError) as error:  # Ray restarts it, without its leases
-                log.warning("directory not available", error=type(error).__name__)
+                self._directory_failures.failed(_reason(error))
             except Exception:
                 log.exception("leases not renewed")
 
@@ -277,7 +281,7 @@ class GatewayActor:
 
     def _drop_stream(self, lease: Lease) -> None:
         """Free the stream's KV blocks. An edge that still sends it must connect again."""
-        log.info("stream dropped", stream=lease.stream, owner=lease.owner)
+        log.warning("stream dropped", stream=lease.stream, worker=lease.owner, epoch=lease.epoch)
         self._leases.pop(lease.stream, None)
         self._connected.discard(lease.stream)
         self._cameras.pop(lease.stream, None)
@@ -288,6 +292,12 @@ class GatewayActor:
     async def _wait_closed(self, owner: str, call: Any) -> None:
         with contextlib.suppress(StreamRejected, RayError):
             await _await_reply(WORKER_CALL_S, call, f"the worker {owner}")
+
+
+def _reason(error: Exception) -> str:
+    """The kind of an error, and its last line: Ray puts the actor's traceback before it."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[-1].strip()}" if lines else type(error).__name__
 
 
 async def _await_reply(seconds: float, call: Any, actor: str) -> Any:

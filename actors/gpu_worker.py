@@ -26,6 +26,7 @@ from codecsight.engine.errors import AdmissionRefused, DeviceBusy, EngineError
 from codecsight.engine.request import OnToken, ignore_tokens
 from codecsight.engine.resources.flops import Flops
 from codecsight.engine.results import JobResult
+from codecsight.logs import configure_logs
 from codecsight.patches.codec import PatchError
 from codecsight.patches.packing import unpack
 from codecsight.uplink.cloud_link import SessionGrant
@@ -65,6 +66,7 @@ class GpuWorker:
     """
 
     def __init__(self, name: str, config: CloudConfig) -> None:
+        configure_logs(name)
         self._name = name
         self._loop = EngineLoop(partial(StreamEngine, config))
         self._spec = self._loop.engine.spec

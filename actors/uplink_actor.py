@@ -5,6 +5,7 @@ from actors.rpc.uplink_client import OfferResult, UplinkClient
 from codecsight.config.site_config import SiteConfig
 from codecsight.core.chunk import Chunk
 from codecsight.core.grid import GridSpec
+from codecsight.logs import configure_logs
 from codecsight.uplink.messages import CameraStats
 
 
@@ -15,6 +16,7 @@ class UplinkActor:
     """
 
     def __init__(self, config: SiteConfig) -> None:
+        configure_logs("uplink")
         self._config = config
         self._client: UplinkClient | None = None
 

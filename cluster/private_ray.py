@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster.ray_logs import forward_actor_logs
 from cluster.supervision.marked_processes import terminate_marked
 from codecsight.core.stop_signals import STOP_SIGNALS
 
@@ -43,6 +44,7 @@ def private_ray(folder: Path, namespace: str) -> Iterator[RayInfo]:
 
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     context = ray.init(namespace=namespace) if joined else _start(folder, namespace)
+    forward_actor_logs()
     for number, handler in handlers.items():  # ray.init replaces them
         signal.signal(number, handler)
     try:

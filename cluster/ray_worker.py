@@ -24,6 +24,7 @@ from cluster.supervision.marked_processes import terminate_marked
 from cluster.supervision.process_spec import Launch
 from codecsight.core.errors import CodecSightError
 from codecsight.core.stop_signals import call_on_stop_signals
+from codecsight.logs import configure_logs
 
 log = structlog.get_logger()
 
@@ -73,6 +74,7 @@ def run_ray_worker(
     The exit code is 0, CONFIG_FAULT_CODE after a ConfigFaultError (reported as `error`), or
     FAILED_CODE after another CodecSightError.
     """
+    configure_logs(namespace)
     call_on_stop_signals(lambda: None)  # the parent receives them too and decides
     write = _report_writer()
     settings = json.loads(sys.stdin.readline())

@@ -28,6 +28,7 @@ from codecsight import __version__
 from codecsight.core.chunk import Chunk
 from codecsight.core.errors import CodecSightError
 from codecsight.core.grid import GridSpec
+from codecsight.logs import FailureLog
 from codecsight.uplink.edge_link import EdgeLink
 from codecsight.uplink.messages import CameraStats, EdgeMessage
 
@@ -107,6 +108,7 @@ class StreamLink:
         self._timing = timing
         self._send_needed = asyncio.Event()
         self._failures = 0
+        self._failure_log = FailureLog("uplink", stream=edge.stream)
 
     @property
     def spec(self) -> GridSpec | None:
@@ -205,9 +207,11 @@ class StreamLink:
         return max(delay, self._timing.rejected_retry_s)
 
     def _set_state(self, state: LinkState, detail: str = "") -> None:
-        if (state, detail) != (self.state, self.detail):
-            self.state, self.detail = state, detail
-            log.info("uplink", stream=self.edge.stream, state=str(state), detail=detail)
+        self.state, self.detail = state, detail
+        if state in (LinkState.DOWN, LinkState.REJECTED):
+            self._failure_log.failed(detail)
+        elif state is LinkState.LIVE:
+            self._failure_log.recovered()
 
 
 class UplinkClient:

@@ -17,6 +17,7 @@ from codecsight.archive.errors import ArchiveError, ChecksumError, RowError
 from codecsight.archive.segment import Segment, from_json, row_key, to_json
 from codecsight.archive.spool import finished_rows, remove_segment
 from codecsight.archive.store import ObjectStore
+from codecsight.logs import FailureLog
 
 log = structlog.get_logger()
 
@@ -59,6 +60,7 @@ class Uploader:
         self.stats = UploadStats()
         self._spool = spool
         self._store = store
+        self._failures = FailureLog("upload", archive=store.name)
 
     def run(self, stop: threading.Event) -> None:
         """Upload until `stop`; after an error, retry with exponential back-off."""
@@ -93,6 +95,7 @@ class Uploader:
         if errors:
             raise errors[0]
         self.stats.last_error = ""
+        self._failures.recovered()
         return self.stats.uploaded - before
 
     def verify(self, segment: Segment) -> bool:
@@ -123,7 +126,7 @@ class Uploader:
         remove_segment(video)
         self.stats.uploaded += 1
         self.stats.uploaded_bytes += segment.bytes
-        log.info("segment archived", key=segment.key, bytes=segment.bytes)
+        log.debug("segment archived", key=segment.key, bytes=segment.bytes)
 
     def _remove_orphan_row(self, row: Path) -> None:
         """Remove a row whose video is missing: it was uploaded by a process killed before it
@@ -140,7 +143,7 @@ class Uploader:
     def _count_failure(self, error: ArchiveError) -> None:
         self.stats.failed += 1
         self.stats.last_error = str(error)
-        log.error("upload failed", error=str(error))
+        self._failures.failed(str(error))
 
     def _rows(self) -> list[Path]:
         return sorted(self._all_rows(), key=lambda row: row.name)

@@ -3,9 +3,8 @@
 Heavy modules (torch, ray, numba) are imported inside the commands, so that `--help` is fast.
 """
 
-import sys
+from typing import Annotated
 
-import structlog
 import typer
 
 from codecsight import __version__
@@ -18,6 +17,14 @@ from codecsight.cli.inspect import inspect
 from codecsight.cli.site_command import site
 from codecsight.cli.validate import validate
 from codecsight.cli.watch import watch
+from codecsight.logs import (
+    FORMAT_VARIABLE,
+    LEVEL_VARIABLE,
+    LogFormat,
+    LogLevel,
+    configure_logs,
+    set_log_options,
+)
 
 app = typer.Typer(
     name="codecsight",
@@ -39,13 +46,21 @@ def _version(requested: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
     ),
+    log: Annotated[
+        LogFormat,
+        typer.Option(envvar=FORMAT_VARIABLE, help="Format of the logs, which go to stderr."),
+    ] = LogFormat.TEXT,
+    log_level: Annotated[
+        LogLevel, typer.Option(envvar=LEVEL_VARIABLE, help="Lowest level that is logged.")
+    ] = LogLevel.INFO,
 ) -> None:
     del version
-    # Logs go to stderr: stdout is for results, which a program may parse.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    set_log_options(log, log_level)
+    configure_logs(context.invoked_subcommand or "codecsight")
 
 
 for command in (demo, watch, doctor, inspect, site, cloud, ask, clip, validate):

@@ -1,5 +1,7 @@
 """Failures of a cloud: it restarts Ray if Ray dies, and ends at once if it can't start."""
 
+import asyncio
+import json
 import os
 import shutil
 import signal
@@ -10,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -17,6 +20,7 @@ import yaml
 
 from actors.rpc.control_client import ControlClient, ControlError
 from cluster.ports import free_port
+from tests.actors.rpc.memory_host import site, welcomed
 
 pytestmark = pytest.mark.ray
 
@@ -38,13 +42,21 @@ class Cloud:
         self._log = folder / "cloud.log"
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "codecsight", "cloud", "-c", folder / "cloud.yaml"],
+                [
+                    *(sys.executable, "-m", "codecsight", "--log", "json"),
+                    *("cloud", "-c", folder / "cloud.yaml"),
+                ],
                 stderr=log,
                 env={**os.environ, **ENVIRONMENT, "TMPDIR": str(folder)},
             )
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """The log lines of an event."""
+        lines = [line for line in self.log().splitlines() if f'"event": "{event}"' in line]
+        return [json.loads(line) for line in lines]
 
     def wait_for_answer(self) -> None:
         """Wait until the cloud answers a call."""
@@ -94,13 +106,32 @@ def start(folder: Path) -> Iterator[Callable[..., Cloud]]:
         cloud.process.wait(WAIT_S)
 
 
+def connect_and_leave(cloud: Cloud) -> None:
+    """Connect a stream and end it; check that the cloud has logged both, as its actors wrote it."""
+
+    async def scene() -> None:
+        async with site(int(cloud.address.split(":")[1]), "yard", None) as client:
+            await welcomed(client.open("yard.gate", 640, 360))
+
+    asyncio.run(scene())
+    for event in ("stream connected", "stream disconnected"):
+        cloud.wait(lambda event=event: cloud.logged(event))  # type: ignore[misc]
+        [line] = cloud.logged(event)
+        assert (line["level"], line["process"], line["stream"]) == (
+            "warning",
+            "gateway",
+            "yard.gate",
+        )
+
+
 def test_the_cloud_serves_again_after_ray_died_and_ends_on_sighup(
     start: Callable[..., Cloud],
 ) -> None:
     cloud = start(free_port(), engine={"memory_mib": 256})
     cloud.wait_for_answer()
+    connect_and_leave(cloud)
     cloud.child("gcs_server").kill()
-    cloud.wait(lambda: cloud.log().count("serving") == 2)
+    cloud.wait(lambda: len(cloud.logged("serving")) == 2)
     cloud.wait_for_answer()
     started = psutil.Process(cloud.process.pid).children(recursive=True)
     assert started

@@ -10,7 +10,6 @@ seconds, as a sign of life for the parent process.
 
 import argparse
 import contextlib
-import logging
 import os
 import sys
 import threading
@@ -19,10 +18,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
-from structlog.typing import EventDict
 
 from codecsight.core.errors import CodecSightError
 from codecsight.core.stop_signals import call_on_stop_signals
+from codecsight.logs import configure_logs
 from codecsight.video.capture import exit_codes
 from codecsight.video.capture.feed.server import FeedServer
 from codecsight.video.capture.open import open_source
@@ -40,7 +39,7 @@ ALIVE_S = 2.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Record until the source ends or a signal arrives; returns the exit status."""
     options = _parse(arguments)
-    _log_json(options.stream)
+    configure_logs("recorder", stream=options.stream)
     stopped = False
     try:
         source = open_source(options.source, _source_options(options))
@@ -133,23 +132,6 @@ def _positive(text: str) -> float:
 
 def _source_options(options: argparse.Namespace) -> SourceOptions:
     return SourceOptions(transport=options.transport, paced=options.paced, loop=options.loop)
-
-
-def _log_json(stream: str) -> None:
-    def name_stream(_logger: object, _method: str, event: EventDict) -> EventDict:
-        return {"stream": stream, **event}
-
-    structlog.configure(
-        processors=[
-            name_stream,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 if __name__ == "__main__":

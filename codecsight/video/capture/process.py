@@ -6,6 +6,7 @@ from dataclasses import asdict
 import structlog
 
 from codecsight.core.packet import Packet, StreamInfo
+from codecsight.logs import FailureLog
 from codecsight.video.capture.feed.protocol import CaptureStatus, FeedError
 from codecsight.video.capture.feed.server import FeedServer
 from codecsight.video.capture.source import Source, SourceState
@@ -24,6 +25,7 @@ class CaptureProcess:
         self._recorder = recorder
         self._feed = feed
         self._ended = threading.Event()
+        self._failures = FailureLog("source")
         source.on_state = self._on_state
 
     def run(self) -> None:
@@ -48,9 +50,13 @@ class CaptureProcess:
             log.warning("packet not sent", error=str(error))
 
     def _on_state(self, state: SourceState, detail: str) -> None:
-        log.info("source", state=state.value, detail=detail)
         if state is SourceState.DOWN:
+            self._failures.failed(detail)
             self._recorder.disconnected()
+        elif state is SourceState.LIVE:
+            self._failures.recovered()
+        elif state is not SourceState.CONNECTING:
+            log.warning("source", state=state.value, detail=detail)
         self._feed.send(self._status())
 
     def _report(self) -> None:

@@ -248,7 +248,7 @@ class Recorder:
     def _count(self, segment: Segment) -> None:
         self.stats.segments += 1
         self.stats.segment_bytes += segment.bytes
-        log.info("segment recorded", key=segment.key, bytes=segment.bytes)
+        log.debug("segment recorded", key=segment.key, bytes=segment.bytes)
 
     def _report(self, message: str) -> None:
         self.stats.error = message

@@ -43,6 +43,7 @@ def start(tmp_path: Path, feed: Path) -> Iterator[Start]:
             ],
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, "CODECSIGHT_LOG": "json"},
         )
         children.append(child)
         return child
