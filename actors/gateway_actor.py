@@ -140,11 +140,13 @@ class GatewayActor:
             self._connected.discard(stream)
             log.warning("stream disconnected", stream=stream, epoch=epoch)
 
-    async def ask(self, stream: str, question: Question) -> Answer:
+    async def ask(self, stream: str, question: Question, max_age_s: float) -> Answer:
         """Let the stream's owner answer the question."""
         lease = self._lease(stream)
         result = await self._call(
-            WORKER_JOB_S, lease.owner, lambda worker: worker.ask.remote(stream, question)
+            WORKER_JOB_S,
+            lease.owner,
+            lambda worker: worker.ask.remote(stream, question, max_age_s),
         )
         if isinstance(result, str):
             raise CodecSightError(result)
@@ -152,13 +154,14 @@ class GatewayActor:
         return answer
 
     async def ask_stream(
-        self, stream: str, question: Question
+        self, stream: str, question: Question, max_age_s: float
     ) -> AsyncIterator[PartialAnswer | Answer]:
         """Let the stream's owner answer, and forward its partial answers."""
         owner = self._lease(stream).owner
         method = self._workers[owner].ask_stream.options(num_returns="streaming")
         name = f"the worker {owner}"
-        async for reply in each_within(WORKER_JOB_S, method.remote(stream, question), name):
+        replies = method.remote(stream, question, max_age_s)
+        async for reply in each_within(WORKER_JOB_S, replies, name):
             result = await _await_reply(WORKER_JOB_S, reply, name)
             if isinstance(result, str):
                 raise CodecSightError(result)

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from weakref import WeakValueDictionary
 
@@ -54,6 +54,8 @@ class _OwnedStream:
     token_bucket: TokenBucket
     next_seq: int | None = None
     answers: dict[str, Answer] = field(default_factory=dict)
+    received_at: float = 0.0  # of the newest slot in the window, time.monotonic()
+    answered_at: float = 0.0  # of the newest slot that `answers` rest on
 
 
 class GpuWorker:
@@ -134,11 +136,12 @@ class GpuWorker:
             if owned is None or chunk.epoch != owned.epoch:
                 detail = f"stream {stream}: epoch {chunk.epoch} has ended; connect again"
                 return Reject(RejectReason.OLD_EPOCH, detail, 1.0)
+            received_at = time.monotonic()
             slot = await self._decode(chunk)
             job = self._loop.submit(lambda engine: engine.submit(stream, slot))
             owned.next_seq = chunk.seq + 1
         try:
-            self._record(slot, await self._loop.result(job), owned)
+            self._record(slot, await self._loop.result(job), owned, received_at)
         except AdmissionRefused:  # for another picture size; the engine has closed the stream
             if self._owned.get(stream) is owned:
                 del self._owned[stream]
@@ -151,20 +154,31 @@ class GpuWorker:
         return await within(DECODE_S, decoding, "decoding")
 
     async def ask(
-        self, stream: str, question: Question, on_token: OnToken = ignore_tokens
+        self,
+        stream: str,
+        question: Question,
+        max_age_s: float = 0.0,
+        on_token: OnToken = ignore_tokens,
     ) -> Answer | str:
-        """Answer a question about a stream's current window. Returns a message on failure.
+        """Answer a question about a stream's current window. Returns a message on failure, also if
+        the newest slot is older than `max_age_s` (0: no limit).
 
         `on_token` is called on the engine's thread.
         """
+        age_s = self._age_s(stream)
+        if 0 < max_age_s < age_s:
+            return (
+                f"the newest picture of {stream} is {age_s:.0f} s old, the limit is "
+                f"{max_age_s:g} s: is the camera or its site away?"
+            )
         try:
             job = self._loop.submit(lambda engine: engine.ask(stream, question, on_token))
-            return (await self._loop.result(job)).answers[0]
+            return replace((await self._loop.result(job)).answers[0], age_s=age_s)
         except CodecSightError as error:
             return str(error)
 
     async def ask_stream(
-        self, stream: str, question: Question
+        self, stream: str, question: Question, max_age_s: float = 0.0
     ) -> AsyncIterator[PartialAnswer | Answer | str]:
         """As `ask`, but yields the partial answer after each token of a free-form answer."""
         results: StreamedAnswer = asyncio.Queue()
@@ -174,7 +188,7 @@ class GpuWorker:
             with contextlib.suppress(RuntimeError):  # the event loop has ended; the engine has not
                 loop.call_soon_threadsafe(results.put_nowait, PartialAnswer(text))
 
-        task = asyncio.create_task(self.ask(stream, question, on_token))
+        task = asyncio.create_task(self.ask(stream, question, max_age_s, on_token))
         task.add_done_callback(results.put_nowait)
         try:
             while isinstance(result := await results.get(), PartialAnswer):
@@ -196,7 +210,7 @@ class GpuWorker:
             name: StreamWindow(
                 tokens=session.tokens,
                 kv_blocks=session.blocks_reserved,
-                answers=tuple(self._owned[name].answers.values()),
+                answers=_with_age(self._owned[name]),
             )
             for name, session in status.streams.items()
             if name in self._owned  # it may have been closed meanwhile
@@ -225,10 +239,18 @@ class GpuWorker:
         await asyncio.to_thread(self._loop.stop)
         self._decoders.shutdown(wait=False, cancel_futures=True)
 
+    def _age_s(self, stream: str) -> float:
+        """Seconds since the newest slot of the stream's window was received; 0 without any."""
+        owned = self._owned.get(stream)
+        return time.monotonic() - owned.received_at if owned and owned.received_at else 0.0
+
     def _lock(self, stream: str) -> asyncio.Lock:
         return self._locks.setdefault(stream, asyncio.Lock())
 
-    def _record(self, slot: Slot, result: JobResult, owned: _OwnedStream) -> None:
+    def _record(
+        self, slot: Slot, result: JobResult, owned: _OwnedStream, received_at: float
+    ) -> None:
+        owned.received_at = received_at
         step, answers = result.slot_result, result.answers
         assert step is not None  # noqa: S101 - a slot without an error has one
         self._cells[0] += slot.kept_count
@@ -238,8 +260,15 @@ class GpuWorker:
         self._metrics.stage_seconds.observe(step.prefill_ms / 1000, {"stage": "prefill"})
         if answers:
             owned.answers = {answer.question: answer for answer in answers}
+            owned.answered_at = received_at
             self._answered += len(answers)
             self._metrics.answers.inc(len(answers))
+
+
+def _with_age(owned: _OwnedStream) -> tuple[Answer, ...]:
+    """The newest standing answers, with the age that they have now."""
+    age_s = time.monotonic() - owned.answered_at
+    return tuple(replace(answer, age_s=age_s) for answer in owned.answers.values())
 
 
 def _unavailable(error: CodecSightError) -> Reject:

@@ -51,22 +51,38 @@ class ControlClient:
         """Close the channel."""
         self._channel.close()
 
-    def ask(self, stream: str, question: Question, timeout_s: float = CLIENT_ASK_S) -> Answer:
-        """Ask a question about a stream's current window. Raises ControlError."""
-        request = wire.AskRequest(stream=stream, question=to_question(question))
+    def ask(
+        self,
+        stream: str,
+        question: Question,
+        timeout_s: float = CLIENT_ASK_S,
+        max_age_s: float = 0.0,
+    ) -> Answer:
+        """Ask a question about a stream's current window. Raises ControlError, also if the newest
+        slot of the window is older than `max_age_s` seconds (0: no limit).
+        """
+        request = wire.AskRequest(
+            stream=stream, question=to_question(question), max_age_s=max_age_s
+        )
         try:
             return from_answer(self._stub.Ask(request, timeout=timeout_s).answer)
         except grpc.RpcError as error:
             self._raise_error(error)
 
     def ask_stream(
-        self, stream: str, question: Question, timeout_s: float = CLIENT_ASK_S
+        self,
+        stream: str,
+        question: Question,
+        timeout_s: float = CLIENT_ASK_S,
+        max_age_s: float = 0.0,
     ) -> Iterator[PartialAnswer | Answer]:
         """As `ask`, but yields the partial answer after each token of a free-form answer.
 
         The last item is the Answer. Raises ControlError.
         """
-        request = wire.AskStreamRequest(stream=stream, question=to_question(question))
+        request = wire.AskStreamRequest(
+            stream=stream, question=to_question(question), max_age_s=max_age_s
+        )
         try:
             for response in self._stub.AskStream(request, timeout=timeout_s):
                 final = response.WhichOneof("result") == "answer"

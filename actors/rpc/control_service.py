@@ -29,7 +29,7 @@ class ControlService(ControlServiceServicer):
     async def Ask(self, request: wire.AskRequest, context: Context) -> wire.AskResponse:  # noqa: N802
         """Answer a question about a stream."""
         async with self._question(request, context) as question:
-            answer = await self._host.ask(request.stream, question)
+            answer = await self._host.ask(request.stream, question, request.max_age_s)
         return wire.AskResponse(answer=to_answer(answer))
 
     async def AskStream(  # noqa: N802
@@ -37,7 +37,8 @@ class ControlService(ControlServiceServicer):
     ) -> AsyncIterator[wire.AskStreamResponse]:
         """As `Ask`, with partial answers before the final one."""
         async with self._question(request, context) as question:
-            async for result in self._host.ask_stream(request.stream, question):
+            stream, max_age_s = request.stream, request.max_age_s
+            async for result in self._host.ask_stream(stream, question, max_age_s):
                 if isinstance(result, PartialAnswer):
                     yield wire.AskStreamResponse(partial_text=result.text)
                 else:

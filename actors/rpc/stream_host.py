@@ -37,11 +37,15 @@ class StreamHost(Protocol):
         """Handle the end of the connection with `epoch`. The edge may connect again."""
         ...
 
-    async def ask(self, stream: str, question: Question) -> Answer:
-        """Answer from the stream's current window. Raises LeaseError if no worker serves it."""
+    async def ask(self, stream: str, question: Question, max_age_s: float) -> Answer:
+        """Answer from the stream's current window. Raises LeaseError if no worker serves it, and
+        CodecSightError if its newest slot is older than `max_age_s` (0: no limit).
+        """
         ...
 
-    def ask_stream(self, stream: str, question: Question) -> AsyncIterator[PartialAnswer | Answer]:
+    def ask_stream(
+        self, stream: str, question: Question, max_age_s: float
+    ) -> AsyncIterator[PartialAnswer | Answer]:
         """As `ask`, but yields the partial answer after each token of a free-form answer."""
         ...
 

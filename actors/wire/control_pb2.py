@@ -24,43 +24,43 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61\x63tors/wire/control.proto\x12\rcodecsight.v1\"w\n\x08Question\x12\x0c\n\x04text\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.codecsight.v1.QuestionKind\x12\x0f\n\x07\x63hoices\x18\x03 \x03(\t\x12\x11\n\tmax_count\x18\x04 \x01(\r\x12\x0e\n\x06schema\x18\x05 \x01(\t\"\xf7\x01\n\x06\x41nswer\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12\r\n\x03yes\x18\x03 \x01(\x08H\x00\x12\x0f\n\x05\x63ount\x18\x04 \x01(\x03H\x00\x12\x0e\n\x04text\x18\x05 \x01(\tH\x00\x12\x0e\n\x04json\x18\r \x01(\tH\x00\x12\x13\n\x0bprobability\x18\x06 \x01(\x01\x12\r\n\x05start\x18\x07 \x01(\x01\x12\x0b\n\x03\x65nd\x18\x08 \x01(\x01\x12\x14\n\x0c\x63\x61pture_time\x18\t \x01(\x01\x12\x12\n\nlatency_ms\x18\n \x01(\x01\x12\x12\n\ncells_kept\x18\x0b \x01(\x03\x12\x13\n\x0b\x63\x65lls_total\x18\x0c \x01(\x03\x42\x07\n\x05value\"G\n\nAskRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12)\n\x08question\x18\x02 \x01(\x0b\x32\x17.codecsight.v1.Question\"4\n\x0b\x41skResponse\x12%\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x15.codecsight.v1.Answer\"M\n\x10\x41skStreamRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12)\n\x08question\x18\x02 \x01(\x0b\x32\x17.codecsight.v1.Question\"^\n\x11\x41skStreamResponse\x12\x16\n\x0cpartial_text\x18\x01 \x01(\tH\x00\x12\'\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x15.codecsight.v1.AnswerH\x00\x42\x08\n\x06result\"\x14\n\x12ListStreamsRequest\"C\n\x13ListStreamsResponse\x12,\n\x07streams\x18\x01 \x03(\x0b\x32\x1b.codecsight.v1.StreamStatus\"\xa9\x03\n\x0cStreamStatus\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0e\n\x06stream\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x32\n\x06\x63\x61mera\x18\x04 \x01(\x0b\x32\".codecsight.v1.StreamStatus.Camera\x12\r\n\x05owner\x18\x05 \x01(\t\x12\r\n\x05\x65poch\x18\x06 \x01(\x03\x12\x0e\n\x06tokens\x18\x07 \x01(\x03\x12\x11\n\tkv_blocks\x18\x08 \x01(\x03\x12&\n\x07\x61nswers\x18\t \x03(\x0b\x32\x15.codecsight.v1.Answer\x1a\xce\x01\n\x06\x43\x61mera\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x03\x12\x0b\n\x03\x66ps\x18\x03 \x01(\x01\x12\x14\n\x0csource_bytes\x18\x04 \x01(\x03\x12\x14\n\x0cuplink_bytes\x18\x05 \x01(\x03\x12\x12\n\ncells_kept\x18\x06 \x01(\x03\x12\x13\n\x0b\x63\x65lls_total\x18\x07 \x01(\x03\x12\r\n\x05slots\x18\x08 \x01(\x03\x12\x0f\n\x07\x64ropped\x18\t \x01(\x03\x12\x11\n\tanomalies\x18\n \x01(\x03\x12\x10\n\x08segments\x18\x0b \x01(\x03\"\x0f\n\rStatusRequest\"Y\n\x0eStatusResponse\x12\x10\n\x08software\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12&\n\x07workers\x18\x03 \x03(\x0b\x32\x15.codecsight.v1.Worker\"!\n\x05\x46lops\x12\x0b\n\x03vit\x18\x01 \x01(\x01\x12\x0b\n\x03llm\x18\x02 \x01(\x01\"\xf6\x01\n\x06Worker\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07streams\x18\x02 \x01(\x03\x12\x0f\n\x07kv_used\x18\x03 \x01(\x03\x12\x10\n\x08kv_total\x18\x04 \x01(\x03\x12\x12\n\ncells_kept\x18\x05 \x01(\x03\x12\x13\n\x0b\x63\x65lls_total\x18\x06 \x01(\x03\x12#\n\x05spent\x18\x07 \x01(\x0b\x32\x14.codecsight.v1.Flops\x12\'\n\trecompute\x18\x08 \x01(\x0b\x32\x14.codecsight.v1.Flops\x12\"\n\x04once\x18\n \x01(\x0b\x32\x14.codecsight.v1.Flops\x12\x0f\n\x07\x61nswers\x18\t \x01(\x03*\xaa\x01\n\x0cQuestionKind\x12\x1d\n\x19QUESTION_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14QUESTION_KIND_YES_NO\x10\x01\x12\x17\n\x13QUESTION_KIND_COUNT\x10\x02\x12\x18\n\x14QUESTION_KIND_CHOICE\x10\x03\x12\x16\n\x12QUESTION_KIND_TEXT\x10\x04\x12\x16\n\x12QUESTION_KIND_JSON\x10\x05\x32\xbd\x02\n\x0e\x43ontrolService\x12<\n\x03\x41sk\x12\x19.codecsight.v1.AskRequest\x1a\x1a.codecsight.v1.AskResponse\x12P\n\tAskStream\x12\x1f.codecsight.v1.AskStreamRequest\x1a .codecsight.v1.AskStreamResponse0\x01\x12T\n\x0bListStreams\x12!.codecsight.v1.ListStreamsRequest\x1a\".codecsight.v1.ListStreamsResponse\x12\x45\n\x06Status\x12\x1c.codecsight.v1.StatusRequest\x1a\x1d.codecsight.v1.StatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61\x63tors/wire/control.proto\x12\rcodecsight.v1\"w\n\x08Question\x12\x0c\n\x04text\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.codecsight.v1.QuestionKind\x12\x0f\n\x07\x63hoices\x18\x03 \x03(\t\x12\x11\n\tmax_count\x18\x04 \x01(\r\x12\x0e\n\x06schema\x18\x05 \x01(\t\"\x95\x02\n\x06\x41nswer\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12\r\n\x03yes\x18\x03 \x01(\x08H\x00\x12\x0f\n\x05\x63ount\x18\x04 \x01(\x03H\x00\x12\x0e\n\x04text\x18\x05 \x01(\tH\x00\x12\x0e\n\x04json\x18\r \x01(\tH\x00\x12\x13\n\x0bprobability\x18\x06 \x01(\x01\x12\r\n\x05start\x18\x07 \x01(\x01\x12\x0b\n\x03\x65nd\x18\x08 \x01(\x01\x12\x14\n\x0c\x63\x61pture_time\x18\t \x01(\x01\x12\x12\n\nlatency_ms\x18\n \x01(\x01\x12\x12\n\ncells_kept\x18\x0b \x01(\x03\x12\x13\n\x0b\x63\x65lls_total\x18\x0c \x01(\x03\x12\r\n\x05model\x18\x0e \x01(\t\x12\r\n\x05\x61ge_s\x18\x0f \x01(\x01\x42\x07\n\x05value\"Z\n\nAskRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12)\n\x08question\x18\x02 \x01(\x0b\x32\x17.codecsight.v1.Question\x12\x11\n\tmax_age_s\x18\x03 \x01(\x01\"4\n\x0b\x41skResponse\x12%\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x15.codecsight.v1.Answer\"`\n\x10\x41skStreamRequest\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12)\n\x08question\x18\x02 \x01(\x0b\x32\x17.codecsight.v1.Question\x12\x11\n\tmax_age_s\x18\x03 \x01(\x01\"^\n\x11\x41skStreamResponse\x12\x16\n\x0cpartial_text\x18\x01 \x01(\tH\x00\x12\'\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x15.codecsight.v1.AnswerH\x00\x42\x08\n\x06result\"\x14\n\x12ListStreamsRequest\"C\n\x13ListStreamsResponse\x12,\n\x07streams\x18\x01 \x03(\x0b\x32\x1b.codecsight.v1.StreamStatus\"\xa9\x03\n\x0cStreamStatus\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0e\n\x06stream\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x32\n\x06\x63\x61mera\x18\x04 \x01(\x0b\x32\".codecsight.v1.StreamStatus.Camera\x12\r\n\x05owner\x18\x05 \x01(\t\x12\r\n\x05\x65poch\x18\x06 \x01(\x03\x12\x0e\n\x06tokens\x18\x07 \x01(\x03\x12\x11\n\tkv_blocks\x18\x08 \x01(\x03\x12&\n\x07\x61nswers\x18\t \x03(\x0b\x32\x15.codecsight.v1.Answer\x1a\xce\x01\n\x06\x43\x61mera\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x03\x12\x0b\n\x03\x66ps\x18\x03 \x01(\x01\x12\x14\n\x0csource_bytes\x18\x04 \x01(\x03\x12\x14\n\x0cuplink_bytes\x18\x05 \x01(\x03\x12\x12\n\ncells_kept\x18\x06 \x01(\x03\x12\x13\n\x0b\x63\x65lls_total\x18\x07 \x01(\x03\x12\r\n\x05slots\x18\x08 \x01(\x03\x12\x0f\n\x07\x64ropped\x18\t \x01(\x03\x12\x11\n\tanomalies\x18\n \x01(\x03\x12\x10\n\x08segments\x18\x0b \x01(\x03\"\x0f\n\rStatusRequest\"Y\n\x0eStatusResponse\x12\x10\n\x08software\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12&\n\x07workers\x18\x03 \x03(\x0b\x32\x15.codecsight.v1.Worker\"!\n\x05\x46lops\x12\x0b\n\x03vit\x18\x01 \x01(\x01\x12\x0b\n\x03llm\x18\x02 \x01(\x01\"\xf6\x01\n\x06Worker\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07streams\x18\x02 \x01(\x03\x12\x0f\n\x07kv_used\x18\x03 \x01(\x03\x12\x10\n\x08kv_total\x18\x04 \x01(\x03\x12\x12\n\ncells_kept\x18\x05 \x01(\x03\x12\x13\n\x0b\x63\x65lls_total\x18\x06 \x01(\x03\x12#\n\x05spent\x18\x07 \x01(\x0b\x32\x14.codecsight.v1.Flops\x12\'\n\trecompute\x18\x08 \x01(\x0b\x32\x14.codecsight.v1.Flops\x12\"\n\x04once\x18\n \x01(\x0b\x32\x14.codecsight.v1.Flops\x12\x0f\n\x07\x61nswers\x18\t \x01(\x03*\xaa\x01\n\x0cQuestionKind\x12\x1d\n\x19QUESTION_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14QUESTION_KIND_YES_NO\x10\x01\x12\x17\n\x13QUESTION_KIND_COUNT\x10\x02\x12\x18\n\x14QUESTION_KIND_CHOICE\x10\x03\x12\x16\n\x12QUESTION_KIND_TEXT\x10\x04\x12\x16\n\x12QUESTION_KIND_JSON\x10\x05\x32\xbd\x02\n\x0e\x43ontrolService\x12<\n\x03\x41sk\x12\x19.codecsight.v1.AskRequest\x1a\x1a.codecsight.v1.AskResponse\x12P\n\tAskStream\x12\x1f.codecsight.v1.AskStreamRequest\x1a .codecsight.v1.AskStreamResponse0\x01\x12T\n\x0bListStreams\x12!.codecsight.v1.ListStreamsRequest\x1a\".codecsight.v1.ListStreamsResponse\x12\x45\n\x06Status\x12\x1c.codecsight.v1.StatusRequest\x1a\x1d.codecsight.v1.StatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'actors.wire.control_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUESTIONKIND']._serialized_start=1629
-  _globals['_QUESTIONKIND']._serialized_end=1799
+  _globals['_QUESTIONKIND']._serialized_start=1697
+  _globals['_QUESTIONKIND']._serialized_end=1867
   _globals['_QUESTION']._serialized_start=44
   _globals['_QUESTION']._serialized_end=163
   _globals['_ANSWER']._serialized_start=166
-  _globals['_ANSWER']._serialized_end=413
-  _globals['_ASKREQUEST']._serialized_start=415
-  _globals['_ASKREQUEST']._serialized_end=486
-  _globals['_ASKRESPONSE']._serialized_start=488
-  _globals['_ASKRESPONSE']._serialized_end=540
-  _globals['_ASKSTREAMREQUEST']._serialized_start=542
-  _globals['_ASKSTREAMREQUEST']._serialized_end=619
-  _globals['_ASKSTREAMRESPONSE']._serialized_start=621
-  _globals['_ASKSTREAMRESPONSE']._serialized_end=715
-  _globals['_LISTSTREAMSREQUEST']._serialized_start=717
-  _globals['_LISTSTREAMSREQUEST']._serialized_end=737
-  _globals['_LISTSTREAMSRESPONSE']._serialized_start=739
-  _globals['_LISTSTREAMSRESPONSE']._serialized_end=806
-  _globals['_STREAMSTATUS']._serialized_start=809
-  _globals['_STREAMSTATUS']._serialized_end=1234
-  _globals['_STREAMSTATUS_CAMERA']._serialized_start=1028
-  _globals['_STREAMSTATUS_CAMERA']._serialized_end=1234
-  _globals['_STATUSREQUEST']._serialized_start=1236
-  _globals['_STATUSREQUEST']._serialized_end=1251
-  _globals['_STATUSRESPONSE']._serialized_start=1253
-  _globals['_STATUSRESPONSE']._serialized_end=1342
-  _globals['_FLOPS']._serialized_start=1344
-  _globals['_FLOPS']._serialized_end=1377
-  _globals['_WORKER']._serialized_start=1380
-  _globals['_WORKER']._serialized_end=1626
-  _globals['_CONTROLSERVICE']._serialized_start=1802
-  _globals['_CONTROLSERVICE']._serialized_end=2119
+  _globals['_ANSWER']._serialized_end=443
+  _globals['_ASKREQUEST']._serialized_start=445
+  _globals['_ASKREQUEST']._serialized_end=535
+  _globals['_ASKRESPONSE']._serialized_start=537
+  _globals['_ASKRESPONSE']._serialized_end=589
+  _globals['_ASKSTREAMREQUEST']._serialized_start=591
+  _globals['_ASKSTREAMREQUEST']._serialized_end=687
+  _globals['_ASKSTREAMRESPONSE']._serialized_start=689
+  _globals['_ASKSTREAMRESPONSE']._serialized_end=783
+  _globals['_LISTSTREAMSREQUEST']._serialized_start=785
+  _globals['_LISTSTREAMSREQUEST']._serialized_end=805
+  _globals['_LISTSTREAMSRESPONSE']._serialized_start=807
+  _globals['_LISTSTREAMSRESPONSE']._serialized_end=874
+  _globals['_STREAMSTATUS']._serialized_start=877
+  _globals['_STREAMSTATUS']._serialized_end=1302
+  _globals['_STREAMSTATUS_CAMERA']._serialized_start=1096
+  _globals['_STREAMSTATUS_CAMERA']._serialized_end=1302
+  _globals['_STATUSREQUEST']._serialized_start=1304
+  _globals['_STATUSREQUEST']._serialized_end=1319
+  _globals['_STATUSRESPONSE']._serialized_start=1321
+  _globals['_STATUSRESPONSE']._serialized_end=1410
+  _globals['_FLOPS']._serialized_start=1412
+  _globals['_FLOPS']._serialized_end=1445
+  _globals['_WORKER']._serialized_start=1448
+  _globals['_WORKER']._serialized_end=1694
+  _globals['_CONTROLSERVICE']._serialized_start=1870
+  _globals['_CONTROLSERVICE']._serialized_end=2187
 # @@protoc_insertion_point(module_scope)

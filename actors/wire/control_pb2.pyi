@@ -95,6 +95,8 @@ class Answer(_message.Message):
     LATENCY_MS_FIELD_NUMBER: _builtins.int
     CELLS_KEPT_FIELD_NUMBER: _builtins.int
     CELLS_TOTAL_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    AGE_S_FIELD_NUMBER: _builtins.int
     stream: _builtins.str
     question: _builtins.str
     yes: _builtins.bool
@@ -114,6 +116,10 @@ class Answer(_message.Message):
     cells_kept: _builtins.int
     """Visual tokens of the window: the encoded ones, and the number without pruning."""
     cells_total: _builtins.int
+    model: _builtins.str
+    """Name of the model."""
+    age_s: _builtins.float
+    """Seconds since the cloud received the newest slot of the window."""
     def __init__(
         self,
         *,
@@ -130,10 +136,12 @@ class Answer(_message.Message):
         latency_ms: _builtins.float = ...,
         cells_kept: _builtins.int = ...,
         cells_total: _builtins.int = ...,
+        model: _builtins.str = ...,
+        age_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "json", b"json", "text", b"text", "value", b"value", "yes", b"yes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capture_time", b"capture_time", "cells_kept", b"cells_kept", "cells_total", b"cells_total", "count", b"count", "end", b"end", "json", b"json", "latency_ms", b"latency_ms", "probability", b"probability", "question", b"question", "start", b"start", "stream", b"stream", "text", b"text", "value", b"value", "yes", b"yes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_s", b"age_s", "capture_time", b"capture_time", "cells_kept", b"cells_kept", "cells_total", b"cells_total", "count", b"count", "end", b"end", "json", b"json", "latency_ms", b"latency_ms", "model", b"model", "probability", b"probability", "question", b"question", "start", b"start", "stream", b"stream", "text", b"text", "value", b"value", "yes", b"yes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["yes", "count", "text", "json"]  # noqa: Y015
     _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
@@ -147,7 +155,10 @@ class AskRequest(_message.Message):
 
     STREAM_FIELD_NUMBER: _builtins.int
     QUESTION_FIELD_NUMBER: _builtins.int
+    MAX_AGE_S_FIELD_NUMBER: _builtins.int
     stream: _builtins.str
+    max_age_s: _builtins.float
+    """Refuse with FAILED_PRECONDITION if the window's newest slot is older, in seconds; 0: no limit."""
     @_builtins.property
     def question(self) -> Global___Question: ...
     def __init__(
@@ -155,10 +166,11 @@ class AskRequest(_message.Message):
         *,
         stream: _builtins.str = ...,
         question: Global___Question | None = ...,
+        max_age_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["question", b"question"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["question", b"question", "stream", b"stream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_age_s", b"max_age_s", "question", b"question", "stream", b"stream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -190,7 +202,10 @@ class AskStreamRequest(_message.Message):
 
     STREAM_FIELD_NUMBER: _builtins.int
     QUESTION_FIELD_NUMBER: _builtins.int
+    MAX_AGE_S_FIELD_NUMBER: _builtins.int
     stream: _builtins.str
+    max_age_s: _builtins.float
+    """As in AskRequest."""
     @_builtins.property
     def question(self) -> Global___Question: ...
     def __init__(
@@ -198,10 +213,11 @@ class AskStreamRequest(_message.Message):
         *,
         stream: _builtins.str = ...,
         question: Global___Question | None = ...,
+        max_age_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["question", b"question"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["question", b"question", "stream", b"stream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_age_s", b"max_age_s", "question", b"question", "stream", b"stream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -31,7 +31,8 @@ class ControlServiceStub:
     Times are doubles: seconds since the Unix epoch, or stream seconds where noted. Durations have
     their unit in the name, or are seconds.
 
-    Under mutual TLS a caller whose certificate names a site may view only that site's streams.
+    Under mutual TLS a certificate that names a site may view that site's streams, one that names an
+    operator may call everything, any other may call nothing: PERMISSION_DENIED.
     """
 
     def __init__(self, channel):
@@ -68,13 +69,15 @@ class ControlServiceServicer:
     Times are doubles: seconds since the Unix epoch, or stream seconds where noted. Durations have
     their unit in the name, or are seconds.
 
-    Under mutual TLS a caller whose certificate names a site may view only that site's streams.
+    Under mutual TLS a certificate that names a site may view that site's streams, one that names an
+    operator may call everything, any other may call nothing: PERMISSION_DENIED.
     """
 
     def Ask(self, request, context):
         """Answers a question about a stream's current window. NOT_FOUND if no worker serves the stream,
-        INVALID_ARGUMENT if the question is invalid, FAILED_PRECONDITION if the window is still empty,
-        PERMISSION_DENIED for a stream of another site, UNAVAILABLE while the stream's worker restarts.
+        INVALID_ARGUMENT if the question is invalid, FAILED_PRECONDITION if the window is still empty
+        or too old, PERMISSION_DENIED for a stream of another site, UNAVAILABLE while the stream's
+        worker restarts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,7 +142,8 @@ class ControlService:
     Times are doubles: seconds since the Unix epoch, or stream seconds where noted. Durations have
     their unit in the name, or are seconds.
 
-    Under mutual TLS a caller whose certificate names a site may view only that site's streams.
+    Under mutual TLS a certificate that names a site may view that site's streams, one that names an
+    operator may call everything, any other may call nothing: PERMISSION_DENIED.
     """
 
     @staticmethod

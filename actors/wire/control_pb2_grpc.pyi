@@ -32,7 +32,8 @@ class ControlServiceStub:
     Times are doubles: seconds since the Unix epoch, or stream seconds where noted. Durations have
     their unit in the name, or are seconds.
 
-    Under mutual TLS a caller whose certificate names a site may view only that site's streams.
+    Under mutual TLS a certificate that names a site may view that site's streams, one that names an
+    operator may call everything, any other may call nothing: PERMISSION_DENIED.
     """
 
     @_typing.overload
@@ -41,8 +42,9 @@ class ControlServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ControlServiceAsyncStub: ...
     Ask: _grpc.UnaryUnaryMultiCallable[_control_pb2.AskRequest, _control_pb2.AskResponse]
     """Answers a question about a stream's current window. NOT_FOUND if no worker serves the stream,
-    INVALID_ARGUMENT if the question is invalid, FAILED_PRECONDITION if the window is still empty,
-    PERMISSION_DENIED for a stream of another site, UNAVAILABLE while the stream's worker restarts.
+    INVALID_ARGUMENT if the question is invalid, FAILED_PRECONDITION if the window is still empty
+    or too old, PERMISSION_DENIED for a stream of another site, UNAVAILABLE while the stream's
+    worker restarts.
     """
     AskStream: _grpc.UnaryStreamMultiCallable[_control_pb2.AskStreamRequest, _control_pb2.AskStreamResponse]
     """As Ask, but streams a free-form answer (TEXT, JSON): the partial text after each token, then the
@@ -60,14 +62,16 @@ class ControlServiceAsyncStub(ControlServiceStub):
     Times are doubles: seconds since the Unix epoch, or stream seconds where noted. Durations have
     their unit in the name, or are seconds.
 
-    Under mutual TLS a caller whose certificate names a site may view only that site's streams.
+    Under mutual TLS a certificate that names a site may view that site's streams, one that names an
+    operator may call everything, any other may call nothing: PERMISSION_DENIED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Ask: _aio.UnaryUnaryMultiCallable[_control_pb2.AskRequest, _control_pb2.AskResponse]  # type: ignore[assignment]
     """Answers a question about a stream's current window. NOT_FOUND if no worker serves the stream,
-    INVALID_ARGUMENT if the question is invalid, FAILED_PRECONDITION if the window is still empty,
-    PERMISSION_DENIED for a stream of another site, UNAVAILABLE while the stream's worker restarts.
+    INVALID_ARGUMENT if the question is invalid, FAILED_PRECONDITION if the window is still empty
+    or too old, PERMISSION_DENIED for a stream of another site, UNAVAILABLE while the stream's
+    worker restarts.
     """
     AskStream: _aio.UnaryStreamMultiCallable[_control_pb2.AskStreamRequest, _control_pb2.AskStreamResponse]  # type: ignore[assignment]
     """As Ask, but streams a free-form answer (TEXT, JSON): the partial text after each token, then the
@@ -84,7 +88,8 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
     Times are doubles: seconds since the Unix epoch, or stream seconds where noted. Durations have
     their unit in the name, or are seconds.
 
-    Under mutual TLS a caller whose certificate names a site may view only that site's streams.
+    Under mutual TLS a certificate that names a site may view that site's streams, one that names an
+    operator may call everything, any other may call nothing: PERMISSION_DENIED.
     """
 
     @_abc_1.abstractmethod
@@ -94,8 +99,9 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.AskResponse, _abc.Awaitable[_control_pb2.AskResponse]]:
         """Answers a question about a stream's current window. NOT_FOUND if no worker serves the stream,
-        INVALID_ARGUMENT if the question is invalid, FAILED_PRECONDITION if the window is still empty,
-        PERMISSION_DENIED for a stream of another site, UNAVAILABLE while the stream's worker restarts.
+        INVALID_ARGUMENT if the question is invalid, FAILED_PRECONDITION if the window is still empty
+        or too old, PERMISSION_DENIED for a stream of another site, UNAVAILABLE while the stream's
+        worker restarts.
         """
 
     @_abc_1.abstractmethod

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from codecsight import __version__
+from codecsight.cli.ask import ask
 from codecsight.cli.bench import bench
 from codecsight.cli.clip import clip
-from codecsight.cli.cloud_commands import ask, cloud
+from codecsight.cli.cloud_command import cloud
 from codecsight.cli.demo import demo
 from codecsight.cli.doctor import doctor
 from codecsight.cli.inspect import inspect

@@ -76,7 +76,7 @@ def watch(
 
     Every question is answered each time the window has moved by a stride. With --json each answer
     is one line of JSON: stream, question, value, probability, start and end (seconds of stream
-    time), latency_ms, cells_kept, cells_total.
+    time), capture_time, latency_ms, cells_kept, cells_total, model.
 
     Examples: `codecsight watch yard.mp4 --question "Is there a person?" --json` or
     `codecsight watch rtsp://10.0.0.7/main -q "What colour is the car? | red, blue, white"`.
@@ -123,9 +123,12 @@ def _print_lines(watching: "Watcher") -> None:
 def answer_row(answer: "Answer") -> dict[str, Any]:
     """An answer as a dictionary for JSON output, with rounded numbers."""
     row = asdict(answer)
-    for key, digits in (("probability", 4), ("start", 3), ("end", 3), ("latency_ms", 1)):
+    for key, digits in _DIGITS.items():
         row[key] = round(row[key], digits)
     return row
+
+
+_DIGITS = {"probability": 4, "start": 3, "end": 3, "latency_ms": 1, "age_s": 1}
 
 
 def _show_table(watching: "Watcher") -> None:

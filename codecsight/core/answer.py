@@ -23,6 +23,8 @@ class Answer:
     free-form answer it is the mean probability per token. `start` and `end` are stream seconds,
     `capture_time` is the edge's wall clock at `end`. `latency_ms` runs from the arrival of the last
     slot to the answer. `cells_kept` of the window's `cells_total` visual tokens were encoded.
+    `model` is the model's name. `age_s` is the time since the cloud received the newest slot of the
+    window, in seconds, when the answer is given; 0 in one process.
     """
 
     stream: str
@@ -35,3 +37,5 @@ class Answer:
     latency_ms: float
     cells_kept: int
     cells_total: int
+    model: str = ""
+    age_s: float = 0.0

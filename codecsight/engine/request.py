@@ -120,6 +120,7 @@ class QuestionBatch:
         on_token: OnToken,
     ) -> None:
         self.questions = questions
+        self._model_name = model.name
         self.scored: dict[int, ScoredAnswer] = {}
         with_options = [i for i, question in enumerate(questions) if not question.free_form]
         self.pending: list[DecodeRequest] = []
@@ -149,7 +150,7 @@ class QuestionBatch:
     ) -> tuple[Answer, ...]:
         """All answers, in the order of the questions; they rest on the window's `entries`."""
         scored = [self.scored[index] for index in range(len(self.questions))]
-        return build_answers(stream, self.questions, scored, entries, latency_ms)
+        return build_answers(stream, self.questions, scored, entries, latency_ms, self._model_name)
 
 
 def build_answers(
@@ -158,6 +159,7 @@ def build_answers(
     scored: Sequence[ScoredAnswer],
     entries: Sequence[CachedSlot],
     latency_ms: float,
+    model: str,
 ) -> tuple[Answer, ...]:
     """Answers with the time span and the cells of the window's `entries` that they rest on."""
     return tuple(
@@ -172,6 +174,7 @@ def build_answers(
             latency_ms=latency_ms,
             cells_kept=sum(entry.kept_count for entry in entries),
             cells_total=sum(entry.kept.size for entry in entries),
+            model=model,
         )
         for question, answer in zip(questions, scored, strict=True)
     )

@@ -15,6 +15,7 @@ from codecsight.uplink.cloud_link import SessionGrant
 from codecsight.uplink.messages import Reject, RejectReason
 from codecsight.uplink.token_bucket import TokenBucket
 from tests.actors.local_worker import (
+    QUESTIONS,
     STREAM,
     ask,
     make_chunk,
@@ -70,6 +71,29 @@ def test_a_question_does_not_wait_for_the_window_to_move(folder: Path) -> None:
     answer = ask(worker, STREAM, Question.parse("Is there a car?"))
     assert isinstance(answer, Answer)
     assert isinstance(answer.value, bool)
+
+
+def test_an_answer_says_its_age_and_model_and_too_old_a_window_is_refused(folder: Path) -> None:
+    worker = new_worker(folder)
+    spec = open_stream(worker).spec
+    for seq in range(4):
+        push(worker, make_chunk(spec, seq))
+    question = Question.parse("Is there a car?")
+    fresh = asyncio.run(worker.ask(STREAM, question, 30.0))
+    assert isinstance(fresh, Answer)
+    assert 0 < fresh.age_s < 30
+    assert fresh.model == worker.model_name()
+    owned = worker._owned[STREAM]
+    owned.received_at -= 300
+    owned.answered_at -= 300
+    refusal = asyncio.run(worker.ask(STREAM, question, 30.0))
+    assert isinstance(refusal, str)
+    assert f"the newest picture of {STREAM} is 30" in refusal
+    old = asyncio.run(worker.ask(STREAM, question))
+    assert isinstance(old, Answer)
+    assert 300 < old.age_s < 400
+    standing = asyncio.run(worker.windows())[STREAM].answers
+    assert [300 < answer.age_s < 400 for answer in standing] == [True] * len(QUESTIONS)
 
 
 def test_a_reconnected_stream_resumes_at_its_next_chunk(folder: Path) -> None:

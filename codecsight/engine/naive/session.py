@@ -126,7 +126,9 @@ class NaiveSession:
             )
         scored, entries = self._query_context.answer(questions), self.window.entries
         return list(
-            build_answers(self.stream, questions, scored, entries, _ms_since(self._arrived))
+            build_answers(
+                self.stream, questions, scored, entries, _ms_since(self._arrived), self.model.name
+            )
         )
 
     def _check(self, slot: Slot) -> Tokens:

@@ -12,6 +12,7 @@ from actors.rpc.transport import TlsCredentials
 from actors.rpc.uplink_client import ConnectTiming, StreamLink, UplinkClient
 from codecsight.core.answer import Answer, PartialAnswer
 from codecsight.core.chunk import Chunk
+from codecsight.core.errors import CodecSightError
 from codecsight.core.question import Question
 from codecsight.core.slot import Slot
 from codecsight.patches.packing import unpack
@@ -40,6 +41,7 @@ class MemoryHost:
         self.has_room = asyncio.Event()
         self.has_room.set()
         self.evicted = ""
+        self.age_s = 2.0
         self.directory = StreamDirectory()
         self.directory.report("gpu:here:0", 0, 1000, time.time())
 
@@ -65,19 +67,23 @@ class MemoryHost:
     async def on_disconnect(self, stream: str, epoch: int) -> None:
         self.disconnects.append((stream, epoch))
 
-    async def ask(self, stream: str, question: Question) -> Answer:
+    async def ask(self, stream: str, question: Question, max_age_s: float = 0.0) -> Answer:
+        if 0 < max_age_s < self.age_s:
+            raise CodecSightError(f"the newest picture of {stream} is too old")
         self.directory.lease(stream, time.time())
         value: bool | int | str = {
             "yes-no": True,
             "count": 3,
             "text": "a red car",
         }.get(question.kind, "red")
-        return Answer(stream, question.text, value, 0.75, 1.0, 2.5, 1e9, 12.5, 6, 8)
+        return Answer(
+            stream, question.text, value, 0.75, 1.0, 2.5, 1e9, 12.5, 6, 8, "tiny", self.age_s
+        )
 
     async def ask_stream(
-        self, stream: str, question: Question
+        self, stream: str, question: Question, max_age_s: float = 0.0
     ) -> AsyncIterator[PartialAnswer | Answer]:
-        answer = await self.ask(stream, question)
+        answer = await self.ask(stream, question, max_age_s)
         if question.free_form:
             words = str(answer.value).split()
             for count in range(1, len(words) + 1):
