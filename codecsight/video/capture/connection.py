@@ -1,7 +1,7 @@
 """One open container: the description of its video stream, and its packets."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -11,14 +11,17 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.clock import StreamClock
 from codecsight.video.capture.source import SourceError
+from codecsight.video.capture.timing.clock import StreamClock
+from codecsight.video.capture.timing.recording_rule import LOOKAHEAD
 
 MAX_CONSECUTIVE_ERRORS = 16
 TEXT_FORMATS = frozenset({"tty"})
 FORMATS_WITHOUT_TIMESTAMPS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "m4v"})
 ARRIVAL_CLOCK = Fraction(1, 90_000)
+TIMESTAMPS_MAY_JUMP = 0x0200  # FFmpeg's AVFMT_TS_DISCONT
 
+Stamps = tuple[int | None, int | None]
 CaptureTimeFn = Callable[[float, float], float]
 """Maps (decode time, display time) in stream seconds to the packet's wall-clock capture time."""
 
@@ -48,6 +51,7 @@ class Connection:
         except SourceError:
             self.close()
             raise
+        self._recorded = not live or (self.finite and url.startswith(("http:", "https:")))
         self._timed_from: float | None = None
         if live and self._container.format.name in FORMATS_WITHOUT_TIMESTAMPS:
             self.info = replace(self.info, time_base=ARRIVAL_CLOCK)
@@ -60,12 +64,17 @@ class Connection:
 
     def packets(self, clock: StreamClock, capture_time_fn: CaptureTimeFn) -> Iterator[Packet]:
         """Yield the packets, on the stream's clock; container errors are counted and skipped."""
-        base = self.info.time_base
-        clock.start_connection(base, bool(self._stream.codec_context.has_b_frames))
-        display_s = 0.0
-        for packet in self._demux():
+        base, display_s = self.info.time_base, 0.0
+        clock.start_connection(
+            base,
+            bool(self._stream.codec_context.has_b_frames),
+            self.info.rate,
+            recording=self._recorded,
+            spliced=bool(self._container.format.flags & TIMESTAMPS_MAY_JUMP),
+        )
+        for packet, stamps, following in self._timed():
             duration = packet.duration or 0 if self._timed_from is None else 0
-            pts, dts = clock.rebase(*self._timestamps(packet), duration)
+            pts, dts = clock.rebase(*stamps, duration, following)
             decode_s = display_s if dts is None else float(dts * base)
             display_s = max(display_s, decode_s) if pts is None else float(pts * base)
             if packet.is_corrupt:
@@ -81,7 +90,23 @@ class Connection:
                 corrupt=packet.is_corrupt,
             )
 
-    def _timestamps(self, packet: "av.Packet[VideoStream]") -> tuple[int | None, int | None]:
+    def _timed(self) -> Iterator[tuple["av.Packet[VideoStream]", Stamps, list[Stamps]]]:
+        """Each packet with its (pts, dts) and, in a recording, those of the packets after it."""
+        ahead: deque[tuple[av.Packet[VideoStream], Stamps]] = deque()
+        failure: av.FFmpegError | None = None
+        try:
+            for packet in self._demux():
+                ahead.append((packet, self._timestamps(packet)))
+                if len(ahead) > (LOOKAHEAD if self._recorded else 0):
+                    yield *ahead.popleft(), [stamps for _, stamps in ahead]
+        except av.FFmpegError as error:
+            failure = error
+        while ahead:
+            yield *ahead.popleft(), [stamps for _, stamps in ahead]
+        if failure is not None:
+            raise failure
+
+    def _timestamps(self, packet: "av.Packet[VideoStream]") -> Stamps:
         if self._timed_from is None:
             return packet.pts, packet.dts
         arrival = round((time.monotonic() - self._timed_from) / ARRIVAL_CLOCK)

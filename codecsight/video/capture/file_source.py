@@ -6,10 +6,10 @@ from pathlib import Path
 from av.error import FFmpegError
 
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.clock import StreamClock
 from codecsight.video.capture.connection import Connection
 from codecsight.video.capture.pacer import Pacer, StopFlag
 from codecsight.video.capture.source import BaseSource, SourceError, SourceOptions, SourceState
+from codecsight.video.capture.timing.clock import StreamClock
 
 NO_TIMESTAMPS = "a raw stream without timestamps; wrap it: ffmpeg -r FPS -i {} -c copy wrapped.mp4"
 

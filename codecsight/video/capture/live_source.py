@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from av.error import FFmpegError, ProtocolNotFoundError
 
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.clock import StreamClock
 from codecsight.video.capture.connection import Connection
 from codecsight.video.capture.pacer import StopFlag
 from codecsight.video.capture.source import (
@@ -21,6 +20,7 @@ from codecsight.video.capture.source import (
     SourceState,
     redact_url,
 )
+from codecsight.video.capture.timing.clock import StreamClock
 
 BACKLOG = 1024
 ANALYZE_S = 0.5
@@ -133,7 +133,7 @@ class LiveSource(BaseSource):
     def _queue_packets(self, connection: Connection) -> str | None:
         self._queue.put(connection.info)
         self._read_started = time.monotonic()
-        for packet in connection.packets(self._clock, lambda _decode_s, _display_s: time.time()):
+        for packet in connection.packets(self._clock, self._capture_time):
             self._queue.put(packet)
             if self._timed_out():  # the demuxer returns buffered packets before the error
                 return self._reason(None)
@@ -144,6 +144,10 @@ class LiveSource(BaseSource):
             self._read_started = time.monotonic()
         over = connection.finite and urlsplit(self._url).scheme in ("http", "https")
         return None if over else "the stream ended"
+
+    def _capture_time(self, _decode_s: float, _display_s: float) -> float:
+        """The wall clock, less what the network delayed the packet more than others."""
+        return time.time() - self._clock.late_s
 
     def _reason(self, error: Exception | None) -> str:
         """Why a connection ended. FFmpeg has several errors for a timeout, so the clock decides."""

@@ -44,9 +44,11 @@ class Pacer:
     def capture_time(self, decode_s: float, display_s: float) -> float:
         """Wall clock, in seconds since the epoch, of a packet with these times of the stream.
 
-        `decode_s` decides how long to wait, `display_s` gives the time if nothing is paced.
+        `decode_s` decides how long to wait, `display_s` gives the time if nothing is paced. A
+        consumer that is late does not change the time.
         """
         if not self._paced:
             return self._start_wall + display_s
-        self._stop.sleep(self._start + decode_s - time.monotonic())
-        return time.time()
+        due = self._start + decode_s
+        self._stop.sleep(due - time.monotonic())
+        return time.time() - max(0.0, time.monotonic() - due)
