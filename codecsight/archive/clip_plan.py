@@ -8,28 +8,27 @@ asked for 7 s to 12 s, select A's packets from its key frame at 5 s and B's up t
 """
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate
-from pathlib import Path
+from itertools import accumulate, pairwise
+from statistics import median
 
-import av
-
+from codecsight.archive.footage.scan import open_recording, video_packets
+from codecsight.archive.footage.spool_footage import LocalSegment
 from codecsight.archive.segment import Segment
 
-TIME_BASE = Fraction(1, 90_000)
-"""Seconds per tick of a clip's timestamps."""
+TIME_BASE = Fraction(1, 10_000)
+"""Seconds per tick of a clip's timestamps: finer than the milliseconds of the recorded files, and
+coarse enough for MP4, which allows 2**31 ticks from one picture to the next.
+"""
 
 MIN_GAP_S = 1.0
 """Longest pause between two segments that still counts as continuous recording."""
 
-
-@dataclass(frozen=True, slots=True)
-class LocalSegment:
-    """A segment and its downloaded file."""
-
-    segment: Segment
-    path: Path
+MAX_HOLD_S = 48 * 3600.0
+"""Longest time for which a clip shows the last picture before a gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +46,14 @@ class PacketSelection:
 class ClipPlan:
     """A clip's range in seconds since the epoch and its packets.
 
-    `selections` is empty if the range has no key frame to start from.
+    `selections` is empty if the range has no key frame to start from. `unusable` are the recorded
+    ranges that can't be shown because they have no key frame to start from.
     """
 
     start: float
     end: float
     selections: tuple[PacketSelection, ...]
+    unusable: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +72,32 @@ def plan_clip(local: list[LocalSegment], start: float, end: float) -> ClipPlan:
     """Plan a clip from the last key frame at or before `start`, or the first after it, to `end`."""
     files = [times for times in map(_read_times, local) if times.pts]
     selections: list[PacketSelection] = []
+    first_used: dict[int, int] = {}
     clip_start, clip_end = end, start
     for number, indices in _select(files, start, end):
         times = files[number]
-        if not selections:
-            # Pictures shown before the first key frame refer to frames that the clip lacks.
+        if not selections or indices[0] > 0 or not _follows(files, number):
+            # Pictures shown before the key frame refer to frames that the clip lacks.
             indices = [index for index in indices if times.pts[index] >= times.pts[indices[0]]]
+        if not selections:
             clip_start = times.wall[indices[0]]
+        first_used[number] = indices[0]
         selections.append(_place(times, indices, selections, clip_start))
-        clip_end = max(times.wall[index] for index in indices)
-    return ClipPlan(clip_start, clip_end, tuple(selections))
+        clip_end = max(clip_end, *(times.wall[index] for index in indices))
+    unusable = tuple(_unusable(files, first_used, start, end))
+    return ClipPlan(clip_start, clip_end, tuple(selections), unusable)
+
+
+def _unusable(
+    files: list[_PacketTimes], first_used: dict[int, int], start: float, end: float
+) -> Iterator[tuple[float, float]]:
+    """The ranges of more than MIN_GAP_S whose pictures have no key frame before them."""
+    for number, times in enumerate(files):
+        used = first_used.get(number)
+        until = max(times.wall) if used is None else times.wall[used]
+        begin, until = max(start, times.wall[0]), min(end, until)
+        if until - begin > MIN_GAP_S:
+            yield begin, until
 
 
 def decode_times(shown: list[int]) -> list[int]:
@@ -97,14 +114,34 @@ def decode_times(shown: list[int]) -> list[int]:
 def _read_times(local: LocalSegment) -> _PacketTimes:
     pts: list[float] = []
     key_frames: list[int] = []
-    with av.open(str(local.path)) as container:
-        for packet in container.demux(video=0):
-            if packet.size and packet.pts is not None:
-                if packet.is_keyframe:
-                    key_frames.append(len(pts))
-                pts.append(float(packet.pts * packet.time_base))
+    with open_recording(local.path) as container:
+        for packet in video_packets(container):
+            if packet.is_keyframe:
+                key_frames.append(len(pts))
+            pts.append(float((packet.pts or 0) * packet.time_base))
+    pts = distinct_times(pts, local.segment.end - local.segment.start)
     wall = _wall_times(local.segment, pts, key_frames)
     return _PacketTimes(local, tuple(pts), wall, tuple(key_frames))
+
+
+def distinct_times(pts: list[float], length: float) -> list[float]:
+    """Presentation times (in decode order) with those of equal time spread up to the next time.
+
+    Example: 0, 0, 100 -> 0, 50, 100. Cameras send such times, and no MP4 file can hold them. Where
+    all are equal, they are spread over `length` seconds.
+    """
+    distinct = sorted(set(pts))
+    if len(distinct) == len(pts):
+        return pts
+    steps = [b - a for a, b in pairwise(distinct)]
+    step = median(steps) if steps else max(length, 0.001 * len(pts))
+    room = dict(zip(distinct, [*steps, step], strict=True))
+    count, placed = Counter(pts), Counter[float]()
+    spread = []
+    for time in pts:
+        spread.append(time + min(room[time] / count[time], step) * placed[time])
+        placed[time] += 1
+    return spread
 
 
 def _wall_times(segment: Segment, pts: list[float], key_frames: list[int]) -> tuple[float, ...]:
@@ -151,9 +188,14 @@ def _select(files: list[_PacketTimes], start: float, end: float) -> list[tuple[i
 def _first_usable(files: list[_PacketTimes], number: int) -> int:
     """The first packet that can follow the file before it: after a gap, only a key frame."""
     times = files[number]
-    if number and times.wall[0] - max(files[number - 1].wall) < MIN_GAP_S:
+    if _follows(files, number):
         return 0
     return times.key_frames[0] if times.key_frames else len(times.pts)
+
+
+def _follows(files: list[_PacketTimes], number: int) -> bool:
+    """Whether a file continues the one before it without a gap."""
+    return number > 0 and files[number].wall[0] - max(files[number - 1].wall) < MIN_GAP_S
 
 
 def _place(
@@ -165,8 +207,9 @@ def _place(
     if before:
         newest = before[-1].seconds
         # One mean frame interval after the last packet.
-        end = max(newest) + (max(newest) - min(newest)) / max(1, len(newest) - 1)
+        step = (max(newest) - min(newest)) / max(1, len(newest) - 1)
+        end = max(newest) + max(step, 0.001)
         offset = min(times.wall[index] for index in indices) - clip_start
-        at = offset if offset - end > MIN_GAP_S else end
+        at = min(offset, end + MAX_HOLD_S) if offset - end > MIN_GAP_S else end
     seconds = tuple(at + times.pts[index] - origin for index in indices)
     return PacketSelection(times.source, tuple(indices), seconds)

@@ -1,100 +1,97 @@
-"""Writing a planned clip to one file, packet for packet as recorded."""
+"""Writing a planned clip, packet for packet as recorded."""
 
-import contextlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import av
-from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from codecsight.archive.clip_plan import (
-    TIME_BASE,
-    ClipPlan,
-    LocalSegment,
-    PacketSelection,
-    decode_times,
+from codecsight.archive.clip_plan import TIME_BASE, ClipPlan, PacketSelection, decode_times
+from codecsight.archive.footage.copy_stream import (
+    StreamCopy,
+    fits_mp4,
+    same_file,
+    same_parameters,
 )
-from codecsight.archive.errors import ArchiveError
+from codecsight.archive.footage.scan import open_recording, video_packets
+from codecsight.archive.output_file import check_output, replacing
 
 _FORMATS = {".mp4": "mp4", ".mkv": "matroska"}
 
 
-def same_format(local: list[LocalSegment]) -> list[LocalSegment]:
-    """The leading segments that share codec, picture size and codec parameters."""
-    formats = [_format(one) for one in local]
-    same = next((i for i, each in enumerate(formats) if each != formats[0]), len(local))
-    return local[:same]
+def check_clip_path(out: Path) -> None:
+    """Raise ArchiveError if no clip can be written to `out`."""
+    check_output(out, tuple(_FORMATS), "a clip")
 
 
-def write_clip(plan: ClipPlan, out: Path) -> Path:
-    """Write the clip and return its path: `out`, or `out` as .mkv where MP4 can't hold the codec.
+def write_clip(plan: ClipPlan, out: Path) -> tuple[Path, ...]:
+    """Write the clip and return its files.
 
-    The file appears only when it is complete. Raises ArchiveError if it can't be written.
+    It is `out`, or `out` as .mkv where MP4 can't hold the codec. A file holds one codec: where the
+    camera's codec changes, NAME-2, NAME-3 and so on follow. A file appears when it is complete.
+    Raises ArchiveError if it can't be written.
     """
-    if out.suffix not in _FORMATS:
-        raise ArchiveError(f"{out}: a clip must be an .mp4 or .mkv file")
-    if out.suffix == ".mp4" and not _fits_mp4(plan.selections[0].source):
-        out = out.with_suffix(".mkv")
-    part = out.with_name(f".{out.name}.part")
-    try:
-        _write(plan, part, _FORMATS[out.suffix])
-        part.replace(out)
-    except (OSError, av.FFmpegError) as error:
-        raise ArchiveError(f"{out}: can't write the clip: {error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-    return out
+    check_clip_path(out)
+    paths = []
+    for number, part in enumerate(_parts(plan.selections), start=1):
+        path = out if number == 1 else out.with_stem(f"{out.stem}-{number}")
+        if path.suffix.lower() == ".mp4" and not fits_mp4(part[0].source.path):
+            path = path.with_suffix(".mkv")
+        with replacing(path) as temporary:
+            _mux(part, temporary, _FORMATS[path.suffix.lower()], plan.start + part[0].seconds[0])
+        paths.append(path)
+    return tuple(paths)
 
 
-def _write(plan: ClipPlan, path: Path, container_format: str) -> None:
-    pts_list = [round(at / TIME_BASE) for one in plan.selections for at in one.seconds]
-    times = iter(zip(pts_list, decode_times(pts_list), strict=True))
+def _parts(selections: tuple[PacketSelection, ...]) -> Iterator[list[PacketSelection]]:
+    """The selections of each file."""
+    part: list[PacketSelection] = []
+    for selection in selections:
+        if part and not same_file(part[0].source.path, selection.source.path):
+            yield part
+            part = []
+        part.append(selection)
+    yield part
+
+
+def _mux(part: list[PacketSelection], path: Path, container_format: str, created: float) -> None:
+    """Write one file; `created` is the wall clock of its first picture, for its metadata."""
+    first = part[0].source.path
+    varying = not all(same_parameters(first, one.source.path) for one in part[1:])
     options = {"movflags": "+faststart"} if container_format == "mp4" else {}
+    times = _timestamps(part)
     with (
-        av.open(str(plan.selections[0].source.path)) as first,
-        av.open(str(path), "w", format=container_format, options=options) as container,
+        open_recording(first) as opened,
+        av.open(f"file:{path}", "w", format=container_format, options=options) as container,
     ):
-        stream = _add_stream(container, first.streams.video[0])
-        for selection in plan.selections:
-            for packet in _packets(selection):
-                pts, packet.dts = next(times)
-                packet.pts = max(pts, packet.dts)  # muxers reject pts < dts
-                packet.time_base = TIME_BASE
-                packet.stream = stream
-                container.mux_one(packet)
+        container.metadata["creation_time"] = datetime.fromtimestamp(created, UTC).isoformat()
+        copy = StreamCopy(container, opened.streams.video[0], varying)
+        copy.stream.time_base = TIME_BASE
+        for packet in _packets(part, copy):
+            packet.pts, packet.dts, packet.duration = next(times)
+            packet.time_base = TIME_BASE
+            container.mux_one(packet)
 
 
-def _packets(selection: PacketSelection) -> Iterator["Packet[VideoStream]"]:
-    wanted = set(selection.indices)
-    with av.open(str(selection.source.path)) as container:
-        packets = (p for p in container.demux(video=0) if p.size and p.pts is not None)
-        yield from (packet for index, packet in enumerate(packets) if index in wanted)
+def _packets(part: list[PacketSelection], copy: StreamCopy) -> Iterator["Packet[VideoStream]"]:
+    for selection in part:
+        wanted = set(selection.indices)
+        with open_recording(selection.source.path) as container:
+            numbered = enumerate(video_packets(container))
+            selected = (packet for index, packet in numbered if index in wanted)
+            yield from copy.packets(container.streams.video[0], selected)
 
 
-def _add_stream(container: OutputContainer, template: VideoStream) -> VideoStream:
-    return container.add_stream_from_template(template, opaque=True)
-
-
-def _fits_mp4(local: LocalSegment) -> bool:
-    with av.open(str(local.path)) as source, av.open(_NullFile(), "w", format="mp4") as container:
-        try:
-            _add_stream(container, source.streams.video[0])
-        except ValueError:
-            return False
-    return True
-
-
-def _format(local: LocalSegment) -> tuple[str, int, int, bytes | None]:
-    with av.open(str(local.path)) as container:
-        codec = container.streams.video[0].codec_context
-        return codec.name, codec.width, codec.height, codec.extradata
-
-
-class _NullFile:
-    """A file object that discards what is written."""
-
-    def write(self, data: bytes) -> int:
-        return len(data)
+def _timestamps(part: list[PacketSelection]) -> Iterator[tuple[int, int, int]]:
+    """(pts, dts, duration) of each packet of a file, in ticks of TIME_BASE from its start."""
+    seconds = [at for selection in part for at in selection.seconds]
+    origin = min(seconds)
+    shown = [round((at - origin) / TIME_BASE) for at in seconds]
+    decoded = decode_times(shown)
+    durations = [max(1, b - a) for a, b in pairwise(decoded)]
+    durations.append(durations[-1] if durations else 1)
+    for pts, dts, duration in zip(shown, decoded, durations, strict=True):
+        yield max(pts, dts), dts, duration  # muxers reject pts < dts

@@ -67,6 +67,9 @@ class DirectoryStore(ObjectStore):
                 while data := file.read(READ_BYTES):
                     yield data
 
+    def local_path(self, key: str) -> Path | None:  # noqa: D102
+        return self._path(key)
+
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:  # noqa: D102
         folder = self._root / prefix.rpartition("/")[0]
         with self._disk_errors():

@@ -57,6 +57,13 @@ class Index:
         """
         yield from self._backwards(stream, start, start - lookback_s, [])
 
+    def after(self, stream: str, end: float) -> Segment | None:
+        """The first segment that starts at or after `end`; None if there is none."""
+        last = datetime.fromtimestamp(end, UTC)
+        days = [day for day in self._days(stream) if day + _DAY > last]
+        keys = (key for day in days for key in self._keys_of(stream, day) if row_start(key) >= end)
+        return next(filter(None, (self._row(key, []) for key in keys)), None)
+
     def span(self, stream: str) -> tuple[float, float] | None:
         """Start of the first and end of the last segment of a stream; None if it has none."""
         days = self._days(stream)

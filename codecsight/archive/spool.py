@@ -57,8 +57,7 @@ class Spool:
 
     def unfinished(self) -> list[Path]:
         """Files without a row, left by a killed process or a full disk, oldest first."""
-        videos = [path for path in self.folder.glob("*.mkv") if not row_path(path).exists()]
-        return sorted([*videos, *self.folder.glob("*.mkv.part")])
+        return unfinished_files(self.folder)
 
     def finish(self, part: Path, start: float, end: float, gops: tuple[float, ...]) -> Segment:
         """Turn a written part into a segment: sync it, write its row, and rename both.
@@ -120,6 +119,14 @@ def finished_segments(folder: Path) -> Iterator[tuple[Path, Segment]]:
 def finished_rows(folder: Path) -> list[Path]:
     """The row files of one stream's folder, oldest first."""
     return sorted(folder.glob("*Z-*.json"))
+
+
+def unfinished_files(folder: Path) -> list[Path]:
+    """The files of one stream's folder without a row, oldest first: one that is being recorded, and
+    those that a killed process or a full disk left.
+    """
+    videos = [path for path in folder.glob("*.mkv") if not row_path(path).exists()]
+    return sorted([*videos, *folder.glob("*.mkv.part")])
 
 
 def row_path(segment_path: Path) -> Path:

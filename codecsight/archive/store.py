@@ -63,6 +63,11 @@ class ObjectStore(ABC):
     def delete(self, key: str) -> None:
         """Delete an object if it exists."""
 
+    def local_path(self, key: str) -> Path | None:
+        """The file of an object that is on this machine; None if it must be downloaded."""
+        del key
+        return None
+
     def read(self, key: str, limit: int = 1 << 20) -> bytes:
         """A small object's whole content. Raises MissingObjectError, and ArchiveError if it is
         larger than `limit` bytes.

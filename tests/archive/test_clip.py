@@ -173,18 +173,6 @@ def test_a_damaged_row_is_reported_as_a_gap(
     assert len(content(report.path)) == 40
 
 
-def test_a_clip_ends_where_the_picture_size_changes(
-    folder_store: DirectoryStore, spool: Path, record_video: RecordVideo, tmp_path: Path
-) -> None:
-    record_video(4)
-    record_video(4, start=START + 4, size=(128, 96))
-    Uploader(spool, folder_store).run_once()
-    report = cut_clip(folder_store, "cam1", START, START + 8, tmp_path / "clip.mp4")
-    assert len(content(report.path)) == 40
-    assert "picture size changed" in report.gaps[-1].reason
-    assert report.gaps[-1].end == START + 8
-
-
 def test_an_unrecorded_range_is_an_error_that_lists_what_the_archive_holds(
     folder_store: DirectoryStore, spool: Path, record_video: RecordVideo, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import av
 
+from codecsight.archive.footage.scan import scan
 from codecsight.archive.segment import Segment, parse_timestamp
 from codecsight.archive.spool import Spool
 
@@ -21,28 +22,15 @@ def recover(spool: Spool, path: Path) -> Segment | None:
     """
     start = parse_timestamp(path.name)
     try:
-        end, gops = _scan(path)
+        found = scan(path)
     except av.FFmpegError:
-        end = None
-    if end is not None:
-        return spool.finish(path, start, start + end, gops)
+        found = None
+    if found is not None:
+        length, gops = found
+        return spool.finish(path, start, start + length, gops)
     if path.stat().st_size > MAX_EMPTY_FILE_BYTES:
         path.replace(path.with_name(path.name + UNREADABLE_SUFFIX))
     else:
         path.unlink()
     return None
 
-
-def _scan(path: Path) -> tuple[float | None, tuple[float, ...]]:
-    """Seconds until the last packet ends (None without packets), and seconds of key frames."""
-    end: float | None = None
-    gops = []
-    with av.open(str(path), "r", format="matroska") as container:
-        for packet in container.demux(video=0):
-            if packet.pts is None or not packet.size:
-                continue
-            pts_s = float(packet.pts * packet.time_base)
-            end = max(end or 0.0, pts_s + float((packet.duration or 0) * packet.time_base))
-            if packet.is_keyframe:
-                gops.append(pts_s)
-    return end, tuple(gops)

@@ -1,0 +1,1 @@
+"""Recorded footage of one stream, in the store and in the spool of its site."""

@@ -1,0 +1,54 @@
+"""Reading recorded files packet by packet, also those that are unfinished or damaged at the end."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+
+def open_recording(path: Path) -> InputContainer:
+    """Open a segment's file; any name will do, also one with a colon. Raises av.FFmpegError."""
+    return av.open(f"file:{path}", "r", format="matroska")
+
+
+def can_open(path: Path) -> bool:
+    """Whether the file is a recording with video."""
+    try:
+        with open_recording(path) as container:
+            return bool(container.streams.video)
+    except av.FFmpegError:
+        return False
+
+
+def video_packets(container: InputContainer) -> Iterator["Packet[VideoStream]"]:
+    """The video packets that have data and a timestamp, in file order.
+
+    They end at the first that can't be read: a file that is being written, or that a power failure
+    damaged, yields what it holds so far.
+    """
+    try:
+        for packet in container.demux(video=0):
+            if packet.size and packet.pts is not None:
+                yield packet
+    except (av.error.InvalidDataError, av.error.EOFError, av.error.PatchWelcomeError):
+        return
+
+
+def scan(path: Path) -> tuple[float, tuple[float, ...]] | None:
+    """Seconds from the first packet to the end of the last, and to each key frame.
+
+    None if the file has no packet. Raises av.FFmpegError if it can't be opened.
+    """
+    begin: float | None = None
+    end, gops = 0.0, []
+    with open_recording(path) as container:
+        for packet in video_packets(container):
+            time = float((packet.pts or 0) * packet.time_base)
+            begin = time if begin is None else begin
+            end = max(end, time - begin + float((packet.duration or 0) * packet.time_base))
+            if packet.is_keyframe:
+                gops.append(max(0.0, time - begin))
+    return None if begin is None else (end, tuple(gops))
