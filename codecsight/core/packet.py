@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
+from codecsight.core.orientation import UPRIGHT, Orientation, shown_size
+
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
     """Description of a connection's stream, which a decoder or muxer needs before any packet.
 
     `rate` is the declared frame rate in frames per second, 0.0 if none is declared. Cameras often
-    declare a wrong rate, so no time is computed from it.
+    declare a wrong rate, so no time is computed from it. `width` and `height` are those of the
+    coded picture. The container says how to show it: `orientation`, and `sample_aspect`, the width
+    of a pixel divided by its height, 0 if unknown. The bitstream overrules both (see Decoder).
     """
 
     codec: str
@@ -18,6 +22,13 @@ class StreamInfo:
     height: int
     rate: float
     time_base: Fraction
+    orientation: Orientation = UPRIGHT
+    sample_aspect: Fraction = Fraction(0)
+
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """(width, height) of the picture that a player shows: turned, with square pixels."""
+        return shown_size(self.width, self.height, self.orientation, self.sample_aspect)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from codecsight.core.slot import Reason
 from tests.change.synthetic_camera import Image, SyntheticCamera
 
 HEVC = FrameSignals("P", 900)
+ALL_INTRA = FrameSignals("I", 9000)
 SLIGHT = np.array([5, 5, 3], np.uint8)  # less than five grey levels of luma
 
 
@@ -76,8 +77,14 @@ class TestPublished:
     def test_changed_pixels_alone_keep_no_cell(self, camera: SyntheticCamera) -> None:
         assert not decide(camera, "published", camera.with_cell(2, 3)).any()
 
-    def test_without_motion_signals_every_cell_is_kept(self, camera: SyntheticCamera) -> None:
-        assert decide(camera, "published", signals=HEVC).all()
+    @pytest.mark.parametrize("signals", [HEVC, ALL_INTRA], ids=["hevc", "all intra"])
+    def test_without_motion_signals_pixels_decide(
+        self, camera: SyntheticCamera, signals: FrameSignals
+    ) -> None:
+        assert not decide(camera, "published", signals=signals).any()
+        reasons = decide(camera, "published", camera.with_cell(2, 3), signals)
+        assert reasons[2, 3] == Reason.PIXELS
+        assert np.array_equal(reasons, decide(camera, "pixels", camera.with_cell(2, 3)))
 
 
 class TestTracked:

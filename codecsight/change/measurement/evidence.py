@@ -9,11 +9,12 @@ from codecsight.change.measurement.camera_motion import IDENTITY, AffineMatrix
 from codecsight.change.measurement.projection import projection
 from codecsight.core.frame import FrameSignals
 from codecsight.core.grid import PatchGrid
+from codecsight.core.orientation import UPRIGHT
 from codecsight.jit import cached_njit
 
 _NO_CAMERA_MOTION = np.zeros((2, 3))
 BlockLayout = tuple[tuple[int, int], int, tuple[int, int]]
-"""(rows, cols) of blocks, pixels per block, (height, width) of the picture."""
+"""(rows, cols) of blocks, pixels per block, (height, width) of the coded picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class CodecEvidence:
     is one vector back. Its displacement is that block's displacement plus the vector. The camera's
     motion, where given, is subtracted from the vectors.
 
-    I frames carry no motion and are skipped. A frame whose signals were not extracted is assumed to
+    I frames carry no motion and are skipped; where all frames are I frames (MJPEG, a camera set to
+    "all intra"), there is no evidence. A frame whose signals were not extracted is assumed to
     have moved like the next extracted one. A frame without motion, a damaged frame, or a change of
     picture size makes the evidence `incomplete` until it is cleared: then missing motion must not
     be read as "nothing moved".
@@ -47,6 +49,7 @@ class CodecEvidence:
         self._grid = grid
         self._skipped_frames = 0
         self._layout: BlockLayout | None = None
+        self._orientation = UPRIGHT
         self._peak_square = self._intra = np.empty((0, 0), np.float32)
         # Two buffers, swapped each frame: composition reads one and writes the other.
         self._displacement = self._next_displacement = np.empty((0, 0, 2), np.float32)
@@ -60,8 +63,8 @@ class CodecEvidence:
     def observe(
         self, signals: FrameSignals, width: int, height: int, camera: AffineMatrix = IDENTITY
     ) -> None:
-        """Add one decoded frame of `width` x `height` pixels; `camera` is the camera's motion in
-        it, in the same pixels.
+        """Add one decoded frame of `width` x `height` coded pixels; `camera` is the camera's motion
+        in it, in the same pixels.
         """
         self.incomplete |= not signals.valid
         self._skipped_frames += not signals.extracted
@@ -72,9 +75,10 @@ class CodecEvidence:
             self.incomplete = True
             return
         layout = ((motion.shape[0], motion.shape[1]), signals.block, (height, width))
-        if self._empty or layout != self._layout:
+        if self._empty or layout != self._layout or signals.orientation != self._orientation:
             self.incomplete |= not self._empty
             self._start(layout)
+            self._orientation = signals.orientation
         camera_motion = _NO_CAMERA_MOTION if camera is IDENTITY else (IDENTITY - camera)[:2]
         intra = self._intra if signals.intra is None else signals.intra
         state = self._peak_square, self._intra, self._displacement, self._next_displacement
@@ -83,16 +87,23 @@ class CodecEvidence:
         self._displacement, self._next_displacement = self._next_displacement, self._displacement
 
     def cells(self) -> CellEvidence | None:
-        """The evidence per cell; None if incomplete, all zero if only I frames were observed."""
-        if self.incomplete:
+        """The evidence per cell; None if the codec can't tell what moved: it is incomplete, or no
+        frame with motion was observed.
+        """
+        if self.incomplete or self._empty or self._layout is None:
             return None
-        if self._empty or self._layout is None:
-            zero = np.zeros((self._grid.rows, self._grid.cols), np.float32)
-            return CellEvidence(zero, zero, zero)
-        to_cells = projection(*self._layout, self._grid)
         distance = np.hypot(self._displacement[..., 0], self._displacement[..., 1])
-        peak_motion = np.sqrt(to_cells.peak(self._peak_square))
-        return CellEvidence(peak_motion, to_cells.peak(distance), to_cells.peak(self._intra))
+        peak_motion = np.sqrt(self._to_cells(self._layout, self._peak_square))
+        displacement, intra = (
+            self._to_cells(self._layout, blocks) for blocks in (distance, self._intra)
+        )
+        return CellEvidence(peak_motion, displacement, intra)
+
+    def _to_cells(self, layout: BlockLayout, blocks: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[block rows, block cols] as coded -> [rows, cols] as shown: the largest value."""
+        cols, rows = self._orientation.size(self._grid.cols, self._grid.rows)
+        coded_grid = PatchGrid(self._grid.spec, rows, cols)
+        return self._orientation.apply(projection(*layout, coded_grid).peak(blocks))
 
     def _start(self, layout: BlockLayout) -> None:
         """Reset the accumulators; reallocate them if the layout changed."""

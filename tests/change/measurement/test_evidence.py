@@ -30,10 +30,18 @@ def test_back_and_forth_motion_cancels_out(camera: SyntheticCamera) -> None:
 
 def test_i_frames_are_skipped(camera: SyntheticCamera) -> None:
     evidence = CodecEvidence(camera.grid)
+    evidence.observe(camera.signals(a=(2, 3, 1.0)), 128, 96)
     evidence.observe(FrameSignals("I", 9000), 128, 96)
     cells = evidence.cells()
     assert cells is not None
-    assert not cells.peak_motion.any()
+    assert cells.displacement[2, 3] == 1.0
+
+
+def test_i_frames_alone_are_no_evidence_that_nothing_moved(camera: SyntheticCamera) -> None:
+    evidence = CodecEvidence(camera.grid)
+    assert evidence.cells() is None
+    evidence.observe(FrameSignals("I", 9000), 128, 96)
+    assert evidence.cells() is None
 
 
 @pytest.mark.parametrize(
@@ -49,6 +57,7 @@ def test_a_frame_without_motion_makes_evidence_incomplete_until_cleared(
     evidence.observe(signals, 128, 96)
     assert evidence.cells() is None
     evidence.clear()
+    evidence.observe(camera.signals(), 128, 96)
     assert evidence.cells() is not None
 
 

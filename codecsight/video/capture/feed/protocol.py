@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from codecsight.core.errors import CodecSightError
+from codecsight.core.orientation import Orientation
 from codecsight.core.packet import Packet, StreamInfo
 
 HEADER = struct.Struct("!BI")
@@ -105,7 +106,12 @@ def _decode_packet(body: bytes) -> Packet:
 
 def _encode_info(info: StreamInfo) -> bytes:
     return json.dumps(
-        {**asdict(info), "extradata": info.extradata.hex(), "time_base": str(info.time_base)}
+        {
+            **asdict(info),
+            "extradata": info.extradata.hex(),
+            "time_base": str(info.time_base),
+            "sample_aspect": str(info.sample_aspect),
+        }
     ).encode()
 
 
@@ -113,6 +119,8 @@ def _decode_info(body: bytes) -> StreamInfo:
     row = json.loads(body)
     row["extradata"] = bytes.fromhex(row["extradata"])
     row["time_base"] = Fraction(row["time_base"])
+    row["sample_aspect"] = Fraction(row["sample_aspect"])
+    row["orientation"] = Orientation(**row["orientation"])
     return StreamInfo(**row)
 
 
