@@ -9,9 +9,11 @@ from codecsight.change.measurement.camera_motion import (
     estimate_camera_motion,
 )
 from codecsight.change.measurement.yuv_planes import RgbImage
-from codecsight.core.frame import Frame, FrameSignals
+from codecsight.core.frame import Frame
 from codecsight.core.grid import PatchGrid
+from codecsight.core.orientation import UPRIGHT
 from codecsight.core.slot import Reason, Slot
+from codecsight.video.codec.resizer import Resizer
 
 COLOURS = {
     Reason.ANCHOR: (150, 150, 150),
@@ -30,15 +32,16 @@ def draw_overlay(frame: Frame, grid: PatchGrid, slot: Slot | None) -> RgbImage:
     """The frame as RGB [h, w, 3], with motion vectors (less the camera's motion), the cells kept in
     the last `slot`, coloured by reason, and a line of text below.
     """
-    image = Image.fromarray(frame.picture.to_ndarray(format="rgb24"))
+    width, height = frame.shown_size
+    image = Image.fromarray(Resizer(width, height).rgb(frame))
     if slot is not None:
         image = _draw_cells(image, grid, slot)
-    camera = _draw_vectors(ImageDraw.Draw(image), frame.signals)
+    camera = _draw_vectors(ImageDraw.Draw(image), frame)
     # Video codecs need an even height.
-    captioned = Image.new("RGB", (frame.width, frame.height + _CAPTION_HEIGHT))
+    captioned = Image.new("RGB", (width, height + _CAPTION_HEIGHT))
     captioned.paste(image, (0, 0))
-    caption = f"{frame.time:6.1f} s  {_describe(slot)}  {camera}"
-    ImageDraw.Draw(captioned).text((4, frame.height + 3), caption)
+    caption = f"{frame.time:6.1f} s  {_describe(slot)}  {camera}{_describe_view(frame)}"
+    ImageDraw.Draw(captioned).text((4, height + 3), caption)
     return np.asarray(captioned)
 
 
@@ -64,24 +67,39 @@ def _draw_cells(image: Image.Image, grid: PatchGrid, slot: Slot) -> Image.Image:
     return Image.blend(image, layer, 0.3)
 
 
-def _draw_vectors(draw: ImageDraw.ImageDraw, signals: FrameSignals) -> str:
+def _draw_vectors(draw: ImageDraw.ImageDraw, frame: Frame) -> str:
     """Draw the vectors; returns a description of the camera's motion."""
+    signals = frame.signals
     if signals.motion is None:
         return f"{signals.frame_type}: no vectors"
     camera, motion = estimate_camera_motion(signals), signals.motion
     rows, cols = motion.shape[:2]
+    picture = frame.picture
+    to_shown = frame.orientation.affine((picture.width, picture.height), frame.shown_size)
     if camera is not None and camera is not IDENTITY:
         motion = motion - block_displacements(camera, rows, cols, signals.block)
     for row, col in np.argwhere(np.hypot(motion[..., 0], motion[..., 1]) >= _MIN_MOTION):
-        x, y = (col + 0.5) * signals.block, (row + 0.5) * signals.block
-        dx, dy = motion[row, col] * _VECTOR_SCALE
-        draw.line((x, y, x + dx, y + dy), _VECTOR_COLOUR, 2)
+        start = (np.array([col, row]) + 0.5) * signals.block
+        ends = [start, start + motion[row, col] * _VECTOR_SCALE]
+        draw.line(
+            [tuple(to_shown[:2, :2] @ end + to_shown[:2, 2]) for end in ends], _VECTOR_COLOUR, 2
+        )
     if camera is None:
         return "camera: unknown"
     if camera is IDENTITY:
         return "camera: static"
-    dx, dy = block_displacements(camera, rows, cols, signals.block).mean(axis=(0, 1))
+    mean = block_displacements(camera, rows, cols, signals.block).mean(axis=(0, 1))
+    dx, dy = to_shown[:2, :2] @ mean
     return f"camera: scene moves {dx:+.1f}, {dy:+.1f} px/frame"
+
+
+def _describe_view(frame: Frame) -> str:
+    """How the coded picture was changed to be shown; empty if it is shown as it is."""
+    words = [str(frame.orientation)] if frame.orientation != UPRIGHT else []
+    coded = frame.picture.width, frame.picture.height
+    if frame.orientation.size(*coded) != frame.shown_size:
+        words.append(f"pixels {frame.sample_aspect.numerator}:{frame.sample_aspect.denominator}")
+    return "".join(f"  {word}" for word in words)
 
 
 def _describe(slot: Slot | None) -> str:

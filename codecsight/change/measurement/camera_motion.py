@@ -76,11 +76,12 @@ def max_displacement(matrix: AffineMatrix, width: float, height: float) -> float
     return largest
 
 
-def rescale(matrix: AffineMatrix, x_scale: float, y_scale: float) -> AffineMatrix:
-    """The same motion in a picture `x_scale` times as wide and `y_scale` times as high."""
-    scale = np.array([x_scale, y_scale, 1.0])
-    rescaled: AffineMatrix = matrix * scale[:, None] / scale
-    return rescaled
+def change_coordinates(matrix: AffineMatrix, to_new: AffineMatrix) -> AffineMatrix:
+    """The same motion in other coordinates: `to_new` [3, 3] maps points to points of the new ones,
+    for example to a picture that is larger, or turned.
+    """
+    changed: AffineMatrix = to_new @ matrix @ np.linalg.inv(to_new)
+    return changed
 
 
 @cached_njit

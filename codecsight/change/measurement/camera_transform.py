@@ -7,11 +7,12 @@ import numpy as np
 from codecsight.change.measurement.camera_motion import (
     IDENTITY,
     AffineMatrix,
+    change_coordinates,
     estimate_camera_motion,
     max_displacement,
-    rescale,
 )
 from codecsight.core.frame import FrameSignals
+from codecsight.core.orientation import Orientation
 
 _SIMILAR = 0.5  # share of a frame's motion by which the next one's may differ in a smooth turn
 _MAX_EXTRAPOLATED = 12  # frames without an estimate for which the last motion is assumed to go on
@@ -36,24 +37,26 @@ class CameraTransform:
         self._samples: deque[AffineMatrix] = deque(maxlen=samples)
 
     def observe(self, signals: FrameSignals, width: int, height: int) -> AffineMatrix:
-        """Add one frame of `width` x `height` pixels. Returns its motion in those pixels."""
+        """Add one frame of `width` x `height` coded pixels. Returns its motion in those pixels."""
         motion = estimate_camera_motion(signals)
         self._missing_frames = self._missing_frames + 1 if motion is None else 0
         if self._missing_frames > _MAX_EXTRAPOLATED:
             motion = IDENTITY
         if motion is not None and motion is not self._motion:
-            self._set_motion(motion, width, height)
+            self._set_motion(motion, width, height, signals.orientation)
         if self._motion is not IDENTITY:
             self.is_static = False
             self.current = self.current @ self._step
         return self._motion
 
-    def _set_motion(self, motion: AffineMatrix, width: int, height: int) -> None:
+    def _set_motion(
+        self, motion: AffineMatrix, width: int, height: int, orientation: Orientation
+    ) -> None:
         change = max_displacement(motion - self._motion + IDENTITY, width, height)
         similar = change < _SIMILAR * max_displacement(motion, width, height)
         self._similar_frames = self._similar_frames + 1 if similar else 0
-        x_scale, y_scale = self._size[0] / width, self._size[1] / height
-        self._motion, self._step = motion, rescale(motion, x_scale, y_scale)
+        to_shown = orientation.affine((width, height), self._size)
+        self._motion, self._step = motion, change_coordinates(motion, to_shown)
 
     @property
     def is_smooth(self) -> bool:

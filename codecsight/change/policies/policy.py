@@ -38,8 +38,8 @@ class ChangePolicy(Protocol):
         ...
 
     def observe(self, signals: FrameSignals, width: int, height: int) -> None:
-        """Process the signals of one decoded frame, sampled or not, of `width` x `height`
-        pixels.
+        """Process the signals of one decoded frame, sampled or not. The coded picture has `width` x
+        `height` pixels; it is shown turned by the signals' orientation.
         """
 
     def on_sample(self) -> None:

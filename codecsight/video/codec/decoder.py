@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from typing import NamedTuple
 
 import av
@@ -17,12 +18,14 @@ from numpy.typing import NDArray
 from codecsight.core.errors import CodecSightError
 from codecsight.core.frame import Frame, FrameSignals, FrameType
 from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.codec.display import picture_orientation
 from codecsight.video.codec.references import ReferenceTracker
 from codecsight.video.codec.signals import MOTION_CODECS, rasterise_motion
 
 TYPES: dict[int, FrameType] = {1: "I", 2: "P", 3: "B", 4: "P", 5: "I", 6: "P", 7: "B"}
 DECODERS = {"av1": "libdav1d"}
 TICK_S = 0.001
+_UNKNOWN_ASPECT = Fraction(0)
 
 
 class _PacketTag(NamedTuple):
@@ -44,6 +47,9 @@ class Decoder:
     From an error or a loss until the next key frame, signals are marked invalid. Motion is
     extracted from as few frames as possible, at most `motion_interval_s()` seconds apart (0: from
     every frame). The constructor raises CodecSightError for an unknown codec.
+
+    Frames say how a player shows them. A display matrix in the bitstream overrules the container's
+    until the next key frame. A sample aspect ratio in it does so from where it changes.
     """
 
     def __init__(
@@ -55,6 +61,9 @@ class Decoder:
         self._motion_interval_s = motion_interval_s
         self._extracted_at, self._extract_next = 0.0, True
         self._references = ReferenceTracker(info)
+        self._orientation = info.orientation
+        self._sample_aspect = info.sample_aspect
+        self._coded_aspect: Fraction | None = None  # the bitstream's, at the last key frame
         self._has_motion = info.codec in MOTION_CODECS
         self._packets = 0
         self._damaged_at: int | None = None
@@ -102,6 +111,7 @@ class Decoder:
             self._damage("damaged frames", tag.number if tag else self._packets)
         elif tag is not None and tag.keyframe and tag.number > (self._damaged_at or 0):
             self._damaged_at = None
+        self._read_geometry(picture)
         signals = self._signals(picture, tag)
         capture_time = self._capture_time if tag is None else tag.capture_time
         before, time = self._time, self._frame_time(picture, capture_time)
@@ -111,7 +121,23 @@ class Decoder:
             return None
         self._time = time
         self._plan_extraction(signals, time, 0.0 if before is None else time - before)
-        return Frame(picture, time, capture_time, signals)
+        return Frame(picture, time, capture_time, signals, self._sample_aspect)
+
+    def _read_geometry(self, picture: av.VideoFrame) -> None:
+        """Update the orientation and the sample aspect ratio from the bitstream."""
+        new_sequence = picture.key_frame or self._coded_aspect is None
+        # Looking for a matrix takes 8 us, so pictures without a rotation (cheap) are left out.
+        if not (new_sequence or picture.rotation):
+            return
+        orientation = picture_orientation(picture)
+        if orientation is not None or new_sequence:
+            self._orientation = orientation or self._info.orientation
+        if new_sequence:
+            coded_aspect = self._context.sample_aspect_ratio or _UNKNOWN_ASPECT
+            changed = self._coded_aspect is not None and coded_aspect != self._coded_aspect
+            if changed or not self._info.sample_aspect:
+                self._sample_aspect = coded_aspect
+            self._coded_aspect = coded_aspect
 
     def _plan_extraction(self, signals: FrameSignals, time: float, step: float) -> None:
         """Decide whether to extract motion from the next frame, expected `step` seconds later.
@@ -132,12 +158,16 @@ class Decoder:
         valid, moving = self._damaged_at is None, kind in ("P", "B") and self._has_motion
         if not (moving and self._extract_next):
             self._references.mark_displayed(kind, number)
-            return FrameSignals(kind, size, valid=valid, extracted=not moving)
+            return FrameSignals(
+                kind, size, valid=valid, extracted=not moving, orientation=self._orientation
+            )
         distances = self._references.distances(kind, number)
         motion, intra = rasterise_motion(
             _vectors(picture), picture.width, picture.height, distances
         )
-        return FrameSignals(kind, size, motion=motion, intra=intra, valid=valid)
+        return FrameSignals(
+            kind, size, motion=motion, intra=intra, valid=valid, orientation=self._orientation
+        )
 
     def _frame_time(self, picture: av.VideoFrame, capture_time: float) -> float | None:
         """The frame's time; without a timestamp, estimated from the wall clock."""

@@ -10,11 +10,12 @@ from codecsight.core.frame import Frame
 
 
 class Resizer:
-    """Scales frames to one size by area averaging; use one instance per stream."""
+    """Scales frames to one size by area averaging, turned as they are shown (see Frame); use one
+    instance per stream.
+    """
 
     def __init__(self, width: int, height: int) -> None:
-        self._width = width
-        self._height = height
+        self._size = width, height
         self._reformatter = VideoReformatter()
 
     def rgb(self, frame: Frame) -> NDArray[np.uint8]:
@@ -26,12 +27,15 @@ class Resizer:
         return self._scaled(frame, "gray")
 
     def _scaled(self, frame: Frame, pixel_format: str) -> NDArray[np.uint8]:
+        # Scaled first, then turned: turning the smaller picture is cheaper.
+        width, height = frame.orientation.size(*self._size)
         picture = self._reformatter.reformat(
             frame.picture,
-            width=self._width,
-            height=self._height,
+            width=width,
+            height=height,
             format=pixel_format,
             interpolation=Interpolation.AREA,
             threads=1,
         )
-        return cast(NDArray[np.uint8], picture.to_ndarray())
+        scaled = cast(NDArray[np.uint8], picture.to_ndarray())
+        return np.ascontiguousarray(frame.orientation.apply(scaled))

@@ -6,9 +6,9 @@ import pytest
 from codecsight.change.measurement.camera_motion import (
     IDENTITY,
     block_displacements,
+    change_coordinates,
     estimate_camera_motion,
     max_displacement,
-    rescale,
 )
 from codecsight.core.frame import FrameSignals
 from tests.change.measurement.camera_signals import COLS, ROWS, moving_signals
@@ -39,6 +39,7 @@ def test_missing_or_damaged_vectors_give_no_estimate(valid: bool) -> None:
     assert estimate_camera_motion(FrameSignals("I", 1000, valid=valid)) is None
 
 
-def test_rescaling_scales_the_displacement() -> None:
+def test_a_smaller_picture_has_smaller_displacements() -> None:
     matrix = np.array([[1, 0, -6.0], [0, 1, 4.0], [0, 0, 1]])
-    assert max_displacement(rescale(matrix, 0.5, 0.5), 320, 180) == pytest.approx(3.0)
+    halved = change_coordinates(matrix, np.diag([0.5, 0.5, 1.0]))
+    assert max_displacement(halved, 320, 180) == pytest.approx(3.0)
