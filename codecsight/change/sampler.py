@@ -61,3 +61,19 @@ class FrameSampler:
         wanted = self._rate * share / self._usual_activity if self._usual_activity else self._rate
         limit = self._range.max_fps if self._saved_samples > 0 else self._rate
         self._period = 1.0 / min(max(wanted, self._range.min_fps), limit)
+
+
+class FramePace:
+    """Tells a slow camera, whose frames are more than `max_gap` seconds apart, from a gap."""
+
+    def __init__(self, max_gap: float) -> None:
+        self.is_slow = False
+        self._max_gap = max_gap
+        self._last_time: float | None = None
+        self._after_gap = False
+
+    def observe(self, time: float) -> None:
+        """Register the frame at `time`, in seconds of the stream. Two gaps in a row are a pace."""
+        gap = self._last_time is not None and time - self._last_time > self._max_gap
+        self.is_slow = gap and self._after_gap
+        self._last_time, self._after_gap = time, gap

@@ -6,19 +6,22 @@ at 0.0 and 0.5 s, [2, 96, 128, 3] together, make one slot per second. The policy
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.change.policies.policy import ChangePolicy, Reasons
-from codecsight.change.sampler import FrameSampler, SamplingRange
+from codecsight.change.sampler import FramePace, FrameSampler, SamplingRange
 from codecsight.change.transients import TransientDetector
 from codecsight.core.frame import Frame
 from codecsight.core.grid import PatchGrid
 from codecsight.core.slot import Reason, Slot, SlotKind
 from codecsight.patches.cut import cut, paste
 from codecsight.video.codec.resizer import Resizer
+
+REPEAT_STEP_S = 0.0001
+"""Time from a sample to its repetition. Times must rise, and frames are at least 1 ms apart."""
 
 
 @dataclass(slots=True)
@@ -27,13 +30,14 @@ class TrackerCounters:
 
     `kept` and `total` count cells, `anchors` anchors by cause (start, forced, scheduled, resized,
     recovered, mass_change), `reasons` kept cells by reason, `transients` samples replaced by an
-    earlier frame that shows a transient.
+    earlier frame that shows a transient, `repeated` samples that repeat the one before.
     """
 
     slots: int = 0
     kept: int = 0
     total: int = 0
     transients: int = 0
+    repeated: int = 0
     anchors: Counter[str] = field(default_factory=Counter)
     reasons: Counter[Reason] = field(default_factory=Counter)
 
@@ -50,7 +54,8 @@ class ChangeTracker:
     slots. With a `sampling_range`, the sampling rate follows activity (see FrameSampler).
 
     The loop is closed: cells are compared with what was last *shipped* for them, never with the
-    previous frame, so that slow drift adds up and is not lost. If a slot did not arrive, call
+    previous frame, so that slow drift adds up and is not lost. Where a camera sends too few frames
+    for the samples of a slot, a frame is repeated. If a slot did not arrive, call
     `force_anchor`; otherwise later deltas build on content that the receiver does not have.
     """
 
@@ -68,6 +73,7 @@ class ChangeTracker:
         self._sampler = FrameSampler(grid.spec.rate, sampling_range)
         min_fps = sampling_range.min_fps if sampling_range else grid.spec.rate
         self._max_sample_gap = max(2 * grid.spec.slot_seconds, 2 / min_fps)
+        self._pace = FramePace(self._max_sample_gap)
         self._resizer = Resizer(grid.width, grid.height)
         self._transients = TransientDetector(grid)
         self._previous_sample: NDArray[np.uint8] | None = None
@@ -96,10 +102,10 @@ class ChangeTracker:
 
     def feed(self, frame: Frame) -> Slot | None:
         """Process one decoded frame. Returns the slot that it completes, if any."""
-        size = frame.width, frame.height
-        self._check_size(size)
+        self._check_size(frame.shown_size)
         self._check_validity(frame)
-        self._policy.observe(frame.signals, *size)
+        self._pace.observe(frame.time)
+        self._policy.observe(frame.signals, frame.picture.width, frame.picture.height)
         if not self._sampler.should_sample(frame.time):
             if self._policy.detects_transients:
                 self._transients.observe(frame)
@@ -107,6 +113,26 @@ class ChangeTracker:
         self._drop_stale_samples(frame.time)
         self._policy.on_sample()
         self._samples.append(self._sample(frame))
+        if self._pace.is_slow:
+            self._repeat_last_sample()
+        return self._complete_slot()
+
+    def flush(self) -> Slot | None:
+        """The slot of a stream that ended before its first one, such as a still picture."""
+        if self.counters.slots or not self._samples:
+            return None
+        self._repeat_last_sample()
+        return self._complete_slot()
+
+    def _repeat_last_sample(self) -> None:
+        """Fill the slot with the last sample: the next one will be too late for it."""
+        while len(self._samples) < self.grid.spec.frames:
+            last = self._samples[-1]
+            self._policy.on_sample()
+            self._samples.append(replace(last, time=last.time + REPEAT_STEP_S))
+            self.counters.repeated += 1
+
+    def _complete_slot(self) -> Slot | None:
         if len(self._samples) < self.grid.spec.frames:
             return None
         samples, self._samples = self._samples, []
