@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ import structlog
 from codecsight.archive.segment import Segment
 from codecsight.archive.spool import Spool
 from codecsight.core.packet import Packet, StreamInfo
+from codecsight.video.recording.continuity import Continuity
 from codecsight.video.recording.mux_stream import RecordingError
 from codecsight.video.recording.recovery import recover
 from codecsight.video.recording.segment_file import SegmentFile
@@ -64,7 +65,8 @@ class Recorder:
     A segment starts at a key frame. It ends at the first key frame at least `segment_s` seconds
     later, or where the connection ends. Cameras with smart codecs send GOPs of minutes: a GOP is
     split only where its segment would exceed `max_segment_s` seconds or `max_segment_bytes` bytes,
-    and continues in the next segment.
+    where the wall clock is set, or where no picture comes for a while (see Continuity). It then
+    continues in the next segment.
 
     Camera and disk errors are never raised. On a disk error the written data stays, recording
     pauses, packets are counted as lost, and recording is retried every `retry_s` seconds. After
@@ -93,6 +95,7 @@ class Recorder:
         self._info: StreamInfo | None = None
         self._segment: SegmentFile | None = None
         self._inside_gop = False
+        self._continuity = Continuity()
         self._no_keyframe_since: float | None = None
         self._retry_at = 0.0
         self._unfinished: list[Path] = []
@@ -106,6 +109,7 @@ class Recorder:
         """Record the next item of a source, in the order of the source."""
         if isinstance(item, StreamInfo):
             self.disconnected()
+            self._continuity.start(item.rate)
             self._info = item
         elif not item.data:
             self.stats.empty_packets += 1
@@ -125,18 +129,27 @@ class Recorder:
         self._spool.release()
 
     def _record(self, packet: Packet) -> None:
-        if self._segment and self._is_full(self._segment, packet):
+        broken = self._is_broken(packet)
+        if self._segment and (broken or self._is_full(self._segment, packet)):
             self._end_segment()
             self._inside_gop = not packet.keyframe
         if self._segment is None:
             self._start_segment(packet)
         if self._segment is None:
             return
+        longest = round(self._continuity.longest_frame_s() / packet.time_base)
         try:
-            self._segment.write(packet)
+            # The last picture before a pause may claim to last until its end.
+            self._segment.write(replace(packet, duration=min(packet.duration, longest)))
             self.stats.packets += 1
         except (OSError, ValueError, av.FFmpegError) as error:
             self._pause(error)
+
+    def _is_broken(self, packet: Packet) -> bool:
+        reason = self._continuity.add(packet)
+        if reason and self._segment:
+            log.warning("new segment", stream=self._spool.stream, reason=reason)
+        return bool(reason)
 
     def _is_full(self, segment: SegmentFile, packet: Packet) -> bool:
         seconds = segment.seconds(packet)
@@ -160,6 +173,7 @@ class Recorder:
         self.stats.mid_gop_segments += not packet.keyframe
         self.stats.error = ""
         self._retry_at = 0.0
+        self._continuity.start_segment()
         self._no_keyframe_since = None
 
     def _skip_before_keyframe(self, packet: Packet) -> None:

@@ -64,7 +64,7 @@ class ArrivalRule:
     @property
     def late_s(self) -> float:
         """How much later than an undelayed one the newest packet arrived."""
-        return max(0.0, self.reference - self.lead) if self.believes else 0.0
+        return max(0.0, self.reference - self.lead)
 
     def judge(self, track: Track, line: Line, stamp: int, arrival: float) -> Verdict:
         """Where the packet that has just arrived belongs."""
