@@ -27,6 +27,11 @@ coarse enough for MP4, which allows 2**31 ticks from one picture to the next.
 MIN_GAP_S = 1.0
 """Longest pause between two segments that still counts as continuous recording."""
 
+MAX_PAUSE_S = 10.0
+"""Longest pause after which a segment that starts within a GOP can continue it: the recorder begins
+a new segment after a pause, and a camera that pauses for longer is connected again.
+"""
+
 MAX_HOLD_S = 48 * 3600.0
 """Longest time for which a clip shows the last picture before a gap."""
 
@@ -194,8 +199,11 @@ def _first_usable(files: list[_PacketTimes], number: int) -> int:
 
 
 def _follows(files: list[_PacketTimes], number: int) -> bool:
-    """Whether a file continues the one before it without a gap."""
-    return number > 0 and files[number].wall[0] - max(files[number - 1].wall) < MIN_GAP_S
+    """Whether a file continues the one before it: without a gap, or with a short pause in a GOP."""
+    if number == 0:
+        return False
+    pause = files[number].wall[0] - max(files[number - 1].wall)
+    return pause < (MIN_GAP_S if files[number].key_frames[:1] == (0,) else MAX_PAUSE_S)
 
 
 def _place(
