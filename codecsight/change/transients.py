@@ -3,8 +3,13 @@
 With a sample every half second, someone who stays for less is in no sample. So the frames between
 samples are compared on a sparse raster of points, which costs almost nothing, and the frame that
 differs most from the last sample is held. If the next sample shows that the object is gone, and
-nothing near it changed, the held frame is sampled instead, and every cell that the object touched
-is kept.
+nothing near it changed, the held frame is sampled instead, and the cells that the object touched
+are kept.
+
+An insect before an infrared lamp appears and disappears too, many times a minute. So an object
+must last: in two compared frames in a row it must be at nearly the same place, as a person is and
+the streak of an insect is not. Or it must be large; but where short sightings are frequent, size
+is no evidence either.
 """
 
 from dataclasses import dataclass
@@ -16,7 +21,8 @@ from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 
 from codecsight.change.measurement.cell_difference import Sensitivity, compare
-from codecsight.change.measurement.yuv_planes import Picture
+from codecsight.change.measurement.plane_filters import dilate
+from codecsight.change.measurement.yuv_planes import Mask, Picture
 from codecsight.core.frame import Frame
 from codecsight.core.grid import PatchGrid
 from codecsight.jit import cached_njit
@@ -27,6 +33,14 @@ _MIN_LEVELS = 20  # grey levels by which a point must differ,
 _NOISE_FACTOR = 6.0  # and times the median difference
 _MIN_POINTS = 3  # points that must differ
 _MAX_SHARE = 0.3  # of points: more is a change of light or a camera motion
+_MIN_LASTING_POINTS = 6  # points of an object that lasts,
+_MIN_LASTING_SHARE = 0.5  # and their share of all that differ where it is
+_MAX_SPEED = 0.25  # picture widths per second between two frames that show an object that lasts
+_REST = 3  # points around those that last within which all others belong to the object
+_LARGE = 0.01  # share of points from which on an object need not last
+_MAX_CLUTTER = 0.3  # share of sampling intervals with short sightings: above, large ones must last
+_CLUTTER_SMOOTHING = 0.9  # of the moving average of that share, per sample
+_MAX_SPREAD = 3.0  # cells that an object touches, times those it covers in the held frame
 _CONFIRMED = Sensitivity(min_levels=8.0, noise_factor=6.0, min_share=0.03)
 
 Raster = NDArray[np.uint8]
@@ -38,38 +52,51 @@ class Transient:
     """A transient that is over: a frame that shows it, and the cells [rows, cols] it touched."""
 
     frame: Frame
-    cells: NDArray[np.bool_]
+    cells: Mask
 
 
 class TransientDetector:
     """Compares the frames between two samples with the earlier one.
 
-    Masks over the raster, since the last sample: `_current` for the last frame compared, `_peak`
-    for the held frame, `_touched` for any frame.
+    Masks over the raster, since the last sample: `_current` for the last frame compared, of which
+    `_lasting` are near points that differed in the frame before; `_peak` and `_peak_lasting` are
+    those of the held frame; `_seen` and `_touched` are the points and the lasting points of all
+    frames.
     """
 
     def __init__(self, grid: PatchGrid) -> None:
         self._grid = grid
         self._limit = float(_MIN_LEVELS)
         self._held: Frame | None = None
-        self._peak_count, self._compared_at = 0, 0.0
+        self._peak_score, self._compared_at = 0, 0.0
+        self._clutter = 0.0  # share of recent sampling intervals with short sightings
         self._sample: Raster | None = None
-        self._touched: NDArray[np.bool_]
-        self._peak: NDArray[np.bool_]
-        self._current: NDArray[np.bool_]
+        self._seen: Mask
+        self._touched: Mask
+        self._peak: Mask
+        self._peak_lasting: Mask
+        self._current: Mask
 
     def observe(self, frame: Frame) -> None:
         """Compare a frame that is not sampled, and hold it if it differs most so far."""
-        if 0 <= frame.time - self._compared_at < _MIN_INTERVAL_S or self._sample is None:
+        elapsed = frame.time - self._compared_at
+        if 0 <= elapsed < _MIN_INTERVAL_S or self._sample is None:
             return
         self._compared_at = frame.time
         raster = _luma_raster(frame)
         if raster is None or raster.shape != self._sample.shape:
             return
-        count = _mark_changed(raster, self._sample, self._limit, self._current, self._touched)
-        if self._peak_count < count <= _MAX_SHARE * self._sample.size:
-            self._peak_count, self._held = count, frame
-            self._peak, self._current = self._current, self._peak
+        reach, before = max(1, round(_MAX_SPEED * elapsed * _RASTER_COLUMNS)), self._current.copy()
+        count = _mark_changed(raster, self._sample, self._limit, self._current)
+        lasting = self._current & _grown(before, reach)
+        self._seen |= self._current
+        self._touched |= lasting
+        if count > _MAX_SHARE * self._sample.size:
+            return
+        score = count + 2 * int(lasting.sum())
+        if score > self._peak_score:
+            self._peak_score, self._held = score, frame
+            self._peak[:], self._peak_lasting[:] = self._current, lasting
 
     def on_sample(self, frame: Frame) -> Transient | None:
         """Restart from a sampled frame. Returns the transient since the last sample, if the
@@ -88,27 +115,40 @@ class TransientDetector:
         return transient
 
     def _start(self, raster: Raster | None) -> None:
-        self._peak_count, self._held = 0, None
+        self._peak_score, self._held = 0, None
         if raster is None:
             self._sample = None
             return
         if self._sample is None or self._sample.shape != raster.shape:
             self._sample = np.empty(raster.shape, np.uint8)
-            self._touched, self._peak, self._current = np.empty((3, *raster.shape), np.bool_)
+            masks = np.empty((5, *raster.shape), np.bool_)
+            self._seen, self._touched, self._peak, self._peak_lasting, self._current = masks
         self._sample[:] = raster
-        self._touched[:] = False
+        self._seen[:] = self._touched[:] = self._current[:] = False
 
     def _find(self, frame: Frame, difference: Raster) -> Transient | None:
         """The transient that `frame` shows, away from cells where the two samples differ by
-        `difference`; None if too few points remain.
+        `difference`; None if it is neither large nor lasts.
         """
         cells = self._grid.rows, self._grid.cols
-        changed_cells = _dilate(_points_per_cell(difference > self._limit, *cells) >= _MIN_POINTS)
+        changed_cells = dilate(_points_per_cell(difference > self._limit, *cells) >= _MIN_POINTS)
         unchanged = difference < self._limit / 2
-        if _points_per_cell(self._peak & unchanged, *cells)[~changed_cells].sum() < _MIN_POINTS:
+        points, lasting = (
+            int(_points_per_cell(mask & unchanged, *cells)[~changed_cells].sum())
+            for mask in (self._peak, self._peak_lasting)
+        )
+        lasts = lasting >= max(_MIN_LASTING_POINTS, _MIN_LASTING_SHARE * points)
+        large = points >= _LARGE * difference.size and self._clutter <= _MAX_CLUTTER
+        short = points >= _MIN_POINTS and not lasts
+        self._clutter = _CLUTTER_SMOOTHING * self._clutter + (1 - _CLUTTER_SMOOTHING) * short
+        if not (lasts or large):
             return None
-        touched = _dilate(self._touched & unchanged)
-        return Transient(frame, _points_per_cell(touched, *cells) > 0)
+        shown, touched = (
+            _points_per_cell(dilate(mask & unchanged), *cells) > 0
+            for mask in (self._peak, self._peak | (self._seen & _grown(self._touched, _REST)))
+        )
+        spread = touched.sum() > _MAX_SPREAD * shown.sum()
+        return Transient(frame, shown if spread else touched)
 
     def confirms(
         self, held: NDArray[np.uint8], previous: NDArray[np.uint8], current: NDArray[np.uint8]
@@ -120,23 +160,11 @@ class TransientDetector:
         appeared, disappeared, changed = (
             compare(Picture(new), old, self._grid).changed_cells(_CONFIRMED) for new, old in pairs
         )
-        return bool((appeared & disappeared & ~_dilate(changed)).any())
+        return bool((appeared & disappeared & ~dilate(changed)).any())
 
 
 @cached_njit
-def _dilate(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Morphological dilation by one in all eight directions."""
-    high, wide = mask.shape
-    dilated = np.zeros((high, wide), np.bool_)
-    for row in range(high):
-        for col in range(wide):
-            if mask[row, col]:
-                dilated[max(row - 1, 0) : row + 2, max(col - 1, 0) : col + 2] = True
-    return dilated
-
-
-@cached_njit
-def _points_per_cell(points: NDArray[np.bool_], rows: int, cols: int) -> NDArray[np.int32]:
+def _points_per_cell(points: Mask, rows: int, cols: int) -> NDArray[np.int32]:
     """Number of set points in each cell: [rows, cols]."""
     high, wide = points.shape
     counts = np.zeros((rows, cols), np.int32)
@@ -168,24 +196,22 @@ def _absolute_difference(new: Raster, old: Raster, difference: Raster) -> float:
 
 
 @cached_njit
-def _mark_changed(
-    raster: Raster,
-    sample: Raster,
-    limit: float,
-    changed: NDArray[np.bool_],
-    touched: NDArray[np.bool_],
-) -> int:
-    """Mark in `changed` the points that differ by more than `limit`, and add them to `touched`;
-    returns their number.
-    """
+def _mark_changed(raster: Raster, sample: Raster, limit: float, changed: Mask) -> int:
+    """Mark in `changed` the points that differ by more than `limit`; returns their number."""
     count = 0
     for row in range(sample.shape[0]):
         for col in range(sample.shape[1]):
             differs = bool(abs(np.float32(raster[row, col]) - np.float32(sample[row, col])) > limit)
             changed[row, col] = differs
-            touched[row, col] |= differs
             count += differs
     return count
+
+
+def _grown(mask: Mask, points: int) -> Mask:
+    """The mask grown by that number of points in all directions."""
+    for _ in range(points):
+        mask = dilate(mask)
+    return mask
 
 
 def _luma_raster(frame: Frame) -> Raster | None:

@@ -65,3 +65,38 @@ def test_a_flash_of_light_is_no_transient(camera: SyntheticCamera) -> None:
     bright = (camera.background + np.uint8(60)).astype(np.uint8)
     tracker, _ = track(camera, "tracked", {12: bright})
     assert tracker.counters.transients == 0
+
+
+def streak(camera: SyntheticCamera, x: int, y: int, length: int = 24, width: int = 4) -> Image:
+    """The background with the bright streak of an insect."""
+    picture = camera.background.copy()
+    picture[y : y + width, x : x + length] = 250
+    return picture
+
+
+def test_insects_that_fly_past_between_two_samples_replace_no_sample(
+    camera: SyntheticCamera,
+) -> None:
+    flights = {n: streak(camera, 10 + 41 * (n % 3), 11 * n % 80) for n in range(30) if n % 5}
+    tracker, slots = track(camera, "tracked", flights)
+    assert tracker.counters.transients == 0
+    assert not any(slot.kept.any() for slot in slots[1:])
+
+
+def test_a_small_object_that_stays_for_two_frames_replaces_a_sample(
+    camera: SyntheticCamera,
+) -> None:
+    tracker, slots = track(
+        camera, "tracked", {12: streak(camera, 50, 35, 10, 12), 13: streak(camera, 52, 35, 10, 12)}
+    )
+    assert tracker.counters.transients == 1
+    assert slots[1].kept[2, 3]
+
+
+def test_a_large_object_in_one_frame_counts_only_while_short_sightings_are_rare(
+    camera: SyntheticCamera,
+) -> None:
+    large_object = camera.with_cell(2, 3)
+    assert track(camera, "tracked", {22: large_object})[0].counters.transients == 1
+    insects = {n: streak(camera, 10 + 37 * (n % 3), 20) for n in range(20) if n % 5 == 3}
+    assert track(camera, "tracked", insects | {22: large_object})[0].counters.transients == 0

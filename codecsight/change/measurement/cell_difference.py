@@ -10,7 +10,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from codecsight.change.measurement.cell_statistics import cell_means, cell_medians, fraction_above
+from codecsight.change.measurement.cell_statistics import (
+    cell_means,
+    cell_medians,
+    fraction_above,
+    fraction_connected,
+)
 from codecsight.change.measurement.exposure import Exposure, estimate_exposure
 from codecsight.change.measurement.pixel_difference import (
     SUBSAMPLE,
@@ -61,12 +66,26 @@ class Difference:
 
     def changed_cells(self, sensitivity: Sensitivity) -> Mask:
         """[rows, cols]: cells that differ or were never shipped."""
-        limits = np.clip(
-            sensitivity.noise_factor * self.medians, sensitivity.min_levels, _MAX_LIMIT
-        )
-        shares = fraction_above(self.planes, limits.astype(np.float32), *self.unseen.shape)
+        shares = fraction_above(self.planes, self._limits(sensitivity), *self.unseen.shape)
         changed: Mask = shares > sensitivity.min_share
         return changed | self.unseen
+
+    def continued_cells(self, changed: Mask, clear: Sensitivity, weak: Sensitivity) -> Mask:
+        """[rows, cols]: cells in which the clear difference of a `changed` cell goes on, connected
+        by pixels that differ by the thresholds of `weak`.
+        """
+        limits, weak_limits = self._limits(clear), self._limits(weak)
+        continued: Mask = (
+            fraction_connected(self.planes, limits, weak_limits, changed) > weak.min_share
+        )
+        return continued
+
+    def _limits(self, sensitivity: Sensitivity) -> NDArray[np.float32]:
+        levels = sensitivity.noise_factor * self.medians
+        limits: NDArray[np.float32] = np.clip(levels, sensitivity.min_levels, _MAX_LIMIT).astype(
+            np.float32
+        )
+        return limits
 
 
 def changed_in_any(differences: Iterable[Difference], sensitivity: Sensitivity) -> Mask:

@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from codecsight.change.measurement.plane_filters import dilate
 from codecsight.change.measurement.yuv_planes import (
+    Mask,
     Plane,
     Planes,
     RgbImage,
@@ -32,6 +34,45 @@ def fraction_above(differences: Planes, limits: NDArray[np.float32], rows: int, 
                 hits += np.int32((first[x] > first_limit) | (last[x] > last_limit))
             fractions[y // cell_height, col] += hits
     return fractions / np.float32(cell_height * cell_width)
+
+
+@cached_njit
+def fraction_connected(
+    differences: Planes,
+    limits: NDArray[np.float32],
+    weak_limits: NDArray[np.float32],
+    seeds: Mask,
+) -> Plane:
+    """[rows, cols]: share of each cell's pixels that exceed a weak limit and are connected, through
+    such pixels, to one in a cell of `seeds` [rows, cols] that exceeds the full limit of its plane.
+    Only cells of `seeds` and their neighbours are searched (hysteresis thresholding, as in Canny
+    1986).
+    """
+    rows, cols = seeds.shape
+    size = differences.shape[1] // rows, differences.shape[2] // cols
+    near = dilate(seeds)
+    fractions = np.zeros((rows, cols), np.float32)
+    weak = np.zeros((rows * size[0], cols * size[1]), np.bool_)  # not reached yet
+    reached = [(0, 0) for _ in range(0)]  # an empty list whose type numba can infer
+    for y in range(weak.shape[0]):
+        for col in range(cols):
+            if not near[y // size[0], col]:
+                continue
+            for x in range(col * size[1], (col + 1) * size[1]):
+                first, last = differences[0, y, x], differences[-1, y, x]
+                weak[y, x] = (first > weak_limits[0]) | (last > weak_limits[-1])
+                if seeds[y // size[0], col] and ((first > limits[0]) | (last > limits[-1])):
+                    reached.append((y, x))
+                    weak[y, x] = False
+    while len(reached):
+        y, x = reached.pop()
+        fractions[y // size[0], x // size[1]] += 1
+        for row in range(max(y - 1, 0), min(y + 2, weak.shape[0])):
+            for col in range(max(x - 1, 0), min(x + 2, weak.shape[1])):
+                if weak[row, col]:
+                    weak[row, col] = False
+                    reached.append((row, col))
+    return fractions / np.float32(size[0] * size[1])
 
 
 @cached_njit

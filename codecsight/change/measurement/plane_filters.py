@@ -1,8 +1,8 @@
-"""Filters over one plane: box filter and local gradient."""
+"""Filters over one plane: box filter, local gradient and dilation."""
 
 import numpy as np
 
-from codecsight.change.measurement.yuv_planes import Plane
+from codecsight.change.measurement.yuv_planes import Mask, Plane
 from codecsight.jit import cached_njit
 
 
@@ -45,3 +45,15 @@ def local_gradient(plane: Plane) -> Plane:
         if last > 0:
             out[last] = (abs(row[last] - row[last - 1]) + out[last]) * half
     return gradient
+
+
+@cached_njit
+def dilate(mask: Mask) -> Mask:
+    """Morphological dilation by one in all eight directions: [h, w]."""
+    high, wide = mask.shape
+    dilated = np.zeros((high, wide), np.bool_)
+    for row in range(high):
+        for col in range(wide):
+            if mask[row, col]:
+                dilated[max(row - 1, 0) : row + 2, max(col - 1, 0) : col + 2] = True
+    return dilated

@@ -12,8 +12,9 @@ from codecsight.change.measurement.cell_difference import (
 )
 from codecsight.change.measurement.evidence import CellEvidence, CodecEvidence
 from codecsight.change.measurement.exposure import Exposure
+from codecsight.change.measurement.plane_filters import dilate
 from codecsight.change.measurement.reference import Reference, WarpedReference
-from codecsight.change.measurement.yuv_planes import Picture
+from codecsight.change.measurement.yuv_planes import Mask, Picture
 from codecsight.change.policies.pixels import PIXELS_ONLY
 from codecsight.change.policies.policy import Reasons
 from codecsight.core.frame import FrameSignals
@@ -22,6 +23,10 @@ from codecsight.core.slot import Reason
 
 CONFIRMATION = Sensitivity(min_levels=4.5, noise_factor=5.5, min_share=0.015)
 """Lower thresholds for cells with codec evidence, and for cells kept in the last slot."""
+CONTINUATION = Sensitivity(min_levels=3.0, noise_factor=4.0, min_share=0.015)
+"""Thresholds where a clear change of the neighbouring cell goes on into a cell kept before."""
+REMAINDER = Sensitivity(min_levels=2.5, noise_factor=4.0, min_share=0.04)
+"""Thresholds next to a clear change, for a cell kept before in which the codec sees motion."""
 
 _SMOOTH_INTERVAL_S = 0.1
 
@@ -36,9 +41,11 @@ class TrackedPolicy:
     Vectors alone call a whole noisy or panning picture changed. Pixels alone need thresholds that
     miss small and low-contrast objects. So each confirms the other; where the codec gives no
     signals, the pixels decide alone. Cells kept in the last slot have the lower thresholds too
-    (hysteresis), so that they don't flicker. While the camera moves, its motion is composed over
-    frames, and what was shipped is warped to the current view before the comparison. A cell not
-    shipped for `refresh_after` slots is shipped anyway. Content counts as moved after a
+    (hysteresis), so that they don't flicker. Still lower ones hold where the change of a
+    neighbouring cell goes on into them: of a dark trouser leg on dark ground, little is left at the
+    model's size. While the camera moves, its motion is composed over frames, and what was shipped
+    is warped to the current view before the comparison. A cell not shipped for `refresh_after`
+    slots is shipped anyway. Content counts as moved after a
     displacement of `min_displacement` source pixels.
     """
 
@@ -124,13 +131,16 @@ class TrackedPolicy:
     def _reasons(self, differences: list[Difference]) -> Reasons:
         clear = changed_in_any(differences, PIXELS_ONLY)
         slight = changed_in_any(differences, CONFIRMATION)
-        reasons = (clear | (slight & self._kept_last)) * np.uint8(Reason.PIXELS)
+        kept = clear | (self._kept_last & (slight | _continued(differences, clear)))
+        reasons = kept * np.uint8(Reason.PIXELS)
         evidence = self._evidence.cells()
         self._evidence.clear()
         if evidence is not None:
-            differs = clear | slight
-            reasons[differs & (evidence.intra > 0)] = Reason.INTRA
-            reasons[differs & self._moved(evidence)] = Reason.MOTION
+            moved, intra = self._moved(evidence), evidence.intra > 0
+            beside = self._kept_last & dilate(clear)
+            differs = clear | slight | (beside & changed_in_any(differences, REMAINDER))
+            reasons[differs & intra] = Reason.INTRA
+            reasons[differs & moved] = Reason.MOTION
         return reasons
 
     def _moved(self, evidence: CellEvidence) -> NDArray[np.bool_]:
@@ -166,3 +176,10 @@ class TrackedPolicy:
         each = zip(self._references, new, transforms, warped, exposures, strict=True)
         for reference, picture, transform, old, exposure in each:
             reference.update(picture, kept, transform, old, exposure)
+
+
+def _continued(differences: list[Difference], clear: Mask) -> Mask:
+    """[rows, cols]: cells in which a neighbour's clear change goes on, in any frame of the slot."""
+    masks = [each.continued_cells(clear, PIXELS_ONLY, CONTINUATION) for each in differences]
+    continued: Mask = np.logical_or.reduce(masks)
+    return continued
