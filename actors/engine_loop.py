@@ -8,13 +8,15 @@ Calls come from an event loop, which never waits for the engine:
 Commands that arrive during a step are received before the next one, so their jobs share it.
 """
 
+from __future__ import annotations
+
 import asyncio
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import structlog
 
@@ -27,7 +29,9 @@ from actors.deadlines import (
     within,
 )
 from codecsight.core.errors import CodecSightError
-from codecsight.engine.results import JobResult
+
+if TYPE_CHECKING:
+    from codecsight.engine.results import JobResult
 
 log = structlog.get_logger()
 

@@ -130,7 +130,7 @@ class GatewayActor:
     async def on_event(self, stream: str, message: Heartbeat | Dropped) -> None:
         """Store a camera's counters, or log dropped slots."""
         if isinstance(message, Dropped):
-            log.warning("slots dropped", stream=stream, reason=message.reason)
+            log.warning("slots dropped", stream=stream, count=message.count, reason=message.reason)
         elif message.stats is not None:
             self._cameras[stream] = message.stats
 

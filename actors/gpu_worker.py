@@ -1,4 +1,9 @@
-"""`gpu:NODE:N`: the Ray actor that runs one engine on one device for the streams it owns."""
+"""`gpu:NODE:N`: the Ray actor that runs one engine on one device for the streams it owns.
+
+Importing this module loads no torch: every process with a handle of the actor imports it.
+"""
+
+from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -8,6 +13,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import structlog
@@ -15,7 +21,6 @@ import structlog
 from actors.deadlines import DECODE_S, PACE_S, DeadlineError, within
 from actors.engine_loop import EngineLoop, EngineUnavailableError
 from actors.metrics import WorkerMetrics
-from actors.stream_engine import StreamEngine
 from codecsight.config.cloud_config import CloudConfig
 from codecsight.core.answer import Answer, PartialAnswer
 from codecsight.core.chunk import Chunk
@@ -23,9 +28,6 @@ from codecsight.core.errors import CodecSightError
 from codecsight.core.question import Question
 from codecsight.core.slot import Slot
 from codecsight.engine.errors import AdmissionRefused, DeviceBusy, EngineError
-from codecsight.engine.request import OnToken, ignore_tokens
-from codecsight.engine.resources.flops import Flops
-from codecsight.engine.results import JobResult
 from codecsight.logs import configure_logs
 from codecsight.patches.codec import PatchError
 from codecsight.patches.packing import unpack
@@ -33,6 +35,12 @@ from codecsight.uplink.cloud_link import SessionGrant
 from codecsight.uplink.fleet import FlopCount, StreamWindow, WorkerStatus
 from codecsight.uplink.messages import Hello, Reject, RejectReason
 from codecsight.uplink.token_bucket import RATE_TOLERANCE, TokenBucket
+
+if TYPE_CHECKING:
+    from actors.stream_engine import StreamEngine
+    from codecsight.engine.request import OnToken
+    from codecsight.engine.resources.flops import Flops
+    from codecsight.engine.results import JobResult
 
 log = structlog.get_logger()
 
@@ -70,7 +78,9 @@ class GpuWorker:
     def __init__(self, name: str, config: CloudConfig) -> None:
         configure_logs(name)
         self._name = name
-        self._loop = EngineLoop(partial(StreamEngine, config))
+        from actors.stream_engine import StreamEngine
+
+        self._loop: EngineLoop[StreamEngine] = EngineLoop(partial(StreamEngine, config))
         self._spec = self._loop.engine.spec
         threads = min(DECODE_THREADS, os.cpu_count() or 1)
         self._decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
@@ -158,7 +168,7 @@ class GpuWorker:
         stream: str,
         question: Question,
         max_age_s: float = 0.0,
-        on_token: OnToken = ignore_tokens,
+        on_token: OnToken | None = None,
     ) -> Answer | str:
         """Answer a question about a stream's current window. Returns a message on failure, also if
         the newest slot is older than `max_age_s` (0: no limit).

@@ -12,7 +12,7 @@ from codecsight.engine.config import EngineConfig, EvictionPolicy, QueryView
 from codecsight.engine.engine import Engine
 from codecsight.engine.errors import AdmissionRefused, SlotRefused
 from codecsight.engine.profile_run import seconds_per_slot
-from codecsight.engine.request import OnToken
+from codecsight.engine.request import OnToken, ignore_tokens
 from codecsight.engine.resources.memory import fit_to_memory
 from codecsight.engine.resources.utilization import HORIZON_S, Utilization
 from codecsight.engine.results import EngineStatus, JobResult
@@ -99,9 +99,9 @@ class StreamEngine:
             self._restart_window(stream, PatchGrid(self.spec, *slot.kept.shape))
             return self.engine.submit(stream, slot, due)
 
-    def ask(self, stream: str, question: Question, on_token: OnToken) -> int:
+    def ask(self, stream: str, question: Question, on_token: OnToken | None) -> int:
         """Submit a question about a stream's current window. Returns its ticket."""
-        return self.engine.submit_questions(stream, [question], on_token)
+        return self.engine.submit_questions(stream, [question], on_token or ignore_tokens)
 
     def status(self) -> EngineStatus:
         """Memory, queues and work of the engine."""

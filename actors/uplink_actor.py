@@ -1,7 +1,7 @@
 """`uplink:SITE`: the Ray actor that sends a site's streams over one outbound gRPC connection."""
 
 from actors.rpc.transport import load_tls_files
-from actors.rpc.uplink_client import OfferResult, UplinkClient
+from actors.rpc.uplink_client import LinkStatus, OfferResult, UplinkClient
 from codecsight.config.site_config import SiteConfig
 from codecsight.core.chunk import Chunk
 from codecsight.core.grid import GridSpec
@@ -33,6 +33,11 @@ class UplinkActor:
         client = self._get_client()
         if stream in client.links:
             client.links[stream].stats = stats
+
+    async def status(self) -> dict[str, LinkStatus]:
+        """The status of every stream's link."""
+        links = self._client.links if self._client is not None else {}
+        return {stream: link.status() for stream, link in links.items()}
 
     async def close(self, drain_s: float) -> None:
         """Send queued chunks for at most `drain_s` seconds, then close the connection."""

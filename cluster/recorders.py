@@ -1,12 +1,14 @@
 """A site's recording processes, one per camera; independent of Ray and the network."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from cluster.supervision.process_spec import ProcessSpec
 from cluster.supervision.restart_policy import RestartPolicy
-from codecsight.config import CameraConfig, SiteConfig
+from codecsight.config import SiteConfig
 from codecsight.config.site_config import stream_name
 from codecsight.video.capture.exit_codes import END_OF_SOURCE
 
@@ -24,16 +26,26 @@ def recorder_name(camera: str) -> str:
     return f"recorder:{camera}"
 
 
-def recorder_specs(config: SiteConfig, feeds: Path) -> tuple[ProcessSpec, ...]:
-    """The recording processes of all cameras.
+OnLine = Callable[[bytes], None]
+
+
+def recorder_specs(
+    config: SiteConfig, feeds: Path, on_status: Callable[[str, bytes], None] | None = None
+) -> tuple[ProcessSpec, ...]:
+    """The recording processes of all cameras. `on_status` is called with the camera and its
+    CaptureStatus as a line of JSON, every few seconds.
 
     One that fails is restarted after 1 s to 60 s, without limit. One whose source ended (a file
     that is not looped) is not restarted.
     """
-    return tuple(_spec(config, feeds, name, camera) for name, camera in config.cameras.items())
+    return tuple(
+        _spec(config, feeds, name, partial(on_status, name) if on_status else None)
+        for name in config.cameras
+    )
 
 
-def _spec(config: SiteConfig, feeds: Path, name: str, camera: CameraConfig) -> ProcessSpec:
+def _spec(config: SiteConfig, feeds: Path, name: str, on_line: OnLine | None) -> ProcessSpec:
+    camera = config.cameras[name]
     limit = config.spool_limit_mb * 2**20 // len(config.cameras)
     command = [sys.executable, "-m", "codecsight.video.capture", "--attached"]
     command += ["--stream", stream_name(config.site, name)]
@@ -49,6 +61,7 @@ def _spec(config: SiteConfig, feeds: Path, name: str, camera: CameraConfig) -> P
         command=tuple(command),
         # In the environment, as any user can read a command line, and the URL holds a password.
         environment={"CODECSIGHT_SOURCE": camera.source_url(name)},
+        on_line=on_line,
         silence_s=SILENCE_S,
         finished_codes=frozenset({END_OF_SOURCE}),
         policy=RestartPolicy(),

@@ -23,6 +23,7 @@ from codecsight.config import SiteConfig
 
 POLL_S = 0.2
 MAX_REPORT_AGE_S = 5.0
+EMPTY_REPORT_S = 2.0
 WORKER = "site-worker"
 WORKER_START_TIMEOUT_S = 300.0
 WORKER_SILENCE_S = 60.0
@@ -30,8 +31,14 @@ WORKER_STOP_TIMEOUT_S = 50.0
 WORKER_POLICY = RestartPolicy(first_delay_s=2.0)
 
 OnReport = Callable[[Report], None]
-"""Callback with the site's state every few seconds: `time`, `cameras` by name, `archive`, and
-`processes` by name (see ProcessStatus). While the worker is down, `cameras` is empty.
+"""Callback with the site's state every few seconds:
+
+`recorders`   by camera: CaptureStatus of its recording process, from the first second on
+`processes`   by name: ProcessStatus
+`cameras`     by camera: CameraStats; empty until the worker has started, and while it is down
+`uplinks`     by stream: LinkStatus; likewise
+`archive`     UploadStats, or None; likewise
+`time`        Unix time
 """
 
 
@@ -42,12 +49,34 @@ def run_site(config: SiteConfig, stop: threading.Event, on_report: OnReport) -> 
     """
     config.read_secrets()
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    recorders = _RecorderStatus()
     with temporary_folder("cs-feeds-") as feeds, Supervisor() as supervisor:
-        supervisor.start(*recorder_specs(config, feeds))
+        supervisor.start(*recorder_specs(config, feeds, recorders.receive))
         supervisor.start(worker_spec(config, feeds, lines.put))
-        _forward_reports(lines, supervisor, stop, on_report)
+
+        def complete(report: Report) -> None:
+            processes = {status.name: asdict(status) for status in supervisor.status()}
+            on_report({**report, "recorders": recorders.latest(), "processes": processes})
+
+        _forward_reports(lines, stop, complete)
         # First the recorders: the segments that they finish now are still archived.
         supervisor.stop(*map(recorder_name, config.cameras))
+
+
+class _RecorderStatus:
+    """The newest status of each recording process, received on the supervisor's threads."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, Report] = {}
+
+    def receive(self, camera: str, line: bytes) -> None:
+        """Store a camera's status, a line of JSON."""
+        if (status := parse_report(line)) is not None:
+            self._latest[camera] = status
+
+    def latest(self) -> dict[str, Report]:
+        """The newest status by camera."""
+        return dict(self._latest)
 
 
 def worker_spec(config: SiteConfig, feeds: Path, on_line: Callable[[bytes], None]) -> ProcessSpec:
@@ -70,24 +99,21 @@ def worker_spec(config: SiteConfig, feeds: Path, on_line: Callable[[bytes], None
 
 
 def _forward_reports(
-    lines: "queue.SimpleQueue[bytes]",
-    supervisor: Supervisor,
-    stop: threading.Event,
-    on_report: OnReport,
+    lines: "queue.SimpleQueue[bytes]", stop: threading.Event, on_report: OnReport
 ) -> None:
-    """Pass the worker's reports to `on_report` until `stop`; without any, one of our own."""
-    last = time.monotonic()
+    """Pass the worker's reports to `on_report` until `stop`. Before the first one, and when they
+    cease, the report is empty but comes as often.
+    """
+    due = 0.0
     while not stop.is_set():
         try:
             report = parse_report(lines.get(timeout=POLL_S))
         except queue.Empty:
             report = None
-        if report is None and time.monotonic() - last > MAX_REPORT_AGE_S:
-            report = {"time": time.time(), "cameras": {}, "archive": None}
+        if report is None and time.monotonic() > due:
+            report = {"time": time.time(), "cameras": {}, "uplinks": {}, "archive": None}
+            due = time.monotonic() + EMPTY_REPORT_S
+        elif report is not None:
+            due = time.monotonic() + MAX_REPORT_AGE_S
         if report is not None:
-            last = time.monotonic()
-            on_report({**report, "processes": _processes(supervisor)})
-
-
-def _processes(supervisor: Supervisor) -> Report:
-    return {status.name: asdict(status) for status in supervisor.status()}
+            on_report(report)

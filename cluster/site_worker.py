@@ -70,19 +70,19 @@ class _SiteActors:
         }
 
     def report(self) -> dict[str, Any]:
-        """The state of all cameras and of the archive, without actors that are being restarted.
-
-        Raises RayDiedError.
+        """The state of all cameras, their uplinks and the archive, without actors that are being
+        restarted. Raises RayDiedError.
         """
         calls = {name: actor.stats.remote() for name, actor in self._cameras.items()}
-        archive_call = self._archiver.stats.remote()
-        pending = [*calls.values(), archive_call]  # one deadline for all
+        archive_call, uplink_call = self._archiver.stats.remote(), self._uplink.status.remote()
+        pending = [*calls.values(), archive_call, uplink_call]  # one deadline for all
         self._ray.wait(pending, num_returns=len(pending), timeout=REPORT_S)
         rows = {name: self._get_or_none(call) for name, call in calls.items()}
-        archive = self._get_or_none(archive_call)
+        archive, uplinks = self._get_or_none(archive_call), self._get_or_none(uplink_call) or {}
         return {
             "time": time.time(),
             "cameras": {name: asdict(row) for name, row in rows.items() if row is not None},
+            "uplinks": {name: asdict(status) for name, status in uplinks.items()},
             "archive": asdict(archive) if archive is not None else None,
         }
 

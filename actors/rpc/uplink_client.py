@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import grpc
@@ -30,7 +30,7 @@ from codecsight.core.errors import CodecSightError
 from codecsight.core.grid import GridSpec
 from codecsight.logs import FailureLog
 from codecsight.uplink.edge_link import EdgeLink
-from codecsight.uplink.messages import CameraStats, EdgeMessage
+from codecsight.uplink.messages import CameraStats, Dropped, EdgeMessage
 
 log = structlog.get_logger()
 
@@ -77,6 +77,18 @@ class OfferResult:
 
     spec: GridSpec | None
     need_anchor: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """State of a link, the reason while it is not live, bytes that wait to be acknowledged, and
+    slots that were dropped since the process started.
+    """
+
+    state: str
+    detail: str
+    backlog_bytes: int
+    slots_dropped: int
 
 
 class LinkLostError(CodecSightError):
@@ -167,10 +179,27 @@ class StreamLink:
             self._send_needed.clear()
             now = time.monotonic()
             for item in self.edge.take_outgoing(now):
+                if isinstance(item, Dropped):
+                    log.warning(
+                        "slots dropped",
+                        stream=self.edge.stream,
+                        count=item.count,
+                        reason=item.reason,
+                    )
                 await self._send(call, item)
-            if (beat := self.edge.heartbeat(now, time.time(), self.stats)) is not None:
+            if (beat := self.edge.heartbeat(now, time.time(), self._current_stats())) is not None:
                 await self._send(call, beat)
             await wait_at_most(self.edge.heartbeat_s, self._send_needed.wait())
+
+    def _current_stats(self) -> CameraStats | None:
+        dropped = self.edge.dropped_count
+        return None if self.stats is None else replace(self.stats, slots_dropped=dropped)
+
+    def status(self) -> LinkStatus:
+        """State, backlog and drops of the link."""
+        return LinkStatus(
+            str(self.state), self.detail, self.edge.backlog_bytes, self.edge.dropped_count
+        )
 
     async def _watch_timeout(self) -> None:
         while True:

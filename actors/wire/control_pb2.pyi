@@ -307,6 +307,7 @@ class StreamStatus(_message.Message):
         DROPPED_FIELD_NUMBER: _builtins.int
         ANOMALIES_FIELD_NUMBER: _builtins.int
         SEGMENTS_FIELD_NUMBER: _builtins.int
+        SLOTS_DROPPED_FIELD_NUMBER: _builtins.int
         state: _builtins.str
         frames: _builtins.int
         fps: _builtins.float
@@ -318,6 +319,8 @@ class StreamStatus(_message.Message):
         dropped: _builtins.int
         anomalies: _builtins.int
         segments: _builtins.int
+        slots_dropped: _builtins.int
+        """Slots that never reached the cloud. `dropped` are packets that never reached the analysis."""
         def __init__(
             self,
             *,
@@ -332,10 +335,11 @@ class StreamStatus(_message.Message):
             dropped: _builtins.int = ...,
             anomalies: _builtins.int = ...,
             segments: _builtins.int = ...,
+            slots_dropped: _builtins.int = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["anomalies", b"anomalies", "cells_kept", b"cells_kept", "cells_total", b"cells_total", "dropped", b"dropped", "fps", b"fps", "frames", b"frames", "segments", b"segments", "slots", b"slots", "source_bytes", b"source_bytes", "state", b"state", "uplink_bytes", b"uplink_bytes"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["anomalies", b"anomalies", "cells_kept", b"cells_kept", "cells_total", b"cells_total", "dropped", b"dropped", "fps", b"fps", "frames", b"frames", "segments", b"segments", "slots", b"slots", "slots_dropped", b"slots_dropped", "source_bytes", b"source_bytes", "state", b"state", "uplink_bytes", b"uplink_bytes"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from codecsight.cli.options import AsJson, ConfigFile
@@ -30,7 +31,7 @@ def site(config: ConfigFile, as_json: AsJson = False) -> None:
         run_site(settings, stop, _report)
     elif err.is_terminal:
         with Live(console=err, refresh_per_second=2) as live:
-            run_site(settings, stop, lambda report: live.update(_table(report)))
+            run_site(settings, stop, lambda report: live.update(_table(report, settings.site)))
     else:
         run_site(settings, stop, lambda _: None)
 
@@ -43,30 +44,45 @@ def _report(report: dict[str, Any]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _table(report: dict[str, Any]) -> Table:
+def _table(report: dict[str, Any], site: str) -> Table:
     archive = report["archive"] or {}
     table = Table(
-        *("camera", "state", "fps", "kept", "uplink kB", "segments", "anomalies"),
+        *("camera", "source", "segments", "fps", "kept", "uplink", "sent kB", "dropped"),
         caption=f"archived {archive.get('uploaded', '?')}, queued {archive.get('queued', '?')} "
-        f"{archive.get('last_error', '')}{_not_running(report['processes'])}",
+        f"{archive.get('last_error', '')}{_not_running(report)}",
     )
-    for name, row in report["cameras"].items():
-        table.add_row(
-            name,
-            row["state"],
-            f"{row['fps']:.1f}",
-            f"{row['cells_kept'] / max(row['cells_total'], 1):.0%}",
-            f"{row['uplink_bytes'] / 1000:.0f}",
-            str(row["segments"]),
-            str(row["anomalies"]),
-        )
+    for name in sorted({*report["recorders"], *report["cameras"]}):
+        table.add_row(name, *_recording(report, name), *_analysis(report, name, f"{site}.{name}"))
     return table
 
 
-def _not_running(processes: dict[str, Any]) -> str:
-    """A line per process that is down, with the reason."""
-    return "".join(
-        f"\n{name} {row['state']}: {row['reason']}"
-        for name, row in processes.items()
+def _recording(report: dict[str, Any], camera: str) -> list[str]:
+    """State of the source, or what is wrong with it, and the number of recorded segments."""
+    status = report["recorders"].get(camera, {"state": "starting", "recorder": {}})
+    problem = status.get("error") or status.get("detail") if status["state"] != "live" else ""
+    state = f"{status['state']}: {problem}" if problem else status["state"]
+    return [escape(state), str(status["recorder"].get("segments", 0))]
+
+
+def _analysis(report: dict[str, Any], camera: str, stream: str) -> list[str]:
+    """Rate, share of cells, state of the uplink, bytes sent and slots dropped."""
+    stats, link = report["cameras"].get(camera), report["uplinks"].get(stream, {})
+    if stats is None:
+        return ["", "", link.get("state", "starting")]
+    return [
+        f"{stats['fps']:.1f}",
+        f"{stats['cells_kept'] / max(stats['cells_total'], 1):.0%}",
+        escape(f"{link.get('state', 'starting')} {link.get('detail', '')}".strip()),
+        f"{stats['uplink_bytes'] / 1000:.0f}",
+        str(link.get("slots_dropped", 0)),
+    ]
+
+
+def _not_running(report: dict[str, Any]) -> str:
+    """A line per process that is down, with the reason, or that has not reported yet."""
+    waiting = "" if report["cameras"] else "\nanalysis: starting Ray; recording runs already"
+    return waiting + "".join(
+        f"\n{escape(name)} {row['state']}: {escape(row['reason'])}"
+        for name, row in report["processes"].items()
         if row["state"] not in ("starting", "running")
     )

@@ -92,9 +92,10 @@ class Backlog:
         """Mark `item`, returned by `peek`, as sent."""
         self.next_to_send = (item.seq if isinstance(item, Chunk) else item.last) + 1
 
-    def queued_at(self, chunk: Chunk) -> float:
-        """Time at which a chunk was offered."""
-        return self._queued_at[chunk.seq]
+    def oldest_queued_at(self) -> float | None:
+        """Time at which the oldest unsent chunk was offered; None without one."""
+        index = self._first_unsent()
+        return self._queued_at[self._chunks[index].seq] if index < len(self._chunks) else None
 
     def skip_to_anchor(self, reason: str) -> bool:
         """Drop every unsent chunk before the newest unsent anchor. Returns False, with nothing

@@ -29,8 +29,8 @@ class EdgeLink:
     messages and `take_outgoing` returns what may be sent now. `disconnect` ends the connection.
 
     `capacity_bytes` bounds the backlog and must exceed the largest chunk. Once the next chunk has
-    waited longer than `max_wait_s`, the link skips to the newest anchor: late answers have little
-    value, and the archive has the recording.
+    waited longer than `max_wait_s`, connected or not, the link skips to the newest anchor: late
+    answers have little value, and the archive has the recording.
 
     `start_seq` is the number of the first chunk. It must exceed every number used by an earlier
     process for this stream, or the cloud would take new chunks for duplicates. The wall clock in
@@ -107,6 +107,7 @@ class EdgeLink:
             return
         if not self._backlog.offer(chunk, now):
             self._anchor_requested = True
+        self._drop_late(now)  # now, not on reconnection: the count shows an outage while it lasts
 
     def take_anchor_request(self) -> bool:
         """Return whether the tracker must make an anchor now, and clear the request."""
@@ -188,13 +189,17 @@ class EdgeLink:
 
     def _next_item(self, now: float) -> Chunk | Dropped | None:
         """The next item to send, or None if there is none or the credits don't allow it."""
+        self._drop_late(now)
         item = self._backlog.peek()
-        if isinstance(item, Chunk) and now > self._backlog.queued_at(item) + self._max_wait_s:
-            self._backlog.skip_to_anchor("waited too long")
-            item = self._backlog.peek()
         if isinstance(item, Chunk) and not self._has_credits(item):
             return None
         return item
+
+    def _drop_late(self, now: float) -> None:
+        """Skip to the newest anchor if the next chunk has waited too long."""
+        queued_at = self._backlog.oldest_queued_at()
+        if queued_at is not None and now > queued_at + self._max_wait_s:
+            self._backlog.skip_to_anchor("waited too long")
 
     def _has_credits(self, chunk: Chunk) -> bool:
         # With nothing in flight one chunk may always go: a chunk larger than the credits would

@@ -75,7 +75,10 @@ class NeedAnchor:
 
 @dataclass(frozen=True, slots=True)
 class CameraStats:
-    """Counters of one camera since its process began. Sent with the edge's heartbeats."""
+    """Counters of one camera since its process began. Sent with the edge's heartbeats.
+
+    `dropped` packets never reached the analysis; `slots_dropped` never reached the cloud.
+    """
 
     state: str
     frames: int
@@ -88,6 +91,7 @@ class CameraStats:
     dropped: int
     anomalies: int
     segments: int
+    slots_dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,11 @@ class Dropped:
     first: int
     last: int
     reason: str
+
+    @property
+    def count(self) -> int:
+        """Number of dropped chunks."""
+        return self.last - self.first + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,22 @@ def _is_recovered(report: dict[str, Any]) -> bool:
     return _states(report) == {"good": "live", "text": "down"} and archive["uploaded"] > 0
 
 
+def test_recording_shows_before_ray_is_up_and_the_uplinks_state_after(site: Site) -> None:
+    def recording(report: dict[str, Any]) -> bool:
+        states = {name: row["state"] for name, row in report["recorders"].items()}
+        return states == {"good": "live", "text": "down"}
+
+    def unreachable(report: dict[str, Any]) -> bool:
+        link = report["uplinks"].get("yard.good", {})
+        return link.get("state") == "down" and "UNAVAILABLE" in link["detail"]
+
+    before: list[dict[str, Any]] = []
+    site.wait(lambda report: before.append(report) or recording(report))  # type: ignore[func-returns-value]
+    assert {tuple(report["cameras"]) for report in before} == {()}
+    assert "text.mp4" in before[-1]["recorders"]["text"]["error"]
+    site.wait(unreachable)
+
+
 def test_recording_continues_when_the_worker_dies_and_when_stdout_is_closed(site: Site) -> None:
     site.wait(lambda report: _states(report).get("good") == "live")
     recording = site.children("--stream yard.good")[0].pid

@@ -240,6 +240,22 @@ class TestResume:
         edge.receive(replace(WELCOME, need_anchor=False, resume_seq=100), now=45.0)
         assert sent(edge, now=45.0) == ["-100..104", "A105", "D106"]
 
+    def test_during_an_outage_the_dropped_slots_are_counted(self) -> None:
+        edge = edge_with()
+        edge.disconnect()
+        counts = []
+        for second in range(10, 310, 10):  # five minutes: an anchor and a delta every 10 s
+            offer(edge, "AD", now=float(second))
+            counts.append(edge.dropped_count)
+        assert counts[3] == 0  # nothing has waited longer than 30 s
+        assert counts == sorted(counts)
+        waiting = 2 * 30 - counts[-1]
+        assert 2 <= waiting <= 8  # the newest group, and what came in the last 30 s
+        edge.receive(replace(WELCOME, need_anchor=False, resume_seq=100), now=305.0)
+        gap, first, *_ = sent(edge, now=305.0)
+        assert gap == f"-100..{99 + counts[-1]}"
+        assert first == f"A{100 + counts[-1]}"
+
     def test_after_a_short_outage_every_chunk_is_sent(self) -> None:
         edge = edge_with()
         edge.disconnect()

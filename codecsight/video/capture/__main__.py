@@ -4,17 +4,19 @@
 
 The process imports no model, no Ray and no gRPC, so that none of them can stop a recording. It
 ends with its source or on SIGTERM or SIGINT, never because a reader disconnected.
-Exit status: see `exit_codes.py`. With --attached it writes a line to standard output every few
-seconds, as a sign of life for the parent process.
+Exit status: see `exit_codes.py`. With --attached it writes its status as a line of JSON to
+standard output every few seconds, which the parent process takes as a sign of life too.
 """
 
 import argparse
 import contextlib
+import json
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import structlog
@@ -23,6 +25,7 @@ from codecsight.core.errors import CodecSightError
 from codecsight.core.stop_signals import call_on_stop_signals
 from codecsight.logs import configure_logs
 from codecsight.video.capture import exit_codes
+from codecsight.video.capture.feed.protocol import CaptureStatus
 from codecsight.video.capture.feed.server import FeedServer
 from codecsight.video.capture.open import open_source
 from codecsight.video.capture.process import CaptureProcess
@@ -41,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     configure_logs("recorder", stream=options.stream)
     stopped = False
+    process: list[CaptureProcess] = []  # empty until everything is open
     try:
         source = open_source(options.source, _source_options(options))
 
@@ -52,18 +56,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         call_on_stop_signals(stop)
         if options.attached:
             threading.Thread(target=_call_on_stdin_eof, args=(stop,), daemon=True).start()
-            threading.Thread(target=_write_signs_of_life, daemon=True).start()
+            writer = threading.Thread(target=_write_status, args=(process,), daemon=True)
+            writer.start()
         recorder = Recorder(
             options.spool, options.stream, options.segment, limit_bytes=options.spool_limit
         )
         feed = FeedServer(options.feed)
     except CodecSightError as error:
-        log.error("cannot start", error=str(error))
+        _report_failure(options, "cannot start", error)
         return exit_codes.CANNOT_START
     try:
-        CaptureProcess(source, recorder, feed).run()
+        process.append(CaptureProcess(source, recorder, feed))
+        process[0].run()
     except CodecSightError as error:
-        log.error("failed", error=str(error))
+        _report_failure(options, "failed", error)
         return exit_codes.FAILED
     log.info("ended")
     return exit_codes.STOPPED if stopped else exit_codes.END_OF_SOURCE
@@ -116,11 +122,24 @@ def _call_on_stdin_eof(stop: Callable[[], None]) -> None:
     stop()
 
 
-def _write_signs_of_life() -> None:
+def _write_status(process: Sequence[CaptureProcess]) -> None:
+    """Write the status as a line of JSON every ALIVE_S seconds, also as a sign of life."""
     with contextlib.suppress(OSError):  # the parent process is gone
         while True:
-            os.write(sys.stdout.fileno(), b"alive\n")
+            _write_line(process[0].status() if process else CaptureStatus("connecting"))
             time.sleep(ALIVE_S)
+
+
+def _report_failure(options: argparse.Namespace, event: str, error: CodecSightError) -> None:
+    """Log why the process ends; if it is attached, write it as its last status too."""
+    log.error(event, error=str(error))
+    if options.attached:
+        with contextlib.suppress(OSError):
+            _write_line(CaptureStatus("down", error=str(error)))
+
+
+def _write_line(status: CaptureStatus) -> None:
+    os.write(sys.stdout.fileno(), json.dumps(asdict(status)).encode() + b"\n")
 
 
 def _positive(text: str) -> float:

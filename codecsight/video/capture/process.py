@@ -40,8 +40,21 @@ class CaptureProcess:
             self._recorder.close()
             self._ended.set()
             reporter.join()
-            self._feed.send(self._status())
+            self._feed.send(self.status())
             self._feed.close()
+
+    def status(self) -> CaptureStatus:
+        """State of the source, and the counts of the recorder."""
+        counts = asdict(self._recorder.stats)
+        errors = (counts.pop("error"), counts.pop("spool_error"))
+        return CaptureStatus(
+            state=self._source.state.value,
+            detail=self._source.state_detail,
+            error="; ".join(filter(None, errors)),
+            feed_dropped=self._feed.dropped,
+            anomalies=dict(self._source.anomalies),
+            recorder=counts,
+        )
 
     def _send(self, item: StreamInfo | Packet) -> None:
         try:
@@ -57,20 +70,8 @@ class CaptureProcess:
             self._failures.recovered()
         elif state is not SourceState.CONNECTING:
             log.warning("source", state=state.value, detail=detail)
-        self._feed.send(self._status())
+        self._feed.send(self.status())
 
     def _report(self) -> None:
         while not self._ended.wait(STATUS_S):
-            self._feed.send(self._status())
-
-    def _status(self) -> CaptureStatus:
-        counts = asdict(self._recorder.stats)
-        errors = (counts.pop("error"), counts.pop("spool_error"))
-        return CaptureStatus(
-            state=self._source.state.value,
-            detail=self._source.state_detail,
-            error="; ".join(filter(None, errors)),
-            feed_dropped=self._feed.dropped,
-            anomalies=dict(self._source.anomalies),
-            recorder=counts,
-        )
+            self._feed.send(self.status())

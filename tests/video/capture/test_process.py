@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,7 @@ def test_a_signal_finishes_the_segment_and_removes_the_socket(
     assert list((tmp_path / "cam1").glob("*.part")) == []
 
 
-def test_an_attached_process_writes_signs_of_life_and_ends_with_its_parent(
+def test_an_attached_process_writes_its_status_and_ends_with_its_parent(
     clips: Path, tmp_path: Path, feed: Path
 ) -> None:
     command = [sys.executable, "-m", "codecsight.video.capture", "--stream", "cam1", "--attached"]
@@ -111,7 +112,9 @@ def test_an_attached_process_writes_signs_of_life_and_ends_with_its_parent(
     command += ["--spool", str(tmp_path), "--feed", str(feed)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
-        assert [child.stdout.readline() for _ in range(3)] == [b"alive\n"] * 3
+        rows = [json.loads(child.stdout.readline()) for _ in range(3)]
+        assert rows[-1]["state"] == "live"
+        assert set(rows[-1]) == {field.name for field in fields(CaptureStatus)}
         child.communicate(timeout=60)  # closes its standard input
         assert child.returncode == STOPPED
 
