@@ -168,7 +168,7 @@ class EngineLoop(Generic[E]):
         self._stopping.set()
         self._thread.join(ENGINE_STOP_S)
 
-    def _put(self, function: Callable[[E], Any], *, is_job: bool) -> "asyncio.Future[Any]":
+    def _put(self, function: Callable[[E], Any], *, is_job: bool) -> asyncio.Future[Any]:
         command = _Command(function, is_job, Future())
         self._queue.put(command)
         return asyncio.wrap_future(command.future)  # completed with call_soon_threadsafe
@@ -221,6 +221,8 @@ class EngineLoop(Generic[E]):
         that fails too, all jobs fail, and steps are repeated with pauses.
         """
         if not engine.busy:
+            # Every submitted job has a result; only a bug leaves one without, and its caller must
+            # not wait for ever.
             self._fail_jobs("the engine has lost a job")
             return []
         try:

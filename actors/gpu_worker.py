@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from actors.deadlines import DECODE_S, PACE_S, DeadlineError, within
+from actors.deadlines import DECODE_S, MAX_RATE_DELAY_S, DeadlineError, within
 from actors.engine_loop import EngineLoop, EngineUnavailableError
 from actors.metrics import WorkerMetrics
 from codecsight.config.cloud_config import CloudConfig
@@ -125,7 +125,7 @@ class GpuWorker:
         """
         if chunk.stream in self._owned:
             delay = self._owned[chunk.stream].token_bucket.reserve(time.monotonic())
-            await asyncio.sleep(min(delay, PACE_S))
+            await asyncio.sleep(min(delay, MAX_RATE_DELAY_S))
         try:
             return await self._run(chunk)
         except PatchError as error:

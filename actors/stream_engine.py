@@ -21,7 +21,7 @@ from codecsight.models.loading import load_model
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenResult:
     """Result of opening a stream: whether its window is new, and whether its next slot must be an
     anchor.
     """
@@ -67,7 +67,7 @@ class StreamEngine:
         finally:
             self._utilization.record_busy(started, time.monotonic())
 
-    def open(self, stream: str, grid: PatchGrid) -> Opened:
+    def open(self, stream: str, grid: PatchGrid) -> OpenResult:
         """Admit a stream. One that is open keeps its window, unless its grid has changed. Raises
         DeviceBusy or AdmissionRefused; the stream is closed then.
         """
@@ -75,7 +75,7 @@ class StreamEngine:
         if new:
             self.close(stream)
             self._admit(stream, grid)
-        return Opened(new, self.engine.needs_anchor(stream))
+        return OpenResult(new, self.engine.needs_anchor(stream))
 
     def close(self, stream: str) -> None:
         """Close a stream and free its KV blocks. Does nothing for an unknown stream."""
