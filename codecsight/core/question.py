@@ -1,6 +1,7 @@
 """A question and the type of answer it expects."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +10,10 @@ from codecsight.core.errors import CodecSightError
 
 _YES_NO_FIRST_WORDS = frozenset(
     {"is", "are", "was", "were", "do", "does", "did", "has", "have", "had", "can", "will"}
+)
+
+_CHOICE = re.compile(
+    r"""\s*(?:"(?P<double>[^"]*)"\s*(?=,|$)|'(?P<single>[^']*)'\s*(?=,|$)|(?P<plain>[^,]*))(?:,|$)"""
 )
 
 _MAX_OPTIONS = 99
@@ -43,6 +48,8 @@ class Question:
     schema: str = ""
 
     def __post_init__(self) -> None:
+        for text in (self.text, *self.choices, self.schema):
+            _check_text(text)
         if not self.text.strip():
             raise CodecSightError("a question has no text")
         if self.kind is QuestionKind.CHOICE and len(self.choices) < 2:
@@ -92,21 +99,49 @@ class Question:
         """Infer the kind from the wording.
 
         "Is there ..." is YES_NO, "How many ..." is COUNT. A list after `|` makes a CHOICE ("What
-        colour is the car? | red, blue"), a JSON schema after `|` makes a JSON question ('What is
-        there? | {"type": "object", ...}'). Anything else is TEXT.
+        colour is the car? | red, blue"; a choice with a comma stands in quotes), a JSON schema
+        after `|` makes a JSON question ('What is there? | {"type": "object", ...}'). Anything else
+        is TEXT.
         """
         if "|" in text:
             question, listed = text.split("|", 1)
             if listed.lstrip().startswith("{"):
                 return Question(question.strip(), QuestionKind.JSON, schema=listed.strip())
-            options = tuple(part.strip() for part in listed.split(",") if part.strip())
-            return Question(question.strip(), QuestionKind.CHOICE, options)
+            return Question(question.strip(), QuestionKind.CHOICE, _split_choices(listed, text))
         words = text.lower().split()
         if words[:2] == ["how", "many"]:
             return Question(text.strip(), QuestionKind.COUNT)
         if words and words[0] in _YES_NO_FIRST_WORDS:
             return Question(text.strip(), QuestionKind.YES_NO)
         return Question(text.strip(), QuestionKind.TEXT)
+
+
+def _split_choices(listed: str, question: str) -> tuple[str, ...]:
+    """The choices of a list separated by commas; one in double or single quotes may have commas.
+
+    Empty ones are left out. Raises CodecSightError if a double quote is not closed.
+    """
+    choices = []
+    for match in _CHOICE.finditer(listed):
+        choice = (match["double"] or match["single"] or match["plain"] or "").strip()
+        if choice.startswith('"'):
+            raise CodecSightError(
+                f"the question {question!r} has a choice whose quote is not closed: {choice}"
+            )
+        if choice:
+            choices.append(choice)
+    return tuple(choices)
+
+
+def _check_text(text: str) -> None:
+    """Raise CodecSightError if the text came from bytes that aren't UTF-8, as in an argument."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise CodecSightError(
+            f"the question {text!r} is not UTF-8 text: set the terminal, or the script that "
+            "calls, to UTF-8"
+        ) from error
 
 
 def _repeated(choices: tuple[str, ...]) -> str:

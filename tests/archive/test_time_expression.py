@@ -23,6 +23,10 @@ NOW = 1_795_424_400.0
         ("1795424400.5", NOW + 0.5),
         ("2026-11-23T09:00:00Z", NOW),
         ("2026-11-23T10:00:00+01:00", NOW),
+        ("1795424400500", NOW + 0.5),
+        ("1795424400", NOW),
+        ("20261123T090000Z", NOW),
+        ("20261123T090000.5+00:00", NOW + 0.5),
         (" 2026-11-23 09:00:00.25+00:00 ", NOW + 0.25),
     ],
 )
@@ -39,6 +43,29 @@ def test_a_time_without_a_zone_is_local_time(monkeypatch: pytest.MonkeyPatch) ->
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize("text", ["2026-11-28", "20261128", " 20261128 "])
+def test_a_date_is_its_local_midnight(text: str) -> None:
+    assert parse_time(text, NOW) == datetime(2026, 11, 28).astimezone().timestamp()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026", "0", "179542440", "179542440050000000", "20261128103000"),
+        *("1970-01-01", "-99999999d", "9999-12-31T23:59:59Z", "0001-01-01"),
+    ],
+)
+def test_a_time_far_from_any_recording_is_rejected(text: str) -> None:
+    with pytest.raises(ArchiveError, match=r"is not a time.*2026-11-23T10:30:00.*milliseconds"):
+        parse_time(text, NOW)
+
+
+@pytest.mark.parametrize("text", ["20261399", "\u0661\u0662\u0663", "1795424400,5", "nan", "inf"])
+def test_text_that_only_looks_like_a_number_is_rejected(text: str) -> None:
+    with pytest.raises(ArchiveError, match="is not a time: use"):
+        parse_time(text, NOW)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "-5w", "2026-13-01", "1e400", "+5s", "12:00"])

@@ -28,6 +28,35 @@ def test_choices_are_listed_after_a_bar() -> None:
     assert (question.text, question.options) == ("Which way?", ("left", "right"))
 
 
+@pytest.mark.parametrize(
+    ("listed", "choices"),
+    [
+        ('"yes, sir", no', ("yes, sir", "no")),
+        ("'yes, sir', 'no, sir'", ("yes, sir", "no, sir")),
+        ('"red | blue" , green,', ("red | blue", "green")),
+        ("don't know, it's red", ("don't know", "it's red")),
+        ("'tis, none", ("'tis", "none")),
+        ('a 5" pipe, a 6" pipe', ('a 5" pipe', 'a 6" pipe')),
+        ('"it\'s red", "", none', ("it's red", "none")),
+        ("'say \"go, go\"', stop", ('say "go, go"', "stop")),
+    ],
+)
+def test_a_choice_with_a_comma_stands_in_quotes(listed: str, choices: tuple[str, ...]) -> None:
+    assert Question.parse(f"Which? | {listed}").choices == choices
+
+
+def test_a_quote_that_is_not_closed_is_rejected() -> None:
+    with pytest.raises(CodecSightError, match=r"quote is not closed: \"yes"):
+        Question.parse('Which? | "yes, sir, no')
+
+
+@pytest.mark.parametrize("text", ["Is it \udce4 cat?", "Which? | a, \udcff", 'W? | {"\udcff": 1}'])
+def test_a_question_that_is_not_utf_8_is_rejected(text: str) -> None:
+    with pytest.raises(CodecSightError, match=r"\\udc.. ?.* is not UTF-8 text") as caught:
+        Question.parse(text)
+    assert str(caught.value).isascii()
+
+
 def test_a_schema_is_read_after_a_bar() -> None:
     schema = {"type": "object", "properties": {"people": {"type": "integer"}}}
     question = Question.parse(f"What is there? | {json.dumps(schema)}")
