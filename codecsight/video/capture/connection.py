@@ -14,6 +14,7 @@ from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.source import SourceError
 from codecsight.video.capture.timing.clock import StreamClock
 from codecsight.video.capture.timing.recording_rule import LOOKAHEAD
+from codecsight.video.codec.display import changed_info, container_aspect, container_orientation
 
 MAX_CONSECUTIVE_ERRORS = 16
 TEXT_FORMATS = frozenset({"tty"})
@@ -62,8 +63,13 @@ class Connection:
         """Whether the container declares a duration, as recordings do and cameras don't."""
         return bool(self._container.duration)
 
-    def packets(self, clock: StreamClock, capture_time_fn: CaptureTimeFn) -> Iterator[Packet]:
-        """Yield the packets, on the stream's clock; container errors are counted and skipped."""
+    def packets(
+        self, clock: StreamClock, capture_time_fn: CaptureTimeFn
+    ) -> Iterator[StreamInfo | Packet]:
+        """Yield the packets, on the stream's clock; container errors are counted and skipped.
+
+        Where the container announces other codec headers in mid-stream, a StreamInfo comes first.
+        """
         base, display_s = self.info.time_base, 0.0
         clock.start_connection(
             base,
@@ -79,6 +85,9 @@ class Connection:
             display_s = max(display_s, decode_s) if pts is None else float(pts * base)
             if packet.is_corrupt:
                 self._anomalies["corrupt packets"] += 1
+            if (changed := changed_info(self.info, packet)) is not None:
+                self.info = changed
+                yield changed
             yield Packet(
                 data=bytes(packet),
                 pts=pts,
@@ -154,4 +163,6 @@ def _describe(stream: VideoStream) -> StreamInfo:
         height=codec.height,
         rate=float(stream.average_rate or 0),
         time_base=stream.time_base or Fraction(1, 90_000),
+        orientation=container_orientation(stream),
+        sample_aspect=container_aspect(stream),
     )

@@ -47,13 +47,14 @@ class FileSource(BaseSource):
         try:
             yield connection.info
             self.set_state(SourceState.LIVE)
-            for packet in connection.packets(clock, pacer.capture_time):
+            for item in connection.packets(clock, pacer.capture_time):
                 if self._stop:
                     return
-                if not count and packet.pts is None and packet.dts is None:
-                    raise SourceError(f"{self._path}: {NO_TIMESTAMPS.format(self._path.name)}")
-                count += 1
-                yield packet
+                if isinstance(item, Packet):
+                    if not count and item.pts is None and item.dts is None:
+                        raise SourceError(f"{self._path}: {NO_TIMESTAMPS.format(self._path.name)}")
+                    count += 1
+                yield item
         except FFmpegError as error:  # damaged in the middle: what was read so far counts
             self.anomalies["container errors"] += 1
             self.set_state(SourceState.LIVE, f"reading stopped early: {error.strerror}")

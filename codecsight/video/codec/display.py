@@ -2,13 +2,18 @@
 
 import io
 import struct
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
 
 import av
 from av.error import FFmpegError
 from av.sidedata.sidedata import SideDataContainer, Type
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from codecsight.core.orientation import UPRIGHT, Orientation
+from codecsight.core.packet import StreamInfo
 
 _MATRIX = struct.Struct("=9i")
 _TKHD_MATRIX = struct.Struct(">9i")
@@ -35,6 +40,11 @@ def container_orientation(stream: VideoStream) -> Orientation:
     return Orientation.from_matrix(_TKHD_MATRIX.unpack_from(written, start))
 
 
+def container_aspect(stream: VideoStream) -> Fraction:
+    """The sample aspect ratio that the container declares, else the codec's; 0 if unknown."""
+    return stream.sample_aspect_ratio or Fraction(0)
+
+
 def picture_orientation(picture: av.VideoFrame) -> Orientation | None:
     """The orientation that the bitstream declares at this picture (the "display orientation" SEI
     message of H.264 and H.265, EXIF in JPEG); None if it declares none here.
@@ -44,3 +54,26 @@ def picture_orientation(picture: av.VideoFrame) -> Orientation | None:
     if side_data is None:
         return None
     return Orientation.from_matrix(_MATRIX.unpack_from(memoryview(side_data)))
+
+
+def changed_info(info: StreamInfo, packet: "av.Packet[VideoStream]") -> StreamInfo | None:
+    """The new description of a stream from `packet` on, if it announces other codec headers (MP4
+    with several sample descriptions, FLV); None if it doesn't. The picture's size and aspect ratio
+    are those of the packet's picture; where it can't be decoded alone, the old ones are kept.
+    """
+    if not packet.has_sidedata("new_extradata"):
+        return None
+    extradata = bytes(packet.get_sidedata("new_extradata"))
+    if not extradata or extradata == info.extradata:
+        return None
+    changed = replace(info, extradata=extradata)
+    context = av.CodecContext.create(info.codec, "r")
+    if not isinstance(context, VideoCodecContext):
+        return changed
+    context.extradata = extradata
+    with suppress(FFmpegError):
+        for picture in [*context.decode(packet), *context.decode(None)]:
+            aspect = context.sample_aspect_ratio or Fraction(0)
+            width, height = picture.width, picture.height
+            return replace(changed, width=width, height=height, sample_aspect=aspect)
+    return changed

@@ -11,6 +11,7 @@ import av
 from av.video.stream import VideoStream
 
 from codecsight.core.errors import CodecSightError
+from codecsight.core.orientation import UPRIGHT
 from codecsight.core.packet import StreamInfo
 
 # Matroska's names for the codecs that cameras and files send (RFC 9559 and its codec registry).
@@ -37,12 +38,13 @@ class RecordingError(CodecSightError):
 
 
 def add_stream(container: av.container.OutputContainer, info: StreamInfo) -> av.stream.Stream:
-    """Add a stream to `container` for packets encoded as `info` describes.
+    """Add a stream to `container` for packets encoded as `info` describes, with its orientation.
 
-    Raises RecordingError for a codec without a Matroska codec ID.
+    PyAV can't write the sample aspect ratio to Matroska: players read it from the packets. Raises
+    RecordingError for a codec without a Matroska codec ID.
     """
     codec = _canonical(info.codec)
-    if not info.extradata:
+    if not info.extradata and codec != "mjpeg":
         # RTSP without sprop: the muxer reads the parameter sets of the first key frame instead.
         stream = container.add_mux_stream(codec, width=info.width, height=info.height)
     else:
@@ -50,6 +52,8 @@ def add_stream(container: av.container.OutputContainer, info: StreamInfo) -> av.
             template: VideoStream = header.streams.video[0]
             stream = container.add_stream_from_template(template, opaque=True)
     stream.time_base = info.time_base
+    if info.orientation != UPRIGHT and isinstance(stream, VideoStream):
+        stream.set_display_matrix(info.orientation.matrix)
     return stream
 
 
@@ -72,7 +76,7 @@ def _matroska_header(codec: str, info: StreamInfo) -> bytes:
         + _element(0x73C5, _uint(1))  # TrackUID
         + _element(0x83, _uint(1))  # TrackType: video
         + _element(0x86, _CODEC_IDS[codec].encode())
-        + _element(0x63A2, info.extradata)  # CodecPrivate
+        + (_element(0x63A2, info.extradata) if info.extradata else b"")  # CodecPrivate
         + _element(0xE0, size)
     )
     tracks = _element(0x1654AE6B, _element(0xAE, track))
