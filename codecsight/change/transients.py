@@ -215,14 +215,15 @@ def _grown(mask: Mask, points: int) -> Mask:
 
 
 def _luma_raster(frame: Frame) -> Raster | None:
-    """A raster of the picture's luma, as a view of its buffer; None if luma isn't in bytes."""
+    """A raster of the shown picture's luma, as a view of its buffer; None if luma isn't in bytes."""
     picture = frame.picture
     if not _has_byte_luma(picture.format.name):
         return None
     # One VideoPlane: `picture.planes` would create all of them for every frame.
     plane, step = VideoPlane(picture, 0), max(1, picture.width // _RASTER_COLUMNS)
     luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    return luma[step // 2 : picture.height : step, step // 2 : picture.width : step]
+    raster = luma[step // 2 : picture.height : step, step // 2 : picture.width : step]
+    return frame.orientation.apply(raster)
 
 
 @lru_cache(maxsize=64)
