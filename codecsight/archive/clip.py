@@ -20,6 +20,8 @@ from codecsight.archive.store import ObjectStore
 MAX_LOOKBACK_S = 3600.0
 """How far before the start a key frame is searched when a GOP spans several segments."""
 
+_NO_SPOOL = "what a site has not uploaded yet counts only with its spool"
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -128,7 +130,8 @@ def _gather(
         footage = Footage(store, stream, folder, spooled)
         rows = footage.between(start, end)
         if not rows.segments:
-            raise ArchiveError(_nothing_recorded(footage, start, end, rows.damaged))
+            message = _nothing_recorded(footage, start, end, rows.damaged)
+            raise ArchiveError(message if spool is not None else f"{message} ({_NO_SPOOL})")
         gaps = [Gap(row_start(k), row_start(k), f"the row {k} is damaged") for k in rows.damaged]
         lead_in = footage.lead_in(rows.segments[0], start, MAX_LOOKBACK_S, MIN_GAP_S)
         segments = [*lead_in, *rows.segments]

@@ -13,11 +13,15 @@ def main() -> None:
 
 def _run() -> None:
     from codecsight.cli.app import app
-    from codecsight.cli.output import print_error
+    from codecsight.cli.output import prepare_output, print_error
     from codecsight.core.errors import CodecSightError
 
+    prepare_output()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except CodecSightError as error:
         print_error(error)
         sys.exit(2)

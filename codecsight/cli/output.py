@@ -1,22 +1,100 @@
 """Output of commands: text and tables on a terminal, JSON lines on stdout, errors on stderr."""
 
+import contextlib
+import io
 import json
+import math
+import os
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+
+from codecsight.core.errors import CodecSightError
 
 out = Console()
 err = Console(stderr=True)
 
 
+class OutputError(CodecSightError):
+    """Standard output can't be written; the message says why."""
+
+
+def prepare_output() -> None:
+    """Let standard output and error take any text, whatever the locale's encoding.
+
+    A character that the encoding lacks is written as an escape such as \\xe9. An error of standard
+    output, such as a full disk, becomes an OutputError; a closed one counts as /dev/null.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout = _StandardOutput(sys.stdout)
+
+
 def print_error(error: Exception) -> None:
     """Print an error message to stderr, which keeps --json output on stdout clean."""
-    err.print("[bold red]error[/]", end=": ")
-    err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+    with contextlib.suppress(OSError):  # nobody can be told; the exit code remains
+        err.print("[bold red]error[/]", end=": ")
+        err.print(str(error), markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
-    """Print a value as one line of JSON to stdout and flush it, for readers of a pipe."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    """Print a value as one line of JSON to stdout and flush it, for readers of a pipe.
+
+    JSON has no NaN and no infinity: both are printed as null.
+    """
+    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps(_finite(value), ensure_ascii=plain, allow_nan=False)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def _finite(value: Any) -> Any:
+    """The value with None in place of every float that is not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+class _StandardOutput(io.TextIOWrapper):
+    """Standard output that raises OutputError; a closed pipe stays a BrokenPipeError."""
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        super().__init__(
+            stream.buffer,
+            encoding=stream.encoding,
+            errors=stream.errors,
+            line_buffering=stream.line_buffering,
+        )
+        self._stream = stream  # when it is deleted, it closes the buffer
+
+    def write(self, text: str, /) -> int:
+        with _output_errors():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _output_errors():
+            super().flush()
+
+
+@contextlib.contextmanager
+def _output_errors() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What is still buffered would fail again when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise OutputError(f"can't write to standard output: {error.strerror}") from error

@@ -44,9 +44,19 @@ def read_spool(spool: Path, stream: str, end: float, folder: Path) -> SpoolFoota
     The one that is being recorded, and those that a killed recorder left, count with the packets
     they hold now. Raises ArchiveError without a spool, and OSError if a copy can't be written.
     """
-    if not spool.is_dir():
-        raise ArchiveError(f"spool {spool}: no such folder")
-    place = spool / validate_stream_name(stream)
+    validate_stream_name(stream)
+    try:
+        if not spool.is_dir():
+            raise ArchiveError(f"spool {spool}: no such folder")
+        return _read(spool / stream, stream, end, folder)
+    except PermissionError as error:
+        raise ArchiveError(
+            f"spool {spool}: {error.filename} can't be read: {error.strerror}; run this as the "
+            "user that records"
+        ) from error
+
+
+def _read(place: Path, stream: str, end: float, folder: Path) -> SpoolFootage:
     # Unfinished files first: one that is finished meanwhile is found among the finished ones.
     unfinished = [_snapshot(path, stream, end, folder) for path in unfinished_files(place)]
     finished, damaged = _finished(place)
