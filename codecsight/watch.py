@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from codecsight.answers.standing import StandingQuestions
@@ -82,7 +82,8 @@ class Watcher:
         self._standing.set(stream, self._options.questions)
 
     def answers(self) -> Iterator[Answer]:
-        """Yield answers until all sources have ended or `close` is called.
+        """Yield answers until all sources have ended or `close` is called. A source that ends
+        before its first answer, such as a still picture, gives one about what it sent.
 
         The error of a failed source is kept in its `error`, and the other sources continue. If
         all sources failed, the error of the first one is raised.
@@ -95,11 +96,9 @@ class Watcher:
                 watched, slot = self._items.get(timeout=_POLL_S)
             except queue.Empty:
                 continue
-            if slot is None:
-                running -= 1
-                continue
+            running -= slot is None
             try:
-                yield from self._process(watched, slot)
+                yield from self._end(watched) if slot is None else self._process(watched, slot)
             except CodecSightError as error:
                 watched.error = watched.error or error
                 watched.source.close()
@@ -122,12 +121,26 @@ class Watcher:
             self._engine.open(stream, PatchGrid(self._options.spec, *slot.kept.shape))
             watched.shape = slot.kept.shape
         result = self._engine.push(stream, slot)
-        for answer in self._standing.answer(
-            self._engine, result, watched.partial_answers.__setitem__
-        ):
-            watched.latest_answers[answer.question] = answer
-            watched.partial_answers.pop(answer.question, None)
-            yield answer
+        on_token = watched.partial_answers.__setitem__
+        yield from _publish(watched, self._standing.answer(self._engine, result, on_token))
+
+    def _end(self, watched: WatchedSource) -> Iterator[Answer]:
+        """Answer about the little that was sent by a source that ended before its first answer.
+
+        Raises CodecSightError if that is nothing.
+        """
+        if watched.error or watched.latest_answers or self._closed.is_set():
+            return
+        if watched.shape is None:
+            decoded = watched.camera.counters.frames
+            raise CodecSightError(
+                f"{watched.stream}: it ended before any picture was sampled ({decoded} decoded); "
+                "check it with: codecsight doctor"
+            )
+        questions = self._standing.of(watched.stream)
+        on_token = watched.partial_answers.__setitem__
+        if questions:
+            yield from _publish(watched, self._engine.ask_all(watched.stream, questions, on_token))
 
     def _read(self, watched: WatchedSource) -> None:
         try:
@@ -158,3 +171,11 @@ class Watcher:
                 return
             except queue.Full:
                 continue
+
+
+def _publish(watched: WatchedSource, answers: Iterable[Answer]) -> Iterator[Answer]:
+    """Yield the answers and keep them as the latest ones of the source."""
+    for answer in answers:
+        watched.latest_answers[answer.question] = answer
+        watched.partial_answers.pop(answer.question, None)
+        yield answer

@@ -215,7 +215,7 @@ def _grown(mask: Mask, points: int) -> Mask:
 
 
 def _luma_raster(frame: Frame) -> Raster | None:
-    """A raster of the shown picture's luma, as a view of its buffer; None if luma isn't in bytes."""
+    """A view of the shown picture's luma on a sparse raster; None if luma isn't in bytes."""
     picture = frame.picture
     if not _has_byte_luma(picture.format.name):
         return None
