@@ -94,7 +94,7 @@ class CameraActor:
             if isinstance(item, CaptureStatus):
                 self._status = item
             elif isinstance(item, StreamInfo):
-                self._size = (item.width, item.height)
+                self._size = item.shown_size
             if camera is not None and not isinstance(item, CaptureStatus):
                 for slot in camera.feed(item):
                     self._failures.recovered()
@@ -119,6 +119,7 @@ class CameraActor:
     def _send_slot(self, camera: CameraPipeline, slot: Slot) -> None:
         chunk = pack(slot, camera.spec, self._stream, self._codec)
         self._uplink_bytes += chunk.size
+        self._size = camera.size or self._size  # the bitstream may turn or resize the picture
         offer = self._uplink.offer.remote(chunk, *(self._size or (0, 0)))
         reply: OfferResult = ray.get(offer, timeout=UPLINK_CALL_S)
         if reply.spec is not None and reply.spec != camera.spec:
