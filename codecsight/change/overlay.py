@@ -1,7 +1,7 @@
 """Overlay for debugging: motion vectors, kept cells and camera motion, drawn into the picture."""
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from codecsight.change.measurement.camera_motion import (
     IDENTITY,
@@ -43,6 +43,13 @@ def draw_overlay(frame: Frame, grid: PatchGrid, slot: Slot | None) -> RgbImage:
     caption = f"{frame.time:6.1f} s  {_describe(slot)}  {camera}{_describe_view(frame)}"
     ImageDraw.Draw(captioned).text((4, height + 3), caption)
     return np.asarray(captioned)
+
+
+def padded(image: RgbImage, shape: tuple[int, ...]) -> RgbImage:
+    """The image scaled into `shape` [h, w, 3] with borders, where its size changed in mid-stream."""
+    if image.shape == shape:
+        return image
+    return np.asarray(ImageOps.pad(Image.fromarray(image), (shape[1], shape[0])))
 
 
 def contact_sheet(images: list[RgbImage], columns: int = 3) -> RgbImage:
