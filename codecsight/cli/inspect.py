@@ -37,7 +37,8 @@ def inspect(
 
     Motion vectors are red, with the camera's own motion subtracted. Kept cells are coloured by
     reason: green motion, yellow intra, blue pixels, purple refresh, grey anchor. A line below the
-    picture states the camera's motion.
+    picture states the camera's motion. The picture is turned and scaled as a player shows it; the
+    line says how, if it is not shown as it was coded.
 
     Example: `codecsight inspect yard.mp4 -o drawn.mp4 --contact-sheet stills.png`
     """
@@ -69,7 +70,7 @@ def _draw(
 
     STILLS of them, evenly spaced, are also added to `stills`.
     """
-    from codecsight.change.overlay import draw_overlay
+    from codecsight.change.overlay import draw_overlay, padded
     from codecsight.change.policies import make_policy
     from codecsight.change.tracker import ChangeTracker
     from codecsight.core.grid import GridSpec
@@ -77,16 +78,20 @@ def _draw(
     from codecsight.video.codec.decoder import decode_stream
 
     tracker: ChangeTracker | None = None
+    picture: RgbImage | None = None
     spec, slot, begin = GridSpec(cell=32, frames=2, rate=2.0, max_cells=max_cells), None, 0.0
     for frame in decode_stream(source.items()):
-        if tracker is None:
-            grid, begin = spec.fit(frame.width, frame.height), frame.time
+        begin = frame.time if tracker is None else begin
+        grid = spec.fit(*frame.shown_size)
+        if tracker is None or grid != tracker.grid:
             tracker = ChangeTracker(grid, make_policy(policy, grid), ANCHOR_EVERY)
+            slot = None
         if (time := frame.time - begin) > seconds:
             return
         done = tracker.feed(frame)
         slot = done or slot
-        picture = draw_overlay(frame, tracker.grid, slot)
+        drawn = draw_overlay(frame, tracker.grid, slot)
+        picture = drawn if picture is None else padded(drawn, picture.shape)
         if done is not None:
             stills.setdefault(int(time * STILLS / seconds), picture)
         yield time, picture
