@@ -11,12 +11,16 @@ from codecsight.cli.output import err, out
 from codecsight.core.errors import CodecSightError
 
 if TYPE_CHECKING:
+    from av.container import OutputContainer
+
     from codecsight.change.measurement.yuv_planes import RgbImage
     from codecsight.video.capture.source import Source
 
 STILLS = 6
+VIDEO_FORMATS = {".mp4": "mp4", ".mkv": "matroska"}
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
-Video = Annotated[Path, typer.Option("--output", "-o", help="Video to write, NAME.mp4.")]
+Video = Annotated[Path, typer.Option("--output", "-o", help="Video to write (.mp4, .mkv).")]
 Sheet = Annotated[
     Path | None, typer.Option("--contact-sheet", help="Image of several stills to write, NAME.png.")
 ]
@@ -42,25 +46,39 @@ def inspect(
 
     Example: `codecsight inspect yard.mp4 -o drawn.mp4 --contact-sheet stills.png`
     """
-    from codecsight.change.overlay import contact_sheet
+    from codecsight.archive.output_file import check_output
     from codecsight.video.capture.open import open_source
     from codecsight.video.capture.source import SourceOptions
 
+    check_output(video, tuple(VIDEO_FORMATS), "the video")
+    if sheet is not None:
+        check_output(sheet, IMAGE_SUFFIXES, "the contact sheet")
     opened = open_source(source, SourceOptions(transport=transport))
     stills: dict[int, RgbImage] = {}
     with err.status("drawing"):
         try:
-            count = _write(video, _draw(opened, seconds, max_cells, policy, stills))
+            count = _write(video, _draw(opened, seconds, max_cells, policy, stills), source)
         finally:
             opened.close()
-    if not count:
-        raise CodecSightError(f"{source}: received no picture")
-    out.print(f"{count} pictures in {video}")
+    _report(f"{count} pictures in {video}")
     if sheet is not None:
-        from PIL import Image
+        _write_sheet(sheet, [stills[number] for number in sorted(stills)])
+        _report(f"{len(stills)} stills in {sheet}")
 
-        Image.fromarray(contact_sheet([stills[number] for number in sorted(stills)])).save(sheet)
-        out.print(f"{len(stills)} stills in {sheet}")
+
+def _report(line: str) -> None:
+    out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _write_sheet(path: Path, stills: "list[RgbImage]") -> None:
+    from PIL import Image
+
+    from codecsight.archive.output_file import replacing
+    from codecsight.change.overlay import contact_sheet
+
+    with replacing(path) as temporary:
+        image_format = Image.registered_extensions()[path.suffix.lower()]
+        Image.fromarray(contact_sheet(stills)).save(temporary, format=image_format)
 
 
 def _draw(
@@ -68,7 +86,8 @@ def _draw(
 ) -> "Iterator[tuple[float, RgbImage]]":
     """Yield the drawn pictures with their times in seconds from 0.
 
-    STILLS of them, evenly spaced, are also added to `stills`.
+    STILLS of them, evenly spaced, are also added to `stills`; of a video without a whole slot, the
+    last.
     """
     from codecsight.change.overlay import draw_overlay, padded
     from codecsight.change.policies import make_policy
@@ -78,8 +97,8 @@ def _draw(
     from codecsight.video.codec.decoder import decode_stream
 
     tracker: ChangeTracker | None = None
-    picture: RgbImage | None = None
     spec, slot, begin = GridSpec(cell=32, frames=2, rate=2.0, max_cells=max_cells), None, 0.0
+    picture: RgbImage | None = None
     for frame in decode_stream(source.items()):
         begin = frame.time if tracker is None else begin
         grid = spec.fit(*frame.shown_size)
@@ -87,7 +106,7 @@ def _draw(
             tracker = ChangeTracker(grid, make_policy(policy, grid), ANCHOR_EVERY)
             slot = None
         if (time := frame.time - begin) > seconds:
-            return
+            break
         done = tracker.feed(frame)
         slot = done or slot
         drawn = draw_overlay(frame, tracker.grid, slot)
@@ -95,26 +114,46 @@ def _draw(
         if done is not None:
             stills.setdefault(int(time * STILLS / seconds), picture)
         yield time, picture
+    if not stills and picture is not None:
+        stills[0] = picture
 
 
-def _write(path: Path, pictures: "Iterator[tuple[float, RgbImage]]") -> int:
-    """Encode pictures into an .mp4 file; return their number."""
+def _write(path: Path, pictures: "Iterator[tuple[float, RgbImage]]", source: str) -> int:
+    """Encode pictures into a video; return their number. It appears when it is complete.
+
+    Raises CodecSightError if there is no picture, or if the file can't be written.
+    """
+    import av
+
+    from codecsight.archive.output_file import replacing
+    from codecsight.video.capture.source import redact_url
+
+    with replacing(path) as temporary:
+        container_format = VIDEO_FORMATS[path.suffix.lower()]
+        with av.open(f"file:{temporary}", "w", format=container_format) as container:
+            count = _encode(container, pictures)
+        if not count:
+            raise CodecSightError(f"{redact_url(source)}: received no picture")
+    return count
+
+
+def _encode(container: "OutputContainer", pictures: "Iterator[tuple[float, RgbImage]]") -> int:
     from fractions import Fraction
 
     import av
 
-    count, base = 0, Fraction(1, 90_000)
-    with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=30, options={"crf": "20", "preset": "fast"})
-        stream.codec_context.time_base = base
-        for time, picture in pictures:
-            if not count:
-                stream.height, stream.width = picture.shape[0] & ~1, picture.shape[1] & ~1
-            even = picture[: stream.height, : stream.width]
-            frame = av.VideoFrame.from_ndarray(even.copy(), format="rgb24")
-            frame.pts, frame.time_base = round(time / base), base
-            container.mux(stream.encode(frame))
-            count += 1
-        if count:
-            container.mux(stream.encode(None))
+    base, count, last = Fraction(1, 90_000), 0, -1
+    stream = container.add_stream("libx264", rate=30, options={"crf": "20", "preset": "fast"})
+    stream.codec_context.time_base = base
+    for time, picture in pictures:
+        if not count:
+            stream.height, stream.width = picture.shape[0] & ~1, picture.shape[1] & ~1
+        even = picture[: stream.height, : stream.width]
+        frame = av.VideoFrame.from_ndarray(even.copy(), format="rgb24")
+        frame.pts = last = max(last + 1, round(time / base))  # an encoder needs rising times
+        frame.time_base = base
+        container.mux(stream.encode(frame))
+        count += 1
+    if count:
+        container.mux(stream.encode(None))
     return count
