@@ -16,6 +16,7 @@ from codecsight.change.sampler import FramePace, FrameSampler, SamplingRange
 from codecsight.change.transients import TransientDetector
 from codecsight.core.frame import Frame
 from codecsight.core.grid import PatchGrid
+from codecsight.core.holes import HOLE_S, HoleFinder
 from codecsight.core.slot import Reason, Slot, SlotKind
 from codecsight.patches.cut import cut, paste
 from codecsight.video.codec.resizer import Resizer
@@ -74,6 +75,7 @@ class ChangeTracker:
         min_fps = sampling_range.min_fps if sampling_range else grid.spec.rate
         self._max_sample_gap = max(2 * grid.spec.slot_seconds, 2 / min_fps)
         self._pace = FramePace(self._max_sample_gap)
+        self._holes = HoleFinder(max(HOLE_S, self._max_sample_gap))
         self._resizer = Resizer(grid.width, grid.height)
         self._transients = TransientDetector(grid)
         self._previous_sample: NDArray[np.uint8] | None = None
@@ -181,6 +183,8 @@ class ChangeTracker:
 
     def _make_slot(self, samples: list[_Sample]) -> Slot:
         pictures = np.stack([sample.picture for sample in samples])
+        if self._holes.add([sample.time for sample in samples]):
+            self._anchor_cause = self._anchor_cause or "gap"
         reasons = self._decide(pictures)
         anchor, kept = bool((reasons == Reason.ANCHOR).all()), reasons > 0
         patches = cut(pictures, kept)

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from codecsight.core.answer import Answer
 from codecsight.core.grid import PatchGrid
-from codecsight.core.slot import Slot
+from codecsight.core.holes import HoleFinder
+from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine.attention.pool import BlockTable, KVIndices, KVPool
 from codecsight.engine.config import EngineConfig, QueryView
 from codecsight.engine.encoder_input import EncodeRequest, EncoderInput, LatestFeatures
@@ -71,6 +72,7 @@ class StreamSession:
         self._max_context_tokens = 0 if last_slot_only else self._slot_tokens
         cached = config.vision_kv_cache
         self._vision_cache = model.new_vision_kv_cache(grid.rows, grid.cols) if cached else None
+        self._holes = HoleFinder()
         self._restart()
 
     def reset(self, scratch: BlockTable) -> list[Job]:
@@ -86,14 +88,17 @@ class StreamSession:
         return lost
 
     def _restart(self) -> None:
+        self._start_window()
+        self.idle_since = time.perf_counter()
+        self._last_time: float | None = None
+
+    def _start_window(self) -> None:
         self.paged.clear()
         self.latest_features = LatestFeatures()
         # The vision KV cache itself is reused: the first anchor overwrites all of it.
         self.encoder_input = EncoderInput(
             self.config.neighbour_radius, self.config.static_threshold, self._vision_cache
         )
-        self.idle_since = time.perf_counter()
-        self._last_time: float | None = None
 
     @property
     def window(self) -> Window:
@@ -165,6 +170,8 @@ class StreamSession:
         assert job.tokens is not None  # noqa: S101 - set when the slot was checked
         # The context ends at the slot that was newest so far, so it is out of date now.
         self._drop_query_context()
+        if self._holes.add(slot.times) and slot.kind is SlotKind.ANCHOR:
+            self._start_window()  # an answer's window spans no hole
         entry = CachedSlot(
             slot.kind, slot.kept, slot.times, slot.capture_time, job.tokens, self.model.no_cells()
         )

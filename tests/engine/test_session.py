@@ -41,6 +41,31 @@ def test_the_window_moves_by_its_stride(
     assert [step.slots for step in steps] == slots
 
 
+@pytest.mark.parametrize(("resumes_at", "slots"), [(7.0, 3), (12.0, 1)])
+def test_an_answer_rests_on_no_slot_from_before_a_hole(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot, resumes_at: float, slots: int
+) -> None:
+    engine = engine_with(window=8, stride=1)
+    engine.open("a", grid)
+    for second in (4.0, 5.0):
+        engine.push("a", slot_at(second, keep=1.0))
+    assert engine.push("a", slot_at(resumes_at, keep=1.0)).slots == slots
+    answer = engine.ask("a", PERSON)
+    assert answer.start == (4.0 if slots > 1 else resumes_at)
+    engine.push("a", slot_at(resumes_at + 1))
+    assert engine.status().streams["a"].slots == slots + 1
+
+
+def test_a_slow_camera_fills_its_window(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
+    """Its first interval may be taken for a hole, those after it not."""
+    engine = engine_with(window=4, stride=1)
+    engine.open("a", grid)
+    steps = [engine.push("a", slot_at(30.0 * n, keep=1.0)).slots for n in range(5)]
+    assert steps == [1, 1, 2, 3, 4]
+
+
 def test_a_slot_result_counts_tokens(
     engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
 ) -> None:

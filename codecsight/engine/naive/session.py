@@ -12,8 +12,9 @@ from torch import Tensor
 
 from codecsight.core.answer import Answer
 from codecsight.core.grid import PatchGrid
+from codecsight.core.holes import HoleFinder
 from codecsight.core.question import Question
-from codecsight.core.slot import Slot
+from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine.config import EngineConfig, EvictionPolicy
 from codecsight.engine.encoder_input import EncodeRequest, EncoderInput, LatestFeatures
 from codecsight.engine.errors import EngineError, SlotRefused
@@ -60,6 +61,7 @@ class NaiveSession:
         self._slot_tokens = slot_tokens(model, grid)
         self._dense_vit = meter.vit(np.ones((grid.rows, grid.cols), np.bool_))
         self.kv = WindowKV(model.kv, stream_tokens(model, grid, config))
+        self._holes = HoleFinder()
         self.reset()
 
     def reset(self) -> None:
@@ -91,6 +93,8 @@ class NaiveSession:
         arrived = time.perf_counter()
         tokens = self._check(slot)
         self._arrived = arrived
+        if self._holes.add(slot.times) and slot.kind is SlotKind.ANCHOR:
+            self.reset()  # an answer's window spans no hole
         try:
             request = self.encoder_input.prepare(slot)
             encoded = self.model.encode_cells(request.slot, request.vision_cache)
