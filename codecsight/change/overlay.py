@@ -46,7 +46,7 @@ def draw_overlay(frame: Frame, grid: PatchGrid, slot: Slot | None) -> RgbImage:
 
 
 def padded(image: RgbImage, shape: tuple[int, ...]) -> RgbImage:
-    """The image scaled into `shape` [h, w, 3] with borders, where its size changed in mid-stream."""
+    """The image scaled into `shape` [h, w, 3], with borders: sources change size in mid-stream."""
     if image.shape == shape:
         return image
     return np.asarray(ImageOps.pad(Image.fromarray(image), (shape[1], shape[0])))

@@ -5,6 +5,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
+from typing import Any
 
 from codecsight.core.frame import Frame
 from codecsight.core.packet import Packet, StreamInfo
@@ -14,6 +16,7 @@ from codecsight.video.codec.decoder import Decoder
 from codecsight.video.report import ProbeReport, advise
 
 CONNECT_S = 15.0
+MAX_SIZES = 8  # of the picture, in a report
 
 OnFrame = Callable[[Frame], object]
 
@@ -73,7 +76,8 @@ class _Measurement:
         self._keys: list[tuple[int, float]] = []
         self._frame_types: Counter[str] = Counter()
         self._has_motion = self._has_intra = False
-        self._size = info.width, info.height
+        self._last: Frame | None = None
+        self._shown_sizes: list[tuple[int, int]] = []
         self._cpu_s = 0.0
         self._anomalies: Counter[str] = Counter()
 
@@ -114,7 +118,9 @@ class _Measurement:
             self._frame_types[frame.signals.frame_type] += 1
             self._has_motion |= frame.signals.motion is not None
             self._has_intra |= frame.signals.intra is not None
-            self._size = frame.width, frame.height
+            self._last = frame
+            if [frame.shown_size] != self._shown_sizes[-1:] and len(self._shown_sizes) < MAX_SIZES:
+                self._shown_sizes.append(frame.shown_size)
             if self._on_frame is not None:
                 self._on_frame(frame)
 
@@ -128,8 +134,7 @@ class _Measurement:
             url=url,
             codec=self._info.codec,
             profile=self._profile,
-            width=self._size[0],
-            height=self._size[1],
+            **self._picture(),
             seconds=span,
             frames=frames,
             frame_types=dict(self._frame_types),
@@ -146,3 +151,15 @@ class _Measurement:
             anomalies=dict(self._anomalies + anomalies),
         )
         return replace(report, advice=advise(report))
+
+    def _picture(self) -> dict[str, Any]:
+        """The report's fields about the shape of the picture."""
+        last = self._last
+        aspect = (last and last.sample_aspect) or Fraction(1)
+        return {
+            "width": last.picture.width if last else self._info.width,
+            "height": last.picture.height if last else self._info.height,
+            "orientation": str(last.orientation if last else self._info.orientation),
+            "sample_aspect": f"{aspect.numerator}:{aspect.denominator}",
+            "shown_sizes": tuple(self._shown_sizes),
+        }

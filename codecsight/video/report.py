@@ -5,12 +5,17 @@ from dataclasses import dataclass, field
 
 LONG_GOP_S = 10.0
 LARGE_PIXELS = 1280 * 720
+SAMPLED_FPS = 2.0
+"""Default sampling rate of the analysis, in pictures per second."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport:
     """Properties of a source, measured over `seconds` of stream time.
 
+    `width` and `height` are those of the last coded picture. Players show it as `orientation` says
+    ("upright", "turned 90° clockwise") and with pixels of the shape `sample_aspect` ("1:1", "4:3"),
+    which gives `shown_sizes`: (width, height), with every size that the source changed to.
     `gop_frames` and `gop_seconds` are the distances between key frames, `bitrate` is in bits per
     second, `decode_ms` is CPU time per frame on one thread, and `streams_per_core` the number of
     such streams one core can decode. `motion` and `intra`: whether the codec exports motion
@@ -22,6 +27,9 @@ class ProbeReport:
     profile: str | None
     width: int
     height: int
+    orientation: str
+    sample_aspect: str
+    shown_sizes: tuple[tuple[int, int], ...]
     seconds: float
     frames: int
     frame_types: dict[str, int]
@@ -44,6 +52,7 @@ def advise(report: ProbeReport) -> list[str]:
     return [
         *_signal_advice(report),
         *_gop_advice(report),
+        *_picture_advice(report),
         *_cost_advice(report),
         *_loss_advice(report),
     ]
@@ -75,6 +84,20 @@ def _gop_advice(report: ProbeReport) -> Iterator[str]:
         )
     if report.b_frames:
         yield "B-frames delay every picture: turn them off in the camera."
+
+
+def _picture_advice(report: ProbeReport) -> Iterator[str]:
+    if len(report.shown_sizes) > 1:
+        sizes = ", ".join(f"{width}x{height}" for width, height in report.shown_sizes)
+        yield (
+            f"The picture changed its size ({sizes}): each change of shape costs a picture with "
+            "every cell and starts a new window; set a fixed resolution."
+        )
+    if 0 < report.measured_fps < SAMPLED_FPS:
+        yield (
+            f"It sends {report.measured_fps:.2g} pictures per second, fewer than the "
+            f"{SAMPLED_FPS:g} that are sampled: what happens between them is not seen."
+        )
 
 
 def _cost_advice(report: ProbeReport) -> Iterator[str]:
