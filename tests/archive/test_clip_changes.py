@@ -14,6 +14,7 @@ from codecsight.archive.clip_plan import distinct_times
 from codecsight.archive.directory_store import DirectoryStore
 from codecsight.archive.index import Index
 from codecsight.archive.uploader import Uploader
+from codecsight.core.orientation import Orientation
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from codecsight.video.recording.recorder import Recorder
@@ -186,3 +187,19 @@ def test_recordings_with_two_packets_of_one_timestamp_are_exported(
 )
 def test_equal_times_are_spread_up_to_the_next(times_: list[float], expected: list[float]) -> None:
     assert distinct_times(times_, 2.0) == pytest.approx(expected)
+
+
+@CONTAINERS
+@pytest.mark.parametrize("codec", ["h264", "mjpeg"])
+def test_a_clip_keeps_the_orientation(
+    folder_store: DirectoryStore, spool: Path, tmp_path: Path, codec: str, suffix: str
+) -> None:
+    info, *packets = items(2, START, codec=codec)
+    assert isinstance(info, StreamInfo)
+    turned = Orientation.from_matrix((0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30))
+    record(spool, [replace(info, orientation=turned), *packets])
+    archive(spool, folder_store)
+    report = clip(folder_store, tmp_path / f"clip{suffix}", 2)
+    with av.open(str(report.path)) as container:
+        rotations = [abs(picture.rotation) for picture in container.decode(video=0)]
+    assert rotations == [90] * 20
