@@ -18,6 +18,8 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from codecsight.core.redaction import redact_text
+
 FORMAT_VARIABLE = "CODECSIGHT_LOG"
 LEVEL_VARIABLE = "CODECSIGHT_LOG_LEVEL"
 
@@ -63,7 +65,9 @@ def configure_logs(process: str, output: TextIO | None = None, **fields: str) ->
             add_fields,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *_renderers(output),
+            structlog.processors.format_exc_info,
+            _redact,
+            _renderer(output),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(output),
@@ -76,12 +80,19 @@ def log_format() -> LogFormat:
     return LogFormat(_from_environment(FORMAT_VARIABLE, LogFormat, LogFormat.TEXT))
 
 
-def _renderers(output: TextIO) -> list[Processor]:
+def _redact(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Remove secrets from the URLs in a line, also those in messages of other libraries."""
+    return {
+        key: redact_text(value) if isinstance(value, str) else value for key, value in event.items()
+    }
+
+
+def _renderer(output: TextIO) -> Processor:
     if log_format() is LogFormat.JSON:
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        return structlog.processors.JSONRenderer()
     colors = output.isatty() and not os.environ.get("NO_COLOR")
     plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)
 
 
 def _from_environment(variable: str, kind: type[StrEnum], default: StrEnum) -> str:

@@ -136,3 +136,18 @@ def test_a_new_reason_is_logged_at_once() -> None:
         for reason in ("refused", "refused", "access denied", "refused"):
             failures.failed(reason)
     assert [line["reason"] for line in lines] == ["refused", "access denied", "refused"]
+
+
+@pytest.mark.parametrize("log_format", list(LogFormat))
+def test_lines_and_tracebacks_hold_no_secrets_of_urls(log_format: LogFormat) -> None:
+    set_log_options(log_format, LogLevel.INFO)
+    stream = io.StringIO()
+    configure_logs("recorder", stream)
+    url = "rtsp://admin:Geh#eim7@10.0.0.7/main?token=Geheim7"
+    structlog.get_logger().warning("lost", reason=f"[Errno 5] I/O error: '{url}'")
+    try:
+        raise OSError(f"cannot open {url}")
+    except OSError:
+        structlog.get_logger().exception("failed")
+    assert "eim7" not in stream.getvalue()
+    assert stream.getvalue().count("rtsp://***@10.0.0.7/main?token=***") == 2

@@ -126,7 +126,7 @@ def _write(path: Path, pictures: "Iterator[tuple[float, RgbImage]]", source: str
     import av
 
     from codecsight.archive.output_file import replacing
-    from codecsight.video.capture.source import redact_url
+    from codecsight.core.redaction import redact_url
 
     with replacing(path) as temporary:
         container_format = VIDEO_FORMATS[path.suffix.lower()]

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from codecsight.core.errors import CodecSightError
+from codecsight.core.redaction import redact_text
 
 out = Console()
 err = Console(stderr=True)
@@ -42,7 +43,7 @@ def print_error(error: Exception) -> None:
     """Print an error message to stderr, which keeps --json output on stdout clean."""
     with contextlib.suppress(OSError):  # nobody can be told; the exit code remains
         err.print("[bold red]error[/]", end=": ")
-        err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        err.print(redact_text(str(error)), markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 from codecsight.core.frame import Frame
 from codecsight.core.packet import Packet, StreamInfo
+from codecsight.core.redaction import redact_url
 from codecsight.video.capture.open import open_source
-from codecsight.video.capture.source import Source, SourceError, SourceOptions, redact_url
+from codecsight.video.capture.source import Source, SourceError, SourceOptions
 from codecsight.video.codec.decoder import Decoder
 from codecsight.video.report import ProbeReport, advise
 

@@ -83,5 +83,5 @@ def test_an_unreachable_camera_raises_an_error_with_its_reason(
 ) -> None:
     monkeypatch.setattr(probe_module, "CONNECT_S", 0.5)
     options = SourceOptions(retry_min_s=0.05, retry_max_s=0.1)
-    with pytest.raises(SourceError, match=r"rtsp://127\.0\.0\.1:1/x: no picture.*refused"):
+    with pytest.raises(SourceError, match=r"rtsp://\*\*\*@127\.0\.0\.1:1/x: no picture.*refused"):
         probe("rtsp://user:secret@127.0.0.1:1/x", 0.1, options)  # pragma: allowlist secret

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from av.error import FFmpegError, ProtocolNotFoundError
 
 from codecsight.core.packet import Packet, StreamInfo
+from codecsight.core.redaction import redact_text, redact_url
 from codecsight.video.capture.connection import Connection
 from codecsight.video.capture.pacer import StopFlag
 from codecsight.video.capture.source import (
@@ -18,7 +19,6 @@ from codecsight.video.capture.source import (
     SourceError,
     SourceOptions,
     SourceState,
-    redact_url,
 )
 from codecsight.video.capture.timing.clock import StreamClock
 
@@ -153,7 +153,8 @@ class LiveSource(BaseSource):
         """Why a connection ended. FFmpeg has several errors for a timeout, so the clock decides."""
         if error is None or self._timed_out():
             return f"no data for {self._options.timeout_s:g} s"
-        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return redact_text(text.replace(self._url, redact_url(self._url)))
 
     def _timed_out(self) -> bool:
         return time.monotonic() - self._read_started >= 0.95 * self._options.timeout_s

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 from codecsight.core.errors import CodecSightError
 from codecsight.core.packet import Packet, StreamInfo
@@ -94,9 +93,3 @@ class BaseSource:
         self.state, self.state_detail = state, detail
         if self.on_state is not None:
             self.on_state(state, detail)
-
-
-def redact_url(url: str) -> str:
-    """The URL without user name and password, for display and logs."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
