@@ -91,3 +91,14 @@ def test_anomalies_are_kept_across_reconnections() -> None:
     for item in (info, *packets[:5], replace(packets[5], data=b""), info, *packets[:5]):
         camera.feed(item)
     assert camera.counters.anomalies == {"packets without data": 1}
+
+
+def test_pixels_decide_for_the_published_rule_where_the_codec_gives_no_motion() -> None:
+    """MJPEG, and H.264 set to "all intra"."""
+    for profile in ({"codec": "mjpeg"}, {"gop": 1}):
+        info, packets = encode(SCENE, **profile)
+        slots = _feed(CameraPipeline(SPEC, "published", anchor_every=100), info, packets)
+        pixels = _feed(CameraPipeline(SPEC, "pixels", anchor_every=100), info, packets)
+        kept = [slot.kept_count for slot in slots[1:]]
+        assert kept == [slot.kept_count for slot in pixels[1:]]
+        assert all(4 <= count <= 20 for count in kept), kept
