@@ -39,12 +39,13 @@ MAX_HOLD_S = 48 * 3600.0
 @dataclass(frozen=True, slots=True)
 class PacketSelection:
     """Packets of one segment: their indices in the file, and their presentation times in seconds on
-    the clip's timeline, both in file order.
+    the clip's timeline, both in file order. `offset` is the clip's time minus the file's.
     """
 
     source: LocalSegment
     indices: tuple[int, ...]
     seconds: tuple[float, ...]
+    offset: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,4 +221,4 @@ def _place(
         offset = min(times.wall[index] for index in indices) - clip_start
         at = min(offset, end + MAX_HOLD_S) if offset - end > MIN_GAP_S else end
     seconds = tuple(at + times.pts[index] - origin for index in indices)
-    return PacketSelection(times.source, tuple(indices), seconds)
+    return PacketSelection(times.source, tuple(indices), seconds, at - origin)

@@ -2,23 +2,33 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import pairwise
+from heapq import merge
+from itertools import pairwise, zip_longest
 from pathlib import Path
+from typing import Union
 
 import av
+from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from codecsight.archive.clip_plan import TIME_BASE, ClipPlan, PacketSelection, decode_times
+from codecsight.archive.clip_plan import (
+    TIME_BASE,
+    ClipPlan,
+    PacketSelection,
+    decode_times,
+)
 from codecsight.archive.footage.copy_stream import (
     StreamCopy,
     fits_mp4,
     same_file,
     same_parameters,
+    sound_parameters,
 )
-from codecsight.archive.footage.scan import open_recording, video_packets
+from codecsight.archive.footage.scan import audio_packets, open_recording, video_packets
 from codecsight.archive.output_file import check_output, replacing
 
+_MediaPacket = Union["Packet[VideoStream]", "Packet[AudioStream]"]
 _FORMATS = {".mp4": "mp4", ".mkv": "matroska"}
 
 
@@ -38,7 +48,7 @@ def write_clip(plan: ClipPlan, out: Path) -> tuple[Path, ...]:
     paths = []
     for number, part in enumerate(_parts(plan.selections), start=1):
         path = out if number == 1 else out.with_stem(f"{out.stem}-{number}")
-        if path.suffix.lower() == ".mp4" and not fits_mp4(part[0].source.path):
+        if path.suffix.lower() == ".mp4" and not all(fits_mp4(one.source.path) for one in part):
             path = path.with_suffix(".mkv")
         with replacing(path) as temporary:
             _mux(part, temporary, _FORMATS[path.suffix.lower()], plan.start + part[0].seconds[0])
@@ -62,7 +72,6 @@ def _mux(part: list[PacketSelection], path: Path, container_format: str, created
     first = part[0].source.path
     varying = not all(same_parameters(first, one.source.path) for one in part[1:])
     options = {"movflags": "+faststart"} if container_format == "mp4" else {}
-    times = _timestamps(part)
     with (
         open_recording(first) as opened,
         av.open(f"file:{path}", "w", format=container_format, options=options) as container,
@@ -70,19 +79,45 @@ def _mux(part: list[PacketSelection], path: Path, container_format: str, created
         container.metadata["creation_time"] = datetime.fromtimestamp(created, UTC).isoformat()
         copy = StreamCopy(container, opened.streams.video[0], varying)
         copy.stream.time_base = TIME_BASE
-        for packet in _packets(part, copy):
-            packet.pts, packet.dts, packet.duration = next(times)
-            packet.time_base = TIME_BASE
+        tracks: list[Iterator[_MediaPacket]] = [_video(part, copy)]
+        if with_sound := next((one for one in part if sound_parameters(one.source.path)), None):
+            with open_recording(with_sound.source.path) as opened_sound:
+                sound = container.add_stream_from_template(opened_sound.streams.audio[0])
+            tracks.append(_sound(part, sound))
+        for packet in merge(*tracks, key=lambda packet: packet.dts or 0):
             container.mux_one(packet)
 
 
-def _packets(part: list[PacketSelection], copy: StreamCopy) -> Iterator["Packet[VideoStream]"]:
+def _video(part: list[PacketSelection], copy: StreamCopy) -> "Iterator[_MediaPacket]":
+    """The pictures of a file, with their times on it."""
+    times = _timestamps(part)
     for selection in part:
         wanted = set(selection.indices)
         with open_recording(selection.source.path) as container:
             numbered = enumerate(video_packets(container))
             selected = (packet for index, packet in numbered if index in wanted)
-            yield from copy.packets(container.streams.video[0], selected)
+            for packet in copy.packets(container.streams.video[0], selected):
+                packet.pts, packet.dts, packet.duration = next(times)
+                packet.time_base = TIME_BASE
+                yield packet
+
+
+def _sound(part: list[PacketSelection], stream: AudioStream) -> "Iterator[_MediaPacket]":
+    """The sound that was recorded with the pictures of a file."""
+    origin, last = min(part[0].seconds), -1
+    for selection, following in zip_longest(part, part[1:]):
+        begin, newest = min(selection.seconds), max(selection.seconds)
+        end = min(following.seconds) if following else newest
+        end = max(end, newest + (newest - begin) / max(1, len(selection.seconds) - 1))
+        with open_recording(selection.source.path) as container:
+            for packet in audio_packets(container):
+                at = float((packet.pts or 0) * packet.time_base) + selection.offset
+                ticks = round((at - origin) / TIME_BASE)
+                if begin <= at < end and ticks > last:
+                    last = packet.pts = packet.dts = ticks
+                    packet.duration = round((packet.duration or 0) * packet.time_base / TIME_BASE)
+                    packet.time_base, packet.stream = TIME_BASE, stream
+                    yield packet
 
 
 def _timestamps(part: list[PacketSelection]) -> Iterator[tuple[int, int, int]]:

@@ -57,11 +57,12 @@ class StreamCopy:
 
 
 def same_file(first: Path, second: Path) -> bool:
-    """Whether one file can hold the video of both recordings."""
+    """Whether one file can hold the video and the sound of both recordings."""
     codec, *parameters = _parameters(first)
     other, *others = _parameters(second)
     carried = codec in _SETS_BEFORE_KEY_FRAMES | _SELF_CONTAINED
-    return codec == other and (carried or parameters == others)
+    sounds = {sound for sound in (sound_parameters(first), sound_parameters(second)) if sound}
+    return codec == other and (carried or parameters == others) and len(sounds) < 2
 
 
 def same_parameters(first: Path, second: Path) -> bool:
@@ -69,11 +70,22 @@ def same_parameters(first: Path, second: Path) -> bool:
     return _parameters(first) == _parameters(second)
 
 
+def sound_parameters(path: Path) -> tuple[str, int, str, bytes | None] | None:
+    """Codec, rate, layout and codec parameters of the audio track; None if there is none."""
+    with open_recording(path) as container:
+        if not container.streams.audio:
+            return None
+        codec = container.streams.audio[0].codec_context
+        return codec.name, codec.sample_rate, codec.layout.name, codec.extradata
+
+
 def fits_mp4(path: Path) -> bool:
-    """Whether an MP4 file can hold the recording's codec."""
+    """Whether an MP4 file can hold the recording's codecs."""
     with open_recording(path) as source, av.open(_NullFile(), "w", format="mp4") as container:
         try:
             StreamCopy(container, source.streams.video[0], varying=False)
+            for stream in source.streams.audio[:1]:
+                container.add_stream_from_template(stream)
         except ValueError:
             return False
     return True

@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
+
+_S = TypeVar("_S", bound=Stream)
 
 
 def open_recording(path: Path) -> InputContainer:
@@ -29,8 +34,18 @@ def video_packets(container: InputContainer) -> Iterator["Packet[VideoStream]"]:
     They end at the first that can't be read: a file that is being written, or that a power failure
     damaged, yields what it holds so far.
     """
+    yield from _readable(container.demux(video=0))
+
+
+def audio_packets(container: InputContainer) -> Iterator["Packet[AudioStream]"]:
+    """As `video_packets`, of the first audio track; none if there is none."""
+    if container.streams.audio:
+        yield from _readable(container.demux(audio=0))
+
+
+def _readable(packets: Iterator["Packet[_S]"]) -> Iterator["Packet[_S]"]:
     try:
-        for packet in container.demux(video=0):
+        for packet in packets:
             if packet.size and packet.pts is not None:
                 yield packet
     except (av.error.InvalidDataError, av.error.EOFError, av.error.PatchWelcomeError):
