@@ -1,6 +1,8 @@
 """cached_njit: correct results, and an optional disk cache."""
 
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 
 from codecsight.jit import cached_njit
 from tests.small_disk import small_disk
+
+ROOT = Path(__file__).parents[1]
 
 
 def total(values: NDArray[np.float32]) -> float:
@@ -67,3 +71,40 @@ def test_an_empty_cache_file_is_replaced(
     cache_file.write_bytes(b"")
     assert cached_njit(total)(np.ones(3, np.float32)) == 3.0
     assert cache_file.stat().st_size > 0
+
+
+MODULE = """
+import sys
+import numpy as np
+from codecsight.jit import cached_njit
+
+@cached_njit
+def inner(values):
+    return np.sort(values)[::-1].copy()
+
+@cached_njit
+def outer(values):
+    return inner(values) * 2.0
+
+sys.stdin.readline()
+outer(np.ones(4))
+print(sum(outer.stats.cache_misses.values()) + sum(inner.stats.cache_misses.values()))
+"""
+
+
+def test_of_processes_that_start_together_one_compiles(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text(MODULE)
+    command = [sys.executable, str(tmp_path / "module.py")]
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    processes = [
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    outputs = [process.communicate(timeout=200)[0] for process in processes]
+    assert sorted(map(int, outputs)) == [0, 0, 2]
