@@ -124,7 +124,7 @@ class CameraActor:
         reply: OfferResult = ray.get(offer, timeout=UPLINK_CALL_S)
         if reply.spec is not None and reply.spec != camera.spec:
             self._start_pipeline(reply.spec)
-        elif reply.need_anchor:
+        elif reply.needs_anchor:
             camera.force_anchor()
 
     def _report(self) -> None:

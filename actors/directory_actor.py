@@ -29,7 +29,7 @@ class DirectoryActor:
         return self._directory.expire(time.time())
 
     def report(self, worker: str, kv_used: int, kv_total: int) -> None:
-        """Record that a worker is alive, with `kv_used` of `kv_total` KV blocks in use."""
+        """Record that a worker is alive, with `kv_used` of `kv_total` KV blocks reserved."""
         self._directory.report(worker, kv_used, kv_total, time.time())
 
     def _renew(self, lease: Lease) -> bool:

@@ -187,7 +187,7 @@ class GatewayActor:
         return StreamStatus(
             site=lease.stream.partition(".")[0],
             stream=lease.stream,
-            state="live" if window.tokens else "placing",
+            state="live" if window.tokens else "waiting",
             camera=self._cameras.get(lease.stream),
             owner=lease.owner,
             epoch=lease.epoch,

@@ -19,7 +19,7 @@ from codecsight.core.errors import CodecSightError
 log = structlog.get_logger()
 
 HEALTH_CHECK_S = 2.0
-START_TIMEOUT_S = 1800.0
+START_TIMEOUT_S = 1900.0  # above MODEL_LOAD_S + STRAGGLER_S
 """A large model is read from a slow disk, or downloaded."""
 STOP_TIMEOUT_S = 10.0
 

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 REPORT_S = 2.0
 FLUSH_TIMEOUT_S = 3.0
-CLOSE_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 15.0  # above FLUSH_TIMEOUT_S + 2 CLIENT_CLOSE_S
 DRAIN_TIMEOUT_S = 30.0
 
 

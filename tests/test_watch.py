@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ from codecsight.video.capture.open import open_source
 from codecsight.video.capture.source import BaseSource, Source, SourceOptions
 from codecsight.watch import Watcher, WatchOptions
 from tests.golden.family_references import SmolVLM2
-from tests.video.scenes import encode, texture
+from tests.video.scenes import encode, texture, write_video
 
 QUESTION = Question.parse("Is there a person?")
 WORLD = "world://yard?seed=5&seconds=6&width=160&height=120"
@@ -163,3 +164,46 @@ def test_partial_answers_are_available_while_text_is_generated() -> None:
     assert len(set(texts)) > 2
     assert answer.question == question.text
     assert watcher.watched[0].partial_answers == {}
+
+
+def test_a_still_picture_is_answered_about(tmp_path: Path) -> None:
+    write_video(tmp_path / "still.mp4", [texture(96, 128, 1)], rate=1)
+    watcher = _watch()
+    watcher.add("still", open_source(str(tmp_path / "still.mp4")))
+    (answer,) = watcher.answers()
+    assert (answer.stream, answer.start, answer.question) == ("still", 0.0, QUESTION.text)
+    assert answer.end < 0.001
+    assert watcher.watched[0].error is None
+
+
+def test_a_slow_camera_is_answered_about(tmp_path: Path) -> None:
+    pictures = [texture(96, 128, seed) for seed in range(8)]
+    info, packets = encode(pictures, rate=0.2)
+    watcher = _watch()
+    watcher.add("slow", _Items([info, *packets]))
+    ends = [answer.end for answer in watcher.answers()]
+    assert ends
+    assert ends[-1] == pytest.approx(35, abs=6)
+
+
+def test_a_source_without_a_picture_is_an_error() -> None:
+    info, packets = encode([texture(96, 128, 1)] * 5)
+    broken = [replace(packet, data=b"\0\0\0\1\xff" * 9) for packet in packets]
+    watcher = _watch()
+    watcher.add("broken", _Items([info, *broken]))
+    with pytest.raises(CodecSightError, match=r"broken: .*0 decoded.*codecsight doctor"):
+        list(watcher.answers())
+
+
+class _Items(BaseSource):
+    """A source that sends these items."""
+
+    def __init__(self, items: list[StreamInfo | Packet]) -> None:
+        super().__init__(live=False)
+        self._items = items
+
+    def items(self) -> Iterator[StreamInfo | Packet]:
+        yield from self._items
+
+    def close(self) -> None:
+        pass

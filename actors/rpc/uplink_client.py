@@ -76,7 +76,7 @@ class OfferResult:
     """
 
     spec: GridSpec | None
-    need_anchor: bool
+    needs_anchor: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ class Answer(_message.Message):
     latency_ms: _builtins.float
     """Time from the arrival of the window's last slot to the answer."""
     cells_kept: _builtins.int
-    """Visual tokens of the window: the encoded ones, and the number without pruning."""
+    """Visual tokens of the window: the kept ones, and the number without pruning."""
     cells_total: _builtins.int
     model: _builtins.str
     """Name of the model."""
@@ -355,7 +355,7 @@ class StreamStatus(_message.Message):
     site: _builtins.str
     stream: _builtins.str
     state: _builtins.str
-    """One of: placing, live, draining, lost."""
+    """One of: waiting (for its first slot), live."""
     owner: _builtins.str
     """Worker that holds the stream's lease, and the epoch of the lease."""
     epoch: _builtins.int
@@ -478,7 +478,7 @@ class Worker(_message.Message):
     kv_used: _builtins.int
     kv_total: _builtins.int
     cells_kept: _builtins.int
-    """Visual tokens: the encoded ones, and the number without pruning."""
+    """Visual tokens: the kept ones, and the number without pruning."""
     cells_total: _builtins.int
     answers: _builtins.int
     @_builtins.property

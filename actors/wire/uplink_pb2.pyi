@@ -247,7 +247,7 @@ class Welcome(_message.Message):
 
     EPOCH_FIELD_NUMBER: _builtins.int
     RESUME_SEQ_FIELD_NUMBER: _builtins.int
-    NEED_ANCHOR_FIELD_NUMBER: _builtins.int
+    NEEDS_ANCHOR_FIELD_NUMBER: _builtins.int
     CREDITS_FIELD_NUMBER: _builtins.int
     HEARTBEAT_S_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
@@ -255,7 +255,7 @@ class Welcome(_message.Message):
     """Must be set in every chunk of this call. Chunks of lower epochs are rejected."""
     resume_seq: _builtins.int
     """The cloud holds every chunk below this `seq`."""
-    need_anchor: _builtins.bool
+    needs_anchor: _builtins.bool
     """Start with the newest anchor; the cloud has no state to apply deltas to."""
     credits: _builtins.int
     """Bytes that may be sent and not acknowledged."""
@@ -268,14 +268,14 @@ class Welcome(_message.Message):
         *,
         epoch: _builtins.int = ...,
         resume_seq: _builtins.int = ...,
-        need_anchor: _builtins.bool = ...,
+        needs_anchor: _builtins.bool = ...,
         credits: _builtins.int = ...,
         heartbeat_s: _builtins.float = ...,
         spec: Global___GridSpec | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credits", b"credits", "epoch", b"epoch", "heartbeat_s", b"heartbeat_s", "need_anchor", b"need_anchor", "resume_seq", b"resume_seq", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credits", b"credits", "epoch", b"epoch", "heartbeat_s", b"heartbeat_s", "needs_anchor", b"needs_anchor", "resume_seq", b"resume_seq", "spec", b"spec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,7 +10,7 @@ from benchmarks.density.systems import QUESTION, SlotAnswer, StatelessSystem, wi
 from codecsight.answers.scoring import build_option_tree, score
 from codecsight.core.slot import Slot
 from codecsight.engine.attention.kernels import forward
-from codecsight.engine.attention.pool import BlockTable, KVPool, blocks_for
+from codecsight.engine.attention.pool import IndexAllocator, KVPool, blocks_for
 from codecsight.engine.attention.segments import UNBOUNDED, AttentionSpan, KVCopies, PackedSegment
 from codecsight.engine.resources.flops import FlopMeter
 from codecsight.engine.window import slot_time
@@ -42,7 +42,7 @@ class Recompute(StatelessSystem):
             tokens, cells, extent = self._window(stream, index)
             question = option_tree.tree.tokens.shifted(extent)
             whole = Tokens.join([tokens, question])
-            table = BlockTable(self._pool)
+            table = IndexAllocator(self._pool)
             kv_indices, positions = table.allocate(len(whole)), np.arange(len(whole))
             # Window tokens are visible to all later tokens, a tree token only within its subtree.
             ends = np.concatenate(

@@ -1,47 +1,91 @@
-"""The demo's terminal output: a live table of cameras, and the final summary."""
+"""The demo's terminal output: progress of the start, a live table of cameras, and the summary."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from cluster.demo.plan import QUESTIONS
+from cluster.demo.startup import StartUp, first_answer
 from cluster.demo.summary import DemoMetrics
 from codecsight.core.answer import Answer
 from codecsight.uplink.fleet import StreamStatus
 
-ShowProgress = Callable[[str, DemoMetrics], None]
-"""Callback with a description of the current phase and the metrics so far."""
+class Display(Protocol):
+    """Where the demo shows how far it is."""
+
+    def starting(self, start: StartUp, news: Sequence[str], metrics: DemoMetrics) -> None:
+        """Show what the start still waits for; `news` are the steps that have just ended."""
+
+    def watching(self, elapsed: float, seconds: float, metrics: DemoMetrics) -> None:
+        """Show the cameras, after `elapsed` of `seconds`."""
 
 
 @contextmanager
-def display(console: Console) -> Iterator[ShowProgress]:
-    """Yield a callback: a live table on a terminal, elsewhere one line per phase."""
+def display(console: Console) -> Iterator[Display]:
+    """Yield a live table with a progress bar on a terminal, elsewhere one line per step."""
     if not console.is_terminal:
-        yield _PhaseLog(console)
+        yield _LineDisplay(console)
         return
     with Live(console=console, refresh_per_second=4) as live:
-        yield lambda phase, metrics: live.update(
-            Group(Text(phase, style="bold"), fleet_table(metrics))
-        )
+        yield _LiveDisplay(live)
 
 
-class _PhaseLog:
-    """Print one line whenever the phase changes."""
+class _LiveDisplay:
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def starting(self, start: StartUp, news: Sequence[str], metrics: DemoMetrics) -> None:
+        del news
+        head = f"starting, {start.seconds:.0f} s; waiting for {', '.join(start.waiting[:4])}"
+        self._show(head, len(start.done), len(start.steps), metrics)
+
+    def watching(self, elapsed: float, seconds: float, metrics: DemoMetrics) -> None:
+        self._show(f"watching, {elapsed:.0f} of {seconds:.0f} s", elapsed, seconds, metrics)
+
+    def _show(self, head: str, done: float, total: float, metrics: DemoMetrics) -> None:
+        bar = ProgressBar(total=total, completed=min(done, total), width=60)
+        self._live.update(Group(Text(head, style="bold"), bar, fleet_table(metrics)))
+
+
+class _LineDisplay:
+    """Prints a line for each step that has ended, and one when the cameras are watched."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._last = ""
+        self._watching = False
 
-    def __call__(self, phase: str, metrics: DemoMetrics) -> None:
-        name = phase.partition(",")[0]  # "watching, 5 of 60 s" is the phase "watching"
-        if name != self._last:
-            self._console.print(f"{name}: {len(metrics.streams)} cameras", highlight=False)
-            self._last = name
+    def starting(self, start: StartUp, news: Sequence[str], metrics: DemoMetrics) -> None:
+        for step in news:
+            count = f"{len(start.done)}/{len(start.steps)}"
+            self._print(f"[{start.done[step]:4.0f} s] {count} ready: {step}{_text(step, metrics)}")
+        if news and start.waiting:
+            self._print(f"         waiting for {', '.join(start.waiting[:4])}")
+
+    def watching(self, elapsed: float, seconds: float, metrics: DemoMetrics) -> None:
+        del elapsed
+        if not self._watching:
+            self._print(f"watching: {len(metrics.streams)} cameras, for {seconds:.0f} s")
+        self._watching = True
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False)
+
+
+def _text(step: str, metrics: DemoMetrics) -> str:
+    """The answers of the camera whose first answer the step is."""
+    found = [
+        f" {answer.question} {_answer(answer)}"
+        for name, status in metrics.streams.items()
+        if step == first_answer(name)
+        for answer in status.answers[:1]
+    ]
+    return "".join(found)
 
 
 def fleet_table(metrics: DemoMetrics) -> Table:

@@ -77,7 +77,7 @@ class ChildProcess:
         """Whether it has written a line."""
         return self._last_line is not None
 
-    def touch(self) -> None:
+    def reset_silence(self) -> None:
         """Count its silence from now: nobody could read its output until now."""
         self._started = time.monotonic()
         if self._last_line is not None:

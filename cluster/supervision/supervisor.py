@@ -139,7 +139,7 @@ class _Supervised:
                 return _End("stopped", ProcessState.STOPPED)
             polled, before = time.monotonic(), polled
             if polled - before > PAUSE_S:
-                child.touch()
+                child.reset_silence()
             if reason := self._silence(child):
                 child.kill()
                 return _End(reason)

@@ -96,7 +96,7 @@ def _connect(
 ) -> "ControlClient":
     """A client of the given address and TLS files, or those of the configuration file."""
     from actors.rpc.control_client import ControlClient, load_tls_files
-    from codecsight.core.address import parse_address
+    from codecsight.core.urls.address import parse_address
 
     if config is not None:
         configured_address, configured_files = _from_config(config)

@@ -8,10 +8,10 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from codecsight.config.errors import ConfigError, raise_all
-from codecsight.core.address import is_loopback, parse_address
-from codecsight.core.archive_url import S3Location, parse_archive_url
 from codecsight.core.credentials import S3Keys
 from codecsight.core.errors import CodecSightError
+from codecsight.core.urls.address import is_loopback, parse_address
+from codecsight.core.urls.archive_url import S3Location, parse_archive_url
 
 Name = Annotated[
     str,

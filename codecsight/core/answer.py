@@ -22,7 +22,7 @@ class Answer:
     the model's probability of that value, calibrated if the checkpoint has a calibration; for a
     free-form answer it is the mean probability per token. `start` and `end` are stream seconds,
     `capture_time` is the edge's wall clock at `end`. `latency_ms` runs from the arrival of the last
-    slot to the answer. `cells_kept` of the window's `cells_total` visual tokens were encoded.
+    slot to the answer. `cells_kept` of the window's `cells_total` visual tokens were kept.
     `model` is the model's name. `age_s` is the time since the cloud received the newest slot of the
     window, in seconds, when the answer is given; 0 in one process.
     """

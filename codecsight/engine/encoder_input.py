@@ -97,7 +97,7 @@ class EncoderInput:
         patches = np.repeat(pixels[wide][:, -1:], pixels.shape[2], axis=1)
         encoded_cells = np.flatnonzero(kept[wide])
         patches[encoded_cells] = slot.patches
-        reasons = np.ones(len(patches), np.uint8)
+        reasons = np.ones(len(patches), np.uint8)  # any: the ViT does not read them
         widened = replace(slot, kept=wide, patches=patches, reasons=reasons)
         return EncodeRequest(widened, encoded_cells, kept)
 

@@ -1,7 +1,7 @@
 """The engine: many streams on one model and one device.
 
-Each `step` collects what every stream's next job needs, schedules part of it, makes room in the KV
-pool, runs the ViT and the text model once, and returns the results of finished jobs:
+Each `step` prepares every stream's next job, schedules part of the work, runs the ViT, makes room
+in the KV pool, runs the text model, and returns the results of finished jobs:
 
     demands      StreamDemand per stream        what the next job needs
     allocations  Allocation per chosen stream   what this step computes of it
@@ -24,7 +24,7 @@ from codecsight.core.grid import PatchGrid
 from codecsight.core.question import Question
 from codecsight.core.slot import Slot
 from codecsight.engine.attention.kernels import forward
-from codecsight.engine.attention.pool import BlockTable, KVPool, blocks_for
+from codecsight.engine.attention.pool import IndexAllocator, KVPool, blocks_for
 from codecsight.engine.attention.segments import AttentionSpan, KVCopies, PackedSegment
 from codecsight.engine.config import EngineConfig
 from codecsight.engine.errors import AnchorRequired, EngineError
@@ -63,9 +63,9 @@ class Engine:
         self._memory = MemoryPlanner(model, self.config)
         self._pool = KVPool(model.kv, self._memory.pool_blocks)
         # Questions have blocks of their own, so that windows cannot starve them.
-        self._scratch = BlockTable(self._pool)
+        self._scratch = IndexAllocator(self._pool)
         prefix_length = len(model.layout.prefix)
-        self._prefix_indices = BlockTable(self._pool).allocate(prefix_length)
+        self._prefix_indices = IndexAllocator(self._pool).allocate(prefix_length)
         self._prefix_blocks = blocks_for(prefix_length)
         self._prefill_prefix()
 
@@ -84,8 +84,8 @@ class Engine:
         )
 
     def close(self, stream: str) -> None:
-        """Close a stream: queued slots fail, earlier questions are answered first, then its memory
-        is freed. Its name can be opened again at once.
+        """Close a stream: slots behind its last question fail, jobs up to that are finished, then
+        its memory is freed. Its name can be opened again at once.
         """
         session = self._sessions.pop(self._session(stream).stream)
         while session.jobs and session.jobs[-1].slot is not None:
@@ -94,7 +94,9 @@ class Engine:
         self._free_closed()
 
     def reset(self, stream: str) -> None:
-        """Discard a stream's window but keep its reservation; its next slot must be an anchor."""
+        """Discard a stream's window but keep its reservation: its queued jobs fail, and its next
+        slot must be an anchor.
+        """
         self._reset(self._session(stream), AnchorRequired(stream, "it was reset"))
 
     def needs_anchor(self, stream: str) -> bool:
@@ -171,7 +173,7 @@ class Engine:
                 slots=len(session.window.entries),
                 tokens=len(session.paged.kv_indices),
                 blocks_reserved=self._memory.blocks(session.grid),
-                blocks_allocated=session.paged.table.blocks,
+                blocks_allocated=session.paged.allocator.blocks,
                 auxiliary_bytes=session.auxiliary_bytes,
                 vision_cache_bytes=session.vision_cache_bytes,
                 waiting=len(session.jobs),
@@ -185,7 +187,7 @@ class Engine:
         return EngineStatus(
             blocks_reserved=blocks_reserved,
             blocks_free=self.config.kv_blocks - blocks_reserved,
-            blocks_allocated=sum(session.paged.table.blocks for session in sessions),
+            blocks_allocated=sum(session.paged.allocator.blocks for session in sessions),
             bytes_reserved=bytes_reserved,
             auxiliary_bytes=sum(session.auxiliary_bytes for session in sessions),
             streams=streams,
@@ -202,8 +204,10 @@ class Engine:
             self.config.step_tokens,
             self._memory.question_tokens - self._scratch.tokens,
         )
-        scheduled = [(sessions[allocation.stream], allocation) for allocation in allocations]
+        scheduled = [(sessions[allocation.stream_index], allocation) for allocation in allocations]
         try:
+            # Before there are blocks for all: a stream that gets none is reset, its features
+            # wasted; that is rare, and the ViT's memory is not the pool's.
             encode(self.model, scheduled)
             with_blocks = self._ensure_blocks(scheduled)
             for result in run_text_model(self.model, self._pool, self._scratch, with_blocks):
@@ -222,7 +226,7 @@ class Engine:
         demands = []
         for number, session in enumerate(sessions):
             try:
-                demand = session.demand(number)
+                demand = session.prepare_next(number)
             except Exception as error:  # noqa: BLE001 - it becomes the result of the stream's jobs
                 reason = f"its slot could not be placed: {error}"
                 self._reset(session, AnchorRequired(session.stream, reason))
@@ -244,7 +248,7 @@ class Engine:
             needed = promised + session.blocks_needed()
             protected = [one for one, _ in served] + [session]
             in_step = [one for one, _ in scheduled]
-            while needed > self._free_blocks and self._evict_stream(protected, in_step):
+            while needed > self._free_blocks and self._preempt(protected, in_step):
                 pass
             if needed > self._free_blocks:
                 self._reset(session, AnchorRequired(session.stream, "no KV blocks are left"))
@@ -253,16 +257,16 @@ class Engine:
                 served.append((session, allocation))
         return served
 
-    def _evict_stream(self, protected: list[StreamSession], in_step: list[StreamSession]) -> bool:
+    def _preempt(self, protected: list[StreamSession], in_step: list[StreamSession]) -> bool:
         """Free the KV of one stream that is not `protected`; returns whether there was one."""
         candidates = [
             session
             for session in self._all_sessions
-            if session.paged.table.blocks and session not in protected
+            if session.paged.allocator.blocks and session not in protected
         ]
         if not candidates:
             return False
-        victim = min(candidates, key=lambda session: (session in in_step, session.idle_since))
+        victim = min(candidates, key=lambda session: (session in in_step, session.last_submitted))
         self._reset(victim, AnchorRequired(victim.stream, "its KV blocks were needed"))
         return True
 

@@ -56,7 +56,7 @@ class Prefill:
         """The sequence positions of the next `count` tokens."""
         return self.placement.positions[self.computed : self.computed + count]
 
-    def chunk(self, count: int) -> tuple[Tokens, CellFeatures]:
+    def prefill_chunk(self, count: int) -> tuple[Tokens, CellFeatures]:
         """The next `count` tokens, and the features of the cells among them."""
         assert self.tokens is not None and self.cells is not None  # noqa: S101, PT018
         if count == len(self.placement.positions):

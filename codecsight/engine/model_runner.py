@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from codecsight.engine.attention.kernels import forward
-from codecsight.engine.attention.pool import BlockTable, KVPool
+from codecsight.engine.attention.pool import IndexAllocator, KVPool
 from codecsight.engine.attention.segments import KVCopies
 from codecsight.engine.results import JobResult
 from codecsight.engine.scheduler import Allocation
@@ -46,7 +46,7 @@ def encode(model: VisionLanguageModel, scheduled: list[Scheduled]) -> None:
 
 
 def run_text_model(
-    model: VisionLanguageModel, pool: KVPool, scratch: BlockTable, scheduled: list[Scheduled]
+    model: VisionLanguageModel, pool: KVPool, scratch: IndexAllocator, scheduled: list[Scheduled]
 ) -> Iterator[JobResult]:
     """Run the text model once over the slots and questions of all streams; questions allocate their
     KV indices from `scratch`. Yields the results of finished jobs, stream by stream.

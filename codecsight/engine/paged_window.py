@@ -11,7 +11,7 @@ is in the pool, in sequence order. Example: the shared prefix of 10 tokens has t
 import numpy as np
 
 from codecsight.core.grid import PatchGrid
-from codecsight.engine.attention.pool import BlockTable, KVIndices, KVPool
+from codecsight.engine.attention.pool import IndexAllocator, KVIndices, KVPool
 from codecsight.engine.attention.segments import AttentionSpan, KVCopies, PackedSegment
 from codecsight.engine.config import EngineConfig, EvictionPolicy
 from codecsight.engine.job import Placement, Prefill
@@ -22,8 +22,8 @@ from codecsight.models.base import VisionLanguageModel
 
 
 class PagedWindow:
-    """The `window` of one stream, the `table` of its blocks, and the `kv_indices` [window.length]
-    of its tokens. `prefix_indices` are those of the prefix that all streams share.
+    """The `window` of one stream, the `allocator` of its blocks, and the `kv_indices`
+    [window.length] of its tokens. `prefix_indices` are those of the prefix that all streams share.
     """
 
     def __init__(
@@ -38,13 +38,13 @@ class PagedWindow:
         self._prefix_indices = prefix_indices
         self._refresh = refresh_policy(config.refresh)
         self._rebase_at = max(config.rebase_at, 4 * window_extent(model, grid, config))
-        self.table = BlockTable(pool)
+        self.allocator = IndexAllocator(pool)
         self.kv_indices: KVIndices = np.arange(0)
         self.clear()
 
     def clear(self) -> None:
         """Free all KV and start an empty window."""
-        self.table.free(self.kv_indices)
+        self.allocator.free(self.kv_indices)
         self.kv_indices = np.arange(0)
         self.window = Window(self._prefix)
         self._slots_seen = 0
@@ -55,10 +55,13 @@ class PagedWindow:
         evicted, rebased, refreshed = self._make_room(entry)
         self.window.append(entry)
         self._slots_seen += 1
-        # The first full window completes a stride, and then every `stride` slots.
+        # Every `stride` slots, counted so that the first full window is one of them: standing
+        # questions are asked of part-filled windows too, so a new stream is answered early.
         moved = (self._slots_seen - self._config.window) % self._config.stride == 0
         indices = [*refreshed, len(self.window.slots) - 1]
-        return Placement(indices, self.window.positions_of(indices), evicted, rebased, moved)
+        return Placement(
+            indices, self.window.sequence_positions_of(indices), evicted, rebased, moved
+        )
 
     def _make_room(self, entry: CachedSlot) -> tuple[int, bool, list[int]]:
         """Evict from a full window. Returns the number of evicted tokens, whether the window was
@@ -68,9 +71,9 @@ class PagedWindow:
             return 0, False, []
         superseding = entry.kept if self._config.eviction is EvictionPolicy.SUPERSEDED else None
         remaining = self.window.evict(self._config.stride, superseding)
-        self.table.free(self.kv_indices[~remaining])
+        self.allocator.free(self.kv_indices[~remaining])
         self.kv_indices = self.kv_indices[remaining]
-        rebased = self.window.next_position + entry.tokens.extent > self._rebase_at
+        rebased = self.window.next_rotary_position + entry.tokens.extent > self._rebase_at
         if rebased:
             self.window.renumber()
         slots = self.window.slots
@@ -81,15 +84,15 @@ class PagedWindow:
     def blocks_needed(self, extra_tokens: int) -> int:
         """Blocks to take from the pool for the window's unallocated tokens and `extra_tokens`."""
         missing = self.window.length - len(self.kv_indices)
-        return self.table.blocks_needed(missing + extra_tokens)
+        return self.allocator.blocks_needed(missing + extra_tokens)
 
-    def chunk(self, prefill: Prefill, count: int) -> PackedSegment:
+    def prefill_chunk(self, prefill: Prefill, count: int) -> PackedSegment:
         """The next `count` tokens of a slot on its way in, as a segment."""
         if len(self.kv_indices) < self.window.length:
-            new = self.table.allocate(self.window.length - len(self.kv_indices))
+            new = self.allocator.allocate(self.window.length - len(self.kv_indices))
             self.kv_indices = np.concatenate([self.kv_indices, new])
         positions = prefill.next_positions(count)
-        tokens, cells = prefill.chunk(count)
+        tokens, cells = prefill.prefill_chunk(count)
         # Later keys would be masked for every query of the chunk, so they are not gathered.
         span = AttentionSpan.causal(self.kv_indices[: positions[-1] + 1])
         return PackedSegment(tokens, cells, self.kv_indices[positions], positions, span)
@@ -98,9 +101,9 @@ class PagedWindow:
         """Copy the shared prefix to just before the window, if it is not there; always from its
         keys at position 0, so that rounding errors of re-rotation do not accumulate.
         """
-        if self._prefix_at == self.window.prefix_start:
+        if self._prefix_at == self.window.prefix_rotary_start:
             return []
-        self._prefix_at = self.window.prefix_start
+        self._prefix_at = self.window.prefix_rotary_start
         count = len(self._prefix_indices)
         shift = np.full(count, self._prefix_at)
         return [KVCopies(self._prefix_indices, self.kv_indices[:count], shift)]

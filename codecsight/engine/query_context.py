@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codecsight.engine.attention.pool import BlockTable, KVIndices
+from codecsight.engine.attention.pool import IndexAllocator, KVIndices
 from codecsight.engine.attention.segments import AttentionSpan, KVCopies, PackedSegment
 from codecsight.engine.config import QueryView
 from codecsight.engine.encoder_input import LatestFeatures
@@ -29,7 +29,7 @@ from codecsight.models.prompt import PromptLayout, Tokens
 @dataclass(frozen=True, slots=True)
 class WindowState:
     """What a query context is built from: a stream's `window`, the KV indices [window.length] of
-    its tokens, the latest features of its cells, and the `table` that allocates extra indices.
+    its tokens, the latest features of its cells, and the `allocator` of extra indices.
     """
 
     view: QueryView
@@ -37,7 +37,7 @@ class WindowState:
     window: Window
     kv_indices: KVIndices
     latest_features: LatestFeatures
-    table: BlockTable
+    allocator: IndexAllocator
 
     @property
     def is_complete(self) -> bool:
@@ -61,7 +61,7 @@ class QueryContext:
         return QueryContext(self.span, self.kv_indices)
 
     def fork(
-        self, request: DecodeRequest, position: int, no_cells: CellFeatures, scratch: BlockTable
+        self, request: DecodeRequest, position: int, no_cells: CellFeatures, scratch: IndexAllocator
     ) -> PackedSegment:
         """The next tokens of a question that starts at the rotary `position`, after what it has
         computed before; its KV indices are allocated from `scratch`.
@@ -99,9 +99,9 @@ def query_context_tokens(state: WindowState) -> int:
 def _from_latest_features(state: WindowState) -> QueryContext:
     """Leave the newest slot out, and prefill a complete one at its rotary positions instead."""
     window = state.window
-    base = state.kv_indices[: window.first_position(len(window.slots) - 1)]
+    base = state.kv_indices[: window.sequence_start(len(window.slots) - 1)]
     slot = complete_slot(state)
-    indices = state.table.allocate(len(slot))
+    indices = state.allocator.allocate(len(slot))
     span = AttentionSpan.past(base).concat(AttentionSpan.causal(indices))
     features = state.latest_features.features
     segment = PackedSegment(slot, features, indices, np.arange(len(slot)), span)
@@ -117,11 +117,11 @@ def _rerotated(state: WindowState) -> QueryContext:
         entry = window.slots[index]
         # `cells` is a mask over the grid; among the kept cells it picks the visual tokens.
         visual = np.flatnonzero(entry.tokens.visual.numpy())[cells[entry.kept]]
-        sources.append(state.kv_indices[window.first_position(index) + visual])
+        sources.append(state.kv_indices[window.sequence_start(index) + visual])
         # Cells count from `cells_start` in every slot, so one shift serves all cells of a slot.
         shifts.append(np.full(len(visual), target_start - entry.cells_start))
     source, shift = np.concatenate(sources), np.concatenate(shifts)
-    copied = state.table.allocate(len(source))
+    copied = state.allocator.allocate(len(source))
     copies = (KVCopies(source, copied, shift),)
     cached = np.concatenate([state.kv_indices, copied])
     if not _cells_without_token(window).any():
@@ -137,7 +137,7 @@ def _missing_cells(state: WindowState, cached: KVIndices) -> PackedSegment:
     slot = complete_slot(state)
     missing = np.flatnonzero(_cells_without_token(state.window))
     tokens = slot.select(np.flatnonzero(slot.visual.numpy())[missing])
-    indices = state.table.allocate(len(missing))
+    indices = state.allocator.allocate(len(missing))
     span = AttentionSpan.past(cached).concat(AttentionSpan.causal(indices))
     features = state.latest_features.features.select(missing)
     return PackedSegment(tokens, features, indices, np.arange(len(indices)), span)

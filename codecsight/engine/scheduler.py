@@ -2,8 +2,8 @@
 
 Example: a step budget of 100 tokens, and two streams with slots to prefill:
 
-    StreamDemand(stream=0, since=0.0, tokens=500)   an anchor that is already encoded
-    StreamDemand(stream=1, since=9.0, tokens=40)    a delta
+    StreamDemand(stream_index=0, since=0.0, tokens=500)   an anchor that is already encoded
+    StreamDemand(stream_index=1, since=9.0, tokens=40)    a delta
 
 `schedule` gives half of the step to the anchor (50 tokens, the rest in later steps) and 40 tokens
 to the delta, so a long slot delays others only by its share.
@@ -36,7 +36,7 @@ class StreamDemand:
     more, the prefill that builds the query context.
     """
 
-    stream: int
+    stream_index: int
     since: float
     cells: int = 0
     tokens: int = 0
@@ -55,7 +55,7 @@ class Allocation:
     many of its `questions` are asked, and the `cost` of all in tokens.
     """
 
-    stream: int
+    stream_index: int
     encode: bool
     tokens: int
     questions: int
@@ -67,8 +67,8 @@ def schedule(demands: Sequence[StreamDemand], budget: int, kv_entries: int) -> l
     the pool for new questions.
 
     Each step makes progress: work that cannot be split (the cells of a slot, a question) and
-    exceeds the budget gets a step of its own. One stream gets at most half of a step as long as
-    others wait.
+    exceeds the budget gets a step of its own. While others wait, one stream gets at most half of a
+    step, unless the step begins with work of it that cannot be split.
     """
     queue = sorted(demands, key=lambda demand: demand.urgency)
     max_per_stream = budget if len(queue) == 1 else max(budget // 2, 1)
@@ -91,7 +91,7 @@ def _allocate(demand: StreamDemand, limit: int, kv_entries: int, *, is_first: bo
     """As much of one stream's work as fits into `limit` tokens."""
     # The cells of a slot attend to each other, so a slot is encoded whole or not at all.
     if demand.cells > limit and not is_first:
-        return Allocation(demand.stream, encode=False, tokens=0, questions=0, cost=0)
+        return Allocation(demand.stream_index, encode=False, tokens=0, questions=0, cost=0)
     tokens = min(demand.tokens, max(limit - demand.cells, 0))
     cost, questions = demand.cells + tokens, 0
     # Questions attend to the whole slot, so they wait until all of it is prefilled.
@@ -102,7 +102,7 @@ def _allocate(demand: StreamDemand, limit: int, kv_entries: int, *, is_first: bo
         )
         cost += extra
     return Allocation(
-        demand.stream, encode=demand.cells > 0, tokens=tokens, questions=questions, cost=cost
+        demand.stream_index, encode=demand.cells > 0, tokens=tokens, questions=questions, cost=cost
     )
 
 

@@ -5,7 +5,7 @@ No two sessions hold the same index of the pool, so no stream can read another's
 A job passes through a session in this order; the jobs of many streams share the model calls:
 
     submit     `check` (the slot fits the stream), `add` (to the queue)
-    schedule   `demand`: places the slot in the window; reports cells, tokens and questions
+    schedule   `prepare_next`: places the slot in the window; reports cells, tokens and questions
     encode     `pending_encode` -> ViT -> `add_features`
     model      `build_batch_item` -> packed call of the text model -> `finish_batch_item`
 
@@ -24,7 +24,7 @@ from codecsight.core.answer import Answer
 from codecsight.core.grid import PatchGrid
 from codecsight.core.holes import HoleFinder
 from codecsight.core.slot import Slot, SlotKind
-from codecsight.engine.attention.pool import BlockTable, KVIndices, KVPool
+from codecsight.engine.attention.pool import IndexAllocator, KVIndices, KVPool
 from codecsight.engine.config import EngineConfig, QueryView
 from codecsight.engine.encoder_input import EncodeRequest, EncoderInput, LatestFeatures
 from codecsight.engine.errors import SlotRefused
@@ -75,7 +75,7 @@ class StreamSession:
         self._holes = HoleFinder()
         self._restart()
 
-    def reset(self, scratch: BlockTable) -> list[Job]:
+    def reset(self, scratch: IndexAllocator) -> list[Job]:
         """Discard the window and free all KV; the next slot must be an anchor. Returns the queued
         jobs, which are lost.
         """
@@ -89,7 +89,7 @@ class StreamSession:
 
     def _restart(self) -> None:
         self._start_window()
-        self.idle_since = time.perf_counter()
+        self.last_submitted = time.perf_counter()
         self._last_time: float | None = None
 
     def _start_window(self) -> None:
@@ -144,10 +144,12 @@ class StreamSession:
         self.jobs.append(job)
         if job.slot is not None:
             self._last_time = job.slot.times[-1]
-        self.idle_since = job.arrived
+        self.last_submitted = job.arrived
 
-    def demand(self, number: int) -> StreamDemand | None:
-        """What the next job needs, for the scheduler, under this stream's `number`."""
+    def prepare_next(self, number: int) -> StreamDemand | None:
+        """Prepare the next job: place its slot in the window, which may evict, and store its
+        pixels. Returns what it needs, for the scheduler, under this stream's `number`.
+        """
         if not self.jobs:
             return None
         job = self.jobs[0]
@@ -157,7 +159,7 @@ class StreamSession:
         if job.pending and self._query_context is None:
             context_tokens = query_context_tokens(self._window_state())
         return StreamDemand(
-            stream=number,
+            stream_index=number,
             since=job.since,
             cells=len(request.encoded_cells) if request else 0,
             tokens=job.prefill.remaining if job.prefill else 0,
@@ -208,13 +210,13 @@ class StreamSession:
         """Blocks that the next job takes from the pool at most: its slot and a query context."""
         return self.paged.blocks_needed(self._max_context_tokens)
 
-    def build_batch_item(self, tokens: int, questions: int, scratch: BlockTable) -> BatchItem:
+    def build_batch_item(self, tokens: int, questions: int, scratch: IndexAllocator) -> BatchItem:
         """The segments of the next model call: `tokens` of the slot, and the first `questions`,
         whose KV indices are allocated from `scratch`.
         """
         item, job = BatchItem(), self.jobs[0]
         if tokens and job.prefill is not None:
-            item.segments.append(self.paged.chunk(job.prefill, tokens))
+            item.segments.append(self.paged.prefill_chunk(job.prefill, tokens))
             item.prefilled = tokens
             item.copies += self.paged.move_prefix()
         if questions and job.pending:
@@ -225,7 +227,7 @@ class StreamSession:
                 item.segments += context.segments
                 item.copies += context.copies
                 self._query_context = context.computed()
-            position, no_cells = self.window.next_position, self.model.no_cells()
+            position, no_cells = self.window.next_rotary_position, self.model.no_cells()
             item.requests = job.pending[:questions]
             item.segments += [
                 context.fork(request, position, no_cells, scratch) for request in item.requests
@@ -235,20 +237,20 @@ class StreamSession:
     def _window_state(self) -> WindowState:
         paged, layout = self.paged, self.model.layout
         view, latest = self.config.query_view, self.latest_features
-        return WindowState(view, layout, paged.window, paged.kv_indices, latest, paged.table)
+        return WindowState(view, layout, paged.window, paged.kv_indices, latest, paged.allocator)
 
     def _build_query_context(self) -> QueryContext:
         return build_query_context(self._window_state())
 
     def _drop_query_context(self) -> None:
         if self._query_context is not None:
-            self.paged.table.free(self._query_context.kv_indices)
+            self.paged.allocator.free(self._query_context.kv_indices)
             self._query_context = None
 
     # Out of the text model
 
     def finish_batch_item(
-        self, item: BatchItem, logits: Sequence[Tensor], scratch: BlockTable, ms: float
+        self, item: BatchItem, logits: Sequence[Tensor], scratch: IndexAllocator, ms: float
     ) -> JobResult | None:
         """Take in a model call over `item`, with the logits of each segment; returns the result of
         the next job if that was its last call.

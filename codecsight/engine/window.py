@@ -99,7 +99,7 @@ class Window:
         self.prefix = prefix
         self.remnants: list[CachedSlot] = []
         self.entries: list[CachedSlot] = []
-        self.next_position = prefix.extent
+        self.next_rotary_position = prefix.extent
 
     @property
     def slots(self) -> list[CachedSlot]:
@@ -107,26 +107,26 @@ class Window:
         return self.remnants + self.entries
 
     @property
-    def prefix_start(self) -> int:
+    def prefix_rotary_start(self) -> int:
         """The rotary position at which the prefix must start, just before the oldest slot."""
         slots = self.slots
-        return (slots[0].start if slots else self.next_position) - self.prefix.extent
+        return (slots[0].start if slots else self.next_rotary_position) - self.prefix.extent
 
     @property
     def length(self) -> int:
         """Tokens in the sequence, prefix included."""
-        return self.first_position(len(self.remnants) + len(self.entries))
+        return self.sequence_start(len(self.remnants) + len(self.entries))
 
     @property
     def dense_length(self) -> int:
         """Tokens that the sequence would have if nothing had been pruned."""
         return len(self.prefix) + sum(entry.dense_length for entry in self.entries)
 
-    def first_position(self, index: int) -> int:
+    def sequence_start(self, index: int) -> int:
         """The sequence position of the first token of the slot with this index."""
         return len(self.prefix) + sum(entry.length for entry in self.slots[:index])
 
-    def positions_of(self, indices: Sequence[int]) -> NDArray[np.int64]:
+    def sequence_positions_of(self, indices: Sequence[int]) -> NDArray[np.int64]:
         """The sequence positions of all tokens of these slots, in order."""
         starts = np.cumsum([len(self.prefix), *(entry.length for entry in self.slots)])
         ranges = [np.arange(starts[index], starts[index + 1]) for index in indices]
@@ -134,8 +134,8 @@ class Window:
 
     def append(self, entry: CachedSlot) -> None:
         """Add a slot at the end, at the next rotary positions."""
-        entry.start = self.next_position
-        self.next_position += entry.tokens.extent
+        entry.start = self.next_rotary_position
+        self.next_rotary_position += entry.tokens.extent
         self.entries.append(entry)
 
     def evict(self, count: int, incoming: Mask | None = None) -> Mask:
@@ -174,14 +174,14 @@ class Window:
         """Record that these slots were just prefilled on the present context."""
         for index in indices:
             entry = self.slots[index]
-            entry.context_length, entry.context_evicted = self.first_position(index), 0
+            entry.context_length, entry.context_evicted = self.sequence_start(index), 0
 
     def renumber(self) -> None:
         """Restart the rotary positions from 0. Every cached key is invalid after that."""
-        self.next_position = self.prefix.extent
+        self.next_rotary_position = self.prefix.extent
         for entry in self.slots:
-            entry.start = self.next_position
-            self.next_position += entry.tokens.extent
+            entry.start = self.next_rotary_position
+            self.next_rotary_position += entry.tokens.extent
 
     def newest_elsewhere(self) -> list[tuple[int, Mask]]:
         """For the cells that the last slot lacks: the slots (by index) that hold their newest

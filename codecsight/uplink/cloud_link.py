@@ -45,7 +45,7 @@ class SessionGrant:
     epoch: int
     spec: GridSpec
     next_seq: int | None
-    need_anchor: bool = False
+    needs_anchor: bool = False
 
 
 class CloudLink:
@@ -82,7 +82,7 @@ class CloudLink:
         known = grant.next_seq is not None and grant.next_seq <= hello.next_seq
         self._next_seq = grant.next_seq if known and grant.next_seq is not None else 0
         self._need_anchor = (
-            grant.need_anchor or not known or hello.fingerprint != self._spec.fingerprint
+            grant.needs_anchor or not known or hello.fingerprint != self._spec.fingerprint
         )
 
     def welcome(self) -> Welcome:
@@ -90,7 +90,7 @@ class CloudLink:
         return Welcome(
             epoch=self.epoch,
             resume_seq=self._next_seq,
-            need_anchor=self._need_anchor,
+            needs_anchor=self._need_anchor,
             credits=self._credit_bytes,
             heartbeat_s=self.heartbeat_s,
             spec=self._spec,

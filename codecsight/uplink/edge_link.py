@@ -166,7 +166,7 @@ class EdgeLink:
         if welcome.spec != self.spec:
             self._backlog.drop_unsent("cells of another model")
         self.spec = welcome.spec
-        if welcome.need_anchor or not (continuous or self._anchor_is_next()):
+        if welcome.needs_anchor or not (continuous or self._anchor_is_next()):
             self._resume_from_anchor("the cloud has no state of the stream")
 
     def _receive_reject(self, reject: Reject) -> None:

@@ -10,9 +10,10 @@ from codecsight.uplink.messages import CameraStats
 class StreamStatus:
     """Status of one stream.
 
-    `state` is placing, live, draining or lost. `camera` comes from the edge's last heartbeat, None
-    before the first. `owner` is the worker that holds the lease of `epoch`. The window holds
-    `tokens` in `kv_blocks`. `answers` has the newest answer to each standing question.
+    `state` is `waiting` (for its first slot) or `live`. `camera` comes from the edge's last
+    heartbeat, None before the first. `owner` is the worker that holds the lease of `epoch`. The
+    window holds `tokens`; `kv_blocks` are reserved for it. `answers` has the newest answer to each
+    standing question.
     """
 
     site: str
@@ -49,7 +50,7 @@ class FlopCount:
 class WorkerStatus:
     """Status of one GPU worker; counts are since it started.
 
-    `cells_kept` of `cells_total` visual tokens were encoded, at a cost of `spent`. The other two
+    `cells_kept` of `cells_total` visual tokens were kept, at a cost of `spent`. The other two
     are the computed cost of the same streams without pruning: `recompute` encodes and prefills the
     whole window after every move, `once` encodes and prefills every slot once.
     """

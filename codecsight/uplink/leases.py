@@ -29,7 +29,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReport:
-    """Last report of a worker: KV blocks used and in total, at the time `reported_at`.
+    """Last report of a worker: KV blocks reserved and in total, at the time `reported_at`.
 
     `placed_since` counts the streams placed on it since then. The report does not include their
     blocks.
@@ -58,7 +58,7 @@ class StreamDirectory:
         self._reports: dict[str, WorkerReport] = {}
 
     def report(self, worker: str, kv_used: int, kv_total: int, now: float) -> None:
-        """Record that a worker is alive, with `kv_used` of `kv_total` KV blocks in use."""
+        """Record that a worker is alive, with `kv_used` of `kv_total` KV blocks reserved."""
         self._reports[worker] = WorkerReport(worker, kv_used, kv_total, now)
 
     def remove_worker(self, worker: str) -> list[Lease]:

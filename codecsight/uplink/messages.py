@@ -43,12 +43,12 @@ class Hello:
 @dataclass(frozen=True, slots=True)
 class Welcome:
     """The cloud accepts the stream. The edge sends from `resume_seq` on, or from its newest anchor
-    when `need_anchor` is set.
+    when `needs_anchor` is set.
     """
 
     epoch: int
     resume_seq: int
-    need_anchor: bool
+    needs_anchor: bool
     credits: int
     heartbeat_s: float
     spec: GridSpec
@@ -75,7 +75,8 @@ class NeedAnchor:
 
 @dataclass(frozen=True, slots=True)
 class CameraStats:
-    """Counters of one camera since its process began. Sent with the edge's heartbeats.
+    """State, rate and counters of one camera; counters restart with its process or with a new grid.
+    Sent with the edge's heartbeats.
 
     `dropped` packets never reached the analysis; `slots_dropped` never reached the cloud.
     """
@@ -104,7 +105,9 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """The edge dropped the chunks `first` to `last`, both included."""
+    """The chunks `first` to `last`, both included, were dropped by the edge, or by the cloud's
+    receive queue where they waited too long.
+    """
 
     first: int
     last: int

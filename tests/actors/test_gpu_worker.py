@@ -30,7 +30,7 @@ from tests.actors.local_worker import (
 def test_standing_questions_are_answered_each_time_the_window_moves(folder: Path) -> None:
     worker = new_worker(folder)
     grant = open_stream(worker)
-    assert (grant.epoch, grant.next_seq, grant.need_anchor) == (7, None, True)
+    assert (grant.epoch, grant.next_seq, grant.needs_anchor) == (7, None, True)
     for seq in range(6):
         kind = SlotKind.DELTA if seq else SlotKind.ANCHOR
         assert push(worker, make_chunk(grant.spec, seq, kind=kind)) is None
@@ -101,7 +101,7 @@ def test_a_reconnected_stream_resumes_at_its_next_chunk(folder: Path) -> None:
     spec = open_stream(worker).spec
     push(worker, make_chunk(spec, 0))
     grant = open_stream(worker, epoch=8)
-    assert (grant.epoch, grant.next_seq, grant.need_anchor) == (8, 1, False)
+    assert (grant.epoch, grant.next_seq, grant.needs_anchor) == (8, 1, False)
 
 
 def test_a_chunk_of_an_old_epoch_is_rejected(folder: Path) -> None:
@@ -212,7 +212,7 @@ def test_another_picture_size_starts_a_new_window(folder: Path) -> None:
     spec = open_stream(worker).spec
     push(worker, make_chunk(spec, 0))
     grant = open_stream(worker, epoch=8, hello=make_hello(width=1280))
-    assert (grant.next_seq, grant.need_anchor) == (None, True)
+    assert (grant.next_seq, grant.needs_anchor) == (None, True)
 
 
 def test_a_picture_size_that_changes_while_connected_continues_at_the_next_anchor(

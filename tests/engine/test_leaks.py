@@ -159,7 +159,7 @@ def test_a_step_reads_only_allocated_kv(model: Qwen3VL, grid: PatchGrid, slot_at
 
 
 def fill_free_kv_with_nan(engine: Engine) -> None:
-    held = [session.paged.table for session in engine._sessions.values()] + [engine._scratch]
+    held = [session.paged.allocator for session in engine._sessions.values()] + [engine._scratch]
     spare = np.concatenate([table._spare for table in held])
     free = np.array(engine._pool._free, np.int64)[:, None] * 16 + np.arange(16)
     rows = np.concatenate([spare, free.ravel()])

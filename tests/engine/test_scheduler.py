@@ -10,7 +10,7 @@ QUESTION = QuestionCost(tokens=10, kv_entries=10)
 
 
 def streams_of(allocations: list[Allocation]) -> list[int]:
-    return [allocation.stream for allocation in allocations]
+    return [allocation.stream_index for allocation in allocations]
 
 
 def test_everything_that_fits_goes_in_one_step() -> None:
@@ -75,7 +75,7 @@ def test_questions_wait_until_their_slot_is_prefilled() -> None:
         StreamDemand(1, 0.0, questions=(QUESTION,)),
     ]
     allocations = {
-        allocation.stream: allocation
+        allocation.stream_index: allocation
         for allocation in schedule(demands, budget=100, kv_entries=100)
     }
     assert allocations[0].questions == 0
@@ -85,7 +85,7 @@ def test_questions_wait_until_their_slot_is_prefilled() -> None:
 def test_questions_share_the_free_kv_entries() -> None:
     demands = [StreamDemand(n, since=n, questions=(QUESTION, QUESTION)) for n in range(3)]
     allocations = schedule(demands, budget=1000, kv_entries=35)
-    assert [(allocation.stream, allocation.questions) for allocation in allocations] == [
+    assert [(allocation.stream_index, allocation.questions) for allocation in allocations] == [
         (0, 2),
         (1, 1),
     ]
@@ -99,7 +99,7 @@ def test_a_question_that_has_begun_needs_no_more_kv_entries() -> None:
 streams = st.lists(
     st.builds(
         StreamDemand,
-        stream=st.integers(0, 99),
+        stream_index=st.integers(0, 99),
         since=st.floats(0, 10),
         cells=st.integers(0, 300),
         tokens=st.integers(0, 800),
@@ -110,7 +110,7 @@ streams = st.lists(
     ).filter(lambda demand: demand.cells or demand.tokens or demand.questions),
     min_size=1,
     max_size=8,
-    unique_by=lambda demand: demand.stream,
+    unique_by=lambda demand: demand.stream_index,
 )
 
 
@@ -122,10 +122,10 @@ def test_a_step_keeps_its_budget_and_always_makes_progress(
     assert allocations
     spent = sum(allocation.cost for allocation in allocations)
     assert spent <= budget or len(allocations) == 1
-    by_stream = {demand.stream: demand for demand in demands}
+    by_stream = {demand.stream_index: demand for demand in demands}
     rows = 0
     for allocation in allocations:
-        demand = by_stream[allocation.stream]
+        demand = by_stream[allocation.stream_index]
         assert allocation.encode == (demand.cells > 0)
         assert 0 <= allocation.tokens <= demand.tokens
         assert allocation.questions == 0 or allocation.tokens == demand.tokens
@@ -141,14 +141,14 @@ def test_every_stream_is_finished_eventually(budget: int) -> None:
     }
     for _ in range(200):
         for allocation in schedule(list(left.values()), budget, kv_entries=20):
-            demand = left.pop(allocation.stream)
+            demand = left.pop(allocation.stream_index)
             done = (
                 allocation.questions == len(demand.questions) and allocation.tokens == demand.tokens
             )
             if not done:
                 rest = demand.tokens - allocation.tokens
-                left[allocation.stream] = StreamDemand(
-                    demand.stream, demand.since, 0, rest, demand.questions
+                left[allocation.stream_index] = StreamDemand(
+                    demand.stream_index, demand.since, 0, rest, demand.questions
                 )
         if not left:
             return

@@ -101,12 +101,12 @@ def test_free_text_equals_greedy_decoding_of_the_reference(
 
 def test_questions_change_neither_the_window_nor_its_kv(engine: Engine) -> None:
     session = engine._sessions["gate"]
-    indices, position = session.paged.kv_indices.copy(), session.window.next_position
+    indices, position = session.paged.kv_indices.copy(), session.window.next_rotary_position
     keys, values = (store[:, indices].clone() for store in (engine._pool.keys, engine._pool.values))
     first = engine.ask_all("gate", [YES_NO, COUNT, TEXT])
     second = engine.ask_all("gate", [YES_NO, COUNT, TEXT])
     assert np.array_equal(indices, session.paged.kv_indices)
     assert torch.equal(keys, engine._pool.keys[:, indices])
     assert torch.equal(values, engine._pool.values[:, indices])
-    assert position == session.window.next_position
+    assert position == session.window.next_rotary_position
     assert [a.probability for a in first] == [a.probability for a in second]

@@ -107,10 +107,10 @@ def test_growing_positions_stay_exact_up_to_their_limit(
     stream = make_stream(4)
     engine = push([], window=3, stride=1, refresh="all")
     window = engine._sessions["gate"].window
-    window.next_position = engine.config.rebase_at - 200
+    window.next_rotary_position = engine.config.rebase_at - 200
     for unpruned in stream:
         engine.push("gate", unpruned.slot(grid.spec.cell))
-    assert window.prefix_start > engine.config.rebase_at - 200
+    assert window.prefix_rotary_start > engine.config.rebase_at - 200
     assert same(logits(engine), reference.logits(stream[-3:], QUESTION.text))
 
 
@@ -122,7 +122,7 @@ def test_the_window_is_recomputed_when_positions_restart(
     rebased = (engine.push("gate", unpruned.slot(grid.spec.cell)).rebased for unpruned in stream)
     first = next(index for index, yes in enumerate(rebased) if yes)
     assert first > 6
-    assert engine._sessions["gate"].window.prefix_start == 0
+    assert engine._sessions["gate"].window.prefix_rotary_start == 0
     assert same(logits(engine), reference.logits(stream[first - 3 : first + 1], QUESTION.text))
 
 

@@ -42,7 +42,7 @@ def rejected(cloud: CloudLink, message: EdgeMessage) -> RejectReason:
 class TestWelcome:
     def test_a_known_stream_resumes_at_its_next_chunk(self) -> None:
         welcome = cloud_at(next_seq=42).welcome()
-        assert (welcome.epoch, welcome.resume_seq, welcome.need_anchor) == (5, 42, False)
+        assert (welcome.epoch, welcome.resume_seq, welcome.needs_anchor) == (5, 42, False)
         assert welcome.spec == SPEC
 
     @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ class TestWelcome:
     def test_any_other_stream_needs_an_anchor(
         self, next_seq: int | None, hello: dict[str, object]
     ) -> None:
-        assert cloud_at(next_seq, **hello).welcome().need_anchor
+        assert cloud_at(next_seq, **hello).welcome().needs_anchor
 
     def test_another_protocol_version_is_rejected_with_the_end_to_upgrade(self) -> None:
         with pytest.raises(StreamRejected, match="upgrade the cloud") as rejection:

@@ -11,7 +11,7 @@ from codecsight.uplink.messages import Ack, Dropped, NeedAnchor, Reject, RejectR
 from tests.uplink.chunks import ANCHOR, DELTA, SPEC, STREAM, anchor, delta
 
 WELCOME = Welcome(
-    epoch=5, resume_seq=0, need_anchor=True, credits=1 << 20, heartbeat_s=10.0, spec=SPEC
+    epoch=5, resume_seq=0, needs_anchor=True, credits=1 << 20, heartbeat_s=10.0, spec=SPEC
 )
 
 
@@ -75,7 +75,7 @@ class TestHandshake:
         assert edge.take_anchor_request()
         offer(edge, "A")
         edge.connect(640, 360, now=2.0)
-        edge.receive(replace(WELCOME, need_anchor=False, resume_seq=100), now=2.0)
+        edge.receive(replace(WELCOME, needs_anchor=False, resume_seq=100), now=2.0)
         assert sent(edge) == ["-100..101", "A102"]
 
 
@@ -140,14 +140,14 @@ class TestOverflow:
         edge = edge_with(capacity_bytes=2 * ANCHOR.size + 3 * DELTA.size)
         edge.disconnect()
         offer(edge, "ADDADD")
-        edge.receive(replace(WELCOME, need_anchor=False, resume_seq=100), now=1.0)
+        edge.receive(replace(WELCOME, needs_anchor=False, resume_seq=100), now=1.0)
         assert sent(edge) == ["A100", "D101", "-102..102", "A103", "D104", "D105"]
 
     def test_an_old_group_is_dropped_whole_before_a_newer_one(self) -> None:
         edge = edge_with(capacity_bytes=ANCHOR.size + 2 * DELTA.size)
         edge.disconnect()
         offer(edge, "ADDADD")
-        edge.receive(replace(WELCOME, need_anchor=False, resume_seq=100), now=1.0)
+        edge.receive(replace(WELCOME, needs_anchor=False, resume_seq=100), now=1.0)
         assert sent(edge) == ["-100..102", "A103", "D104", "D105"]
         assert not edge.take_anchor_request()
 
@@ -180,7 +180,7 @@ class TestOverflow:
             requested = edge.take_anchor_request()
             offer(edge, "A" if requested or second % 8 == 0 else "D", now=float(second))
             assert edge.backlog_bytes <= capacity_bytes
-        edge.receive(replace(WELCOME, need_anchor=False, resume_seq=100), now=3600.0)
+        edge.receive(replace(WELCOME, needs_anchor=False, resume_seq=100), now=3600.0)
         out = sent(edge, now=3600.0)
         assert out[0].startswith("-100..")
         assert out[1].startswith("A")
@@ -193,7 +193,7 @@ class TestResume:
         offer(edge, "ADD")
         sent(edge)
         edge.connect(640, 360, now=2.0)
-        edge.receive(replace(WELCOME, epoch=6, need_anchor=False, resume_seq=102), now=2.0)
+        edge.receive(replace(WELCOME, epoch=6, needs_anchor=False, resume_seq=102), now=2.0)
         assert sent(edge) == ["D102"]
 
     def test_lost_chunks_are_sent_again_with_the_new_epoch(self) -> None:
@@ -201,7 +201,7 @@ class TestResume:
         offer(edge, "ADD")
         sent(edge)
         edge.connect(640, 360, now=2.0)
-        edge.receive(replace(WELCOME, epoch=6, need_anchor=False, resume_seq=101), now=2.0)
+        edge.receive(replace(WELCOME, epoch=6, needs_anchor=False, resume_seq=101), now=2.0)
         again = edge.take_outgoing(2.0)
         assert [(c.seq, c.epoch) for c in again if isinstance(c, Chunk)] == [(101, 6), (102, 6)]
 
@@ -229,7 +229,7 @@ class TestResume:
         sent(edge)
         ack(edge, 101)
         edge.connect(640, 360, now=2.0)
-        edge.receive(replace(WELCOME, need_anchor=False, resume_seq=100), now=2.0)
+        edge.receive(replace(WELCOME, needs_anchor=False, resume_seq=100), now=2.0)
         assert sent(edge) == ["-102..102", "A103", "D104"]
 
     def test_after_a_long_outage_the_link_skips_to_the_newest_anchor(self) -> None:
@@ -237,7 +237,7 @@ class TestResume:
         edge.disconnect()
         offer(edge, "ADADD", now=10.0)
         offer(edge, "AD", now=38.0)
-        edge.receive(replace(WELCOME, need_anchor=False, resume_seq=100), now=45.0)
+        edge.receive(replace(WELCOME, needs_anchor=False, resume_seq=100), now=45.0)
         assert sent(edge, now=45.0) == ["-100..104", "A105", "D106"]
 
     def test_during_an_outage_the_dropped_slots_are_counted(self) -> None:
@@ -251,7 +251,7 @@ class TestResume:
         assert counts == sorted(counts)
         waiting = 2 * 30 - counts[-1]
         assert 2 <= waiting <= 8  # the newest group, and what came in the last 30 s
-        edge.receive(replace(WELCOME, need_anchor=False, resume_seq=100), now=305.0)
+        edge.receive(replace(WELCOME, needs_anchor=False, resume_seq=100), now=305.0)
         gap, first, *_ = sent(edge, now=305.0)
         assert gap == f"-100..{99 + counts[-1]}"
         assert first == f"A{100 + counts[-1]}"
@@ -260,7 +260,7 @@ class TestResume:
         edge = edge_with()
         edge.disconnect()
         offer(edge, "ADAD", now=10.0)
-        edge.receive(replace(WELCOME, need_anchor=False, resume_seq=100), now=20.0)
+        edge.receive(replace(WELCOME, needs_anchor=False, resume_seq=100), now=20.0)
         assert sent(edge, now=20.0) == ["A100", "D101", "A102", "D103"]
 
     def test_a_lost_report_is_sent_again(self) -> None:
@@ -268,7 +268,7 @@ class TestResume:
         offer(edge, "DA")
         assert sent(edge) == ["-100..100", "A101"]
         edge.connect(640, 360, now=2.0)
-        edge.receive(replace(WELCOME, need_anchor=False, resume_seq=100), now=2.0)
+        edge.receive(replace(WELCOME, needs_anchor=False, resume_seq=100), now=2.0)
         assert sent(edge) == ["-100..100", "A101"]
 
 

@@ -65,7 +65,7 @@ class CacheBlendSession(NaiveSession):
         charged) anyway.
         """
         prefix = self.window.prefix
-        whole = Tokens.join([prefix.shifted(self.window.prefix_start), tokens])
+        whole = Tokens.join([prefix.shifted(self.window.prefix_rotary_start), tokens])
         fork, size = self.kv.fork(0), len(whole)
         causal = torch.ones(size, size, dtype=torch.bool).tril()
         self.model.forward(whole, cells, fork, causal, torch.arange(0))

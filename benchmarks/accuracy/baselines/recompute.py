@@ -16,7 +16,7 @@ from codecsight.answers.scoring import ScoredAnswer, build_option_tree, score
 from codecsight.core.question import Question
 from codecsight.core.slot import Slot
 from codecsight.engine.attention.kernels import forward
-from codecsight.engine.attention.pool import BlockTable, KVPool
+from codecsight.engine.attention.pool import IndexAllocator, KVPool
 from codecsight.engine.attention.segments import UNBOUNDED, AttentionSpan, KVCopies, PackedSegment
 from codecsight.engine.resources.flops import FlopMeter, Flops
 from codecsight.engine.window import slot_time
@@ -57,7 +57,7 @@ class WindowRecomputer:
         spent = self._encode(name, slots, [index for index, _ in chosen])
         window, cells, extent = self._window(name, slots, chosen)
         option_tree = build_option_tree(questions, self._model)
-        table, size = BlockTable(self._pool), len(window) + len(option_tree.tree)
+        table, size = IndexAllocator(self._pool), len(window) + len(option_tree.tree)
         kv_indices, positions = table.allocate(size), np.arange(size)
         # Window tokens are visible to all later tokens, a tree token only within its subtree.
         ends = np.concatenate(

@@ -65,7 +65,7 @@ class KVPool:
         self._free.extend(blocks)
 
 
-class BlockTable:
+class IndexAllocator:
     """The blocks of one owner, handed out token by token.
 
     A freed index is used again before a new block is allocated, and a block returns to the pool

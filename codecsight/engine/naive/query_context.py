@@ -46,7 +46,7 @@ class NaiveQueryContext:
         if view is QueryView.LAST_SLOT or newest.has_every_cell:
             self._fork = state.kv.fork(window.length)
         elif view is QueryView.LATEST_FEATURES:
-            self._fork = state.kv.fork(window.first_position(len(window.slots) - 1))
+            self._fork = state.kv.fork(window.sequence_start(len(window.slots) - 1))
             self._prefill(self._complete, state.latest_features.features)
         else:
             self._fork = state.kv.fork(window.length)
@@ -62,7 +62,7 @@ class NaiveQueryContext:
         for index, cells in window.newest_elsewhere():
             entry = window.slots[index]
             visual = np.flatnonzero(entry.tokens.visual.numpy())[cells[entry.kept]]
-            positions = torch.from_numpy(window.first_position(index) + visual)
+            positions = torch.from_numpy(window.sequence_start(index) + visual)
             shift = torch.full((len(positions),), target_start - entry.cells_start)
             rotation = self._model.rotation(shift)
             keys = self._model.rotate_keys(state.kv.keys[:, :, positions], rotation)
@@ -114,7 +114,7 @@ class NaiveQueryContext:
         if len(tree) > max_tokens:
             raise EngineError(f"a question of {len(tree)} tokens; {max_tokens} are allowed")
         computed = fork.length - self._base_tokens
-        tokens = tree.tokens.shifted(state.window.next_position + computed)
+        tokens = tree.tokens.shifted(state.window.next_rotary_position + computed)
         logits = self._forward(fork, tokens, self._model.no_cells(), tree.mask, logit_indices)
         keys = state.window.dense_length + computed + len(tree)
         dense = Flops(llm=state.meter.llm(len(tree), keys, len(logit_indices)))

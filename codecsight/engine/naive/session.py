@@ -183,7 +183,7 @@ class NaiveSession:
         superseding = entry.kept if self.config.eviction is EvictionPolicy.SUPERSEDED else None
         remaining = self.window.evict(self.config.stride, superseding)
         self.kv.keep(torch.from_numpy(np.flatnonzero(remaining)))
-        rebased = self.window.next_position + entry.tokens.extent > self._rebase_at
+        rebased = self.window.next_rotary_position + entry.tokens.extent > self._rebase_at
         if rebased:
             self.window.renumber()
         self._move_prefix()
@@ -197,7 +197,7 @@ class NaiveSession:
         rounding errors do not accumulate. Values do not depend on the position.
         """
         count = self._prefix_keys.shape[2]
-        rotation = self.model.rotation(torch.full((count,), self.window.prefix_start))
+        rotation = self.model.rotation(torch.full((count,), self.window.prefix_rotary_start))
         self.kv.keys[:, :, :count] = self.model.rotate_keys(self._prefix_keys, rotation)
 
     def _prefill_slots(self, indices: list[int]) -> int:
@@ -205,7 +205,7 @@ class NaiveSession:
         entries = [self.window.slots[index] for index in indices]
         tokens = Tokens.join([entry.tokens.shifted(entry.start) for entry in entries])
         cells = CellFeatures.join([entry.features for entry in entries])
-        self._prefill(tokens, cells, torch.from_numpy(self.window.positions_of(indices)))
+        self._prefill(tokens, cells, torch.from_numpy(self.window.sequence_positions_of(indices)))
         self.window.mark_prefilled(indices)
         return len(tokens)
 

@@ -83,7 +83,7 @@ class FlopMeter:
         if model not in _costs_by_model:
             _costs_by_model[model] = _count(model)
         costs = _costs_by_model[model]
-        self._vit_pair, self._vit_once = costs.vit_pair, costs.vit_once
+        self._vit_pair, self._vit_per_picture = costs.vit_pair, costs.vit_per_picture
         self._vit, self._llm = costs.vit, costs.llm
 
     def vit(self, kept: Mask, wanted: int | None = None) -> int:
@@ -93,12 +93,14 @@ class FlopMeter:
         cells = int(kept.sum())
         wanted = cells if wanted is None else wanted
         saved = self._masked_pairs(kept) * self._vit_pair
-        return bool(cells) * self._vit_once + self._vit.operations(cells, wanted, cells) - saved
+        return (
+            bool(cells) * self._vit_per_picture + self._vit.operations(cells, wanted, cells) - saved
+        )
 
     def vit_cached(self, kept: Mask) -> int:
         """A slot of the cells `kept` [rows, cols] that attend to the whole cached picture."""
         cells = int(kept.sum())
-        return bool(cells) * self._vit_once + self._vit.operations(cells, cells, kept.size)
+        return bool(cells) * self._vit_per_picture + self._vit.operations(cells, cells, kept.size)
 
     def llm(self, tokens: int, keys: int, logits: int = 0) -> int:
         """`tokens` against `keys` (the tokens included), with `logits` rows of logits."""
@@ -107,17 +109,19 @@ class FlopMeter:
 
 @dataclass(frozen=True, slots=True)
 class _Rates:
-    """Operations per item and per item and key, for all items, and what some of them add."""
+    """Operations per item, and per pair of item and key; and what a wanted item (one that goes
+    through the last layer, or whose logits are read) costs more, likewise.
+    """
 
-    each: int
-    each_key: int
-    some: int
-    some_key: int
+    per_item: int
+    per_key: int
+    per_wanted: int
+    per_wanted_key: int
 
-    def operations(self, count: int, some: int, keys: int) -> int:
-        """`count` items, `some` of which cost extra, each over `keys` keys."""
-        every_item = count * (self.each + keys * self.each_key)
-        return every_item + some * (self.some + keys * self.some_key)
+    def operations(self, count: int, wanted: int, keys: int) -> int:
+        """`count` items, of which `wanted` cost extra, each over `keys` keys."""
+        every_item = count * (self.per_item + keys * self.per_key)
+        return every_item + wanted * (self.per_wanted + keys * self.per_wanted_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ class _Costs:
     """
 
     vit_pair: int
-    vit_once: int
+    vit_per_picture: int
     vit: _Rates
     llm: _Rates
 
@@ -157,14 +161,17 @@ def _vit_rates(model: VisionLanguageModel, window_rate: int) -> tuple[int, _Rate
         saved = model.masked_pairs(kept) * window_rate
         return _vit_flops(model, kept, wanted) + saved
 
-    # Solve the identity of the module's head for a (each), b (each_key), d (some), e (some_key), o.
+    # Solve the identity of the module's head: a is per_item, b per_key, d per_wanted,
+    # e per_wanted_key.
     one, two, three = cost(1, 1), cost(2, 1), cost(3, 1)
     two_wanted, three_wanted = cost(2, 2), cost(3, 2)
-    some_key = (three_wanted - three) - (two_wanted - two)
-    some = two_wanted - two - 2 * some_key
-    each_key = (three - 2 * two + one) // 2
-    each = two - one - 3 * each_key - some_key
-    return one - each - each_key - some - some_key, _Rates(each, each_key, some, some_key)
+    per_wanted_key = (three_wanted - three) - (two_wanted - two)
+    per_wanted = two_wanted - two - 2 * per_wanted_key
+    per_key = (three - 2 * two + one) // 2
+    per_item = two - one - 3 * per_key - per_wanted_key
+    return one - per_item - per_key - per_wanted - per_wanted_key, _Rates(
+        per_item, per_key, per_wanted, per_wanted_key
+    )
 
 
 def _llm_rates(model: VisionLanguageModel) -> _Rates:
@@ -173,8 +180,8 @@ def _llm_rates(model: VisionLanguageModel) -> _Rates:
 
     one_key, two_keys = cost(1, 0), cost(2, 0)
     logit_one_key, logit_two_keys = cost(1, 1) - one_key, cost(2, 1) - two_keys
-    each_key, some_key = two_keys - one_key, logit_two_keys - logit_one_key
-    return _Rates(one_key - each_key, each_key, logit_one_key - some_key, some_key)
+    per_key, per_wanted_key = two_keys - one_key, logit_two_keys - logit_one_key
+    return _Rates(one_key - per_key, per_key, logit_one_key - per_wanted_key, per_wanted_key)
 
 
 def count_flops(call: Callable[[], Any]) -> int:
@@ -213,7 +220,8 @@ def _vit_flops(model: VisionLanguageModel, kept: Mask, wanted: int) -> int:
 def _encode(model: VisionLanguageModel, kept: Mask, wanted: int) -> None:
     cells = int(kept.sum())
     patches = np.zeros((cells, model.frames, 3, model.cell, model.cell), np.uint8)
-    reasons, times = np.ones(cells, np.uint8), (0.0,) * model.frames
+    reasons = np.ones(cells, np.uint8)  # any: the ViT does not read them
+    times = (0.0,) * model.frames
     slot = Slot(SlotKind.DELTA, kept, patches, reasons, times, 0.0)
     model.encode_slots([slot], [np.arange(wanted)])
 

@@ -43,7 +43,7 @@ class Utilization:
         self._opened_at[stream] = now
 
     def remove(self, stream: str) -> None:
-        """The stream was closed."""
+        """Stop counting a stream that was closed."""
         self._opened_at.pop(stream, None)
 
     def record_busy(self, start: float, end: float) -> None:

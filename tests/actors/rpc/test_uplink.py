@@ -27,7 +27,7 @@ def test_slots_arrive_in_order_and_are_acknowledged() -> None:
             assert link.state is LinkState.LIVE
             assert link.spec == SPEC
             for chunk in (anchor(), delta(), delta()):
-                assert not link.offer(chunk).need_anchor or chunk.kind is SlotKind.ANCHOR
+                assert not link.offer(chunk).needs_anchor or chunk.kind is SlotKind.ANCHOR
             await until(lambda: link.edge.idle)
             slots = host.slots[STREAM]
             assert [slot.kind for slot in slots] == [SlotKind.ANCHOR] + 2 * [SlotKind.DELTA]
@@ -108,12 +108,12 @@ def test_an_eviction_in_the_cloud_requests_an_anchor_from_the_tracker() -> None:
             link.offer(anchor())
             host.evicted = "the KV pool was full"
             await until(lambda: link.edge.idle and not host.evicted)
-            offered = [link.offer(delta()).need_anchor]
+            offered = [link.offer(delta()).needs_anchor]
             for _ in range(200):
                 if any(offered):
                     break
                 await asyncio.sleep(0.01)
-                offered.append(link.offer(delta()).need_anchor)
+                offered.append(link.offer(delta()).needs_anchor)
             assert any(offered)
             link.offer(anchor())
             await until(lambda: link.edge.idle)

@@ -16,7 +16,7 @@ def _metrics() -> DemoMetrics:
     camera = CameraStats("live", 100, 9.97, 50_000, 1000, 30, 96, 2, 0, 0, 3)
     metrics = DemoMetrics()
     status = StreamStatus("demo", "demo.yard", "live", camera, "gpu:n:0", 1, 60, 40, (answer,))
-    silent = StreamStatus("demo", "demo.hall", "placing", None, "gpu:n:0", 1, 0, 0, ())
+    silent = StreamStatus("demo", "demo.hall", "waiting", None, "gpu:n:0", 1, 0, 0, ())
     metrics.add([status, silent], ())
     return metrics
 
@@ -29,7 +29,7 @@ def _console() -> tuple[Console, io.StringIO]:
 def test_a_row_shows_state_rate_kept_share_and_answer() -> None:
     console, text = _console()
     console.print(fleet_table(_metrics()))
-    for part in ("yard", "live", "10.0", "31%", "yes (93%)", "hall", "placing"):
+    for part in ("yard", "live", "10.0", "31%", "yes (93%)", "hall", "waiting"):
         assert part in text.getvalue()
 
 

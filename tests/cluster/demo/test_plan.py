@@ -10,7 +10,7 @@ from codecsight.video.capture.open import open_source
 
 
 def test_site_and_cloud_files_are_valid_and_match(tmp_path: Path) -> None:
-    archive = ArchivePlan("s3://b?endpoint=127.0.0.1:1", {"ACCESS": "a", "SECRET": "s"})
+    archive = ArchivePlan("s3://video?endpoint=127.0.0.1:1", {"ACCESS": "a", "SECRET": "s"})
     plan = make_plan(tmp_path, archive, {"url": "rtsp://127.0.0.1:1/x"}, model=None)
     site = load_config(plan.site_file, SiteConfig)
     cloud = load_config(plan.cloud_file, CloudConfig)

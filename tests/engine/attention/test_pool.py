@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codecsight.engine.attention.pool import BlockTable, KVPool, PoolExhausted
+from codecsight.engine.attention.pool import IndexAllocator, KVPool, PoolExhausted
 from codecsight.models.base import KVShape
 
 SHAPE = KVShape(layers=1, heads=1, head_dim=2, dtype=torch.float32, device=torch.device("cpu"))
@@ -12,7 +12,7 @@ SHAPE = KVShape(layers=1, heads=1, head_dim=2, dtype=torch.float32, device=torch
 
 def test_a_block_is_allocated_when_needed_and_returns_with_its_last_index() -> None:
     pool = KVPool(SHAPE, 4)
-    table = BlockTable(pool)
+    table = IndexAllocator(pool)
     first = table.allocate(10)
     assert (pool.free_blocks, table.blocks, table.tokens) == (3, 1, 10)
     second = table.allocate(10)
@@ -25,7 +25,7 @@ def test_a_block_is_allocated_when_needed_and_returns_with_its_last_index() -> N
 
 def test_freed_indices_are_used_before_a_new_block() -> None:
     pool = KVPool(SHAPE, 4)
-    table = BlockTable(pool)
+    table = IndexAllocator(pool)
     indices = table.allocate(32)
     table.free(indices[::2])
     assert set(table.allocate(16)) == set(indices[::2])
@@ -34,7 +34,7 @@ def test_freed_indices_are_used_before_a_new_block() -> None:
 
 def test_an_empty_pool_raises_and_allocates_nothing() -> None:
     pool = KVPool(SHAPE, 2)
-    one, other = BlockTable(pool), BlockTable(pool)
+    one, other = IndexAllocator(pool), IndexAllocator(pool)
     one.allocate(20)
     with pytest.raises(PoolExhausted, match="1 KV blocks are needed and 0 are free"):
         other.allocate(1)
@@ -51,7 +51,7 @@ def test_owners_never_share_an_index_nor_hold_more_than_their_largest_size_requi
     moves: list[tuple[int, int, bool]],
 ) -> None:
     pool = KVPool(SHAPE, 64)
-    tables = [BlockTable(pool) for _ in range(3)]
+    tables = [IndexAllocator(pool) for _ in range(3)]
     held: list[list[int]] = [[], [], []]
     largest = [0, 0, 0]
     random = np.random.default_rng(0)

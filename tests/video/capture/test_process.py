@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cluster.ports import free_port
-from cluster.rtsp_server import RtspServer, available_transport
+from cluster.rtsp.server import RtspServer, available_transport
 from codecsight.archive.spool import finished_segments
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.exit_codes import END_OF_SOURCE, STOPPED
@@ -164,7 +164,7 @@ def test_an_unreachable_camera_is_reported_as_down(feed: Path, start: Start) -> 
 
 
 @pytest.mark.rtsp
-@pytest.mark.skipif(not available_transport(), reason="no RTSP server: see cluster/rtsp_server.py")
+@pytest.mark.skipif(not available_transport(), reason="no RTSP server: see cluster/rtsp/server.py")
 def test_a_lost_connection_finishes_the_segment_before_reconnecting(
     clips: Path, tmp_path: Path, feed: Path, start: Start
 ) -> None:

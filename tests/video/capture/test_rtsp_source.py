@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cluster.ports import free_port
-from cluster.rtsp_server import RtspServer, available_transport
+from cluster.rtsp.server import RtspServer, available_transport
 from codecsight.core.errors import CodecSightError
 from codecsight.core.frame import Frame
 from codecsight.core.packet import Packet, StreamInfo
@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.rtsp,
     pytest.mark.skipif(
         available_transport() is None,
-        reason="no RTSP server: pip install rtsp-rs, or GStreamer's (see cluster/rtsp_server.py)",
+        reason="no RTSP server: pip install rtsp-rs, or GStreamer's (see cluster/rtsp/server.py)",
     ),
 ]
 

@@ -1,0 +1,1 @@
+"""An RTSP server on loopback that plays files, for the demo and for tests."""
