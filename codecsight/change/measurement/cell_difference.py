@@ -33,7 +33,7 @@ _NEIGHBOURHOOD = 5  # cells a side over which illumination is assumed to be smoo
 _MAX_LIMIT = 20.0  # grey levels: a scene cut raises the median, and must not pass for noise
 _MISALIGNMENT = 0.5  # pixels by which a resampled picture may be off
 _FULLY_VISIBLE = 0.999  # visibility of a pixel, allowing for rounding
-_MAX_UNSEEN = 0.016  # share of a cell that may never have been shipped without it being shipped now
+_MAX_UNSEEN = 0.015  # share of a cell that may never have been shipped without it being shipped now
 _CHROMA_WEIGHT = 0.45  # weight of a chroma difference relative to luma
 
 

@@ -24,6 +24,7 @@ from codecsight.change.measurement.warp import paste_cells, shift_pixels, transl
 from codecsight.change.measurement.yuv_planes import Picture, Plane, Planes, RgbImage, rgb_to_yuv
 
 _SAME_VIEW = 0.08  # pixels: transforms that differ by less differ by noise
+_MIN_DRIFT = 0.1  # pixels: what registration finds in a static picture is less, but for noise
 _MAX_DEFORMATION = 0.4  # pixels by which zoom and roll may deform the reference before a redraw
 
 
@@ -63,10 +64,25 @@ class Reference:
         if motion is None:
             return WarpedReference(self._inner_planes() if self._rgb is None else self._rgb)
         self._add_margin()
-        motion = register(new.yuv[0], self._planes[0], self._visibility, self._with_margin(motion))
+        return self._registered(new, self._planes, self._visibility, motion)
+
+    def realign(self, new: Picture) -> WarpedReference | None:
+        """The reference in the view of `new`, if registration finds that the camera has drifted
+        without any motion vector; None if it has not.
+        """
+        planes, visibility = self._planes_and_visibility()
+        warped = self._registered(new, planes, visibility, np.eye(3))
+        assert warped.motion is not None  # noqa: S101
+        return None if max_displacement(warped.motion, *self._size) < _MIN_DRIFT else warped
+
+    def _registered(
+        self, new: Picture, planes: Planes, visibility: Plane, motion: AffineMatrix
+    ) -> WarpedReference:
+        """The reference in the view of `new`, from where `motion` leads to it, about."""
+        motion = register(new.yuv[0], planes[0], visibility, self._with_margin(motion))
         image = np.empty((1, *new.yuv.shape[1:]), np.float32)
-        visibility = warp(self._planes, self._visibility, motion, image)
-        return WarpedReference(image, visibility, self._without_margin(motion))
+        visible = warp(planes, visibility, motion, image)
+        return WarpedReference(image, visible, self._without_margin(motion))
 
     def update(
         self,
@@ -85,6 +101,7 @@ class Reference:
         if warped.motion is None:
             self._copy_cells(new, kept)
             return
+        self._add_margin()
         motion = self._follow(warped.motion)
         paste_cells(new.yuv, kept, self._with_margin(motion), self._planes, self._visibility)
         self._transform = transform @ np.linalg.inv(motion)
@@ -92,6 +109,7 @@ class Reference:
     def replace(self, new: Picture, transform: AffineMatrix, warped: WarpedReference) -> None:
         """Take over the whole of `new` and its view. The margin keeps its content."""
         if warped.motion is not None:
+            self._add_margin()
             self._redraw(warped.motion)
         if self._margin:
             self._inner_planes()[:] = new.yuv
@@ -120,10 +138,14 @@ class Reference:
         (width, height), margin = self._size, self._margin
         return slice(margin, margin + height), slice(margin, margin + width)
 
+    def _planes_and_visibility(self) -> tuple[Planes, Plane]:
+        if self._rgb is None:
+            return self._planes, self._visibility
+        return rgb_to_yuv(self._rgb), np.ones(self._rgb.shape[:2], np.float32)
+
     def _convert_to_planes(self) -> None:
         if self._rgb is not None:
-            self._planes = rgb_to_yuv(self._rgb)
-            self._visibility = np.ones(self._planes.shape[1:], np.float32)
+            self._planes, self._visibility = self._planes_and_visibility()
             self._rgb = None
 
     def _add_margin(self) -> None:

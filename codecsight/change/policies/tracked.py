@@ -29,6 +29,9 @@ REMAINDER = Sensitivity(min_levels=2.5, noise_factor=4.0, min_share=0.04)
 """Thresholds next to a clear change, for a cell kept before in which the codec sees motion."""
 
 _SMOOTH_INTERVAL_S = 0.1
+_MIN_CHANGED = 0.02  # share of cells that must have changed for a drift of the camera to matter
+_DRIFT_INTERVAL = 2  # slots from one search for a drift to the next, while none is found
+_DRIFT_GAIN = 0.95  # share of the changed cells that may remain if a drift explains the others
 
 Pictures = NDArray[np.uint8]
 """[frames, h, w, 3] RGB."""
@@ -60,6 +63,7 @@ class TrackedPolicy:
         self._evidence = CodecEvidence(grid)
         self._camera = CameraTransform(grid.width, grid.height, grid.spec.frames)
         self._references: list[Reference] = []  # one per frame of a slot
+        self._drift_wait = 0  # slots until the next search for a drift of the camera
         self._reset()
 
     @property
@@ -89,10 +93,9 @@ class TrackedPolicy:
             self._references = self._make_references(shipped)
         new = [Picture(picture) for picture in pictures]
         warped = self._warp_references(new)
-        differences = [
-            compare(picture, reference.image, self._grid, reference.visibility)
-            for picture, reference in zip(new, warped, strict=True)
-        ]
+        differences = self._compare(new, warped)
+        if self._drift_is_due(warped, differences):
+            warped, differences = self._follow_drift(new, warped, differences)
         reasons = self._reasons(differences)
         self._kept_last = reasons > 0
         self._refresh(reasons)
@@ -122,6 +125,40 @@ class TrackedPolicy:
     def _warp_references(self, new: list[Picture]) -> list[WarpedReference]:
         each = zip(self._references, new, self._camera.sample_transforms(), strict=True)
         return [reference.warp_to(picture, transform) for reference, picture, transform in each]
+
+    def _compare(self, new: list[Picture], warped: list[WarpedReference]) -> list[Difference]:
+        return [
+            compare(picture, reference.image, self._grid, reference.visibility)
+            for picture, reference in zip(new, warped, strict=True)
+        ]
+
+    def _drift_is_due(self, warped: list[WarpedReference], differences: list[Difference]) -> bool:
+        """Whether to search for a drift: some cells changed, and no camera motion is known."""
+        self._drift_wait -= 1
+        if self._drift_wait > 0 or any(each.motion is not None for each in warped):
+            return False
+        return bool(changed_in_any(differences, PIXELS_ONLY).mean() >= _MIN_CHANGED)
+
+    def _follow_drift(
+        self, new: list[Picture], warped: list[WarpedReference], differences: list[Difference]
+    ) -> tuple[list[WarpedReference], list[Difference]]:
+        """Align the references with the new pictures, if the camera has drifted so slowly that the
+        vectors round to 0, and if that explains cells that seem to have changed.
+        """
+        self._drift_wait = _DRIFT_INTERVAL
+        if self._references[-1].realign(new[-1]) is None:
+            return warped, differences
+        each = zip(self._references, new, warped, strict=True)
+        aligned = [reference.realign(picture) or old for reference, picture, old in each]
+        remaining = self._compare(new, aligned)
+        seen = ~np.logical_or.reduce([difference.unseen for difference in remaining])
+        before, after = (
+            changed_in_any(each, PIXELS_ONLY)[seen].sum() for each in (differences, remaining)
+        )
+        if after > _DRIFT_GAIN * before:
+            return warped, differences
+        self._drift_wait = 0
+        return aligned, remaining
 
     def _reset(self) -> None:
         shape = self._grid.rows, self._grid.cols
