@@ -31,7 +31,7 @@ from codecsight.config.shared_sections import (
 )
 from codecsight.core.errors import CodecSightError
 from codecsight.core.slot import ANCHOR_EVERY
-from codecsight.core.source_url import check_source_url
+from codecsight.core.urls.source_url import check_source_url
 
 
 class AdaptiveSampling(StrictModel, title="adaptive sampling"):
