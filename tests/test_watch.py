@@ -176,7 +176,7 @@ def test_a_still_picture_is_answered_about(tmp_path: Path) -> None:
     assert watcher.watched[0].error is None
 
 
-def test_a_slow_camera_is_answered_about(tmp_path: Path) -> None:
+def test_a_slow_camera_is_answered_about() -> None:
     pictures = [texture(96, 128, seed) for seed in range(8)]
     info, packets = encode(pictures, rate=0.2)
     watcher = _watch()
