@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 
 from codecsight.archive.clip_plan import MIN_GAP_S, ClipPlan, plan_clip
@@ -153,7 +154,7 @@ def _fetch(footage: Footage, segments: list[Segment], gaps: list[Gap]) -> Iterat
 def _recording_gaps(start: float, end: float, segments: list[Segment]) -> list[Gap]:
     """The ranges of more than MIN_GAP_S in which nothing was recorded."""
     starts = [segment.start for segment in segments if segment.start < end]
-    ends = [segment.end for segment in segments if segment.start < end]
+    ends = accumulate((segment.end for segment in segments if segment.start < end), max)
     pairs = zip([start, *ends], [*starts, end], strict=True)
     return [Gap(a, b, "nothing was recorded") for a, b in pairs if b - a > MIN_GAP_S]
 

@@ -27,6 +27,9 @@ coarse enough for MP4, which allows 2**31 ticks from one picture to the next.
 MIN_GAP_S = 1.0
 """Longest pause between two segments that still counts as continuous recording."""
 
+OVERLAP_S = 0.05
+"""Largest difference by which a segment may begin before the last packet of the one it follows."""
+
 MAX_PAUSE_S = 10.0
 """Longest pause after which a segment that starts within a GOP can continue it: the recorder begins
 a new segment after a pause, and a camera that pauses for longer is connected again.
@@ -76,22 +79,45 @@ class _PacketTimes:
 
 def plan_clip(local: list[LocalSegment], start: float, end: float) -> ClipPlan:
     """Plan a clip from the last key frame at or before `start`, or the first after it, to `end`."""
-    files = [times for times in map(_read_times, local) if times.pts]
     selections: list[PacketSelection] = []
-    first_used: dict[int, int] = {}
+    unusable: list[tuple[float, float]] = []
     clip_start, clip_end = end, start
-    for number, indices in _select(files, start, end):
-        times = files[number]
-        if not selections or indices[0] > 0 or not _follows(files, number):
-            # Pictures shown before the key frame refer to frames that the clip lacks.
-            indices = [index for index in indices if times.pts[index] >= times.pts[indices[0]]]
-        if not selections:
-            clip_start = times.wall[indices[0]]
-        first_used[number] = indices[0]
-        selections.append(_place(times, indices, selections, clip_start))
-        clip_end = max(clip_end, *(times.wall[index] for index in indices))
-    unusable = tuple(_unusable(files, first_used, start, end))
-    return ClipPlan(clip_start, clip_end, tuple(selections), unusable)
+    for files in _passes([times for times in map(_read_times, local) if times.pts]):
+        first_used: dict[int, int] = {}
+        for number, indices in _select(files, start, end):
+            times = files[number]
+            if not selections or indices[0] > 0 or not _follows(files, number):
+                # Pictures shown before the key frame refer to frames that the clip lacks.
+                indices = [index for index in indices if times.pts[index] >= times.pts[indices[0]]]
+            if not selections:
+                clip_start = times.wall[indices[0]]
+            first_used[number] = indices[0]
+            selections.append(_place(times, indices, selections, clip_start))
+            clip_end = max(clip_end, *(times.wall[index] for index in indices))
+        unusable += _unusable(files, first_used, start, end)
+    return ClipPlan(clip_start, clip_end, tuple(selections), tuple(unusable))
+
+
+def _passes(files: list[_PacketTimes]) -> list[list[_PacketTimes]]:
+    """The files, in order of time, by passes: after the wall clock was set back, the same time is
+    recorded again. Each pass is shown whole instead of both in turns.
+    """
+    passes: list[list[_PacketTimes]] = []
+    for times in files:
+        start = times.source.segment.start
+        ends = {number: _last_capture(one[-1]) for number, one in enumerate(passes)}
+        over = [number for number, end in ends.items() if end <= start + OVERLAP_S]
+        if over:
+            passes[max(over, key=ends.__getitem__)].append(times)
+        else:
+            passes.append([times])
+    return passes
+
+
+def _last_capture(times: _PacketTimes) -> float:
+    """Wall clock of a file's last packet, from the row's end, which is one picture later."""
+    picture_s = (max(times.pts) - min(times.pts)) / max(1, len(times.pts) - 1)
+    return times.source.segment.end - picture_s
 
 
 def _unusable(

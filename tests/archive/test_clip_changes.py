@@ -174,6 +174,27 @@ def test_recordings_with_two_packets_of_one_timestamp_are_exported(
     assert shown_at[-1] == pytest.approx(3.7 - 0.2 * b_frames, abs=0.05)
 
 
+@pytest.mark.parametrize("back", [3.0, 4.7, 60.0])
+def test_time_that_was_recorded_twice_is_shown_twice(
+    folder_store: DirectoryStore,
+    spool: Path,
+    record_video: RecordVideo,
+    tmp_path: Path,
+    back: float,
+) -> None:
+    """As after the wall clock was set back: one pass after the other, not in turns."""
+    record_video(8)
+    record_video(6, start=START + 8 - back, size=(128, 96))
+    Uploader(spool, folder_store).run_once()
+    begin = min(START, START + 8 - back)
+    report = cut_clip(folder_store, "cam1", begin, START + 14, tmp_path / "clip.mp4")
+    sizes = [picture[:2] for picture in shown(report.path)]
+    expected = [(96, 64)] * 80 + [(128, 96)] * 60
+    assert sizes == (expected if back < 8 else expected[80:] + expected[:80])
+    assert all(a < b for a, b in pairwise(times(report.path)))
+    assert not [gap for gap in report.gaps if gap.start < START + 8 and gap.end > START]
+
+
 @pytest.mark.parametrize(
     ("times_", "expected"),
     [
