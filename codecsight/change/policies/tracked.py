@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from codecsight.change.exposure_refresh import ExposureRefresh
 from codecsight.change.measurement.camera_transform import CameraTransform
 from codecsight.change.measurement.cell_difference import (
     Difference,
@@ -63,6 +64,7 @@ class TrackedPolicy:
         self._evidence = CodecEvidence(grid)
         self._camera = CameraTransform(grid.width, grid.height, grid.spec.frames)
         self._references: list[Reference] = []  # one per frame of a slot
+        self._exposures = ExposureRefresh(grid.rows, grid.cols)
         self._drift_wait = 0  # slots until the next search for a drift of the camera
         self._reset()
 
@@ -98,7 +100,7 @@ class TrackedPolicy:
             warped, differences = self._follow_drift(new, warped, differences)
         reasons = self._reasons(differences)
         self._kept_last = reasons > 0
-        self._refresh(reasons)
+        self._refresh(reasons, differences[-1].exposure)
         self._update_references(new, reasons > 0, warped, [each.exposure for each in differences])
         return reasons
 
@@ -163,6 +165,7 @@ class TrackedPolicy:
     def _reset(self) -> None:
         shape = self._grid.rows, self._grid.cols
         self._kept_last = np.zeros(shape, np.bool_)
+        self._exposures.reset()
         self._age = np.zeros(shape, np.int32)  # slots since the cell was shipped
 
     def _reasons(self, differences: list[Difference]) -> Reasons:
@@ -189,16 +192,22 @@ class TrackedPolicy:
         moved: NDArray[np.bool_] = evidence.displacement >= self._min_displacement
         return moved
 
-    def _refresh(self, reasons: Reasons) -> None:
-        """Keep the cells that were shipped longest ago, a few per slot, so that every cell has its
-        turn within `refresh_after` slots.
+    def _refresh(self, reasons: Reasons, exposure: Exposure) -> None:
+        """Keep some of the cells that were shipped under another exposure; and of those that were
+        shipped longest ago, a few per slot, so that every cell has its turn within `refresh_after`
+        slots.
         """
+        self._exposures.observe(exposure)
+        self._exposures.mark_shipped(reasons > 0)
+        due = self._exposures.due()
+        reasons.flat[due] = Reason.REFRESH
         self._age += 1
         self._age[reasons > 0] = 0
         per_slot = -(-self._age.size // self._refresh_after)
         oldest = np.argsort(self._age, axis=None, kind="stable")[-per_slot:]
         due = oldest[self._age.flat[oldest] >= self._refresh_after]
         reasons.flat[due] = Reason.REFRESH
+        self._exposures.mark_shipped(reasons > 0)
         self._age.flat[due] = 0
 
     def _update_references(
