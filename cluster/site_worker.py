@@ -6,6 +6,7 @@ Reports the state of cameras and archive every REPORT_S seconds (see `cluster.ra
 import threading
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ import structlog
 from cluster.private_ray import start_named_actor
 from cluster.ray_worker import Report, WriteReport, run_ray_worker
 from cluster.recorders import feed_path
+from cluster.warm_up import WarmUp
 from codecsight.config import SiteConfig
 from codecsight.core.errors import CodecSightError
+from codecsight.logs import FailureLog
 
 log = structlog.get_logger()
 
@@ -31,10 +34,11 @@ class RayDiedError(CodecSightError):
 
 def main() -> None:
     """Run until standard input closes."""
-    run_ray_worker("site", _serve)
+    run_ray_worker("site", partial(_serve, WarmUp()))
 
 
-def _serve(settings: Report, stop: threading.Event, write: WriteReport) -> None:
+def _serve(warm_up: WarmUp, settings: Report, stop: threading.Event, write: WriteReport) -> None:
+    warm_up.wait(stop, lambda: write({"time": time.time(), "cameras": {}, "archive": None}))
     actors = _SiteActors(SiteConfig.model_validate(settings["site"]), Path(settings["feeds"]))
     while not stop.wait(REPORT_S):
         write(actors.report())
@@ -54,6 +58,7 @@ class _SiteActors:
 
         site = config.site
         self._ray = ray
+        self._failures: dict[str, FailureLog] = {}
         uplink = f"uplink:{site}"
         self._uplink = start_named_actor(UplinkActor, uplink, config)
         self._archiver = start_named_actor(
@@ -77,8 +82,9 @@ class _SiteActors:
         archive_call, uplink_call = self._archiver.stats.remote(), self._uplink.status.remote()
         pending = [*calls.values(), archive_call, uplink_call]  # one deadline for all
         self._ray.wait(pending, num_returns=len(pending), timeout=REPORT_S)
-        rows = {name: self._get_or_none(call) for name, call in calls.items()}
-        archive, uplinks = self._get_or_none(archive_call), self._get_or_none(uplink_call) or {}
+        rows = {name: self._get_or_none(f"camera {name}", call) for name, call in calls.items()}
+        archive = self._get_or_none("archiver", archive_call)
+        uplinks = self._get_or_none("uplink", uplink_call) or {}
         return {
             "time": time.time(),
             "cameras": {name: asdict(row) for name, row in rows.items() if row is not None},
@@ -100,16 +106,21 @@ class _SiteActors:
             log.error("actor did not finish", actor=actor, error=type(error).__name__)
             return None
 
-    def _get_or_none(self, reference: Any) -> Any:
+    def _get_or_none(self, actor: str, reference: Any) -> Any:
         from ray.exceptions import ActorDiedError, RayError
 
         try:
-            return self._ray.get(reference, timeout=0)
+            report = self._ray.get(reference, timeout=0)
         except ActorDiedError as error:  # with max_restarts=-1 this means that Ray itself is down
             raise RayDiedError("Ray has stopped; the site's actors are gone") from error
-        except RayError as error:  # Ray is restarting the actor
-            log.warning("actor not available", error=type(error).__name__)
+        except RayError as error:  # it is starting, or Ray is restarting it
+            self._failures.setdefault(actor, FailureLog("report", actor=actor)).failed(
+                type(error).__name__
+            )
             return None
+        if actor in self._failures:
+            self._failures[actor].recovered()
+        return report
 
 
 if __name__ == "__main__":

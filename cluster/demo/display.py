@@ -16,6 +16,7 @@ from cluster.demo.summary import DemoMetrics
 from codecsight.core.answer import Answer
 from codecsight.uplink.fleet import StreamStatus
 
+
 class Display(Protocol):
     """Where the demo shows how far it is."""
 
@@ -61,8 +62,8 @@ class _LineDisplay:
         self._watching = False
 
     def starting(self, start: StartUp, news: Sequence[str], metrics: DemoMetrics) -> None:
-        for step in news:
-            count = f"{len(start.done)}/{len(start.steps)}"
+        for number, step in enumerate(news, len(start.done) - len(news) + 1):
+            count = f"{number}/{len(start.steps)}"
             self._print(f"[{start.done[step]:4.0f} s] {count} ready: {step}{_text(step, metrics)}")
         if news and start.waiting:
             self._print(f"         waiting for {', '.join(start.waiting[:4])}")
@@ -74,7 +75,7 @@ class _LineDisplay:
         self._watching = True
 
     def _print(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _text(step: str, metrics: DemoMetrics) -> str:

@@ -15,10 +15,21 @@ from rich.console import Console
 
 from actors.rpc.control_client import ControlClient, ControlError
 from actors.rpc.transport import load_tls_files
-from cluster.demo.display import ShowProgress, display, show_summary
+from cluster.demo.display import Display, display, show_summary
 from cluster.demo.ground_truth import score_answers
-from cluster.demo.plan import WORLD_STREAMS, ArchivePlan, DemoPlan, make_plan
+from cluster.demo.plan import SITE, WORLD_STREAMS, ArchivePlan, DemoPlan, make_plan
 from cluster.demo.rtsp_camera import rtsp_camera
+from cluster.demo.startup import (
+    CLOUD_RAY,
+    COMPILED,
+    MODEL,
+    SITE_RAY,
+    STALL_S,
+    StartUp,
+    connected,
+    first_answer,
+    steps_of,
+)
 from cluster.demo.summary import ArchiveCheck, DemoMetrics, summarise
 from cluster.folders import temporary_folder
 from cluster.s3_server import S3Server
@@ -32,13 +43,13 @@ from cluster.supervision.restart_policy import NEVER_RESTART
 from cluster.supervision.supervisor import Supervisor
 from codecsight.archive.index import Index
 from codecsight.archive.store_factory import open_store
+from codecsight.config.site_config import stream_name
 from codecsight.core.credentials import S3Keys
 from codecsight.core.errors import CodecSightError
 
-START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 60.0
 POLL_S = 1.0
-MARGIN_S = 150.0  # the gate's recording must last longer than start and run
+MARGIN_S = 240.0  # the gate's recording must last longer than start and run
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +133,8 @@ class _Demo:
                     start = self._until_answering(client, supervisor, plan, show)
                     while not self._stop.wait(POLL_S) and elapsed < seconds:
                         elapsed = time.monotonic() - start
-                        phase = f"watching, {elapsed:.0f} of {seconds:.0f} s"
-                        self._poll(client, supervisor, phase, show)
+                        self._poll(client, supervisor)
+                        show.watching(elapsed, seconds, self._metrics)
             finally:
                 self._console.print("stopping the site, then the cloud")
                 for role, _ in reversed(plan.roles):
@@ -144,30 +155,44 @@ class _Demo:
         return self._folder / f"{role}.log"
 
     def _until_answering(
-        self,
-        client: ControlClient,
-        supervisor: Supervisor,
-        plan: DemoPlan,
-        show: ShowProgress,
+        self, client: ControlClient, supervisor: Supervisor, plan: DemoPlan, show: Display
     ) -> float:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not self._stop.is_set():
-            self._poll(client, supervisor, "starting: Ray, the model and four cameras", show)
-            if len(self._metrics.streams) == len(plan.cameras) and self._metrics.all_answering:
+        """Wait until every camera has an answer, however long, while there is progress.
+
+        Cameras that stall are left out if others have answers. Raises DemoError if none has.
+        """
+        start = StartUp(steps_of(stream_name(SITE, name) for name in plan.cameras))
+        while start.waiting and not self._stop.is_set():
+            self._poll(client, supervisor)
+            show.starting(start, start.mark(self._ended_steps()), self._metrics)
+            if start.stalled:
+                self._tell_stall(start, plan)
                 break
-            if time.monotonic() > deadline:
-                tails = self._tails(*(role for role, _ in plan.roles))
-                raise DemoError(f"not every camera had an answer in time\n{tails}")
             self._stop.wait(POLL_S)
         return time.monotonic()
 
-    def _poll(
-        self,
-        client: ControlClient,
-        supervisor: Supervisor,
-        phase: str,
-        show: ShowProgress,
-    ) -> None:
+    def _tell_stall(self, start: StartUp, plan: DemoPlan) -> None:
+        missing = ", ".join(start.waiting)
+        text = f"nothing new for {STALL_S / 60:.0f} minutes while waiting for: {missing}"
+        if not self._metrics.answers:
+            raise DemoError(f"{text}\n{self._tails(*(role for role, _ in plan.roles))}")
+        self._console.print(f"[yellow]{text}; going on without[/]")
+
+    def _ended_steps(self) -> Iterator[str]:
+        """The steps of the start that have ended, from the logs and from the cloud's replies."""
+        cloud, site = (self._log(role) for role in ("cloud", "site"))
+        found = {
+            COMPILED: _has_logged(site, "image code compiled"),
+            CLOUD_RAY: _has_logged(cloud, "dashboard="),
+            MODEL: bool(self._metrics.workers),
+            SITE_RAY: _has_logged(site, "dashboard="),
+        }
+        yield from (step for step, ended in found.items() if ended)
+        yield from map(connected, self._metrics.cameras)
+        yield from (first_answer(n) for n, s in self._metrics.streams.items() if s.answers)
+
+    def _poll(self, client: ControlClient, supervisor: Supervisor) -> None:
+        """Add what the cloud reports. Raises DemoError if a process has ended."""
         dead = [status for status in supervisor.status() if not status.running]
         if dead and not self._stop.is_set():
             name, reason = dead[0].name, dead[0].reason
@@ -175,11 +200,16 @@ class _Demo:
             raise DemoError(f"the {name} ended early ({reason})\n{tails}")
         with suppress(ControlError):  # the cloud is still starting
             self._metrics.add(client.streams(), client.status().workers)
-        show(phase, self._metrics)
 
     def _tails(self, *roles: str) -> str:
         logs = map(self._log, roles)
         return "\n".join(f"--- end of {log}\n{log_tail(log)}" for log in logs)
+
+
+def _has_logged(log: Path, text: str) -> bool:
+    with suppress(FileNotFoundError):
+        return text in log.read_text(encoding="utf-8", errors="replace")
+    return False
 
 
 def read_back(plan: DemoPlan) -> ArchiveCheck:

@@ -40,8 +40,8 @@ class StartUp:
 
     steps: tuple[str, ...]
     done: dict[str, float] = field(default_factory=dict)
-    _begin: float = field(default_factory=time.monotonic)
-    _progress: float = field(default_factory=time.monotonic)
+    _begin: float = field(default_factory=lambda: time.monotonic())
+    _progress: float = field(default_factory=lambda: time.monotonic())
 
     def mark(self, steps: Iterable[str]) -> list[str]:
         """Note that `steps` have ended; returns those that are news."""

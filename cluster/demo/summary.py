@@ -46,11 +46,6 @@ class DemoMetrics:
         """The newest statistics of each camera that has reported."""
         return {name: status.camera for name, status in self.streams.items() if status.camera}
 
-    @property
-    def all_answering(self) -> bool:
-        """Whether every stream has at least one answer."""
-        return all(status.answers for status in self.streams.values())
-
 
 @dataclass(frozen=True, slots=True)
 class ArchiveCheck:

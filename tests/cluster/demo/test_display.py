@@ -5,6 +5,7 @@ import io
 from rich.console import Console
 
 from cluster.demo.display import display, fleet_table, show_summary
+from cluster.demo.startup import MODEL, StartUp, first_answer, steps_of
 from cluster.demo.summary import ArchiveCheck, DemoMetrics, summarise
 from codecsight.core.answer import Answer
 from codecsight.uplink.fleet import StreamStatus
@@ -33,12 +34,31 @@ def test_a_row_shows_state_rate_kept_share_and_answer() -> None:
         assert part in text.getvalue()
 
 
-def test_without_a_terminal_each_phase_is_printed_once() -> None:
+def test_without_a_terminal_each_step_is_printed_once_with_what_is_still_waited_for() -> None:
     console, text = _console()
+    start = StartUp(steps_of(["demo.yard", "demo.hall"]))
     with display(console) as show:
+        for _ in range(3):
+            news = start.mark([MODEL, first_answer("demo.yard")])
+            show.starting(start, news, _metrics())
         for second in range(5):
-            show(f"watching, {second} of 60 s", _metrics())
-    assert text.getvalue().count("watching") == 1
+            show.watching(second, 60, _metrics())
+    lines = text.getvalue().splitlines()
+    assert len(lines) == 4
+    assert "1/8 ready: model" in lines[0]
+    assert "2/8 ready: first answer for yard Is there a person? yes (93%)" in lines[1]
+    assert "waiting for compiled image code (once), Ray of the cloud, Ray of the site" in lines[2]
+    assert lines[3] == "watching: 2 cameras, for 60 s"
+
+
+def test_a_terminal_shows_a_bar_and_what_is_waited_for() -> None:
+    text = io.StringIO()
+    console = Console(file=text, width=140, force_terminal=True)
+    start = StartUp(steps_of(["demo.yard"]))
+    with display(console) as show:
+        show.starting(start, start.mark([MODEL]), _metrics())
+    assert "waiting for compiled image code (once), Ray of the cloud" in text.getvalue()
+    assert "\u2501" in text.getvalue()
 
 
 def test_a_summary_without_data_does_not_divide_by_zero() -> None:

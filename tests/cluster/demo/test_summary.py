@@ -49,14 +49,6 @@ def test_worker_status_is_kept_through_a_poll_without_workers() -> None:
     assert len(metrics.workers) == 1
 
 
-def test_all_answering_needs_an_answer_of_every_stream() -> None:
-    metrics = DemoMetrics()
-    metrics.add([_stream()], ())
-    assert not metrics.all_answering
-    metrics.add([_stream(_answer(1.5))], ())
-    assert metrics.all_answering
-
-
 def test_the_uplink_rate_is_measured_over_the_last_polls() -> None:
     metrics = DemoMetrics()
     assert metrics.uplink_rate("demo.yard") == 0.0
