@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 LONG_GOP_S = 10.0
 LARGE_PIXELS = 1280 * 720
@@ -16,10 +17,12 @@ class ProbeReport:
     `width` and `height` are those of the last coded picture. Players show it as `orientation` says
     ("upright", "turned 90° clockwise") and with pixels of the shape `sample_aspect` ("1:1", "4:3"),
     which gives `shown_sizes`: (width, height), with every size that the source changed to.
-    `gop_frames` and `gop_seconds` are the distances between key frames, `bitrate` is in bits per
-    second, `decode_ms` is CPU time per frame on one thread, and `streams_per_core` the number of
-    such streams one core can decode. `motion` and `intra`: whether the codec exports motion
-    vectors and intra blocks. `advice` holds one sentence per recommended change of settings.
+    `measured_fps` leaves out `pauses`: the seconds of each interval that was far longer than usual.
+    `gop_frames` and `gop_seconds` are the distances between key frames, `key_frame_wait_s` is how
+    long the first one took to come. `bitrate` is in bits per second, `decode_ms` is CPU time per
+    frame on one thread, and `streams_per_core` the number of such streams one core can decode.
+    `motion` and `intra`: whether the codec exports motion vectors and intra blocks. `advice` holds
+    one sentence per recommended change of settings.
     """
 
     url: str
@@ -36,8 +39,10 @@ class ProbeReport:
     b_frames: bool
     declared_fps: float
     measured_fps: float
+    pauses: tuple[float, ...]
     gop_frames: tuple[int, ...]
     gop_seconds: tuple[float, ...]
+    key_frame_wait_s: float
     bitrate: float
     motion: bool
     intra: bool
@@ -47,76 +52,128 @@ class ProbeReport:
     advice: list[str] = field(default_factory=list)
 
 
+class Finding(NamedTuple):
+    """Something about a source that its owner should know: in a few words, and with advice.
+
+    A `minor` one costs CPU or bandwidth at most. It is left out of one line if `short` is empty.
+    """
+
+    short: str
+    advice: str
+    minor: bool = False
+
+
 def advise(report: ProbeReport) -> list[str]:
     """Recommended changes of the camera's settings or its network."""
+    return [finding.advice for finding in findings(report)]
+
+
+def findings(report: ProbeReport) -> list[Finding]:
+    """What should be changed in the camera's settings or its network, and why."""
     return [
-        *_signal_advice(report),
-        *_gop_advice(report),
-        *_picture_advice(report),
-        *_cost_advice(report),
-        *_loss_advice(report),
+        *_signal_findings(report),
+        *_gop_findings(report),
+        *_picture_findings(report),
+        *_cost_findings(report),
+        *_loss_findings(report),
     ]
 
 
-def _signal_advice(report: ProbeReport) -> Iterator[str]:
-    if not report.motion and set(report.frame_types) == {"I"} and report.frames > 1:
-        yield (
+def _signal_findings(report: ProbeReport) -> Iterator[Finding]:
+    if report.motion or report.frames < 2:
+        return
+    if set(report.frame_types) == {"I"}:
+        yield Finding(
+            "set the camera to H.264",
             f"Every picture is coded by itself ({report.codec}), so there are no motion vectors "
-            "and the stream is large: set the camera to H.264."
+            "and the stream is large: set the camera to H.264.",
+            minor=True,
         )
-    elif not report.motion and report.frames > 1:
-        yield (
+    else:
+        yield Finding(
+            "H.264 would give motion vectors",
             f"No motion vectors can be read from {report.codec}, so changes are detected from "
-            "pixels alone: set the camera to H.264 to use motion vectors."
+            "pixels alone: set the camera to H.264 to use motion vectors.",
+            minor=True,
         )
 
 
-def _gop_advice(report: ProbeReport) -> Iterator[str]:
-    if not report.gop_seconds and report.seconds >= LONG_GOP_S:
-        yield (
+def _gop_findings(report: ProbeReport) -> Iterator[Finding]:
+    longest = max(report.gop_seconds, default=0.0)
+    if report.key_frame_wait_s > max(longest, LONG_GOP_S):
+        yield Finding(
+            "key frames are rare",
+            f"The first key frame came after {report.key_frame_wait_s:.0f} s: as long can watching "
+            "start and damage end; set the I-frame interval to 2-4 s.",
+        )
+    elif not report.gop_seconds and report.seconds >= LONG_GOP_S:
+        yield Finding(
+            "key frames are rare",
             f"No second key frame came in {report.seconds:.0f} s: recordings can only be cut at "
-            "key frames, and damage lasts until the next one; set the I-frame interval to 2-4 s."
+            "key frames, and damage lasts until the next one; set the I-frame interval to 2-4 s.",
         )
-    elif report.gop_seconds and max(report.gop_seconds) > LONG_GOP_S:
-        yield (
-            f"Key frames are up to {max(report.gop_seconds):.0f} s apart (a 'smart' codec?): "
-            "damage lasts until the next one; set the I-frame interval to 2-4 s."
+    elif longest > LONG_GOP_S:
+        yield Finding(
+            "key frames are rare",
+            f"Key frames are up to {longest:.0f} s apart (a 'smart' codec?): "
+            "damage lasts until the next one; set the I-frame interval to 2-4 s.",
         )
     if report.b_frames:
-        yield "B-frames delay every picture: turn them off in the camera."
+        advice = "B-frames delay every picture: turn them off in the camera."
+        yield Finding("turn B-frames off", advice, minor=True)
 
 
-def _picture_advice(report: ProbeReport) -> Iterator[str]:
+def _picture_findings(report: ProbeReport) -> Iterator[Finding]:
     if len(report.shown_sizes) > 1:
         sizes = ", ".join(f"{width}x{height}" for width, height in report.shown_sizes)
-        yield (
+        yield Finding(
+            "the picture's size changes",
             f"The picture changed its size ({sizes}): each change of shape costs a picture with "
-            "every cell and starts a new window; set a fixed resolution."
+            "every cell and starts a new window; set a fixed resolution.",
         )
     if 0 < report.measured_fps < SAMPLED_FPS:
-        yield (
+        yield Finding(
+            "few pictures",
             f"It sends {report.measured_fps:.2g} pictures per second, fewer than the "
-            f"{SAMPLED_FPS:g} that are sampled: what happens between them is not seen."
+            f"{SAMPLED_FPS:g} that are sampled: what happens between them is not seen.",
         )
 
 
-def _cost_advice(report: ProbeReport) -> Iterator[str]:
+def _cost_findings(report: ProbeReport) -> Iterator[Finding]:
     if report.width * report.height > LARGE_PIXELS:
-        yield (
+        yield Finding(
+            "use the sub-stream",
             f"{report.width}x{report.height} is larger than the model's input: use the camera's "
-            "sub-stream (360p to 720p), which decodes many times faster."
+            "sub-stream (360p to 720p), which decodes many times faster.",
+            minor=True,
         )
     declared, measured = report.declared_fps, report.measured_fps
     if declared and measured and abs(measured - declared) > 0.1 * declared:
-        yield (
+        yield Finding(
+            "",
             f"It declares {declared:.3g} frames per second and sends {measured:.3g}; only "
-            "its timestamps are used."
+            "its timestamps are used.",
+            minor=True,
         )
 
 
-def _loss_advice(report: ProbeReport) -> Iterator[str]:
+def _loss_findings(report: ProbeReport) -> Iterator[Finding]:
+    if report.pauses:
+        yield Finding(
+            "frames stop for seconds",
+            f"No frame came for up to {max(report.pauses):.0f} s ({len(report.pauses)} times): "
+            "check the camera's load and its network.",
+        )
+    if times := report.anomalies.get("connections lost or refused", 0):
+        yield Finding(
+            "the connection breaks", f"The connection broke or was refused {times} times."
+        )
     lost = sum(report.anomalies.get(name, 0) for name in ("packets lost", "corrupt packets"))
     if lost:
-        yield f"Packets were lost {lost} times: use TCP, or check the network."
+        advice = f"Packets were lost {lost} times: use TCP, or check the network."
+        yield Finding("packets are lost", advice)
     if errors := report.anomalies.get("decode errors", 0):
-        yield f"{errors} packets could not be decoded: the recording or the network is damaged."
+        yield Finding(
+            "damaged",
+            f"{errors} packets could not be decoded: the recording or the network is damaged.",
+        )
