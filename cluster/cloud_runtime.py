@@ -4,6 +4,7 @@ import sys
 import threading
 from functools import partial
 
+from cluster.ports import check_port_is_free
 from cluster.ray_worker import CONFIG_FAULT_CODE, parse_report, ray_launch
 from cluster.supervision.process_spec import ProcessSpec, ProcessState, StopBy
 from cluster.supervision.restart_policy import RestartPolicy
@@ -23,13 +24,15 @@ POLICY = RestartPolicy(max_delay_s=30.0, max_failures=5, window_s=600.0)
 def run_cloud(config: CloudConfig, stop: threading.Event) -> None:
     """Run until `stop`. If Ray fails it is restarted, and sites connect again.
 
-    Raises CodecSightError: before anything is started if the model or a key file is missing; when
+    Raises CodecSightError: before anything is started if the model or a key file is missing, or the
+    port is in use; when
     the start fails for a reason that a restart can't repair; after too many failures.
     """
     if config.model is not None:
         find_folder(config.model)
     if config.tls is not None:
         config.tls.check("tls")
+    check_port_is_free(config.listen)
     errors: list[str] = []
     with Supervisor() as supervisor:
         supervisor.start(_worker_spec(config, errors))

@@ -5,6 +5,7 @@ are loaded.
 """
 
 import contextlib
+import re
 import threading
 import time
 from typing import Any
@@ -22,6 +23,9 @@ HEALTH_CHECK_S = 2.0
 START_TIMEOUT_S = 1900.0  # above MODEL_LOAD_S + STRAGGLER_S
 """A large model is read from a slow disk, or downloaded."""
 STOP_TIMEOUT_S = 10.0
+
+
+_ERROR_CLASS = re.compile(r"^[\w.]+(Error|Refused|Busy): ")
 
 
 def main() -> None:
@@ -77,7 +81,7 @@ def _start(gateway: Any, stop: threading.Event, write: WriteReport) -> int | Non
                 return int(ray.get(call, timeout=HEALTH_CHECK_S))
         except RayError as error:
             # Only the last line: the message has a traceback of every process it passed through.
-            reason = str(error).strip().splitlines()[-1]
+            reason = _ERROR_CLASS.sub("", str(error).strip().splitlines()[-1])
             kind = ConfigFaultError if _is_config_fault(error) else CodecSightError
             raise kind(reason) from error
         if time.monotonic() > deadline:

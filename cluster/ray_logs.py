@@ -25,6 +25,8 @@ def forward_actor_logs() -> None:
 
 def _write(batch: Mapping[str, Any]) -> None:
     """Write the lines of one batch: of one worker process, with its actor's name."""
+    if batch.get("pid") == "autoscaler":
+        return  # Ray's report of its own state every few seconds, also where it scales nothing
     process = str(batch.get("actor_name") or batch.get("pid", "ray"))
     as_json = log_format() is LogFormat.JSON
     for line in batch["lines"]:

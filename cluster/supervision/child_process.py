@@ -91,7 +91,7 @@ class ChildProcess:
         try:
             self._process.wait(KILL_TIMEOUT_S)
         except subprocess.TimeoutExpired:  # the kernel is waiting for a device
-            log.error("process can't be killed", process=self._spec.name, pid=self.pid)
+            log.error("process can't be killed", child=self._spec.name, pid=self.pid)
 
     def _stop(self) -> None:
         """Request the end, and kill the process if it does not end in time."""
@@ -105,7 +105,7 @@ class ChildProcess:
         try:
             self._process.wait(self._spec.stop_timeout_s)
         except subprocess.TimeoutExpired:
-            log.error("process did not end in time: killed", process=self._spec.name)
+            log.error("process did not end in time: killed", child=self._spec.name)
             self.kill()
 
     def _read(self) -> None:

@@ -101,7 +101,7 @@ class _Supervised:
     def wait_stopped(self) -> None:
         self._thread.join(self._spec.stop_timeout_s + CLEAN_UP_TIMEOUT_S)
         if self._thread.is_alive():
-            log.error("process can't be stopped", process=self._spec.name)
+            log.error("process can't be stopped", child=self._spec.name)
 
     def _keep_running(self) -> None:
         end = self._run()
@@ -110,7 +110,7 @@ class _Supervised:
             if delay is None:
                 end = end._replace(state=ProcessState.FAILED)
                 break
-            log.error("process ended", process=self._spec.name, reason=end.reason, retry_in_s=delay)
+            log.error("process ended", child=self._spec.name, reason=end.reason, retry_in_s=delay)
             self._set(ProcessState.WAITING, reason=end.reason, next_attempt=time.time() + delay)
             if self._stopping.wait(delay):
                 break
@@ -118,7 +118,7 @@ class _Supervised:
             end = self._run()
         self._set(end.state or ProcessState.STOPPED, reason=end.reason)
         if end.state is ProcessState.FAILED:
-            log.error("process given up", process=self._spec.name, reason=end.reason)
+            log.error("process given up", child=self._spec.name, reason=end.reason)
 
     def _run(self) -> _End:
         """Run the process once, to its end or until it is stopped."""

@@ -69,6 +69,8 @@ def _measure(name: str, json_file: Path, quick: bool, **options: str | None) -> 
             "the benchmarks are not part of the installed package: run this in a checkout of the "
             "repository"
         ) from None
+    if not json_file.parent.is_dir():
+        raise CodecSightError(f"--json: {json_file}: there is no folder {json_file.parent}")
     with err.status("measuring") as status:
         result = module.run(quick, on_progress=lambda text: status.update(text), **options)
     module.save(result, json_file)

@@ -13,6 +13,6 @@ def cloud(config: ConfigFile) -> None:
     """
     from cluster.cloud_runtime import run_cloud
     from cluster.shutdown import stop_on_signals
-    from codecsight.config import CloudConfig, load_config
+    from codecsight.config import load_cloud
 
-    run_cloud(load_config(config, CloudConfig), stop_on_signals())
+    run_cloud(load_cloud(config), stop_on_signals())

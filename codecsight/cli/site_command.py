@@ -23,9 +23,9 @@ def site(config: ConfigFile, as_json: AsJson = False) -> None:
     """
     from cluster.shutdown import stop_on_signals
     from cluster.site_runtime import run_site
-    from codecsight.config import SiteConfig, load_config
+    from codecsight.config import load_site
 
-    settings = load_config(config, SiteConfig)
+    settings = load_site(config)
     stop = stop_on_signals()
     if as_json:
         run_site(settings, stop, _report)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from codecsight.cli.output import out, print_json
-from codecsight.config import ConfigError, load_any
+from codecsight.config import ConfigError, check_readable, load_any
 
 
 def validate(
@@ -34,7 +34,8 @@ def validate(
         problem = _problem(path, check_secrets)
         invalid = invalid or problem is not None
         if as_json:
-            print_json({"file": str(path), "ok": problem is None, "error": problem})
+            errors = problem.splitlines() if problem is not None else []
+            print_json({"file": str(path), "ok": problem is None, "errors": errors})
         else:
             out.print(problem or f"{path}: valid", markup=False, highlight=False, soft_wrap=True)
     if invalid:
@@ -46,7 +47,7 @@ def _problem(path: Path, check_secrets: bool) -> str | None:
     try:
         config = load_any(path)
         if check_secrets:
-            config.read_secrets()
+            check_readable(path, config)
     except ConfigError as error:
         return str(error)
     return None

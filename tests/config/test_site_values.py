@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from codecsight.config import CloudConfig, ConfigError, SiteConfig, load_any, load_config
+from codecsight.config import (
+    CloudConfig,
+    ConfigError,
+    SiteConfig,
+    check_readable,
+    load_any,
+    load_cloud,
+    load_config,
+    load_site,
+)
 
 SITE = """\
 site: yard
@@ -130,14 +139,24 @@ def test_every_secret_that_can_not_be_read_is_reported(
     secrets = f'main", username: {{env: NO_SUCH_USER}}, password: {{file: {tmp_path}/latin1}}}}'
     config = _site(tmp_path, ('main"}', secrets), ('7443"}', f'7443", {TLS}}}'))
     with pytest.raises(ConfigError) as caught:
-        config.read_secrets()
-    assert str(caught.value).splitlines() == [
-        "cameras.gate.username: the environment variable NO_SUCH_USER is empty or not set",
-        f"cameras.gate.password: the file {tmp_path}/latin1 is not UTF-8 text",
-        "cloud.tls.ca: ca.pem can't be read: No such file or directory",
-        "cloud.tls.cert: c.pem can't be read: No such file or directory",
-        "cloud.tls.key: k.pem can't be read: No such file or directory",
+        check_readable(tmp_path / "site.yaml", config)
+    assert [line.removeprefix(f"{tmp_path}/") for line in str(caught.value).splitlines()] == [
+        "site.yaml:6: cameras.gate.username: the environment variable NO_SUCH_USER is empty or "
+        "not set",
+        f"site.yaml:6: cameras.gate.password: the file {tmp_path}/latin1 is not UTF-8 text",
+        "site.yaml:2: cloud.tls.ca: ca.pem can't be read: No such file or directory",
+        "site.yaml:2: cloud.tls.cert: c.pem can't be read: No such file or directory",
+        "site.yaml:2: cloud.tls.key: k.pem can't be read: No such file or directory",
     ]
+
+
+def test_a_file_of_the_other_role_is_named_with_the_right_command(tmp_path: Path) -> None:
+    _site(tmp_path)
+    _cloud(tmp_path, "sites: [yard]\n")
+    with pytest.raises(ConfigError, match=r"this is a cloud.yaml; run it with `codecsight cloud`"):
+        load_site(tmp_path / "cloud.yaml")
+    with pytest.raises(ConfigError, match=r"this is a site.yaml; run it with `codecsight site`"):
+        load_cloud(tmp_path / "site.yaml")
 
 
 def test_a_byte_order_mark_is_no_part_of_a_secret(tmp_path: Path) -> None:
