@@ -35,18 +35,23 @@ def probe(
     options: SourceOptions | None = None,
     on_frame: OnFrame | None = None,
     on_stage: Callable[[str], object] = lambda _: None,
+    prepare: Callable[[], object] = lambda: None,
 ) -> ProbeReport:
     """Receive `url` for `seconds` of stream time and report what it sends.
 
     `on_frame` is called with every decoded frame, outside the measured decode time, and `on_stage`
-    with what is done now. Raises SourceError if no picture comes: at once for a file; for a camera
-    after CONNECT_S + `seconds` without a packet, or KEY_FRAME_S without a key frame.
+    with what is done now. `prepare` is called before anything is received or measured, but after
+    a wrong path or URL was reported. Raises SourceError if no picture comes: at once for a file;
+    for a camera after CONNECT_S + `seconds` without a packet, or KEY_FRAME_S without a key frame.
     """
+    # One login is enough to know, and cameras lock users out after a few.
+    options = replace(options or SourceOptions(), end_on_refused_login=True)
     source = open_source(url, options)
     reasons = ["nothing was received"]
     source.on_state = lambda _, detail: reasons.append(detail) if detail else None
     deadline = _Deadline(source)
     measurement = _Measurement(seconds, on_frame)
+    prepare()
     on_stage("connecting")
     deadline.set(CONNECT_S + seconds)
     try:
@@ -59,7 +64,7 @@ def probe(
     if not measurement.frames:
         reason = measurement.why_no_picture or reasons[-1]
         raise SourceError(f"{redact_url(url)}: no picture came ({reason})")
-    return measurement.report(redact_url(url), source.anomalies)
+    return measurement.report(redact_url(url), source.anomalies, source.polled_s)
 
 
 WAITING, MEASURING = "waiting for a key frame", "measuring"
@@ -219,7 +224,7 @@ class _Measurement:
             if self._on_frame is not None:
                 self._on_frame(frame)
 
-    def report(self, url: str, anomalies: Counter[str]) -> ProbeReport:
+    def report(self, url: str, anomalies: Counter[str], polled_s: float) -> ProbeReport:
         """Summarise the measurement, with advice."""
         fps, span, decode_s = self._fps, self._span, self._cpu_s / self.frames
         longest = self._longest_step
@@ -245,6 +250,7 @@ class _Measurement:
             decode_ms=1000 * decode_s,
             streams_per_core=1 / (decode_s * fps) if decode_s and fps else 0.0,
             anomalies=dict(self._anomalies + anomalies),
+            polled_s=polled_s,
         )
         return replace(report, advice=advise(report))
 

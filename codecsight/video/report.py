@@ -21,8 +21,9 @@ class ProbeReport:
     `gop_frames` and `gop_seconds` are the distances between key frames, `key_frame_wait_s` is how
     long the first one took to come. `bitrate` is in bits per second, `decode_ms` is CPU time per
     frame on one thread, and `streams_per_core` the number of such streams one core can decode.
-    `motion` and `intra`: whether the codec exports motion vectors and intra blocks. `advice` holds
-    one sentence per recommended change of settings.
+    `motion` and `intra`: whether the codec exports motion vectors and intra blocks. `polled_s`: the
+    interval at which a still picture is fetched, 0 for video. `advice` holds one sentence per
+    recommended change of settings.
     """
 
     url: str
@@ -49,6 +50,7 @@ class ProbeReport:
     decode_ms: float
     streams_per_core: float
     anomalies: dict[str, int]
+    polled_s: float = 0.0
     advice: list[str] = field(default_factory=list)
 
 
@@ -80,6 +82,13 @@ def findings(report: ProbeReport) -> list[Finding]:
 
 
 def _signal_findings(report: ProbeReport) -> Iterator[Finding]:
+    if report.polled_s:
+        yield Finding(
+            "still picture",
+            f"The URL gives a still picture, which is fetched every {report.polled_s:g} s: what "
+            "happens in between is not seen; use the camera's RTSP URL for video.",
+        )
+        return
     if report.motion or report.frames < 2:
         return
     if set(report.frame_types) == {"I"}:

@@ -1,5 +1,6 @@
 """One open container: the description of its video stream, and its packets."""
 
+import errno
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -7,11 +8,15 @@ from dataclasses import replace
 from fractions import Fraction
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.source import SourceError
+from codecsight.video.capture.container import open_container
+from codecsight.video.capture.sound import SoundTrack
+from codecsight.video.capture.source import OnAudio, SourceError
 from codecsight.video.capture.timing.clock import StreamClock
 from codecsight.video.capture.timing.recording_rule import LOOKAHEAD
 from codecsight.video.codec.display import changed_info, container_aspect, container_orientation
@@ -43,25 +48,37 @@ class Connection:
         live: bool,
         options: dict[str, str] | None = None,
         timeouts: tuple[float, float] | None = None,
+        on_audio: OnAudio | None = None,
+        audio: bool = False,
     ) -> None:
         self._anomalies = anomalies
-        self._container: InputContainer = av.open(url, "r", options=options, timeout=timeouts)
+        self._container: InputContainer = open_container(url, options, timeouts)
         try:
             self._stream = _video_stream(self._container)
             self.info = _describe(self._stream)
         except SourceError:
             self.close()
             raise
+        self._sound = SoundTrack.of(self._container)
+        self._on_audio, self._audio = on_audio, audio
+        self._still = live and url.startswith(("http:", "https:")) and _is_picture(self._container)
+        self._packets = 0
         self._recorded = not live or (self.finite and url.startswith(("http:", "https:")))
         self._timed_from: float | None = None
-        if live and self._container.format.name in FORMATS_WITHOUT_TIMESTAMPS:
-            self.info = replace(self.info, time_base=ARRIVAL_CLOCK)
+        if live and (self._still or self._container.format.name in FORMATS_WITHOUT_TIMESTAMPS):
+            rate = 0.0 if self._still else self.info.rate
+            self.info = replace(self.info, time_base=ARRIVAL_CLOCK, rate=rate)
             self._timed_from = time.monotonic()
 
     @property
     def finite(self) -> bool:
         """Whether the container declares a duration, as recordings do and cameras don't."""
         return bool(self._container.duration)
+
+    @property
+    def still(self) -> bool:
+        """Whether it is a URL that gave one picture, and no stream of them."""
+        return self._still and self._packets == 1
 
     def packets(
         self, clock: StreamClock, capture_time_fn: CaptureTimeFn
@@ -71,13 +88,13 @@ class Connection:
         Where the container announces other codec headers in mid-stream, a StreamInfo comes first.
         """
         base, display_s = self.info.time_base, 0.0
-        clock.start_connection(
-            base,
-            bool(self._stream.codec_context.has_b_frames),
-            self.info.rate,
-            recording=self._recorded,
-            spliced=bool(self._container.format.flags & TIMESTAMPS_MAY_JUMP),
-        )
+        reordered = bool(self._stream.codec_context.has_b_frames)
+        spliced = bool(self._container.format.flags & TIMESTAMPS_MAY_JUMP)
+        recorded = self._recorded
+        clock.start_connection(base, reordered, self.info.rate, recording=recorded, spliced=spliced)
+        if self._sound:
+            self._sound.start(clock, recording=recorded, spliced=spliced)
+        self._announce_sound()
         for packet, stamps, following in self._timed():
             duration = packet.duration or 0 if self._timed_from is None else 0
             pts, dts = clock.rebase(*stamps, duration, following)
@@ -88,6 +105,7 @@ class Connection:
             if (changed := changed_info(self.info, packet)) is not None:
                 self.info = changed
                 yield changed
+                self._announce_sound()
             yield Packet(
                 data=bytes(packet),
                 pts=pts,
@@ -98,6 +116,15 @@ class Connection:
                 capture_time=capture_time_fn(decode_s, display_s),
                 corrupt=packet.is_corrupt,
             )
+
+    def _announce_sound(self) -> None:
+        if self._sound and self._on_audio:
+            self._on_audio(self._sound.info)
+
+    def _hear(self, packet: "av.Packet[AudioStream]") -> None:
+        heard = self._sound.packet(packet) if self._sound else None
+        if heard and self._on_audio:
+            self._on_audio(heard)
 
     def _timed(self) -> Iterator[tuple["av.Packet[VideoStream]", Stamps, list[Stamps]]]:
         """Each packet with its (pts, dts) and, in a recording, those of the packets after it."""
@@ -127,30 +154,44 @@ class Connection:
         self._container.close()
 
     def _demux(self) -> Iterator["av.Packet[VideoStream]"]:
+        sound = (self._sound.stream,) if self._sound and self._audio else ()
         errors = 0
         while errors < MAX_CONSECUTIVE_ERRORS:
             try:
-                for packet in self._container.demux(self._stream):
+                for packet in self._container.demux(self._stream, *sound):
                     errors = 0
-                    if packet.size:  # the demuxer ends with an empty packet
+                    if packet.stream.type == "audio":
+                        self._hear(packet)
+                    elif packet.size:  # the demuxer ends with an empty packet
+                        self._packets += 1
                         yield packet
                 return
             except (av.error.InvalidDataError, av.error.PatchWelcomeError):
                 errors += 1
                 self._anomalies["container errors"] += 1
+            except av.error.OSError as error:
+                # The end of a picture whose length the server did not say.
+                if error.errno == errno.EIO and self.still:
+                    return
+                raise
+
+
+def _is_picture(container: InputContainer) -> bool:
+    return container.format.name.endswith("_pipe")
 
 
 def _video_stream(container: InputContainer) -> VideoStream:
-    """The container's first video stream that can be decoded."""
+    """The container's default video stream that can be decoded, otherwise the first one."""
     streams = container.streams.video
     if container.format.name in TEXT_FORMATS:
         raise SourceError("it is text, not video")
     if not streams:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise SourceError(f"it has no video stream, only: {kinds}")
-    for stream in streams:
-        if stream.codec_context is not None and stream.codec_context.width:
-            return stream
+    usable = [each for each in streams if each.codec_context and each.codec_context.width]
+    if usable:
+        # One that the container marks as default comes before those that it does not.
+        return next((each for each in usable if each.disposition & Disposition.default), usable[0])
     raise SourceError("its video can't be decoded here: unknown codec or no picture size")
 
 

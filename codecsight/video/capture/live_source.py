@@ -1,7 +1,6 @@
 """A camera or other network stream: read by a thread of its own, with automatic reconnection."""
 
 import queue
-import random
 import threading
 import time
 from collections.abc import Iterator
@@ -11,8 +10,9 @@ from urllib.parse import urlsplit
 from av.error import FFmpegError, ProtocolNotFoundError
 
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.core.redaction import redact_text, redact_url
+from codecsight.core.redaction import redact_url
 from codecsight.video.capture.connection import Connection
+from codecsight.video.capture.failure import RetryDelays, describe_failure, is_refused_login
 from codecsight.video.capture.pacer import StopFlag
 from codecsight.video.capture.source import (
     BaseSource,
@@ -20,6 +20,7 @@ from codecsight.video.capture.source import (
     SourceOptions,
     SourceState,
 )
+from codecsight.video.capture.still_picture import StillPicturePoller
 from codecsight.video.capture.timing.clock import StreamClock
 
 BACKLOG = 1024
@@ -55,6 +56,8 @@ class LiveSource(BaseSource):
         self._clock = StreamClock(self.anomalies, live=True)
         self._read_started = time.monotonic()
         self._analyze_s = ANALYZE_S
+        self._delays = RetryDelays(options)
+        self._refused = False
 
     def items(self) -> Iterator[StreamInfo | Packet]:
         """Yield the packets of one connection after the other."""
@@ -72,7 +75,7 @@ class LiveSource(BaseSource):
                     raise item
                 else:
                     if isinstance(item, Packet):
-                        self.set_state(SourceState.LIVE)
+                        self.set_state(SourceState.LIVE, self._live_detail())
                     yield item
         finally:
             self.close()
@@ -83,38 +86,53 @@ class LiveSource(BaseSource):
         self._stop.set()
         self._queue.put(None)
 
+    def _live_detail(self) -> str:
+        every_s = self.polled_s
+        return f"a still picture, fetched every {every_s:g} s" if every_s else ""
+
     def _next(self) -> _Item | None:
         while True:
             try:
-                return self._queue.get(timeout=self._options.stall_s)
+                return self._queue.get(timeout=max(self._options.stall_s, 3 * self.polled_s))
             except queue.Empty:
                 if self.state is SourceState.LIVE:
                     self.set_state(SourceState.STALLED, "no data")
 
     def _read(self) -> None:
-        wait = self._options.retry_min_s
+        try:
+            self._read_connections()
+        finally:
+            self._queue.put(None)  # also after an unexpected error: the consumer must not wait
+
+    def _read_connections(self) -> None:
         while not self._stop:
             self._queue.put(_StateChange(SourceState.CONNECTING, ""))
             started = time.monotonic()
+            self._refused = False
             reason = self._connect()
             if reason is None:
-                self._queue.put(None)
                 return
             self.anomalies["connections lost or refused"] += 1
+            if self._refused and self._options.end_on_refused_login:
+                self._queue.put(SourceError(f"{redact_url(self._url)}: {reason}"))
+                return
+            self._wait_after(reason, time.monotonic() - started)
+
+    def _wait_after(self, reason: str, lasted_s: float) -> None:
+        if not self._refused:
             self._queue.put(_StateChange(SourceState.DOWN, reason))
-            # A connection that lasted is not a repeated failure: reset the back-off.
-            if time.monotonic() - started > 2 * self._options.timeout_s:
-                wait = self._options.retry_min_s
-            self._stop.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311
-            wait = min(2 * wait, self._options.retry_max_s)
+            self._stop.sleep(self._delays.after_failure(lasted_s))
+            return
+        delay = self._delays.after_refused_login()
+        reason += f"; next attempt in {delay / 60:.3g} min, because cameras lock users out"
+        self._queue.put(_StateChange(SourceState.DOWN, reason))
+        self._stop.sleep(delay)
 
     def _connect(self) -> str | None:
         """Read one connection to its end; the reason it ended, or None if the stream is over."""
-        self._read_started = time.monotonic()
-        wait = self._options.timeout_s
-        timeouts = wait + self._analyze_s, wait
+        started = time.monotonic()
         try:
-            connection = Connection(self._url, self.anomalies, True, self._av_options(), timeouts)
+            connection = self._open(self._analyze_s)
         except ProtocolNotFoundError:
             self._queue.put(SourceError(f"{redact_url(self._url)}: unsupported protocol"))
             return None
@@ -124,26 +142,51 @@ class LiveSource(BaseSource):
         except FFmpegError as error:
             return self._reason(error)
         try:
-            return self._queue_packets(connection)
-        except FFmpegError as error:
+            return self._receive(connection, started)
+        except (FFmpegError, SourceError) as error:
             return self._reason(error)
-        finally:
-            connection.close()
+
+    def _open(self, analyze_s: float) -> Connection:
+        self._read_started = time.monotonic()
+        timeouts = self._options.timeout_s + analyze_s, self._options.timeout_s
+        connection = Connection(self._url, self.anomalies, True, self._av_options(), timeouts)
+        self._delays.connected()
+        return connection
+
+    def _receive(self, connection: Connection, started: float) -> str | None:
+        """Queue the packets of a connection; of a still picture, also of the next ones."""
+        self._queue.put(connection.info)
+        reason = self._queue_packets(connection)
+        if not connection.still or self._stop:
+            return reason
+        info, poll_s = connection.info, self._options.poll_s
+        self.polled_s = poll_s
+        poller = StillPicturePoller(
+            lambda: self._open(0.0), poll_s, self._options.timeout_s, self._stop
+        )
+        for connection in poller.connections(started):
+            if connection.info != info:
+                info = connection.info
+                self._queue.put(info)
+            self._queue_packets(connection)
+        return None
 
     def _queue_packets(self, connection: Connection) -> str | None:
-        self._queue.put(connection.info)
         self._read_started = time.monotonic()
-        for packet in connection.packets(self._clock, self._capture_time):
-            self._queue.put(packet)
-            if self._timed_out():  # the demuxer returns buffered packets before the error
-                return self._reason(None)
-            while self._queue.qsize() > BACKLOG and not self._stop:
-                self._stop.sleep(0.02)
-            if self._stop:
-                return None
-            self._read_started = time.monotonic()
-        over = connection.finite and urlsplit(self._url).scheme in ("http", "https")
-        return None if over else "the stream ended"
+        try:
+            for item in connection.packets(self._clock, self._capture_time):
+                self._queue.put(item)
+                if self._timed_out():  # the demuxer returns buffered packets before the error
+                    return self._reason(None)
+                while self._queue.qsize() > BACKLOG and not self._stop:
+                    self._stop.sleep(0.02)
+                if self._stop:
+                    return None
+                self._read_started = time.monotonic()
+            over = connection.finite and urlsplit(self._url).scheme in ("http", "https")
+            return None if over else "the stream ended"
+        finally:
+            connection.close()
 
     def _capture_time(self, _decode_s: float, _display_s: float) -> float:
         """The wall clock, less what the network delayed the packet more than others."""
@@ -151,10 +194,10 @@ class LiveSource(BaseSource):
 
     def _reason(self, error: Exception | None) -> str:
         """Why a connection ended. FFmpeg has several errors for a timeout, so the clock decides."""
-        if error is None or self._timed_out():
+        self._refused = is_refused_login(error)
+        if error is None or (self._timed_out() and not self._refused):
             return f"no data for {self._options.timeout_s:g} s"
-        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return redact_text(text.replace(self._url, redact_url(self._url)))
+        return describe_failure(error, self._url, self._options.transport)
 
     def _timed_out(self) -> bool:
         return time.monotonic() - self._read_started >= 0.95 * self._options.timeout_s

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from codecsight.core.errors import CodecSightError
 from codecsight.core.packet import Packet, StreamInfo
+from codecsight.core.sound import AudioInfo, AudioPacket
 
 
 class SourceError(CodecSightError):
@@ -25,6 +26,7 @@ class SourceState(StrEnum):
 
 
 OnState = Callable[[SourceState, str], None]
+OnAudio = Callable[[AudioInfo | AudioPacket], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,10 @@ class SourceOptions:
     `transport` is RTSP's ("tcp" loses no packets, "udp" may). `paced` plays a file in real time
     instead of as fast as possible, `loop` restarts it at its end. After `stall_s` seconds without
     a packet a live source is STALLED, after `timeout_s` its connection is closed. The delay between
-    attempts to connect grows from `retry_min_s` to at most `retry_max_s` seconds.
+    attempts to connect grows from `retry_min_s` to at most `retry_max_s` seconds; after a refused
+    login from `login_retry_min_s` to `login_retry_max_s`, because cameras lock users out. With
+    `end_on_refused_login` a refused login is a SourceError instead. A still picture is fetched
+    every `poll_s` seconds, or slower.
     """
 
     transport: Literal["tcp", "udp"] = "tcp"
@@ -44,6 +49,11 @@ class SourceOptions:
     stall_s: float = 2.0
     retry_min_s: float = 0.5
     retry_max_s: float = 30.0
+    login_retry_min_s: float = 300.0
+    login_retry_max_s: float = 3600.0
+    end_on_refused_login: bool = False
+    poll_s: float = 1.0
+    audio: bool = False
 
 
 class Source(Protocol):
@@ -54,11 +64,15 @@ class Source(Protocol):
     any signal handler may call. `state` and `state_detail` (the reason, without credentials)
     change while `items` is consumed; `on_state` is called at each change. `anomalies` counts
     errors that were recovered from. A `live` source runs in real time and does not wait for its
-    consumer.
+    consumer. `on_audio` is called with the AudioInfo of each connection that has sound, after its
+    StreamInfo, and with its packets if the options say `audio`. `polled_s` is the interval at which
+    a still picture is fetched, 0 for video.
     """
 
     on_state: OnState | None
+    on_audio: OnAudio | None
     live: bool
+    polled_s: float
 
     @property
     def state(self) -> SourceState: ...  # noqa: D102
@@ -81,7 +95,9 @@ class BaseSource:
 
     def __init__(self, *, live: bool) -> None:
         self.on_state: OnState | None = None
+        self.on_audio: OnAudio | None = None
         self.live = live
+        self.polled_s = 0.0
         self.anomalies: Counter[str] = Counter()
         self.state = SourceState.CONNECTING
         self.state_detail = ""

@@ -1,0 +1,52 @@
+"""Opens a container, also where a web server says too little for FFmpeg to recognise it."""
+
+import errno
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError, InvalidDataError
+
+
+def open_container(
+    url: str, options: dict[str, str] | None, timeouts: tuple[float, float] | None
+) -> InputContainer:
+    """Open `url`. Raises FFmpegError.
+
+    Some web cameras begin a series of JPEG pictures without the first boundary, and others send a
+    snapshot without its length. FFmpeg recognises these only when it is told the format.
+    """
+    try:
+        return av.open(url, "r", options=options, timeout=timeouts)
+    except FFmpegError as error:
+        container_format = _format_to_try(url, error)
+        if container_format is None:
+            raise
+        container = _open_as(container_format, url, options, timeouts)
+        if container is None:
+            raise
+        return container
+
+
+def _format_to_try(url: str, error: FFmpegError) -> str | None:
+    if not url.startswith(("http:", "https:")):
+        return None
+    if isinstance(error, InvalidDataError):
+        return "mjpeg"
+    return "jpeg_pipe" if error.errno == errno.EIO else None
+
+
+def _open_as(
+    container_format: str,
+    url: str,
+    options: dict[str, str] | None,
+    timeouts: tuple[float, float] | None,
+) -> InputContainer | None:
+    """The container, or None if it holds no picture of that format."""
+    try:
+        container = av.open(url, "r", container_format, options=options, timeout=timeouts)
+    except FFmpegError:
+        return None
+    if any(stream.codec_context.width for stream in container.streams.video):
+        return container
+    container.close()
+    return None
