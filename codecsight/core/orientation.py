@@ -97,6 +97,6 @@ def shown_size(
     and with square pixels. `sample_aspect` is the width of a coded pixel divided by its height; 0
     or a ratio beyond MAX_SAMPLE_ASPECT counts as square.
     """
-    if sample_aspect != 1 and 1 <= sample_aspect * MAX_SAMPLE_ASPECT <= MAX_SAMPLE_ASPECT**2:
+    if sample_aspect and 1 <= sample_aspect * MAX_SAMPLE_ASPECT <= MAX_SAMPLE_ASPECT**2:
         width = max(1, round(width * sample_aspect))
     return orientation.size(width, height)

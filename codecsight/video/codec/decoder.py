@@ -2,24 +2,21 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from typing import NamedTuple
 
 import av
-import numpy as np
 from av.codec.context import Flags2
 from av.error import FFmpegError
-from av.sidedata.motionvectors import MotionVectors
-from av.sidedata.sidedata import SideDataContainer
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
-from numpy.typing import NDArray
 
 from codecsight.core.errors import CodecSightError
 from codecsight.core.frame import Frame, FrameSignals, FrameType
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.codec.display import picture_orientation
 from codecsight.video.codec.references import ReferenceTracker
+from codecsight.video.codec.side_data import motion_vectors, picture_orientation
 from codecsight.video.codec.signals import MOTION_CODECS, rasterise_motion
 
 TYPES: dict[int, FrameType] = {1: "I", 2: "P", 3: "B", 4: "P", 5: "I", 6: "P", 7: "B"}
@@ -162,12 +159,11 @@ class Decoder:
                 kind, size, valid=valid, extracted=not moving, orientation=self._orientation
             )
         distances = self._references.distances(kind, number)
-        motion, intra = rasterise_motion(
-            _vectors(picture), picture.width, picture.height, distances
-        )
-        return FrameSignals(
-            kind, size, motion=motion, intra=intra, valid=valid, orientation=self._orientation
-        )
+        signals = FrameSignals(kind, size, valid=valid, orientation=self._orientation)
+        with suppress(LookupError):
+            vectors, width, height = motion_vectors(picture), picture.width, picture.height
+            signals.motion, signals.intra = rasterise_motion(vectors, width, height, distances)
+        return signals
 
     def _frame_time(self, picture: av.VideoFrame, capture_time: float) -> float | None:
         """The frame's time; without a timestamp, estimated from the wall clock."""
@@ -217,16 +213,6 @@ def _open(info: StreamInfo) -> VideoCodecContext:
     context.flags2 |= Flags2.export_mvs
     context.copy_opaque = True
     return context
-
-
-def _vectors(picture: av.VideoFrame) -> NDArray[np.int32] | None:
-    """FFmpeg's motion vector records (see `rasterise_motion`), or None if there are none."""
-    # Not `picture.side_data`: it makes a reference cycle with the picture, which would keep each
-    # picture's memory until the next garbage collection.
-    for side_data in SideDataContainer(picture):  # type: ignore[call-arg]
-        if isinstance(side_data, MotionVectors):
-            return np.frombuffer(memoryview(side_data), np.int32)
-    return None
 
 
 def _av_packet(packet: Packet, tag: _PacketTag) -> "av.Packet[Stream]":

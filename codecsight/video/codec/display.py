@@ -1,4 +1,4 @@
-"""Reads how a picture is to be shown: display matrices of containers and bitstreams."""
+"""Reads from containers how pictures are to be shown, and new codec headers in mid-stream."""
 
 import io
 import struct
@@ -8,14 +8,12 @@ from fractions import Fraction
 
 import av
 from av.error import FFmpegError
-from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from codecsight.core.orientation import UPRIGHT, Orientation
 from codecsight.core.packet import StreamInfo
 
-_MATRIX = struct.Struct("=9i")
 _TKHD_MATRIX = struct.Struct(">9i")
 _TKHD_OFFSET = 44  # from the box's type to its matrix (ISO/IEC 14496-12, 8.3.2, version 0)
 
@@ -43,17 +41,6 @@ def container_orientation(stream: VideoStream) -> Orientation:
 def container_aspect(stream: VideoStream) -> Fraction:
     """The sample aspect ratio that the container declares, else the codec's; 0 if unknown."""
     return stream.sample_aspect_ratio or Fraction(0)
-
-
-def picture_orientation(picture: av.VideoFrame) -> Orientation | None:
-    """The orientation that the bitstream declares at this picture (the "display orientation" SEI
-    message of H.264 and H.265, EXIF in JPEG); None if it declares none here.
-    """
-    # Not `picture.side_data`: see `_vectors` in decoder.py.
-    side_data = SideDataContainer(picture).get(Type.DISPLAYMATRIX)  # type: ignore[call-arg]
-    if side_data is None:
-        return None
-    return Orientation.from_matrix(_MATRIX.unpack_from(memoryview(side_data)))
 
 
 def changed_info(info: StreamInfo, packet: "av.Packet[VideoStream]") -> StreamInfo | None:

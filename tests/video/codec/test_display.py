@@ -1,14 +1,16 @@
 """How decoded pictures are shown: display matrices, sample aspect ratios, changes in mid-stream."""
 
+import io
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from codecsight.core.orientation import UPRIGHT, Orientation
-from codecsight.core.packet import StreamInfo
+from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.open import open_source
 from codecsight.video.codec.decoder import decode_stream
 from codecsight.video.recording.segment_file import SegmentFile
@@ -106,11 +108,27 @@ def test_the_shape_of_pixels_may_change_in_mid_stream() -> None:
     assert sizes == [(128, 96)] * 2 + [(192, 96)] * 3
 
 
-def test_the_size_may_change_in_mid_stream() -> None:
-    small, large = encode([CORNERS] * 3, rate=10.0), encode([texture(192, 160, 1)] * 3, rate=10.0)
+@pytest.mark.parametrize("codec", ["h264", "hevc", "mjpeg"])
+def test_the_size_may_change_in_mid_stream(codec: str) -> None:
+    small, large = (
+        encode([texture(*size, 1)] * 3, rate=10.0, codec=codec) for size in ((96, 128), (192, 160))
+    )
     frames = list(decode_stream(spliced(small, large)))
     assert [frame.shown_size for frame in frames] == [(128, 96)] * 3 + [(160, 192)] * 3
     assert all(frame.signals.valid for frame in frames)
+
+
+@pytest.mark.parametrize("exif", range(1, 9))
+def test_a_jpegs_exif_data_turns_the_picture(exif: int) -> None:
+    jpeg, image = io.BytesIO(), Image.fromarray(CORNERS)
+    data = image.getexif()
+    data[0x0112] = exif
+    image.save(jpeg, "JPEG", exif=data, quality=95)
+    reference = np.asarray(ImageOps.exif_transpose(Image.open(jpeg)))
+    tick = Fraction(1, 10)
+    info = StreamInfo("mjpeg", b"", 128, 96, 10.0, tick)
+    (frame,) = decode_stream([info, Packet(jpeg.getvalue(), 0, 0, 1, tick, True, 0.0)])
+    assert difference(shown(frame), reference) < 4
 
 
 @pytest.mark.parametrize("suffix", ["flv", "mov", "mp4"])
