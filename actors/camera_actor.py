@@ -114,7 +114,9 @@ class CameraActor:
             config, sampling = self._config, None
             if config.sampling is not None:
                 sampling = SamplingRange(config.sampling.min_fps, config.sampling.max_fps)
-            self._camera = CameraPipeline(spec, config.policy, config.anchor_every, sampling)
+            self._camera = CameraPipeline(
+                spec, config.policy, config.anchor_every, sampling, config.ignore
+            )
 
     def _send_slot(self, camera: CameraPipeline, slot: Slot) -> None:
         chunk = pack(slot, camera.spec, self._stream, self._codec)

@@ -5,8 +5,10 @@ per second. The first one is an anchor with every cell; the next ones are deltas
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from codecsight.change.ignore import Polygon
 from codecsight.change.policies import make_policy
 from codecsight.change.sampler import SamplingRange
 from codecsight.change.tracker import ChangeTracker
@@ -45,6 +47,7 @@ class CameraPipeline:
         policy: str,
         anchor_every: int,
         sampling_range: SamplingRange | None = None,
+        ignore: Sequence[Polygon] = (),
     ) -> None:
         self.spec = spec
         self.counters = CameraCounters()
@@ -55,6 +58,7 @@ class CameraPipeline:
         self._policy = policy
         self._anchor_every = anchor_every
         self._sampling_range = sampling_range
+        self._ignore = ignore
         self._past_anomalies: Counter[str] = Counter()
         self._decoder: Decoder | None = None
 
@@ -113,7 +117,9 @@ class CameraPipeline:
             turned = self._view is not None and frame.orientation != self._view[1]
             if self.tracker is None or turned or grid != self.tracker.grid:
                 policy = make_policy(self._policy, grid)
-                self.tracker = ChangeTracker(grid, policy, self._anchor_every, self._sampling_range)
+                self.tracker = ChangeTracker(
+                    grid, policy, self._anchor_every, self._sampling_range, self._ignore
+                )
             self._view = view
         return self.tracker
 

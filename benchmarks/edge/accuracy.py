@@ -79,7 +79,7 @@ class PolicyRun:
         self.score = Score()
         self.sets_motion_interval = isinstance(policy, TrackedPolicy)
         self._clip = clip
-        self._tracker = ChangeTracker(grid, policy, ANCHOR_EVERY)
+        self._tracker = ChangeTracker(grid, policy, ANCHOR_EVERY, ignore=clip.condition.ignore)
         self._shipped = [ShippedScene(clip, grid) for _ in range(grid.spec.frames)]
         self._last_number = 0
         self._mass_changes = 0

@@ -6,9 +6,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from codecsight.change.ignore import Polygon
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from codecsight.world import Renderer
+from codecsight.world.rendering.overlays import CLOCK_BOX
 from codecsight.world.scene.conditions import condition_scene
 from codecsight.world.scene.view import ViewRegion
 
@@ -28,7 +30,16 @@ class Condition:
     profile: EncoderProfile = field(default_factory=EncoderProfile)
     native: bool = False
     """Whether what appears and disappears between two samples counts as change, too."""
+    ignore: tuple[Polygon, ...] = ()
+    """What all policies are told to ignore (see ChangeTracker)."""
 
+
+_CLOCK = (
+    (CLOCK_BOX.left, CLOCK_BOX.top),
+    (CLOCK_BOX.right, CLOCK_BOX.top),
+    (CLOCK_BOX.right, CLOCK_BOX.bottom),
+    (CLOCK_BOX.left, CLOCK_BOX.bottom),
+)
 
 CONDITIONS = (
     Condition("calm", "calm"),
@@ -44,7 +55,7 @@ CONDITIONS = (
     Condition("drift", "drift", fps=10.0),
     Condition("visitor", "visitor", fps=20.0, native=True),
     Condition("state", "state"),
-    Condition("clock", "clock"),
+    Condition("clock", "clock", ignore=(_CLOCK,)),
     Condition("b-frames", "calm", profile=EncoderProfile(b_frames=2)),
     Condition("cbr", "calm", profile=EncoderProfile(bitrate=250_000)),
     Condition("gop-250", "calm", fps=30.0, profile=EncoderProfile(gop=250)),

@@ -6,11 +6,13 @@ at 0.0 and 0.5 s, [2, 96, 128, 3] together, make one slot per second. The policy
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codecsight.change.ignore import Polygon, covered_cells, pixel_mask
 from codecsight.change.policies.policy import ChangePolicy, Reasons
 from codecsight.change.sampler import FramePace, FrameSampler, SamplingRange
 from codecsight.change.transients import TransientDetector
@@ -54,6 +56,9 @@ class ChangeTracker:
     """Turns the frames of one stream into slots on `grid`, with an anchor every `anchor_every`
     slots. With a `sampling_range`, the sampling rate follows activity (see FrameSampler).
 
+    What changes within the polygons `ignore` keeps no cell; cells that are kept for something else,
+    and anchors, show these places as they are.
+
     The loop is closed: cells are compared with what was last *shipped* for them, never with the
     previous frame, so that slow drift adds up and is not lost. Where a camera sends too few frames
     for the samples of a slot, a frame is repeated. If a slot did not arrive, call
@@ -66,6 +71,7 @@ class ChangeTracker:
         policy: ChangePolicy,
         anchor_every: int,
         sampling_range: SamplingRange | None = None,
+        ignore: Sequence[Polygon] = (),
     ) -> None:
         self.grid = grid
         self.counters = TrackerCounters()
@@ -78,6 +84,8 @@ class ChangeTracker:
         self._holes = HoleFinder(max(HOLE_S, self._max_sample_gap))
         self._resizer = Resizer(grid.width, grid.height)
         self._transients = TransientDetector(grid)
+        self._ignored_cells = np.zeros((grid.rows, grid.cols), np.bool_)
+        self._ignore(ignore)
         self._previous_sample: NDArray[np.uint8] | None = None
         # Cells that transients of this slot touched.
         self._touched = np.zeros((grid.rows, grid.cols), np.bool_)
@@ -87,6 +95,13 @@ class ChangeTracker:
         self._size: tuple[int, int] | None = None
         self._valid = True
         self._anchor_cause = "start"  # why the next slot must be an anchor; empty if it need not
+
+    def _ignore(self, polygons: Sequence[Polygon]) -> None:
+        if polygons:
+            mask = pixel_mask(polygons, self.grid.width, self.grid.height)
+            self._ignored_cells = covered_cells(mask, self.grid)
+            self._policy.ignore(mask)
+            self._transients.ignore(mask)
 
     @property
     def last_shipped(self) -> NDArray[np.uint8] | None:
@@ -207,6 +222,7 @@ class ChangeTracker:
         if not cause and self._shipped is not None:
             reasons = self._policy.decide(pictures, self._shipped)
             reasons[self._touched & (reasons == 0)] = Reason.MOTION
+            reasons[self._ignored_cells] = 0
             share = float((reasons > 0).mean())
             self._sampler.report_activity(share)
             if share <= self._policy.anchor_threshold:

@@ -71,11 +71,17 @@ class TransientDetector:
         self._peak_score, self._compared_at = 0, 0.0
         self._clutter = 0.0  # share of recent sampling intervals with short sightings
         self._sample: Raster | None = None
+        self._ignored: Mask | None = None  # pixels of the model's input
+        self._ignored_points: Mask
         self._seen: Mask
         self._touched: Mask
         self._peak: Mask
         self._peak_lasting: Mask
         self._current: Mask
+
+    def ignore(self, mask: Mask) -> None:
+        """Disregard changes of these pixels, [h, w] of the model's input, from now on."""
+        self._ignored, self._sample = mask, None
 
     def observe(self, frame: Frame) -> None:
         """Compare a frame that is not sampled, and hold it if it differs most so far."""
@@ -88,6 +94,9 @@ class TransientDetector:
             return
         reach, before = max(1, round(_MAX_SPEED * elapsed * _RASTER_COLUMNS)), self._current.copy()
         count = _mark_changed(raster, self._sample, self._limit, self._current)
+        if self._ignored is not None:
+            self._current[self._ignored_points] = False
+            count = int(self._current.sum())
         lasting = self._current & _grown(before, reach)
         self._seen |= self._current
         self._touched |= lasting
@@ -121,6 +130,8 @@ class TransientDetector:
             return
         if self._sample is None or self._sample.shape != raster.shape:
             self._sample = np.empty(raster.shape, np.uint8)
+            if self._ignored is not None:
+                self._ignored_points = _at_points(self._ignored, *raster.shape)
             masks = np.empty((5, *raster.shape), np.bool_)
             self._seen, self._touched, self._peak, self._peak_lasting, self._current = masks
         self._sample[:] = raster
@@ -158,7 +169,8 @@ class TransientDetector:
         """
         pairs = ((held, previous), (held, current), (current, previous))
         appeared, disappeared, changed = (
-            compare(Picture(new), old, self._grid).changed_cells(_CONFIRMED) for new, old in pairs
+            compare(Picture(new), old, self._grid, ignored=self._ignored).changed_cells(_CONFIRMED)
+            for new, old in pairs
         )
         return bool((appeared & disappeared & ~dilate(changed)).any())
 
@@ -205,6 +217,15 @@ def _mark_changed(raster: Raster, sample: Raster, limit: float, changed: Mask) -
             changed[row, col] = differs
             count += differs
     return count
+
+
+def _at_points(mask: Mask, rows: int, cols: int) -> Mask:
+    """The values of a mask at the points of a raster: [rows, cols]."""
+    y, x = (
+        ((np.arange(count) + 0.5) / count * length).astype(np.intp)
+        for count, length in zip((rows, cols), mask.shape, strict=True)
+    )
+    return mask[np.ix_(y, x)]
 
 
 def _grown(mask: Mask, points: int) -> Mask:

@@ -12,7 +12,7 @@ Example:
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -32,6 +32,9 @@ from codecsight.config.shared_sections import (
 from codecsight.core.errors import CodecSightError
 from codecsight.core.slot import ANCHOR_EVERY
 from codecsight.core.urls.source_url import check_source_url
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Polygon = Annotated[list[tuple[Share, Share]], Field(min_length=3)]
 
 
 class AdaptiveSampling(StrictModel, title="adaptive sampling"):
@@ -76,6 +79,12 @@ class CameraConfig(StrictModel, title="camera"):
     sampling: AdaptiveSampling | None = None
     """Range of an adaptive sampling rate. Without it, the rate is always the cloud's
     `sample_fps`."""
+    ignore: list[Polygon] = Field(
+        default=[], examples=[[[[0, 0], [0.4, 0], [0.4, 0.08], [0, 0.08]]]]
+    )
+    """Places whose changes are ignored, such as a clock that the camera writes into the picture:
+    polygons of at least three points [x, y], from [0, 0] in the upper left corner of the picture to
+    [1, 1] in the lower right one. Recordings are not affected."""
     jpeg_quality: int = Field(default=90, ge=30, le=100)
     """Quality of the JPEG pictures in which cells are sent. A higher one takes more bytes."""
     segment_s: PositiveSeconds = 10.0

@@ -71,6 +71,9 @@ class ResidualPolicy:
         self._peak[:] = 0
         return (peak > self._min_residual) * np.uint8(Reason.PIXELS)
 
+    def ignore(self, mask: NDArray[np.bool_]) -> None:
+        pass
+
     def on_anchor(self, pictures: NDArray[np.uint8]) -> None:  # noqa: ARG002
         self._peak[:] = 0
 

@@ -100,7 +100,11 @@ def changed_in_any(differences: Iterable[Difference], sensitivity: Sensitivity) 
 
 
 def compare(
-    new: Picture, old: RgbImage | Planes, grid: PatchGrid, visibility: Plane | None = None
+    new: Picture,
+    old: RgbImage | Planes,
+    grid: PatchGrid,
+    visibility: Plane | None = None,
+    ignored: Mask | None = None,
 ) -> Difference:
     """Compare a sampled frame with the frame last shipped for the same cells, both at model input
     size.
@@ -108,8 +112,18 @@ def compare(
     Robust block-wise change detection: match the global exposure, box-filter the difference,
     subtract a bilinear surface through local medians (lamps, shadows), and compare with a threshold
     that follows the noise. `visibility` [h, w] is given when `old` was warped to follow the camera:
-    the share of each pixel, up to 1, that `old` covers. Then only luma is compared.
+    the share of each pixel, up to 1, that `old` covers. Then only luma is compared. Pixels of the
+    mask `ignored` [h, w] do not differ, whatever they show.
     """
+    difference = _compare(new, old, grid, visibility)
+    if ignored is not None:
+        difference.planes[:, ignored] = 0
+    return difference
+
+
+def _compare(
+    new: Picture, old: RgbImage | Planes, grid: PatchGrid, visibility: Plane | None
+) -> Difference:
     exposure = estimate_exposure(old, new.rgb)
     if visibility is None:
         planes, chroma_median = difference_planes(new.rgb, old, exposure, _CHROMA_WEIGHT)

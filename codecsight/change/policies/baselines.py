@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from codecsight.change.measurement.yuv_planes import Mask
 from codecsight.change.policies.policy import Reasons
 from codecsight.core.frame import FrameSignals
 from codecsight.core.grid import PatchGrid
@@ -32,6 +33,9 @@ class EverythingPolicy:
     ) -> Reasons:
         """Keep all cells."""
         return np.full((self._grid.rows, self._grid.cols), Reason.REFRESH, np.uint8)
+
+    def ignore(self, mask: Mask) -> None:
+        """Not needed."""
 
     def on_anchor(self, pictures: NDArray[np.uint8]) -> None:
         """Not needed."""
@@ -71,6 +75,9 @@ class RandomPolicy:
         reasons = np.zeros(self._grid.cells, np.uint8)
         reasons[self._rng.choice(self._grid.cells, count, replace=False)] = Reason.REFRESH
         return reasons.reshape(self._grid.rows, self._grid.cols)
+
+    def ignore(self, mask: Mask) -> None:
+        """Not needed."""
 
     def on_anchor(self, pictures: NDArray[np.uint8]) -> None:
         """Not needed."""

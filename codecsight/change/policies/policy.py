@@ -5,6 +5,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from codecsight.change.measurement.yuv_planes import Mask
 from codecsight.core.frame import FrameSignals
 
 Reasons = NDArray[np.uint8]
@@ -48,6 +49,11 @@ class ChangePolicy(Protocol):
     def decide(self, pictures: NDArray[np.uint8], shipped: NDArray[np.uint8]) -> Reasons:
         """Decide which cells of the slot to keep, and why. `pictures` are its sampled frames,
         `shipped` is the content last shipped for each cell, both [frames, h, w, 3] RGB.
+        """
+
+    def ignore(self, mask: Mask) -> None:
+        """Disregard changes of these pixels, [h, w] of the model's input, from now on. The tracker
+        disregards cells that the mask covers; only a policy that compares pixels can do more.
         """
 
     def on_anchor(self, pictures: NDArray[np.uint8]) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.change.measurement.evidence import CodecEvidence
+from codecsight.change.measurement.yuv_planes import Mask
 from codecsight.change.policies.pixels import PixelPolicy
 from codecsight.change.policies.policy import Reasons
 from codecsight.core.frame import FrameSignals
@@ -45,6 +46,10 @@ class PublishedPolicy:
         moved = cells.peak_motion >= self._tau
         intra = np.where(cells.intra > 0, np.uint8(Reason.INTRA), np.uint8(0))
         return np.where(moved, np.uint8(Reason.MOTION), intra)
+
+    def ignore(self, mask: Mask) -> None:
+        """Pass the mask on to the pixels: the rule itself reads none."""
+        self._pixels.ignore(mask)
 
     def on_anchor(self, pictures: NDArray[np.uint8]) -> None:  # noqa: ARG002
         """Reset the union."""

@@ -65,6 +65,7 @@ class TrackedPolicy:
         self._camera = CameraTransform(grid.width, grid.height, grid.spec.frames)
         self._references: list[Reference] = []  # one per frame of a slot
         self._exposures = ExposureRefresh(grid.rows, grid.cols)
+        self._ignored: Mask | None = None
         self._drift_wait = 0  # slots until the next search for a drift of the camera
         self._reset()
 
@@ -104,6 +105,10 @@ class TrackedPolicy:
         self._update_references(new, reasons > 0, warped, [each.exposure for each in differences])
         return reasons
 
+    def ignore(self, mask: Mask) -> None:
+        """Disregard changes of these pixels."""
+        self._ignored = mask
+
     def on_anchor(self, pictures: Pictures) -> None:
         """Replace the references by the anchor's pictures and discard the evidence so far."""
         self._evidence.clear()
@@ -130,7 +135,7 @@ class TrackedPolicy:
 
     def _compare(self, new: list[Picture], warped: list[WarpedReference]) -> list[Difference]:
         return [
-            compare(picture, reference.image, self._grid, reference.visibility)
+            compare(picture, reference.image, self._grid, reference.visibility, self._ignored)
             for picture, reference in zip(new, warped, strict=True)
         ]
 
