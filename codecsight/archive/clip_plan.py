@@ -9,13 +9,17 @@ asked for 7 s to 12 s, select A's packets from its key frame at 5 s and B's up t
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from statistics import median
 
-from codecsight.archive.footage.scan import open_recording, video_packets
+from codecsight.archive.footage.scan import (
+    VideoParameters,
+    open_recording,
+    video_packets,
+    video_parameters,
+)
 from codecsight.archive.footage.spool_footage import LocalSegment
 from codecsight.archive.segment import Segment
 
@@ -68,13 +72,14 @@ class ClipPlan:
 @dataclass(frozen=True, slots=True)
 class _PacketTimes:
     """Times of one segment's packets in file order: `pts` on the file's clock and `wall` in seconds
-    since the epoch; `key_frames` are packet indices.
+    since the epoch; `key_frames` are packet indices, `video` what describes the stream.
     """
 
     source: LocalSegment
     pts: tuple[float, ...]
     wall: tuple[float, ...]
     key_frames: tuple[int, ...]
+    video: VideoParameters
 
 
 def plan_clip(local: list[LocalSegment], start: float, end: float) -> ClipPlan:
@@ -122,14 +127,18 @@ def _last_capture(times: _PacketTimes) -> float:
 
 def _unusable(
     files: list[_PacketTimes], first_used: dict[int, int], start: float, end: float
-) -> Iterator[tuple[float, float]]:
+) -> list[tuple[float, float]]:
     """The ranges of more than MIN_GAP_S whose pictures have no key frame before them."""
+    ranges: list[tuple[float, float]] = []
     for number, times in enumerate(files):
         used = first_used.get(number)
-        until = max(times.wall) if used is None else times.wall[used]
+        until = times.source.segment.end if used is None else times.wall[used]
         begin, until = max(start, times.wall[0]), min(end, until)
-        if until - begin > MIN_GAP_S:
-            yield begin, until
+        if ranges and until > begin <= ranges[-1][1] + MIN_GAP_S:
+            ranges[-1] = ranges[-1][0], until
+        elif until > begin:
+            ranges.append((begin, until))
+    return [(begin, until) for begin, until in ranges if until - begin > MIN_GAP_S]
 
 
 def decode_times(shown: list[int]) -> list[int]:
@@ -147,13 +156,14 @@ def _read_times(local: LocalSegment) -> _PacketTimes:
     pts: list[float] = []
     key_frames: list[int] = []
     with open_recording(local.path) as container:
+        video = video_parameters(container)
         for packet in video_packets(container):
             if packet.is_keyframe:
                 key_frames.append(len(pts))
             pts.append(float((packet.pts or 0) * packet.time_base))
     pts = distinct_times(pts, local.segment.end - local.segment.start)
     wall = _wall_times(local.segment, pts, key_frames)
-    return _PacketTimes(local, tuple(pts), wall, tuple(key_frames))
+    return _PacketTimes(local, tuple(pts), wall, tuple(key_frames), video)
 
 
 def distinct_times(pts: list[float], length: float) -> list[float]:
@@ -205,8 +215,11 @@ def _select(files: list[_PacketTimes], start: float, end: float) -> list[tuple[i
     after = bisect_left(key_times, end, lo=first)
     stop = keys[after] if after < len(keys) else (len(files), 0)
     selected: list[tuple[int, list[int]]] = []
+    complete = False
     for number, times in enumerate(files):
-        begin = keys[first][1] if number == keys[first][0] else _first_usable(files, number)
+        begin = _first_usable(files, number, complete)
+        begin = keys[first][1] if number == keys[first][0] else begin
+        complete = begin < len(times.pts)
         indices = [i for i in range(begin, len(times.pts)) if keys[first] <= (number, i) < stop]
         # With B-frames a packet shown after the end may be needed by a later one shown before it:
         # drop such packets only from the tail.
@@ -217,17 +230,19 @@ def _select(files: list[_PacketTimes], start: float, end: float) -> list[tuple[i
     return selected
 
 
-def _first_usable(files: list[_PacketTimes], number: int) -> int:
-    """The first packet that can follow the file before it: after a gap, only a key frame."""
+def _first_usable(files: list[_PacketTimes], number: int, complete: bool) -> int:
+    """The first packet that can follow the file before it: only a key frame, after a gap and after
+    a file that is not `complete` because nothing of it can be shown.
+    """
     times = files[number]
-    if _follows(files, number):
+    if complete and _follows(files, number):
         return 0
     return times.key_frames[0] if times.key_frames else len(times.pts)
 
 
 def _follows(files: list[_PacketTimes], number: int) -> bool:
     """Whether a file continues the one before it: without a gap, or with a short pause in a GOP."""
-    if number == 0:
+    if number == 0 or files[number].video != files[number - 1].video:
         return False
     pause = files[number].wall[0] - max(files[number - 1].wall)
     return pause < (MIN_GAP_S if files[number].key_frames[:1] == (0,) else MAX_PAUSE_S)

@@ -145,6 +145,23 @@ def test_a_clip_within_a_gop_of_several_segments_starts_at_its_key_frame(
     assert len(content(report.path)) == 80
 
 
+def test_a_gop_without_its_start_is_left_out_and_reported(
+    folder_store: DirectoryStore, spool: Path, record_video: RecordVideo, tmp_path: Path
+) -> None:
+    record_video(10, gop=70, max_segment_s=2.0)
+    Uploader(spool, folder_store).run_once()
+    rows = Index(folder_store).between("cam1", START, START + 10).segments
+    folder_store.delete(row_key(rows[0]))
+    report = cut_clip(folder_store, "cam1", START, START + 10, tmp_path / "clip.mp4")
+    assert report.start == pytest.approx(START + 7, abs=0.01)
+    assert len(content(report.path)) == 30
+    [unusable] = [gap for gap in report.gaps if "no key frame" in gap.reason]
+    assert (unusable.start, unusable.end) == pytest.approx((rows[1].start, START + 7), abs=0.11)
+    folder_store.delete(row_key(rows[4]))
+    with pytest.raises(ArchiveError, match="no key frame to start from"):
+        cut_clip(folder_store, "cam1", START, START + 7, tmp_path / "clip.mp4")
+
+
 def test_missing_and_damaged_segments_are_reported_as_gaps(
     store: ObjectStore, spool: Path, record_video: RecordVideo, tmp_path: Path
 ) -> None:

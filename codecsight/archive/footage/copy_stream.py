@@ -12,7 +12,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from codecsight.archive.footage.scan import open_recording
+from codecsight.archive.footage.scan import VideoParameters, open_recording, video_parameters
 
 _TO_ANNEX_B = {f"{codec}": f"{codec}_mp4toannexb" for codec in ("h264", "hevc", "vvc")}
 """Filters that give packets the form whose parameter sets may stand before any key frame; the
@@ -91,11 +91,9 @@ def fits_mp4(path: Path) -> bool:
     return True
 
 
-def _parameters(path: Path) -> tuple[str, int, int, bytes | None]:
+def _parameters(path: Path) -> VideoParameters:
     with open_recording(path) as container:
-        stream = container.streams.video[0]
-        codec = stream.codec_context
-        return _codec(stream), codec.width, codec.height, codec.extradata
+        return video_parameters(container)
 
 
 def _codec(stream: VideoStream) -> str:

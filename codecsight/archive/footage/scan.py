@@ -11,12 +11,19 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+VideoParameters = tuple[str, int, int, bytes | None]
 _S = TypeVar("_S", bound=Stream)
 
 
 def open_recording(path: Path) -> InputContainer:
     """Open a segment's file; any name will do, also one with a colon. Raises av.FFmpegError."""
     return av.open(f"file:{path}", "r", format="matroska")
+
+
+def video_parameters(container: InputContainer) -> VideoParameters:
+    """Codec, picture size and codec parameters of a recording's video."""
+    codec = container.streams.video[0].codec_context
+    return codec.codec.canonical_name, codec.width, codec.height, codec.extradata
 
 
 def can_open(path: Path) -> bool:
