@@ -49,8 +49,8 @@ def propose_ignore(kept: Sequence[Mask]) -> list[Polygon]:
 
     `kept` are the kept cells [rows, cols] of the delta slots of some time in which the scene was
     mostly quiet; anchors keep all cells and must be left out. Returns one rectangle for each run of
-    such cells, equal runs in adjacent rows joined; none if there are too few slots, or if many
-    cells change all the time that the scene is busy.
+    such cells, equal runs in adjacent rows joined; none if there are too few slots, or if more than
+    a few cells change all the time: that is a busy scene.
     """
     if len(kept) < _MIN_SLOTS:
         return []
