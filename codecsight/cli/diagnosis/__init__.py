@@ -1,0 +1,1 @@
+"""Measurements and display of `codecsight doctor`."""
