@@ -75,7 +75,7 @@ def ask(
     `codecsight ask yard-7.gate "Is there a truck?" --address 10.0.0.2:7443 --ca ca.pem --cert
     me.pem --key me.key`
     """
-    from codecsight.cli.watch import answer_row
+    from codecsight.cli.watch_output import answer_row, value_text
 
     parsed = load_question(question, schema)
     with _connect(address, (ca, cert, key), config) as client:
@@ -86,7 +86,9 @@ def ask(
     if as_json:
         print_json(answer_row(answer))
     else:
-        out.print(f"[bold]{escape(str(answer.value))}[/]  (p {answer.probability:.2f})  ", end="")
+        out.print(
+            f"[bold]{escape(value_text(answer.value))}[/]  (p {answer.probability:.2f})  ", end=""
+        )
         out.print(f"{stream}, {answer.start:.1f}-{answer.end:.1f} s, ", end="", markup=False)
         out.print(f"{answer.age_s:.0f} s ago, {answer.latency_ms:.0f} ms, {answer.model}")
 

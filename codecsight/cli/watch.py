@@ -1,18 +1,15 @@
 """`codecsight watch`: answer questions about one or a few sources in one process, without Ray."""
 
 import signal
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import structlog
 import typer
-from rich.live import Live
-from rich.table import Table
 
 from codecsight.cli.options import (
     AnchorEvery,
@@ -25,18 +22,23 @@ from codecsight.cli.options import (
     Transport,
     Window,
 )
-from codecsight.cli.output import err, print_error, print_json
+from codecsight.cli.output import out, print_error
+from codecsight.cli.watch_output import print_json_lines, print_lines, show_table
 from codecsight.core.errors import CodecSightError
 from codecsight.core.slot import ANCHOR_EVERY
+from codecsight.logs import FailureLog
 
 if TYPE_CHECKING:
     from codecsight.change.sampler import SamplingRange
-    from codecsight.core.answer import Answer
     from codecsight.video.capture.source import SourceState
     from codecsight.watch import Watcher
 
 log = structlog.get_logger()
 
+BUILT_IN_MODEL_NOTE = (
+    "the built-in model knows only the procedural world (world://): its answers about other video "
+    "are guesses; give --model"
+)
 DEFAULT_QUESTIONS = ["Is there a person?", "How many people are there?"]
 
 
@@ -74,8 +76,9 @@ def watch(
 ) -> None:
     """Answer questions about video sources continuously, in one process.
 
-    Every question is answered each time the window has moved by a stride. With --json each answer
-    is one line of JSON: stream, question, value, probability, start and end (seconds of stream
+    Every question is answered each time the window has moved by a stride. On a terminal a table
+    shows the newest answers; in a pipe each answer is one line of text. With --json it is one line
+    of JSON: stream, question, value, probability, start and end (seconds of stream
     time), capture_time, latency_ms, cells_kept, cells_total, model.
 
     Examples: `codecsight watch yard.mp4 --question "Is there a person?" --json` or
@@ -102,12 +105,14 @@ def watch(
     sampling = _sampling_range(adaptive_fps)
     watching = Watcher(engine, WatchOptions(spec, questions, policy, anchor_every, sampling))
     for name, source in zip(source_names(sources), opened, strict=True):
-        if as_json:
-            source.on_state = partial(_log_state, name)
+        if as_json or not out.is_terminal:
+            source.on_state = partial(_log_state, FailureLog("source", stream=name))
         watching.add(name, source)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: watching.close())
-    (_print_lines if as_json else _show_table)(watching)
+    procedural = all(url.strip().lower().startswith("world://") for url in sources)
+    warn_about_the_built_in_model(model, procedural)
+    _output(as_json)(watching)
     for watched in watching.watched:
         if watched.error:
             print_error(watched.error)
@@ -115,55 +120,23 @@ def watch(
         raise typer.Exit(2)
 
 
-def _print_lines(watching: "Watcher") -> None:
-    for answer in watching.answers():
-        print_json(answer_row(answer))
+def _output(as_json: bool) -> "Callable[[Watcher], None]":
+    if as_json:
+        return print_json_lines
+    return show_table if out.is_terminal else print_lines
 
 
-def answer_row(answer: "Answer") -> dict[str, Any]:
-    """An answer as a dictionary for JSON output, with rounded numbers."""
-    row = asdict(answer)
-    for key, digits in _DIGITS.items():
-        row[key] = round(row[key], digits)
-    return row
+def warn_about_the_built_in_model(model: str | None, procedural: bool) -> None:
+    """Say once that the built-in model knows only the procedural world."""
+    if model is None and not procedural:
+        log.warning(BUILT_IN_MODEL_NOTE)
 
 
-_DIGITS = {"probability": 4, "start": 3, "end": 3, "latency_ms": 1, "age_s": 1}
-
-
-def _show_table(watching: "Watcher") -> None:
-    with Live(get_renderable=lambda: _table(watching), console=err, refresh_per_second=4):
-        for _ in watching.answers():
-            pass
-
-
-def _table(watching: "Watcher") -> Table:
-    table = Table("stream", "state", "frames", "kept", "at", "question", "answer", "p", "ms")
-    for watched in watching.watched:
-        counters = watched.camera.counters
-        kept = f"{counters.cells_kept / max(counters.cells_total, 1):.0%}"
-        state = "failed" if watched.error else watched.source.state.value
-        head = [watched.stream, state, str(counters.frames), kept]
-        if not watched.latest_answers and not watched.partial_answers:
-            table.add_row(*head)
-        for answer in list(watched.latest_answers.values()):  # a copy: another thread renders
-            table.add_row(
-                *head,
-                f"{answer.end:.0f} s",
-                answer.question,
-                str(answer.value),
-                f"{answer.probability:.2f}",
-                f"{answer.latency_ms:.0f}",
-            )
-            head = [""] * len(head)
-        for question, text in list(watched.partial_answers.items()):
-            table.add_row(*head, "now", question, f"{text} ...")
-            head = [""] * len(head)
-    return table
-
-
-def _log_state(stream: str, state: "SourceState", detail: str) -> None:
-    log.info("source", stream=stream, state=state.value, detail=detail)
+def _log_state(failures: "FailureLog", state: "SourceState", detail: str) -> None:
+    if state.value in ("down", "stalled"):
+        failures.failed(detail or state.value)
+    elif state.value == "live":
+        failures.recovered()
 
 
 def source_names(urls: list[str]) -> list[str]:

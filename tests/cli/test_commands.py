@@ -59,6 +59,24 @@ def test_watch_prints_one_answer_per_line(video: Path, model: str) -> None:
     assert {row["stream"] for row in rows} == {"square"}
 
 
+def test_watch_prints_answers_as_lines_in_a_pipe(video: Path, model: str) -> None:
+    run = _run("watch", str(video), "-q", "Is there a person?", "--model", model)
+    assert run.returncode == 0, run.stderr
+    lines = run.stdout.splitlines()
+    assert lines[-1].startswith("square  11.5 s  Is there a person?  ")
+    assert lines[-1].split("  ")[3] in ("yes", "no")
+    assert "procedural world" not in run.stderr, "said of the built-in model only"
+
+
+@pytest.mark.parametrize("kind", ["file", "world"])
+def test_watch_says_once_that_the_built_in_model_only_guesses(video: Path, kind: str) -> None:
+    source = str(video) if kind == "file" else "world://yard?seed=3&seconds=4&width=160&height=120"
+    run = _run("watch", source, "-q", "Is there a person?")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout
+    assert run.stderr.count("give --model") == (1 if kind == "file" else 0)
+
+
 def test_watch_names_a_truncated_source(video: Path, model: str, tmp_path: Path) -> None:
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
@@ -94,7 +112,7 @@ def test_watch_logs_an_unreachable_camera_and_continues(model: str) -> None:
     command = [sys.executable, "-m", "codecsight", "watch", REFUSED, "--json", "--model", model]
     with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True) as process:
         assert process.stderr is not None
-        line = next(line for line in process.stderr if "down" in line)
+        line = next(line for line in process.stderr if "source failed" in line)
         assert "Connection refused" in line
         process.terminate()
         assert process.wait(20) == 0
