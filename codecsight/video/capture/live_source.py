@@ -14,6 +14,7 @@ from codecsight.core.redaction import redact_url
 from codecsight.video.capture.connection import Connection
 from codecsight.video.capture.failure import RetryDelays, describe_failure, is_refused_login
 from codecsight.video.capture.pacer import StopFlag
+from codecsight.video.capture.patience import Patience
 from codecsight.video.capture.source import (
     BaseSource,
     SourceError,
@@ -57,6 +58,8 @@ class LiveSource(BaseSource):
         self._read_started = time.monotonic()
         self._analyze_s = ANALYZE_S
         self._delays = RetryDelays(options)
+        self._patience = Patience(options.timeout_s, options.stall_s)
+        self._timeout_s = options.timeout_s  # of this connection
         self._refused = False
 
     def items(self) -> Iterator[StreamInfo | Packet]:
@@ -93,7 +96,7 @@ class LiveSource(BaseSource):
     def _next(self) -> _Item | None:
         while True:
             try:
-                return self._queue.get(timeout=max(self._options.stall_s, 3 * self.polled_s))
+                return self._queue.get(timeout=max(self._patience.stall_s, 3 * self.polled_s))
             except queue.Empty:
                 if self.state is SourceState.LIVE:
                     self.set_state(SourceState.STALLED, "no data")
@@ -131,6 +134,7 @@ class LiveSource(BaseSource):
     def _connect(self) -> str | None:
         """Read one connection to its end; the reason it ended, or None if the stream is over."""
         started = time.monotonic()
+        self._patience.connecting()
         try:
             connection = self._open(self._analyze_s)
         except ProtocolNotFoundError:
@@ -147,8 +151,8 @@ class LiveSource(BaseSource):
             return self._reason(error)
 
     def _open(self, analyze_s: float) -> Connection:
-        self._read_started = time.monotonic()
-        timeouts = self._options.timeout_s + analyze_s, self._options.timeout_s
+        self._read_started, self._timeout_s = time.monotonic(), self._patience.timeout_s
+        timeouts = self._timeout_s + analyze_s, self._timeout_s
         connection = Connection(self._url, self.anomalies, True, self._av_options(), timeouts)
         self._delays.connected()
         return connection
@@ -183,6 +187,7 @@ class LiveSource(BaseSource):
                 if self._stop:
                     return None
                 self._read_started = time.monotonic()
+                self._patience.received(self._read_started)
             over = connection.finite and urlsplit(self._url).scheme in ("http", "https")
             return None if over else "the stream ended"
         finally:
@@ -196,11 +201,12 @@ class LiveSource(BaseSource):
         """Why a connection ended. FFmpeg has several errors for a timeout, so the clock decides."""
         self._refused = is_refused_login(error)
         if error is None or (self._timed_out() and not self._refused):
-            return f"no data for {self._options.timeout_s:g} s"
+            self._patience.timed_out()
+            return f"no data for {self._timeout_s:g} s"
         return describe_failure(error, self._url, self._options.transport)
 
     def _timed_out(self) -> bool:
-        return time.monotonic() - self._read_started >= 0.95 * self._options.timeout_s
+        return time.monotonic() - self._read_started >= 0.95 * self._timeout_s
 
     def _av_options(self) -> dict[str, str]:
         """FFmpeg's options. RTSP describes the stream, so ANALYZE_S seconds of probing suffice."""
