@@ -25,6 +25,7 @@ MAX_CONSECUTIVE_ERRORS = 16
 TEXT_FORMATS = frozenset({"tty"})
 FORMATS_WITHOUT_TIMESTAMPS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "m4v"})
 ARRIVAL_CLOCK = Fraction(1, 90_000)
+NO_KEY_FRAME = "no key frame came; set the camera's I-frame interval to 2-4 s"
 TIMESTAMPS_MAY_JUMP = 0x0200  # FFmpeg's AVFMT_TS_DISCONT
 
 Stamps = tuple[int | None, int | None]
@@ -50,9 +51,10 @@ class Connection:
         timeouts: tuple[float, float] | None = None,
         on_audio: OnAudio | None = None,
         audio: bool = False,
+        container_format: str | None = None,
     ) -> None:
         self._anomalies = anomalies
-        self._container: InputContainer = open_container(url, options, timeouts)
+        self._container: InputContainer = open_container(url, options, timeouts, container_format)
         try:
             self._stream = _video_stream(self._container)
             self.info = _describe(self._stream)
@@ -62,6 +64,8 @@ class Connection:
         self._sound = SoundTrack.of(self._container)
         self._on_audio, self._audio = on_audio, audio
         self._still = live and url.startswith(("http:", "https:")) and _is_picture(self._container)
+        self.format = self._container.format.name
+        self._series = live and self.format == "mjpeg"
         self._packets = 0
         self._recorded = not live or (self.finite and url.startswith(("http:", "https:")))
         self._timed_from: float | None = None
@@ -107,7 +111,7 @@ class Connection:
                 yield changed
                 self._announce_sound()
             yield Packet(
-                data=bytes(packet),
+                data=_picture(bytes(packet)) if self._series else bytes(packet),
                 pts=pts,
                 dts=dts,
                 duration=duration,
@@ -176,6 +180,12 @@ class Connection:
                 raise
 
 
+def _picture(data: bytes) -> bytes:
+    """A JPEG without what a web server wrote around it: boundaries and headers."""
+    start, end = data.find(b"\xff\xd8"), data.rfind(b"\xff\xd9")
+    return data[start : end + 2] if 0 <= start < end else data
+
+
 def _is_picture(container: InputContainer) -> bool:
     return container.format.name.endswith("_pipe")
 
@@ -192,7 +202,10 @@ def _video_stream(container: InputContainer) -> VideoStream:
     if usable:
         # One that the container marks as default comes before those that it does not.
         return next((each for each in usable if each.disposition & Disposition.default), usable[0])
-    raise SourceError("its video can't be decoded here: unknown codec or no picture size")
+    codecs = {stream.codec_context.name for stream in streams if stream.codec_context}
+    if not codecs:
+        raise SourceError("its video can't be decoded here: unknown codec")
+    raise SourceError(f"its {', '.join(sorted(codecs))} video has no picture size: {NO_KEY_FRAME}")
 
 
 def _describe(stream: VideoStream) -> StreamInfo:

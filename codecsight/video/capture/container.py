@@ -8,20 +8,23 @@ from av.error import FFmpegError, InvalidDataError
 
 
 def open_container(
-    url: str, options: dict[str, str] | None, timeouts: tuple[float, float] | None
+    url: str,
+    options: dict[str, str] | None,
+    timeouts: tuple[float, float] | None,
+    container_format: str | None = None,
 ) -> InputContainer:
-    """Open `url`. Raises FFmpegError.
+    """Open `url`, as `container_format` if that is known. Raises FFmpegError.
 
     Some web cameras begin a series of JPEG pictures without the first boundary, and others send a
     snapshot without its length. FFmpeg recognises these only when it is told the format.
     """
     try:
-        return av.open(url, "r", options=options, timeout=timeouts)
+        return av.open(url, "r", container_format, options=options, timeout=timeouts)
     except FFmpegError as error:
-        container_format = _format_to_try(url, error)
-        if container_format is None:
+        other_format = _format_to_try(url, error)
+        if other_format in (None, container_format):
             raise
-        container = _open_as(container_format, url, options, timeouts)
+        container = _open_as(other_format, url, options, timeouts)
         if container is None:
             raise
         return container

@@ -3,7 +3,7 @@
 import errno
 import random
 
-from av.error import FFmpegError, HTTPForbiddenError, HTTPUnauthorizedError
+from av.error import FFmpegError, HTTPForbiddenError, HTTPUnauthorizedError, InvalidDataError
 
 from codecsight.core.redaction import redact_text, redact_url
 from codecsight.video.capture.source import SourceOptions
@@ -32,6 +32,8 @@ def describe_failure(error: Exception, url: str, transport: str) -> str:
             f"the camera refuses RTSP over {transport.upper()} (461 Unsupported Transport): "
             f"use --transport {other}, in site.yaml `transport: {other}`"
         )
+    if scheme in ("http", "https") and isinstance(error, InvalidDataError):
+        return "what the URL gives is neither video nor a picture; is it a web page?"
     text = error.strerror if isinstance(error, FFmpegError) else None
     text = text or str(error) or type(error).__name__
     return redact_text(text.replace(url, redact_url(url)))

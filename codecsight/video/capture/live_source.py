@@ -150,10 +150,17 @@ class LiveSource(BaseSource):
         except (FFmpegError, SourceError) as error:
             return self._reason(error)
 
-    def _open(self, analyze_s: float) -> Connection:
+    def _open(self, analyze_s: float, container_format: str | None = None) -> Connection:
         self._read_started, self._timeout_s = time.monotonic(), self._patience.timeout_s
         timeouts = self._timeout_s + analyze_s, self._timeout_s
-        connection = Connection(self._url, self.anomalies, True, self._av_options(), timeouts)
+        connection = Connection(
+            self._url,
+            self.anomalies,
+            True,
+            self._av_options(),
+            timeouts,
+            container_format=container_format,
+        )
         self._delays.connected()
         return connection
 
@@ -164,9 +171,10 @@ class LiveSource(BaseSource):
         if not connection.still or self._stop:
             return reason
         info, poll_s = connection.info, self._options.poll_s
+        picture_format = connection.format
         self.polled_s = poll_s
         poller = StillPicturePoller(
-            lambda: self._open(0.0), poll_s, self._options.timeout_s, self._stop
+            lambda: self._open(0.0, picture_format), poll_s, self._options.timeout_s, self._stop
         )
         for connection in poller.connections(started):
             if connection.info != info:
