@@ -27,9 +27,14 @@ class StreamClock:
     """
 
     def __init__(
-        self, anomalies: Counter[str], live: bool, now: Callable[[], float] = time.monotonic
+        self,
+        anomalies: Counter[str],
+        live: bool,
+        now: Callable[[], float] = time.monotonic,
+        leader: "StreamClock | None" = None,
     ) -> None:
         self._anomalies = anomalies
+        self._leader = leader
         self._live = live
         self._now = now
         self._origin: float | None = None
@@ -41,6 +46,12 @@ class StreamClock:
         self._recording = RecordingRule(spliced=False)
         self._by_arrival = live
         self._begun = self._untimed_start = self._reordered = False
+
+    def follower(self) -> "StreamClock":
+        """A clock for another track of the connection: at first its timestamps are shifted as those
+        of this one, later they are judged by themselves.
+        """
+        return StreamClock(Counter(), self._live, self._now, self)
 
     @property
     def late_s(self) -> float:
@@ -83,6 +94,10 @@ class StreamClock:
         `following` are the (pts, dts) of the packets after it, where they are known.
         """
         arrival = self._now()
+        if self._leader is not None:
+            if not self._leader._begun:
+                return None, None
+            self._origin = self._leader._origin
         self._origin = arrival if self._origin is None else self._origin
         pts = self._track.credible_pts(pts, dts)
         if pts is None and dts is None:
@@ -110,6 +125,8 @@ class StreamClock:
         start = max(self._end, passed) + room
         stamp = pts if pts is not None else dts or 0
         offset = round(start / self._track.tick) - stamp
+        if self._leader is not None:
+            offset = round(self._leader._track.offset * self._leader._track.tick / self._track.tick)
         if dts is not None and self._floor is not None:
             offset = max(offset, self._floor + 1 - dts)
         if self._by_arrival and self._origin is not None:
