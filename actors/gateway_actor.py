@@ -44,6 +44,12 @@ REPORT_INTERVAL_S = 3.0
 WORKER_RETRY_S = 2.0
 
 
+BUILT_IN_MODEL_NOTE = (
+    "the built-in model knows only the procedural world: its answers about this camera are "
+    "guesses; set 'model' in cloud.yaml"
+)
+
+
 class GatewayActor:
     """Runs the gRPC server, and is its StreamHost.
 
@@ -61,6 +67,8 @@ class GatewayActor:
         self._connected: set[str] = set()
         self._cameras: dict[str, CameraStats] = {}
         self._model = ""
+        self._built_in_model = config.model is None
+        self._guessed: set[str] = set()  # streams whose answers are guesses, warned about once
         self._server = GatewayServer(
             self,
             config.listen,
@@ -109,6 +117,9 @@ class GatewayActor:
             raise StreamRejected(opened.reason, opened.detail, opened.retry_after_s)
         self._leases[hello.stream] = lease
         self._connected.add(hello.stream)
+        if self._built_in_model and not hello.procedural and hello.stream not in self._guessed:
+            self._guessed.add(hello.stream)
+            log.warning(BUILT_IN_MODEL_NOTE, stream=hello.stream)
         log.warning("stream connected", stream=hello.stream, worker=lease.owner, epoch=lease.epoch)
         grant: SessionGrant = opened
         return grant

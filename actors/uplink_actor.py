@@ -1,7 +1,7 @@
 """`uplink:SITE`: the Ray actor that sends a site's streams over one outbound gRPC connection."""
 
 from actors.rpc.transport import load_tls_files
-from actors.rpc.uplink_client import LinkStatus, OfferResult, UplinkClient
+from actors.rpc.uplink_client import LinkStatus, OfferResult, StreamLink, UplinkClient
 from codecsight.config.site_config import SiteConfig
 from codecsight.core.chunk import Chunk
 from codecsight.core.grid import GridSpec
@@ -22,11 +22,11 @@ class UplinkActor:
 
     async def spec(self, stream: str, width: int, height: int) -> GridSpec | None:
         """Open a stream. Returns the grid of the cloud's model, None before the first Welcome."""
-        return self._get_client().open(stream, width, height).spec
+        return self._open(stream, width, height).spec
 
     async def offer(self, chunk: Chunk, width: int, height: int) -> OfferResult:
         """Queue a chunk for sending. Returns what the camera needs for its next slot."""
-        return self._get_client().open(chunk.stream, width, height).offer(chunk)
+        return self._open(chunk.stream, width, height).offer(chunk)
 
     async def report(self, stream: str, stats: CameraStats) -> None:
         """Set the counters that the stream's next heartbeats carry."""
@@ -43,6 +43,10 @@ class UplinkActor:
         """Send queued chunks for at most `drain_s` seconds, then close the connection."""
         if self._client is not None:
             await self._client.close(drain_s)
+
+    def _open(self, stream: str, width: int, height: int) -> StreamLink:
+        camera = self._config.cameras[stream.partition(".")[2]]
+        return self._get_client().open(stream, width, height, procedural=camera.is_procedural)
 
     def _get_client(self) -> UplinkClient:
         if self._client is None:

@@ -260,7 +260,7 @@ class UplinkClient:
         self._stub = UplinkServiceStub(self._channel)
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def open(self, stream: str, width: int, height: int) -> StreamLink:
+    def open(self, stream: str, width: int, height: int, *, procedural: bool = False) -> StreamLink:
         """Return a stream's link, and start it if it is new.
 
         The size is that of the camera's picture in pixels. The next Hello carries it.
@@ -273,6 +273,7 @@ class UplinkClient:
                 stream,
                 f"codecsight {__version__}",
                 start_seq=time.time_ns() // 1_000_000,
+                procedural=procedural,
             )
             self.links[stream] = StreamLink(self._stub.Stream, edge, self._timing)
             self._tasks[stream] = asyncio.create_task(self.links[stream].run())

@@ -167,6 +167,7 @@ class Hello(_message.Message):
     WIDTH_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
     NEXT_SEQ_FIELD_NUMBER: _builtins.int
+    PROCEDURAL_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     """Name of the site. Under mutual TLS the certificate must have it as a subject alternative name."""
     stream: _builtins.str
@@ -181,6 +182,8 @@ class Hello(_message.Message):
     height: _builtins.int
     next_seq: _builtins.int
     """`seq` of the edge's next chunk. The edge holds no chunk of this number or above."""
+    procedural: _builtins.bool
+    """Whether the camera shows the procedural world, which is all that the built-in model knows."""
     def __init__(
         self,
         *,
@@ -192,10 +195,11 @@ class Hello(_message.Message):
         width: _builtins.int = ...,
         height: _builtins.int = ...,
         next_seq: _builtins.int = ...,
+        procedural: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "height", b"height", "next_seq", b"next_seq", "protocol", b"protocol", "site", b"site", "software", b"software", "stream", b"stream", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "height", b"height", "next_seq", b"next_seq", "procedural", b"procedural", "protocol", b"protocol", "site", b"site", "software", b"software", "stream", b"stream", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

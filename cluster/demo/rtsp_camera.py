@@ -37,10 +37,10 @@ def rtsp_camera(folder: Path, seconds: float) -> Iterator[dict[str, Any]]:
         server.start()
     except CodecSightError as error:
         log.warning("no RTSP server; reading the gate camera from a file", reason=str(error))
-        yield {"url": str(file), "loop": True}
+        yield {"url": str(file), "loop": True, "procedural": True}
         return
     try:
-        yield {"url": server.url, "transport": server.transport}
+        yield {"url": server.url, "transport": server.transport, "procedural": True}
     finally:
         server.kill()
 

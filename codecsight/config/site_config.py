@@ -90,6 +90,15 @@ class CameraConfig(StrictModel, title="camera"):
     segment_s: PositiveSeconds = 10.0
     """Length of a recorded segment in seconds. It ends at the first key frame after that time."""
 
+    procedural: bool = False
+    """Whether the camera shows the procedural world, as the demo's RTSP camera does; `world://`
+    cameras always do. The built-in model knows nothing else, and the cloud warns about others."""
+
+    @property
+    def is_procedural(self) -> bool:
+        """Whether the camera is known to show the procedural world."""
+        return self.procedural or self.url.lower().startswith("world://")
+
     @field_validator("url")
     @classmethod
     def _known_form(cls, url: str) -> str:

@@ -46,6 +46,7 @@ class EdgeLink:
         software: str,
         *,
         start_seq: int,
+        procedural: bool = False,
         capacity_bytes: int = 16 << 20,
         max_wait_s: float = 30.0,
     ) -> None:
@@ -54,7 +55,9 @@ class EdgeLink:
         self.epoch = 0
         self.heartbeat_s = 0.0
         self.rejection: Reject | None = None
-        self._hello = Hello(site, stream, PROTOCOL_VERSION, software, "", 0, 0, start_seq)
+        self._hello = Hello(
+            site, stream, PROTOCOL_VERSION, software, "", 0, 0, start_seq, procedural
+        )
         self._backlog = Backlog(start_seq, capacity_bytes)
         self._max_wait_s = max_wait_s
         self._welcomed = False

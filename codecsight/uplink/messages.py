@@ -28,7 +28,9 @@ class RejectReason(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """First message of the edge. `fingerprint` is empty until the edge has received a grid."""
+    """First message of the edge. `fingerprint` is empty until the edge has received a grid.
+    `procedural` cameras show the world that the built-in model knows.
+    """
 
     site: str
     stream: str
@@ -38,6 +40,7 @@ class Hello:
     width: int
     height: int
     next_seq: int
+    procedural: bool = False
 
 
 @dataclass(frozen=True, slots=True)

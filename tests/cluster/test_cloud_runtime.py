@@ -114,6 +114,9 @@ def connect_and_leave(cloud: Cloud) -> None:
             await welcomed(client.open("yard.gate", 640, 360))
 
     asyncio.run(scene())
+    cloud.wait(lambda: "set 'model' in cloud.yaml" in cloud.log())
+    [note] = [line for line in cloud.log().splitlines() if "set 'model' in cloud.yaml" in line]
+    assert json.loads(note)["stream"] == "yard.gate"
     for event in ("stream connected", "stream disconnected"):
         cloud.wait(lambda event=event: cloud.logged(event))  # type: ignore[misc]
         [line] = cloud.logged(event)
