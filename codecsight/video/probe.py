@@ -15,7 +15,13 @@ from codecsight.core.orientation import UPRIGHT
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.core.redaction import redact_url
 from codecsight.video.capture.open import open_source
-from codecsight.video.capture.source import Source, SourceError, SourceOptions
+from codecsight.video.capture.source import (
+    NO_KEY_FRAME,
+    Source,
+    SourceError,
+    SourceOptions,
+    SourceState,
+)
 from codecsight.video.codec.decoder import Decoder
 from codecsight.video.report import ProbeReport, advise
 
@@ -48,9 +54,16 @@ def probe(
     options = replace(options or SourceOptions(), end_on_refused_login=True)
     source = open_source(url, options)
     reasons = ["nothing was received"]
-    source.on_state = lambda _, detail: reasons.append(detail) if detail else None
     deadline = _Deadline(source)
     measurement = _Measurement(seconds, on_frame)
+
+    def note_state(_: SourceState, detail: str) -> None:
+        if detail:
+            reasons.append(detail)
+        if NO_KEY_FRAME in detail and deadline.extend_once(KEY_FRAME_S):
+            on_stage(WAITING)
+
+    source.on_state = note_state
     prepare()
     on_stage("connecting")
     deadline.set(CONNECT_S + seconds)
@@ -76,6 +89,7 @@ class _Deadline:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._timer: threading.Timer | None = None
+        self._extended = False
 
     def set(self, seconds: float) -> None:
         """Allow `seconds` from now on."""
@@ -84,6 +98,13 @@ class _Deadline:
             self._timer = threading.Timer(seconds, self._source.close)
             self._timer.daemon = True
             self._timer.start()
+
+    def extend_once(self, seconds: float) -> bool:
+        """Allow `seconds` from now on, the first time this is called; whether it was."""
+        first, self._extended = not self._extended, True
+        if first:
+            self.set(seconds)
+        return first
 
     def cancel(self) -> None:
         """Remove the deadline."""

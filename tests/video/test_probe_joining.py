@@ -16,6 +16,7 @@ from codecsight.video.probe import probe
 from tests.video.scenes import moving_square, write_video
 
 SCENE = moving_square(40, (4, 0), (8, 80))
+TS_PACKET = 188
 
 
 def _packets(source: Path, path: Path, kept: slice, delay: dict[int, float] | None = None) -> Path:
@@ -111,4 +112,20 @@ def test_a_camera_joined_in_a_long_gop_is_not_called_silent(
     assert "packets of h264 video came" in str(error.value)
     assert "no key frame" in str(error.value)
     assert "I-frame interval" in str(error.value)
+    assert stages == ["connecting", "waiting for a key frame"]
+
+
+def test_a_stream_without_parameter_sets_is_waited_for_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe_module, "CONNECT_S", 2.0)
+    monkeypatch.setattr(probe_module, "KEY_FRAME_S", 0.5)
+    whole = write_video(tmp_path / "whole.ts", SCENE, rate=2, g="100", bf="0", sc_threshold="0")
+    data = whole.read_bytes()
+    tables, later = data[: 3 * TS_PACKET], data[len(data) // TS_PACKET * 3 // 4 * TS_PACKET :]
+    (tmp_path / "joined.ts").write_bytes(tables + later)
+    stages: list[str] = []
+    with _served(tmp_path / "joined.ts") as url, pytest.raises(SourceError) as error:
+        probe(url, 1.0, SourceOptions(timeout_s=0.5), on_stage=stages.append)
+    assert "its h264 video has no picture size: no key frame came" in str(error.value)
     assert stages == ["connecting", "waiting for a key frame"]

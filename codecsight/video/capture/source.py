@@ -10,6 +10,8 @@ from codecsight.core.errors import CodecSightError
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.core.sound import AudioInfo, AudioPacket
 
+NO_KEY_FRAME = "no key frame came; set the camera's I-frame interval to 2-4 s"
+
 
 class SourceError(CodecSightError):
     """A source that can't deliver video, permanently: retrying would not help."""
@@ -101,6 +103,11 @@ class BaseSource:
         self.anomalies: Counter[str] = Counter()
         self.state = SourceState.CONNECTING
         self.state_detail = ""
+
+    def hear(self, item: AudioInfo | AudioPacket) -> None:
+        """Pass on sound to `on_audio`."""
+        if self.on_audio is not None:
+            self.on_audio(item)
 
     def set_state(self, state: SourceState, detail: str = "") -> None:
         """Enter `state`, and call `on_state` if the state or its detail changed."""
