@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from codecsight.video import probe as probe_module
 from codecsight.video.capture.source import SourceError, SourceOptions
 from codecsight.video.probe import probe
+from tests.video.display_files import write_new_headers, write_shown
 from tests.video.scenes import moving_square, texture, write_video
 
 SCENE = moving_square(50, (4, 0), (8, 80))
@@ -85,3 +87,25 @@ def test_an_unreachable_camera_raises_an_error_with_its_reason(
     options = SourceOptions(retry_min_s=0.05, retry_max_s=0.1)
     with pytest.raises(SourceError, match=r"rtsp://\*\*\*@127\.0\.0\.1:1/x: no picture.*refused"):
         probe("rtsp://user:secret@127.0.0.1:1/x", 0.1, options)  # pragma: allowlist secret
+
+
+def test_a_turned_picture_is_reported_as_a_player_shows_it(tmp_path: Path) -> None:
+    path = write_shown(tmp_path / "phone.mp4", -90, aspect=Fraction(4, 3))
+    report = probe(str(path))
+    assert (report.width, report.height) == (128, 96)
+    assert report.orientation == "turned 90° clockwise"
+    assert report.sample_aspect == "4:3"
+    assert report.shown_sizes == ((96, 171),)
+
+
+def test_a_change_of_size_is_reported(tmp_path: Path) -> None:
+    report = probe(str(write_new_headers(tmp_path / "change.mp4")))
+    assert report.shown_sizes == ((320, 240), (160, 240))
+    assert report.frames == 40
+    assert any("320x240, 160x240" in advice for advice in report.advice)
+
+
+def test_a_slow_camera_gets_advice(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "slow.mp4", SCENE[:20], rate=1, **CAMERA)
+    advice = " ".join(probe(str(path), seconds=30.0).advice)
+    assert "It sends 1 pictures per second, fewer than the 2 that are sampled" in advice

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from codecsight.core.orientation import Orientation
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.capture.feed.client import FeedClient
 from codecsight.video.capture.feed.protocol import (
@@ -25,7 +26,10 @@ from codecsight.video.capture.feed.protocol import (
 )
 from codecsight.video.capture.feed.server import FeedServer
 
-INFO = StreamInfo("h264", b"\x01\x02\xff", 640, 360, 10.0, Fraction(1, 90_000))
+TURNED = Orientation(transpose=True, flip_y=True)
+INFO = StreamInfo(
+    "h264", b"\x01\x02\xff", 640, 360, 10.0, Fraction(1, 90_000), TURNED, Fraction(4, 3)
+)
 
 
 def packet(index: int, size: int = 100, gop: int = 10) -> Packet:
