@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _report_failure(options, "cannot start", error)
         return exit_codes.CANNOT_START
     try:
-        process.append(CaptureProcess(source, recorder, feed))
+        process.append(CaptureProcess(source, recorder, feed, options.audio))
         process[0].run()
     except CodecSightError as error:
         _report_failure(options, "failed", error)
@@ -105,6 +105,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--transport", choices=["tcp", "udp"], default="tcp", help="RTSP transport (tcp)")
     add("--paced", action="store_true", help="play a file in real time")
     add("--loop", action="store_true", help="restart a file at its end")
+    add("--audio", action="store_true", help="record sound too, as it is")
     add(
         "--attached",
         action="store_true",
@@ -150,7 +151,9 @@ def _positive(text: str) -> float:
 
 
 def _source_options(options: argparse.Namespace) -> SourceOptions:
-    return SourceOptions(transport=options.transport, paced=options.paced, loop=options.loop)
+    return SourceOptions(
+        transport=options.transport, paced=options.paced, loop=options.loop, audio=options.audio
+    )
 
 
 if __name__ == "__main__":

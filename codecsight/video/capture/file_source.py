@@ -68,7 +68,13 @@ class FileSource(BaseSource):
             kind = "a folder, not a file" if self._path.is_dir() else "no such file"
             raise SourceError(f"{self._path}: {kind}")
         try:
-            return Connection(str(self._path.resolve()), self.anomalies, live=False)
+            return Connection(
+                str(self._path.resolve()),
+                self.anomalies,
+                live=False,
+                on_audio=self.hear,
+                audio=self._options.audio,
+            )
         except SourceError as error:
             raise SourceError(f"{self._path}: {error}") from None
         except FFmpegError as error:

@@ -11,6 +11,7 @@ from av.error import FFmpegError, ProtocolNotFoundError
 
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.core.redaction import redact_url
+from codecsight.core.sound import AudioInfo, AudioPacket
 from codecsight.video.capture.connection import Connection
 from codecsight.video.capture.failure import RetryDelays, describe_failure, is_refused_login
 from codecsight.video.capture.pacer import StopFlag
@@ -37,7 +38,7 @@ class _StateChange:
     detail: str
 
 
-_Item = StreamInfo | Packet | _StateChange | SourceError
+_Item = StreamInfo | Packet | AudioInfo | AudioPacket | _StateChange | SourceError
 
 
 class LiveSource(BaseSource):
@@ -74,6 +75,8 @@ class LiveSource(BaseSource):
                     return
                 if isinstance(item, _StateChange):
                     self.set_state(item.state, item.detail)
+                elif isinstance(item, AudioInfo | AudioPacket):
+                    self.hear(item)
                 elif isinstance(item, SourceError):
                     raise item
                 else:
@@ -160,6 +163,8 @@ class LiveSource(BaseSource):
             self._av_options(),
             timeouts,
             container_format=container_format,
+            on_audio=self._queue.put,
+            audio=self._options.audio,
         )
         self._delays.connected()
         return connection

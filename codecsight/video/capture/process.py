@@ -6,6 +6,7 @@ from dataclasses import asdict
 import structlog
 
 from codecsight.core.packet import Packet, StreamInfo
+from codecsight.core.sound import AudioInfo, AudioPacket
 from codecsight.logs import FailureLog
 from codecsight.video.capture.feed.protocol import CaptureStatus, FeedError
 from codecsight.video.capture.feed.server import FeedServer
@@ -15,18 +16,26 @@ from codecsight.video.recording.recorder import Recorder
 log = structlog.get_logger()
 
 STATUS_S = 1.0
+NOT_RECORDED = "not recorded; to record it, where that is legal, set the camera's 'audio: true'"
 
 
 class CaptureProcess:
-    """Reads one source; writes each item to the recorder first, then to the feed."""
+    """Reads one source; writes each item to the recorder first, then to the feed.
 
-    def __init__(self, source: Source, recorder: Recorder, feed: FeedServer) -> None:
+    `audio`: sound is recorded too, if the source reads it.
+    """
+
+    def __init__(
+        self, source: Source, recorder: Recorder, feed: FeedServer, audio: bool = False
+    ) -> None:
         self._source = source
         self._recorder = recorder
         self._feed = feed
         self._ended = threading.Event()
         self._failures = FailureLog("source")
+        self._audio, self._known_sound = audio, ""
         source.on_state = self._on_state
+        source.on_audio = self._on_audio
 
     def run(self) -> None:
         """Run until the source ends, then finish the last segment and send a final status."""
@@ -61,6 +70,15 @@ class CaptureProcess:
             self._feed.send(item)
         except FeedError as error:
             log.warning("packet not sent", error=str(error))
+
+    def _on_audio(self, item: AudioInfo | AudioPacket) -> None:
+        if isinstance(item, AudioPacket):
+            self._recorder.write_audio(item)
+            return
+        fate = self._recorder.start_audio(item) if self._audio else NOT_RECORDED
+        if (sound := f"{item}: {fate}") != self._known_sound:  # once, not at each connection
+            self._known_sound = sound
+            log.info("the camera has sound", sound=str(item), recording=fate)
 
     def _on_state(self, state: SourceState, detail: str) -> None:
         if state is SourceState.DOWN:

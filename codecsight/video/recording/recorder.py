@@ -13,10 +13,12 @@ import structlog
 from codecsight.archive.segment import Segment
 from codecsight.archive.spool import Spool
 from codecsight.core.packet import Packet, StreamInfo
+from codecsight.core.sound import AudioInfo, AudioPacket
 from codecsight.video.recording.continuity import Continuity
 from codecsight.video.recording.mux_stream import RecordingError
 from codecsight.video.recording.recovery import recover
 from codecsight.video.recording.segment_file import SegmentFile
+from codecsight.video.recording.sound_stream import can_record
 
 log = structlog.get_logger()
 
@@ -93,6 +95,7 @@ class Recorder:
         self._max_segment_bytes = max_segment_bytes
         self._retry_s = retry_s
         self._info: StreamInfo | None = None
+        self._audio: AudioInfo | None = None
         self._segment: SegmentFile | None = None
         self._inside_gop = False
         self._continuity = Continuity()
@@ -110,11 +113,26 @@ class Recorder:
         if isinstance(item, StreamInfo):
             self.disconnected()
             self._continuity.start(item.rate)
-            self._info = item
+            self._info, self._audio = item, None
         elif not item.data:
             self.stats.empty_packets += 1
         else:
             self._record(item)
+
+    def start_audio(self, info: AudioInfo) -> str:
+        """Record the sound of this connection from now on; returns "recorded", or why it is not."""
+        if not can_record(info):
+            return "not recorded: recordings can't hold it; set the camera to AAC, G.711 or Opus"
+        self._audio = info
+        return "recorded"
+
+    def write_audio(self, packet: AudioPacket) -> None:
+        """Record a packet of sound, if there is a segment whose time it belongs to."""
+        if self._segment is not None and self._audio is not None:
+            try:
+                self._segment.write_audio(packet)
+            except (OSError, ValueError, av.FFmpegError) as error:
+                self._pause(error)
 
     def disconnected(self) -> None:
         """Finish the current segment, so that it is archived while the camera is away."""
@@ -166,7 +184,7 @@ class Recorder:
             return
         try:
             path = self._spool.new_part(packet.capture_time)
-            self._segment = SegmentFile(path, self._info, packet, self._spool.stream)
+            self._segment = SegmentFile(path, self._info, packet, self._spool.stream, self._audio)
         except (OSError, ValueError, RecordingError, av.FFmpegError) as error:
             self._pause(error)
             return
