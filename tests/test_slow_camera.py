@@ -1,11 +1,18 @@
 """CameraPipeline on cameras that send fewer pictures than are sampled."""
 
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
 import numpy as np
 import pytest
 
 from codecsight.camera import CameraPipeline
 from codecsight.core.grid import GridSpec
 from codecsight.core.slot import Slot, SlotKind
+from codecsight.video.capture.open import open_source
+from codecsight.video.codec.decoder import decode_stream
 from tests.video.scenes import Picture, encode, moving_square, texture
 
 SCENE = moving_square(20, (8, 0), (8, 80))
@@ -61,3 +68,20 @@ def test_a_still_picture_makes_one_slot() -> None:
 def test_the_rest_of_a_longer_stream_makes_none() -> None:
     slots = _slots(SCENE[:7], fps=2.0, rate=2.0)
     assert [slot.times for slot in slots] == [(0, 0.5), (1, 1.5), (2, 2.5)]
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "ts"])
+def test_a_time_lapse_with_b_frames_keeps_its_times(tmp_path: Path, suffix: str) -> None:
+    path, step = tmp_path / f"lapse.{suffix}", Fraction(5)
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=1 / step, options={"bf": "3"})
+        stream.height, stream.width, stream.pix_fmt = 240, 320, "yuv420p"
+        for index, picture in enumerate(SCENE):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = index, step
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    source = open_source(str(path))
+    times = np.array([frame.time for frame in decode_stream(source.items())])
+    assert times - times[0] == pytest.approx(np.arange(20) * 5.0)
+    assert not source.anomalies

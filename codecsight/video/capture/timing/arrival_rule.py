@@ -80,7 +80,7 @@ class ArrivalRule:
     def _judge(self, track: Track, line: Line, stamp: int, elapsed: float) -> Verdict:
         assert line.sent is not None and line.placed is not None  # noqa: S101, PT018
         step = stamp - line.sent
-        fallen = falls_back(step, track.tick, ordered=track.ordered or line is track.dts)
+        fallen = falls_back(step, track, ordered=track.ordered or line is track.dts)
         if not self.believes:
             return self._on_probation(track, line, stamp, elapsed, fallen=fallen)
         jumped, self._jumped = self._jumped, None

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from codecsight.video.capture.timing.stamps import (
-    MAX_REORDER_S,
     Line,
     Track,
     Verdict,
@@ -43,7 +42,7 @@ class RecordingRule:
         assert line.sent is not None and line.placed is not None  # noqa: S101, PT018
         ordered = track.ordered or line is track.dts
         step = stamp - line.sent
-        fallen = falls_back(step, track.tick, ordered=ordered)
+        fallen = falls_back(step, track, ordered=ordered)
         far = step > max(MAX_USUAL_STEPS * track.step, 2)
         if step > 0 and self.home is not None:
             home, self.home = self.home, None
@@ -85,7 +84,7 @@ def _detour(
         if stamp < sent and after - before <= 1.5 * track.step:
             returned = False
         if not ordered and stamp > sent:  # pts of B-frames fall back a little anyway
-            returned = (stamp - after) * track.tick > MAX_REORDER_S
+            returned = (stamp - after) * track.tick > track.reorder_s
         if returned and 0 < after - sent <= max(limit, MAX_DETOUR_S / track.tick):
             return after, number
     return None

@@ -8,6 +8,7 @@ MAX_REORDER_S = 1.0
 """How far pictures are displayed before those decoded before them, where there are B-frames."""
 
 MAX_REORDER_PICTURES = 17
+MAX_REORDER_STEPS = 4
 STEPS = 9
 
 
@@ -44,6 +45,11 @@ class Track:
     def step(self) -> int:
         """As `usual`, from the declared frame rate if necessary; at least one tick."""
         return max(1, self.usual or round(self.nominal / self.tick))
+
+    @property
+    def reorder_s(self) -> float:
+        """How far pts may fall where there are B-frames, in seconds; more where frames are rare."""
+        return max(MAX_REORDER_S, MAX_REORDER_STEPS * self.step * self.tick)
 
     @property
     def shortest(self) -> int:
@@ -91,6 +97,6 @@ def anomaly_of(step: int) -> str:
     return STOOD_STILL if step == 0 else JUMP
 
 
-def falls_back(step: int, tick: float, *, ordered: bool) -> bool:
+def falls_back(step: int, track: Track, *, ordered: bool) -> bool:
     """Whether no stream without a fault has this step. With B-frames, pts fall by a few frames."""
-    return step == 0 or (step < 0 if ordered else step * tick < -MAX_REORDER_S)
+    return step == 0 or (step < 0 if ordered else step * track.tick < -track.reorder_s)
