@@ -1,11 +1,16 @@
 """`camera:SITE:ID`: the Ray actor that analyses one camera.
 
-It reads the camera's feed, tracks changes, and offers the resulting slots to the uplink.
+It reads the camera's feed, tracks changes, and offers the resulting slots to the uplink. Importing
+this module loads neither numba nor PyAV: the site's worker process, which starts the actors, needs
+neither.
 """
+
+from __future__ import annotations
 
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ray
 import structlog
@@ -14,8 +19,6 @@ from ray.exceptions import RayError
 from actors.deadlines import UPLINK_CALL_S
 from actors.metrics import CameraMetrics
 from actors.rpc.uplink_client import OfferResult
-from codecsight.camera import CameraPipeline
-from codecsight.change.sampler import SamplingRange
 from codecsight.config.site_config import CameraConfig, stream_name
 from codecsight.core.grid import GridSpec
 from codecsight.core.packet import StreamInfo
@@ -26,6 +29,9 @@ from codecsight.patches.packing import pack
 from codecsight.uplink.messages import CameraStats
 from codecsight.video.capture.feed.client import FeedClient
 from codecsight.video.capture.feed.protocol import CaptureStatus, FeedError
+
+if TYPE_CHECKING:
+    from codecsight.camera import CameraPipeline
 
 log = structlog.get_logger()
 
@@ -111,6 +117,9 @@ class CameraActor:
     def _start_pipeline(self, spec: GridSpec | None) -> None:
         """Replace the pipeline by one for `spec`. Does nothing before the cloud has sent a grid."""
         if spec is not None:
+            from codecsight.camera import CameraPipeline
+            from codecsight.change.sampler import SamplingRange
+
             config, sampling = self._config, None
             if config.sampling is not None:
                 sampling = SamplingRange(config.sampling.min_fps, config.sampling.max_fps)

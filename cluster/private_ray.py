@@ -26,15 +26,19 @@ OBJECT_STORE_BYTES = 96 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class RayInfo:
-    """Access to the dashboard. `token_file` is None if an existing cluster was joined."""
+    """Access to the dashboard: its address, empty without one. `token_file` is None if an existing
+    cluster was joined.
+    """
 
     dashboard: str
     token_file: Path | None
 
 
 @contextmanager
-def private_ray(folder: Path, namespace: str) -> Iterator[RayInfo]:
+def private_ray(folder: Path, namespace: str, *, dashboard: bool = True) -> Iterator[RayInfo]:
     """Start Ray under `folder`, a short path: socket paths are limited to 107 bytes.
+
+    The `dashboard` takes ten processes and 200 MB.
 
     If RAY_ADDRESS is set, as by KubeRay, join that cluster instead.
     """
@@ -43,12 +47,13 @@ def private_ray(folder: Path, namespace: str) -> Iterator[RayInfo]:
     import ray
 
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    context = ray.init(namespace=namespace) if joined else _start(folder, namespace)
+    context = ray.init(namespace=namespace) if joined else _start(folder, namespace, dashboard)
     forward_actor_logs()
     for number, handler in handlers.items():  # ray.init replaces them
         signal.signal(number, handler)
     try:
-        yield RayInfo(dashboard=f"http://{context.dashboard_url}", token_file=token_file)
+        address = f"http://{context.dashboard_url}" if context.dashboard_url else ""
+        yield RayInfo(dashboard=address, token_file=token_file)
     finally:
         ray.shutdown()
         if not joined:
@@ -56,13 +61,13 @@ def private_ray(folder: Path, namespace: str) -> Iterator[RayInfo]:
             terminate_marked(os.environ[RAY_MARKER], RAY_MARKER)
 
 
-def _start(folder: Path, namespace: str) -> Any:
+def _start(folder: Path, namespace: str, dashboard: bool) -> Any:
     import ray
 
     return ray.init(
         namespace=namespace,
         num_cpus=1,  # Ray prestarts one worker per CPU, and our actors request none
-        include_dashboard=True,
+        include_dashboard=dashboard,
         object_store_memory=OBJECT_STORE_BYTES,
         _temp_dir=str(folder / "ray"),
         logging_level="warning",
@@ -81,6 +86,9 @@ def _prepare(folder: Path) -> Path:
     os.environ |= {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(path),
+        # All of Ray's servers then listen on loopback only, among them its Prometheus targets,
+        # which ask for no token. It is Ray's default on systems where it runs on one node only.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DISABLE_IMPORT_WARNING": "1",
         "TMPDIR": str(temporary),

@@ -82,8 +82,9 @@ def run_ray_worker(
     threading.Thread(target=_wait_for_eof, args=(stop,), daemon=True).start()
     folder = Path(settings["folder"])
     try:
-        with in_use(folder), private_ray(folder, namespace) as info:
-            log.info("ray", dashboard=info.dashboard, token_file=str(info.token_file))
+        dashboard = settings.get("dashboard", True)
+        with in_use(folder), private_ray(folder, namespace, dashboard=dashboard) as info:
+            log.info("ray", dashboard=info.dashboard or "off", token_file=str(info.token_file))
             serve(settings, stop, write)
     except ConfigFaultError as error:
         write({"error": str(error)})

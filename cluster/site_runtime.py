@@ -42,8 +42,11 @@ OnReport = Callable[[Report], None]
 """
 
 
-def run_site(config: SiteConfig, stop: threading.Event, on_report: OnReport) -> None:
-    """Run until `stop`. If Ray fails, recording continues and Ray is restarted.
+def run_site(
+    config: SiteConfig, stop: threading.Event, on_report: OnReport, *, dashboard: bool = False
+) -> None:
+    """Run until `stop`, with Ray's `dashboard` or without. If Ray fails, recording continues and
+    Ray is restarted.
 
     Raises ConfigError before anything is started if a secret or a key file can't be read.
     """
@@ -52,7 +55,7 @@ def run_site(config: SiteConfig, stop: threading.Event, on_report: OnReport) -> 
     recorders = _RecorderStatus()
     with temporary_folder("cs-feeds-") as feeds, Supervisor() as supervisor:
         supervisor.start(*recorder_specs(config, feeds, recorders.receive))
-        supervisor.start(worker_spec(config, feeds, lines.put))
+        supervisor.start(worker_spec(config, feeds, lines.put, dashboard=dashboard))
 
         def complete(report: Report) -> None:
             processes = {status.name: asdict(status) for status in supervisor.status()}
@@ -79,12 +82,15 @@ class _RecorderStatus:
         return dict(self._latest)
 
 
-def worker_spec(config: SiteConfig, feeds: Path, on_line: Callable[[bytes], None]) -> ProcessSpec:
+def worker_spec(
+    config: SiteConfig, feeds: Path, on_line: Callable[[bytes], None], *, dashboard: bool
+) -> ProcessSpec:
     """The process that runs the site's Ray and actors (see `cluster.site_worker`).
 
     `feeds` is the folder of the recorders' sockets.
     """
-    settings = {"site": config.model_dump(mode="json"), "feeds": str(feeds)}
+    site = config.model_dump(mode="json")
+    settings = {"site": site, "feeds": str(feeds), "dashboard": dashboard}
     return ProcessSpec(
         name=WORKER,
         command=(sys.executable, "-m", "cluster.site_worker"),

@@ -2,8 +2,9 @@
 
 import os
 import sys
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
@@ -12,7 +13,17 @@ from codecsight.cli.options import AsJson, ConfigFile
 from codecsight.cli.output import err, print_json
 
 
-def site(config: ConfigFile, as_json: AsJson = False) -> None:
+def site(
+    config: ConfigFile,
+    as_json: AsJson = False,
+    dashboard: Annotated[
+        bool,
+        typer.Option(
+            "--dashboard",
+            help="Start Ray's dashboard, too: ten processes and 200 MB. Its address is logged.",
+        ),
+    ] = False,
+) -> None:
     """Run an edge site: record the cameras, send changed cells to the cloud, archive the video.
 
     Recording starts first and continues through failures of Ray, the network and the cloud. Runs
@@ -28,12 +39,16 @@ def site(config: ConfigFile, as_json: AsJson = False) -> None:
     settings = load_site(config)
     stop = stop_on_signals()
     if as_json:
-        run_site(settings, stop, _report)
+        run_site(settings, stop, _report, dashboard=dashboard)
     elif err.is_terminal:
         with Live(console=err, refresh_per_second=2) as live:
-            run_site(settings, stop, lambda report: live.update(_table(report, settings.site)))
+
+            def show(report: dict[str, Any]) -> None:
+                live.update(_table(report, settings.site))
+
+            run_site(settings, stop, show, dashboard=dashboard)
     else:
-        run_site(settings, stop, lambda _: None)
+        run_site(settings, stop, lambda _: None, dashboard=dashboard)
 
 
 def _report(report: dict[str, Any]) -> None:

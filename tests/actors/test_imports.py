@@ -11,6 +11,7 @@ MODULES = {
     "actors.gpu_worker": ("torch", "numba", "av"),
     "actors.uplink_actor": ("torch", "numba", "av"),
     "actors.archiver_actor": ("torch", "numba", "av"),
+    "actors.camera_actor": ("torch", "numba", "av"),
 }
 
 
