@@ -15,6 +15,7 @@ from codecsight.cli.app import app
 from codecsight.core.errors import CodecSightError
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from codecsight.video.recording.recorder import Recorder
+from tests.small_disk import small_disk
 
 START = 1_795_424_400.0
 RANGE = ["--from", "1795424400000", "--to", "2026-11-23T09:01:00Z"]
@@ -104,6 +105,12 @@ def test_s3_options_come_from_url_environment_or_site_file(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.keys.secret_key)
     assert clip("--archive", prefix, *out).exit_code == 0
     assert count(tmp_path / "x.mp4") == 20
+    with small_disk(tmp_path / "full", "64k") as disk:
+        (disk / "file").write_bytes(b"x" * (1 << 16))
+        monkeypatch.setattr("tempfile.tempdir", str(disk))
+        with pytest.raises(CodecSightError, match=r"temporary folder .*/full .*set TMPDIR"):
+            clip("--archive", prefix, *out)
+        monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
     keys = "access_key: {env: AWS_ACCESS_KEY_ID}, secret_key: {env: AWS_SECRET_ACCESS_KEY}"
     archive = f"{{url: 's3://codecsight/other?endpoint={s3.endpoint}', {keys}}}"
