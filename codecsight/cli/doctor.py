@@ -19,7 +19,7 @@ def doctor(
     ],
     seconds: Annotated[
         float, typer.Option(help="Seconds of stream time to measure.", min=1)
-    ] = 10.0,
+    ] = 15.0,
     policy: Policy = "tracked",
     transport: Transport = "tcp",
     as_json: AsJson = False,
@@ -30,14 +30,15 @@ def doctor(
     codec signals, losses, CPU time, share of cells sent to the cloud), and advice. A camera that
     was joined between two key frames is waited for, up to 90 s.
 
-    With --json one object: url, fine, verdict, advice; codec, profile, width, height, orientation,
+    With --json one object: fine, verdict, advice, url; codec, profile, width, height, orientation,
     sample_aspect, shown_sizes (width, height), model_input (width, height), large_enough; seconds
     (of stream time), frames, frame_types, b_frames, declared_fps, measured_fps, pauses (s),
-    gop_frames, gop_seconds, key_frame_wait_s, bitrate (bit/s), motion, intra (whether the codec
-    has these signals), anomalies; decode_ms, tracking_ms (CPU per frame), cpu_per_stream (cores),
-    streams_per_core; kept_share (cells sent, anchors included), changed_share (without anchors),
-    cells, reasons (cells sent by reason), noise (grey levels, 0-255), camera_moves (share of
-    frames). What is unknown is null.
+    polled_s (interval of a still picture, 0 for video); gop_frames, gop_seconds, key_frame_wait_s,
+    bitrate (bit/s), motion, intra (whether the codec has these signals), anomalies; decode_ms,
+    tracking_ms (CPU per frame), cpu_per_stream (cores), streams_per_core; kept_share (cells sent,
+    anchors included), changed_share (without anchors), cells, reasons (cells sent by reason),
+    ignore (polygons of places that always change), noise (grey levels, 0-255), camera_moves (share
+    of frames). What is unknown is null.
 
     Example: `codecsight doctor rtsp://10.0.0.7/main --seconds 30`
     """

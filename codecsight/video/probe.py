@@ -150,7 +150,7 @@ class _Measurement:
             self._add_packet(item)
             if self.frames and not before:
                 yield MEASURING
-            if self._total_s >= 0.9 * self._limit and self._span >= self._limit:
+            if self._complete:
                 # The frames that a decoder still holds have gaps where later packets are missing.
                 self._end_connection(complete=False)
                 return
@@ -188,6 +188,14 @@ class _Measurement:
     def _span(self) -> float:
         """Stream time covered, including the duration of the last frame; outages left out."""
         return self.frames / fps if (fps := self._fps) else 0.0
+
+    @property
+    def _complete(self) -> bool:
+        """Whether enough stream time is covered."""
+        # Computing the exact span of many frames for each packet would be slow.
+        count = len(self._steps)
+        least = 0.999 * self._limit
+        return count > 0 and self._total_s * (count + 1) / count >= least and self._span >= least
 
     def _start_connection(self, info: StreamInfo) -> None:
         self._end_connection(complete=True)

@@ -18,9 +18,9 @@ def verdict(row: Row, findings: Sequence[Finding]) -> str:
     It begins with "fine" unless one of the findings is more than minor.
     """
     width, height = row["shown_sizes"][-1]
-    rate = words.size_and_rate(width, height, row["measured_fps"])
+    rate = words.size_and_rate(width, height, 0.0 if row["polled_s"] else row["measured_fps"])
     facts = [f"{words.codec_name(row['codec'])} {rate}"]
-    if row["frames"] > 1:
+    if row["frames"] > 1 and not row["polled_s"]:
         facts.append(_gop(row))
     if row["streams_per_core"]:
         facts.append(_streams(row["streams_per_core"]))
@@ -86,6 +86,8 @@ def _frame_rate(row: Row) -> str:
     if not row["measured_fps"]:
         return "unknown: only one frame came"
     parts = [f"{words.number(row['measured_fps'])} per second"]
+    if row["polled_s"]:
+        parts.append(f"a still picture, fetched every {words.duration(row['polled_s'])}")
     if row["declared_fps"]:
         parts.append(f"declared {words.number(row['declared_fps'])}")
     if row["pauses"]:
@@ -145,7 +147,7 @@ def _cells(row: Row) -> str:
 
 def _noise(level: float | None) -> str:
     if level is None:
-        return "unknown: one frame, or the camera moves"
+        return "unknown: too few frames, or the camera moves"
     word = "low" if level < 2 else "moderate" if level <= 6 else "high"
     return f"{level:.1f} of 255 grey levels ({word})"
 

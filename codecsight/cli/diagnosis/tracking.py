@@ -1,10 +1,13 @@
 """What the change tracker, the noise meter and the camera motion tell about a source."""
 
+import json
 import time
 from collections.abc import Iterator
 from statistics import fmean, median
 from typing import Any
 
+from codecsight.change.ignore import Polygon, propose_ignore
+from codecsight.change.measurement.yuv_planes import Mask
 from codecsight.change.policies import make_policy
 from codecsight.change.tracker import ChangeTracker
 from codecsight.cli.diagnosis.camera_moves import CameraMoves
@@ -29,6 +32,7 @@ class TrackingStatistics:
         self._noise = NoiseMeter()
         self._moves = CameraMoves()
         self._changed = self._compared = 0  # cells of slots that are no scheduled anchors
+        self._kept: list[Mask] = []  # cells [rows, cols] of the deltas
         self._slot_times: list[float] = []
         self._frame_times: list[float] = []
 
@@ -51,7 +55,13 @@ class TrackingStatistics:
         self._slot_times = []
         if slot.kind is SlotKind.DELTA or counters.anchors["mass_change"] > surges:
             self._changed += slot.kept_count
+            self._kept += [slot.kept] if slot.kind is SlotKind.DELTA else []
             self._compared += slot.cell_count
+
+    @property
+    def ignore(self) -> list[Polygon]:
+        """Polygons of places that change in every slot, as a clock in the picture does."""
+        return propose_ignore(self._kept)
 
     @property
     def _large_enough(self) -> bool:
@@ -86,6 +96,7 @@ class TrackingStatistics:
             "changed_share": _rounded(self.changed_share),
             "cells": counters.total,
             "reasons": {reason.name.lower(): n for reason, n in counters.reasons.items()},
+            "ignore": self.ignore,
             "noise": _rounded(self._noise_level, 2),
             "camera_moves": _rounded(self._moves.share),
         }
@@ -100,6 +111,14 @@ class TrackingStatistics:
             yield Finding(
                 "most of the picture changes",
                 f"{changed:.0%} of the cells change: pruning saves little on this scene.",
+            )
+        if polygons := self.ignore:
+            value = json.dumps(polygons).replace(".0,", ",").replace(".0]", "]")
+            yield Finding(
+                "ignore the places that always change",
+                "The same cells change all the time, as a clock in the picture does. If nothing "
+                f"else happens there, set for this camera in site.yaml: ignore: {value}",
+                minor=True,
             )
         if not self._large_enough:
             yield Finding(

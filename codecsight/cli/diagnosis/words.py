@@ -52,7 +52,7 @@ def duration(seconds: float) -> str:
 
 def bit_rate(bits_per_second: float) -> str:
     """`850 kbit/s`, `4.2 Mbit/s`."""
-    if bits_per_second < 1e6:
+    if bits_per_second < 999_500:
         return f"{bits_per_second / 1e3:.0f} kbit/s"
     return f"{number(round(bits_per_second / 1e6, 1))} Mbit/s"
 
