@@ -6,6 +6,7 @@ are loaded.
 
 import contextlib
 import re
+import socket
 import threading
 import time
 from typing import Any
@@ -43,7 +44,7 @@ def _serve(settings: Report, stop: threading.Event, write: WriteReport) -> None:
     from actors.gpu_worker import GpuWorker
 
     config = CloudConfig.model_validate(settings["cloud"])
-    node = ray.util.get_node_ip_address()
+    node = socket.gethostname()
     gpu_share = 1 if ray.cluster_resources().get("GPU", 0) >= config.workers else 0
     workers = [f"gpu:{node}:{index}" for index in range(config.workers)]
     # Ray ends an actor when its last handle is deleted.

@@ -46,7 +46,7 @@ def rtsp_camera(folder: Path, seconds: float) -> Iterator[dict[str, Any]]:
 
 
 def record_to_file(url: str, file: Path, times: int = 1) -> None:
-    """Write the packets of the source at `url`, unchanged, so many times to a Matroska file."""
+    """Write the packets of the source at `url`, unchanged, `times` times to a Matroska file."""
     items = list(open_source(url).items())
     info = next(item for item in items if isinstance(item, StreamInfo))
     packets = [item for item in items if isinstance(item, Packet)]

@@ -106,6 +106,15 @@ def start(folder: Path) -> Iterator[Callable[..., Cloud]]:
         cloud.process.wait(WAIT_S)
 
 
+def listening_addresses(cloud: Cloud) -> set[str]:
+    """The addresses on which the cloud's processes listen, Ray's with its Prometheus targets."""
+    processes = psutil.Process(cloud.process.pid).children(recursive=True)
+    sockets = [one for process in processes for one in process.net_connections("tcp")]
+    addresses = [one.laddr.ip for one in sockets if one.status == psutil.CONN_LISTEN]
+    assert len(addresses) > 5
+    return {address.removeprefix("::ffff:") for address in addresses}
+
+
 def connect_and_leave(cloud: Cloud) -> None:
     """Connect a stream and end it; check that the cloud has logged both, as its actors wrote it."""
 
@@ -133,6 +142,7 @@ def test_the_cloud_serves_again_after_ray_died_and_ends_on_sighup(
     cloud = start(free_port(), engine={"memory_mib": 256})
     cloud.wait_for_answer()
     connect_and_leave(cloud)
+    assert listening_addresses(cloud) == {"127.0.0.1"}
     cloud.child("gcs_server").kill()
     cloud.wait(lambda: len(cloud.logged("serving")) == 2)
     cloud.wait_for_answer()
