@@ -54,6 +54,8 @@ def _spec(config: SiteConfig, feeds: Path, name: str, on_line: OnLine | None) ->
     command += ["--spool-limit", str(limit)]
     if urlsplit(camera.url).scheme in ("", "file"):
         command.append("--paced")
+    if camera.audio:
+        command.append("--audio")
     if camera.loop:
         command.append("--loop")
     return ProcessSpec(

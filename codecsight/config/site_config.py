@@ -87,6 +87,9 @@ class CameraConfig(StrictModel, title="camera"):
     [1, 1] in the lower right one. Recordings are not affected."""
     jpeg_quality: int = Field(default=90, ge=30, le=100)
     """Quality of the JPEG pictures in which cells are sent. A higher one takes more bytes."""
+    audio: bool = False
+    """Whether sound is recorded with the video. In many places that is illegal without the consent
+    of those who are heard."""
     segment_s: PositiveSeconds = 10.0
     """Length of a recorded segment in seconds. It ends at the first key frame after that time."""
 

@@ -73,3 +73,11 @@ def test_passwords_are_not_on_the_command_line(tmp_path: Path) -> None:
     assert "hunter2" not in " ".join(spec.command)
     assert "hunter2" in spec.environment["CODECSIGHT_SOURCE"]
     assert "hunter2" not in repr(spec)
+
+
+def test_sound_is_recorded_only_where_the_camera_says_so(tmp_path: Path) -> None:
+    config = _config(tmp_path, WORLD)
+    [silent] = recorder_specs(config, tmp_path)
+    config.cameras["gate"] = CameraConfig(url=WORLD, audio=True)
+    [loud] = recorder_specs(config, tmp_path)
+    assert ("--audio" in silent.command, "--audio" in loud.command) == (False, True)

@@ -6,11 +6,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import cast
 
 import av
-from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from codecsight.core.packet import Packet, StreamInfo
@@ -125,7 +125,7 @@ class Connection:
         if self._sound and self._on_audio:
             self._on_audio(self._sound.info)
 
-    def _hear(self, packet: "av.Packet[AudioStream]") -> None:
+    def _hear(self, packet: "av.Packet[Stream]") -> None:
         heard = self._sound.packet(packet) if self._sound else None
         if heard and self._on_audio:
             self._on_audio(heard)
@@ -168,7 +168,7 @@ class Connection:
                         self._hear(packet)
                     elif packet.size:  # the demuxer ends with an empty packet
                         self._packets += 1
-                        yield packet
+                        yield cast("av.Packet[VideoStream]", packet)
                 return
             except (av.error.InvalidDataError, av.error.PatchWelcomeError):
                 errors += 1

@@ -1,10 +1,12 @@
 """The audio track of a connection: its description, and its packets on the stream's clock."""
 
 import struct
+from fractions import Fraction
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Stream
 
 from codecsight.core.sound import AudioInfo, AudioPacket
 from codecsight.video.capture.timing.clock import StreamClock
@@ -37,7 +39,7 @@ class SoundTrack:
             self.info.time_base, False, recording=recording, spliced=spliced
         )
 
-    def packet(self, packet: "Packet[AudioStream]") -> AudioPacket | None:
+    def packet(self, packet: "Packet[Stream]") -> AudioPacket | None:
         """A packet on the stream's clock; None if it has no time."""
         if self._clock is None or not packet.size:
             return None
@@ -61,7 +63,7 @@ def _describe(stream: AudioStream) -> AudioInfo:
         sample_rate=rate,
         channels=codec.channels,
         bits=bits or (4 if "g726" in name else 0),
-        time_base=stream.time_base,
+        time_base=stream.time_base or Fraction(1, rate),
     )
 
 
