@@ -20,11 +20,14 @@ from codecsight.archive.clip_plan import (
 )
 from codecsight.archive.footage.copy_stream import (
     StreamCopy,
+    add_sound,
     fits_mp4,
     same_file,
     same_parameters,
     sound_parameters,
+    uses_acm,
 )
+from codecsight.archive.footage.matroska import ACM_OPTIONS, restore_name_in
 from codecsight.archive.footage.scan import audio_packets, open_recording, video_packets
 from codecsight.archive.output_file import check_output, replacing
 
@@ -52,6 +55,8 @@ def write_clip(plan: ClipPlan, out: Path) -> tuple[Path, ...]:
             path = path.with_suffix(".mkv")
         with replacing(path) as temporary:
             _mux(part, temporary, _FORMATS[path.suffix.lower()], plan.start + part[0].seconds[0])
+            if path.suffix.lower() == ".mkv" and any(uses_acm(one.source.path) for one in part):
+                restore_name_in(temporary)
         paths.append(path)
     return tuple(paths)
 
@@ -71,7 +76,7 @@ def _mux(part: list[PacketSelection], path: Path, container_format: str, created
     """Write one file; `created` is the wall clock of its first picture, for its metadata."""
     first = part[0].source.path
     varying = not all(same_parameters(first, one.source.path) for one in part[1:])
-    options = {"movflags": "+faststart"} if container_format == "mp4" else {}
+    options = {"movflags": "+faststart"} if container_format == "mp4" else ACM_OPTIONS
     with (
         open_recording(first) as opened,
         av.open(f"file:{path}", "w", format=container_format, options=options) as container,
@@ -82,7 +87,7 @@ def _mux(part: list[PacketSelection], path: Path, container_format: str, created
         tracks: list[Iterator[_MediaPacket]] = [_video(part, copy)]
         if with_sound := next((one for one in part if sound_parameters(one.source.path)), None):
             with open_recording(with_sound.source.path) as opened_sound:
-                sound = container.add_stream_from_template(opened_sound.streams.audio[0])
+                sound = add_sound(container, opened_sound.streams.audio[0])
             tracks.append(_sound(part, sound))
         for packet in merge(*tracks, key=lambda packet: packet.dts or 0):
             container.mux_one(packet)

@@ -10,6 +10,7 @@ import pytest
 from codecsight.archive.clip import cut_clip
 from codecsight.archive.directory_store import DirectoryStore
 from codecsight.archive.segment import format_timestamp
+from tests.video.recording.test_sound import beep_at, encoded, record
 
 from .conftest import START
 
@@ -94,3 +95,19 @@ def test_a_clip_has_the_sound_of_the_part_that_has_some(
     assert white == pytest.approx([2, 3], abs=0.02)
     assert beeps == pytest.approx(white, abs=0.1)
     assert report.more_paths == ()
+
+
+@pytest.mark.parametrize("name", ["pcm_alaw", "pcm_mulaw", "g726", "g726le"])
+def test_the_sound_of_telephony_codecs_is_kept_in_matroska(
+    folder_store: DirectoryStore, spool: Path, tmp_path: Path, name: str
+) -> None:
+    info, sound = encoded(name, 8000)
+    [path] = record(spool, info, sound)
+    report = cut_clip(folder_store, "cam1", 0, 4e9, tmp_path / "clip.mp4", spool)
+    assert report.path == tmp_path / "clip.mkv"
+    assert beep_at(report.path) == pytest.approx(beep_at(path), abs=0.05)
+    with av.open(str(path)) as recorded, av.open(str(report.path)) as clip:
+        expected = b"".join(bytes(packet) for packet in recorded.demux(audio=0))
+        found = b"".join(bytes(packet) for packet in clip.demux(audio=0))
+    assert len(found) > 0.95 * len(expected)
+    assert found in expected

@@ -4,14 +4,17 @@ A container states a stream's codec parameters once. Where a camera's picture si
 settings change, most codecs can carry the new parameters within the stream, before a key frame.
 """
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from codecsight.archive.footage.matroska import acm_track, file_with_track, is_acm
 from codecsight.archive.footage.scan import VideoParameters, open_recording, video_parameters
 
 _TO_ANNEX_B = {f"{codec}": f"{codec}_mp4toannexb" for codec in ("h264", "hevc", "vvc")}
@@ -56,6 +59,27 @@ class StreamCopy:
         return av.BitStreamFilterContext(",".join(filters), source, out) if filters else None
 
 
+def add_sound(container: OutputContainer, source: AudioStream) -> AudioStream:
+    """Add a stream to `container` for recorded sound. Where `uses_acm`, a Matroska file needs
+    ACM_OPTIONS, and `restore_name_in` when it is complete. Raises ValueError if the container can't
+    hold the codec.
+    """
+    codec = source.codec_context
+    if container.format.name != "matroska" or not is_acm(codec.name):
+        return container.add_stream_from_template(source, opaque=True)
+    channels = codec.layout.nb_channels
+    bits = round((codec.bit_rate or 0) / codec.sample_rate / channels)
+    track = acm_track(codec.name, codec.sample_rate, channels, bits)
+    with av.open(io.BytesIO(file_with_track(track)), format="matroska") as header:
+        return container.add_stream_from_template(header.streams.audio[0], opaque=True)
+
+
+def uses_acm(path: Path) -> bool:
+    """Whether the recording's sound has a codec that PyAV can't add to a Matroska file."""
+    sound = sound_parameters(path)
+    return sound is not None and is_acm(sound[0])
+
+
 def same_file(first: Path, second: Path) -> bool:
     """Whether one file can hold the video and the sound of both recordings."""
     codec, *parameters = _parameters(first)
@@ -85,7 +109,7 @@ def fits_mp4(path: Path) -> bool:
         try:
             StreamCopy(container, source.streams.video[0], varying=False)
             for stream in source.streams.audio[:1]:
-                container.add_stream_from_template(stream)
+                add_sound(container, stream)
         except ValueError:
             return False
     return True
