@@ -33,4 +33,3 @@ def recover(spool: Spool, path: Path) -> Segment | None:
     else:
         path.unlink()
     return None
-
