@@ -10,6 +10,7 @@ import io
 import av
 from av.video.stream import VideoStream
 
+from codecsight.archive.footage.matroska import element, file_with_track, uint
 from codecsight.core.errors import CodecSightError
 from codecsight.core.orientation import UPRIGHT
 from codecsight.core.packet import StreamInfo
@@ -70,25 +71,12 @@ def _canonical(codec: str) -> str:
 
 
 def _matroska_header(codec: str, info: StreamInfo) -> bytes:
-    size = _element(0xB0, _uint(info.width)) + _element(0xBA, _uint(info.height))
-    track = (
-        _element(0xD7, _uint(1))  # TrackNumber
-        + _element(0x73C5, _uint(1))  # TrackUID
-        + _element(0x83, _uint(1))  # TrackType: video
-        + _element(0x86, _CODEC_IDS[codec].encode())
-        + (_element(0x63A2, info.extradata) if info.extradata else b"")  # CodecPrivate
-        + _element(0xE0, size)
+    size = element(0xB0, uint(info.width)) + element(0xBA, uint(info.height))
+    return file_with_track(
+        element(0xD7, uint(1))  # TrackNumber
+        + element(0x73C5, uint(1))  # TrackUID
+        + element(0x83, uint(1))  # TrackType: video
+        + element(0x86, _CODEC_IDS[codec].encode())
+        + (element(0x63A2, info.extradata) if info.extradata else b"")  # CodecPrivate
+        + element(0xE0, size)
     )
-    tracks = _element(0x1654AE6B, _element(0xAE, track))
-    cluster = _element(0x1F43B675, _element(0xE7, _uint(0)))  # FFmpeg expects at least one cluster
-    ebml = _element(0x1A45DFA3, _element(0x4282, b"matroska"))
-    return ebml + _element(0x18538067, tracks + cluster)
-
-
-def _element(identifier: int, payload: bytes) -> bytes:
-    name = identifier.to_bytes((identifier.bit_length() + 7) // 8, "big")
-    return name + (1 << 56 | len(payload)).to_bytes(8, "big") + payload
-
-
-def _uint(number: int) -> bytes:
-    return number.to_bytes(8, "big")
