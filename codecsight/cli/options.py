@@ -15,7 +15,8 @@ Questions = Annotated[
         "--question",
         "-q",
         help='Question to ask; repeat for several. The wording sets the type of answer: "Is ...?" '
-        'yes or no; "How many ...?" a number; "... | a, b" one of the options; '
+        'yes or no; "How many ...?" a number; "... | a, b" one of the options (quoted '
+        "if it has a comma); "
         "'... | {JSON schema}' an object; anything else free text.",
     ),
 ]
