@@ -33,7 +33,8 @@ def doctor(
     With --json one object: fine, verdict, advice, url; codec, profile, width, height, orientation,
     sample_aspect, shown_sizes (width, height), model_input (width, height), large_enough; seconds
     (of stream time), frames, frame_types, b_frames, declared_fps, measured_fps, pauses (s),
-    polled_s (interval of a still picture, 0 for video); gop_frames, gop_seconds, key_frame_wait_s,
+    polled_s (interval of a still picture, 0 for video), sound (empty if there is none);
+    gop_frames, gop_seconds, key_frame_wait_s,
     bitrate (bit/s), motion, intra (whether the codec has these signals), anomalies; decode_ms,
     tracking_ms (CPU per frame), cpu_per_stream (cores), streams_per_core; kept_share (cells sent,
     anchors included), changed_share (without anchors), cells, reasons (cells sent by reason),

@@ -14,6 +14,7 @@ from codecsight.core.frame import Frame
 from codecsight.core.orientation import UPRIGHT
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.core.redaction import redact_url
+from codecsight.core.sound import AudioInfo, AudioPacket
 from codecsight.video.capture.open import open_source
 from codecsight.video.capture.source import (
     NO_KEY_FRAME,
@@ -23,6 +24,7 @@ from codecsight.video.capture.source import (
     SourceState,
 )
 from codecsight.video.codec.decoder import Decoder
+from codecsight.video.recording.sound_stream import describe_sound
 from codecsight.video.report import ProbeReport, advise
 
 CONNECT_S = 15.0
@@ -64,6 +66,13 @@ def probe(
             on_stage(WAITING)
 
     source.on_state = note_state
+    sounds: list[str] = []
+
+    def note_sound(item: AudioInfo | AudioPacket) -> None:
+        if isinstance(item, AudioInfo):
+            sounds.append(describe_sound(item))
+
+    source.on_audio = note_sound
     prepare()
     on_stage("connecting")
     deadline.set(CONNECT_S + seconds)
@@ -77,7 +86,8 @@ def probe(
     if not measurement.frames:
         reason = measurement.why_no_picture or reasons[-1]
         raise SourceError(f"{redact_url(url)}: no picture came ({reason})")
-    return measurement.report(redact_url(url), source.anomalies, source.polled_s)
+    report = measurement.report(redact_url(url), source.anomalies, source.polled_s)
+    return replace(report, sound=sounds[-1] if sounds else "")
 
 
 WAITING, MEASURING = "waiting for a key frame", "measuring"

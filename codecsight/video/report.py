@@ -22,8 +22,9 @@ class ProbeReport:
     long the first one took to come. `bitrate` is in bits per second, `decode_ms` is CPU time per
     frame on one thread, and `streams_per_core` the number of such streams one core can decode.
     `motion` and `intra`: whether the codec exports motion vectors and intra blocks. `polled_s`: the
-    interval at which a still picture is fetched, 0 for video. `advice` holds one sentence per
-    recommended change of settings.
+    interval at which a still picture is fetched, 0 for video. `sound`: the audio track and whether
+    it can be recorded, empty if there is none. `advice` holds one sentence per recommended change
+    of settings.
     """
 
     url: str
@@ -51,6 +52,7 @@ class ProbeReport:
     streams_per_core: float
     anomalies: dict[str, int]
     polled_s: float = 0.0
+    sound: str = ""
     advice: list[str] = field(default_factory=list)
 
 

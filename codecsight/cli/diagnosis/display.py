@@ -45,6 +45,7 @@ def _lines(row: Row) -> dict[str, str]:
         "source": row["url"],
         "measured": f"{words.duration(row['seconds'])}, {row['frames']} frames",
         "video": _video(row),
+        "sound": row["sound"] or "none",
         "model input": _model_input(row),
         "frame rate": _frame_rate(row),
         "key frames": _key_frames(row),

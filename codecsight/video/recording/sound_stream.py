@@ -31,6 +31,13 @@ def can_record(info: AudioInfo) -> bool:
     return _stored(info) in _CODEC_IDS or uses_acm(info)
 
 
+def describe_sound(info: AudioInfo) -> str:
+    """An audio track for display, and whether it is recorded."""
+    if can_record(info):
+        return f"{info}; recorded if the camera's 'audio' is true in the site's file"
+    return f"{info}; not recorded: set the camera to AAC, G.711 or Opus"
+
+
 def uses_acm(info: AudioInfo) -> bool:
     """Whether the muxer must replace the codec's name (see archive.footage.matroska)."""
     return is_acm(_stored(info))

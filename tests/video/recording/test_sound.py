@@ -18,6 +18,7 @@ from codecsight.video.capture.feed.server import FeedServer
 from codecsight.video.capture.open import open_source
 from codecsight.video.capture.process import CaptureProcess
 from codecsight.video.capture.source import SourceOptions
+from codecsight.video.probe import probe
 from codecsight.video.recording.recorder import Recorder
 from codecsight.video.recording.sound_stream import can_record
 from tests.video.scenes import HEIGHT, WIDTH, encode, moving_square
@@ -200,3 +201,8 @@ def test_sound_is_announced_and_not_read_unless_asked_for(tmp_path: Path) -> Non
     assert isinstance(items[0], StreamInfo)
     [info] = heard
     assert str(info) == "aac, 16 kHz, 1 channel"
+
+
+def test_a_probe_says_whether_sound_can_be_recorded(tmp_path: Path) -> None:
+    sound = probe(str(film(tmp_path / "film.mp4")), 1.0).sound
+    assert sound.startswith("aac, 16 kHz, 1 channel; recorded if")
