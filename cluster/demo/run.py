@@ -82,6 +82,9 @@ def run_demo(options: DemoOptions, stop: threading.Event, *, as_json: bool) -> d
         os.environ[RUN_MARKER] = marker
         stack.callback(terminate_marked, marker)
         summary = _Demo(options, folder, console, marker, stop).run()
+    if stop.is_set() and not summary["answers"]:
+        console.print("[yellow]stopped before the first answers; everything has ended[/]")
+        return summary
     if stop.is_set():
         console.print("[yellow]stopped early[/]")
     if not as_json:

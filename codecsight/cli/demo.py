@@ -30,7 +30,8 @@ def demo(
     The simulated cameras (one over RTSP, if an RTSP server is installed) are recorded and decoded;
     the cells that changed are sent over gRPC with mutual TLS; a worker (on the GPU, or else the
     CPU) answers questions about them. The recordings are archived and verified. Every process
-    started by the demo is stopped at its end.
+    started by the demo is stopped at its end. The exit code is 130 if it is stopped before its
+    first answers.
 
     Example: `codecsight demo --seconds 30`
     """
@@ -40,3 +41,5 @@ def demo(
     summary = run_demo(DemoOptions(seconds, s3, folder, model), stop_on_signals(), as_json=as_json)
     if as_json:
         print_json(summary)
+    if not summary["answers"]:  # without them, a demo that was not stopped raises an error
+        raise typer.Exit(130)

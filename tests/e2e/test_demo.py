@@ -158,7 +158,10 @@ def test_a_signal_at_any_time_leaves_an_undamaged_archive_and_nothing_else(
     demo = Demo(root, seconds=120)
     time.sleep(moment)
     demo.process.send_signal(signal.SIGTERM)
-    _, err = demo.finish()
-    assert demo.process.returncode == 0, f"at {moment:.1f} s: {err}"
+    out, err = demo.finish()
+    # Before its first answers, or while it still imports its modules and has started nothing.
+    early = (130, -signal.SIGTERM)
+    expected = (0,) if out and json.loads(out)["answers"] else early
+    assert demo.process.returncode in expected, f"at {moment:.1f} s: {err}"
     _check_archive(demo.folder)
     assert demo.left_behind() == [], f"at {moment:.1f} s"
