@@ -14,9 +14,11 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.video.capture.container import open_container
+from codecsight.video.capture.container import is_http, open_container
+from codecsight.video.capture.files.frame_times import FrameTimes
+from codecsight.video.capture.files.pipe import PipeReader
 from codecsight.video.capture.sound import SoundTrack
-from codecsight.video.capture.source import OnAudio, SourceError
+from codecsight.video.capture.source import NO_KEY_FRAME, OnAudio, SourceError
 from codecsight.video.capture.timing.clock import StreamClock
 from codecsight.video.capture.timing.recording_rule import LOOKAHEAD
 from codecsight.video.codec.display import changed_info, container_aspect, container_orientation
@@ -25,7 +27,6 @@ MAX_CONSECUTIVE_ERRORS = 16
 TEXT_FORMATS = frozenset({"tty"})
 FORMATS_WITHOUT_TIMESTAMPS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "m4v"})
 ARRIVAL_CLOCK = Fraction(1, 90_000)
-NO_KEY_FRAME = "no key frame came; set the camera's I-frame interval to 2-4 s"
 TIMESTAMPS_MAY_JUMP = 0x0200  # FFmpeg's AVFMT_TS_DISCONT
 
 Stamps = tuple[int | None, int | None]
@@ -44,7 +45,7 @@ class Connection:
 
     def __init__(
         self,
-        url: str,
+        url: str | PipeReader,
         anomalies: Counter[str],
         live: bool,
         options: dict[str, str] | None = None,
@@ -63,16 +64,20 @@ class Connection:
             raise
         self._sound = SoundTrack.of(self._container)
         self._on_audio, self._audio = on_audio, audio
-        self._still = live and url.startswith(("http:", "https:")) and _is_picture(self._container)
+        self._still = live and is_http(url) and _is_picture(self._container)
         self.format = self._container.format.name
         self._series = live and self.format == "mjpeg"
         self._packets = 0
-        self._recorded = not live or (self.finite and url.startswith(("http:", "https:")))
+        self._recorded = not live or (self.finite and is_http(url))
         self._timed_from: float | None = None
         if live and (self._still or self._container.format.name in FORMATS_WITHOUT_TIMESTAMPS):
             rate = 0.0 if self._still else self.info.rate
             self.info = replace(self.info, time_base=ARRIVAL_CLOCK, rate=rate)
             self._timed_from = time.monotonic()
+        self._frame_times: FrameTimes | None = None
+        if not live and FrameTimes.needed(self._container, self._stream):
+            self._frame_times = FrameTimes(self._stream)
+            self.info = replace(self.info, rate=float(self._frame_times.rate))
 
     @property
     def finite(self) -> bool:
@@ -100,7 +105,7 @@ class Connection:
             self._sound.start(clock, recording=recorded, spliced=spliced)
         self._announce_sound()
         for packet, stamps, following in self._timed():
-            duration = packet.duration or 0 if self._timed_from is None else 0
+            duration = self._duration(packet)
             pts, dts = clock.rebase(*stamps, duration, following)
             decode_s = display_s if dts is None else float(dts * base)
             display_s = max(display_s, decode_s) if pts is None else float(pts * base)
@@ -121,6 +126,11 @@ class Connection:
                 corrupt=packet.is_corrupt,
             )
 
+    def _duration(self, packet: "av.Packet[VideoStream]") -> int:
+        if self._frame_times is not None:
+            return self._frame_times.step
+        return packet.duration or 0 if self._timed_from is None else 0
+
     def _announce_sound(self) -> None:
         if self._sound and self._on_audio:
             self._on_audio(self._sound.info)
@@ -135,14 +145,30 @@ class Connection:
         ahead: deque[tuple[av.Packet[VideoStream], Stamps]] = deque()
         failure: av.FFmpegError | None = None
         try:
-            for packet in self._demux():
-                ahead.append((packet, self._timestamps(packet)))
+            for stamped in self._stamped():
+                ahead.append(stamped)
                 if len(ahead) > (LOOKAHEAD if self._recorded else 0):
                     yield *ahead.popleft(), [stamps for _, stamps in ahead]
         except av.FFmpegError as error:
             failure = error
         while ahead:
             yield *ahead.popleft(), [stamps for _, stamps in ahead]
+        if failure is not None:
+            raise failure
+
+    def _stamped(self) -> Iterator[tuple["av.Packet[VideoStream]", Stamps]]:
+        """Each packet with its (pts, dts), before the clock's corrections."""
+        if self._frame_times is None:
+            for packet in self._demux():
+                yield packet, self._timestamps(packet)
+            return
+        failure: av.FFmpegError | None = None
+        try:
+            for packet in self._demux():
+                yield from self._frame_times.add(packet)
+        except av.FFmpegError as error:
+            failure = error
+        yield from self._frame_times.flush()
         if failure is not None:
             raise failure
 

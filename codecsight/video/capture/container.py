@@ -6,9 +6,11 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
 
+from codecsight.video.capture.files.pipe import PipeReader
+
 
 def open_container(
-    url: str,
+    url: str | PipeReader,
     options: dict[str, str] | None,
     timeouts: tuple[float, float] | None,
     container_format: str | None = None,
@@ -30,8 +32,13 @@ def open_container(
         return container
 
 
-def _format_to_try(url: str, error: FFmpegError) -> str | None:
-    if not url.startswith(("http:", "https:")):
+def is_http(url: str | PipeReader) -> bool:
+    """Whether it is read over HTTP."""
+    return isinstance(url, str) and url.startswith(("http:", "https:"))
+
+
+def _format_to_try(url: str | PipeReader, error: FFmpegError) -> str | None:
+    if not is_http(url):
         return None
     if isinstance(error, InvalidDataError):
         return "mjpeg"
@@ -40,7 +47,7 @@ def _format_to_try(url: str, error: FFmpegError) -> str | None:
 
 def _open_as(
     container_format: str,
-    url: str,
+    url: str | PipeReader,
     options: dict[str, str] | None,
     timeouts: tuple[float, float] | None,
 ) -> InputContainer | None:

@@ -183,12 +183,6 @@ def test_a_truncated_file_with_its_index_in_front_yields_its_remaining_packets(
     assert 3 < len(found) < 25
 
 
-def test_a_raw_stream_without_timestamps_is_rejected_with_a_remedy(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "raw.h264", SCENE)
-    with pytest.raises(SourceError, match=r"ffmpeg -r FPS -i raw\.h264"):
-        packets(open_source(str(path)))
-
-
 def test_a_sample_without_data_is_skipped(tmp_path: Path) -> None:
     data = bytearray(write_video(tmp_path / "whole.mp4", SCENE).read_bytes())
     sizes = data.find(b"stsz") + 16  # ISO/IEC 14496-12, 8.7.3.2: one size a sample
@@ -201,7 +195,7 @@ def test_a_sample_without_data_is_skipped(tmp_path: Path) -> None:
 
 
 def test_an_unsupported_url_is_rejected() -> None:
-    with pytest.raises(SourceError, match="foo://camera"):
+    with pytest.raises(SourceError, match=r"foo://\*\*\*@camera: unknown scheme"):
         packets(open_source("foo://user:secret@camera"))  # pragma: allowlist secret
 
 
