@@ -75,6 +75,19 @@ def test_a_place_that_always_changes_is_proposed_to_be_ignored(tmp_path: Path) -
     assert json.loads(advice.partition("ignore: ")[2]) == [[list(point) for point in polygon]]
 
 
+def test_no_place_of_a_busy_scene_is_proposed_to_be_ignored(tmp_path: Path) -> None:
+    turning = [texture(48, 96, number) for number in range(4)]
+    pictures = [WIDE[:192, :256].copy() for _ in range(64)]
+    for number, picture in enumerate(pictures):
+        picture[:32, 64:128] = 120 * (number % 3)  # at the edge, as a clock
+        x = 2 * number
+        picture[96:144, x : x + 96] = turning[number % 4]
+    row, found = _examine(write_video(tmp_path / "busy.mp4", pictures, 4, **CAMERA))
+    assert row["changed_share"] > 0.05
+    assert row["ignore"] == []
+    assert not any(each.short.startswith("ignore") for each in found)
+
+
 def test_the_verdict_comes_first_and_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from statistics import fmean, median
 from typing import Any
 
+import numpy as np
+
 from codecsight.change.ignore import Polygon, propose_ignore
 from codecsight.change.measurement.yuv_planes import Mask
 from codecsight.change.policies import make_policy
@@ -19,7 +21,7 @@ from codecsight.video.report import Finding
 
 SPEC = GridSpec(cell=16, frames=2, rate=2.0, max_cells=48)
 """The grid of the built-in model."""
-MANY_CHANGED, MANY_MOVES, MUCH_NOISE = 0.7, 0.2, 6.0
+MANY_CHANGED, MANY_MOVES, MUCH_NOISE, QUIET = 0.7, 0.2, 6.0, 0.02
 
 
 class TrackingStatistics:
@@ -60,8 +62,17 @@ class TrackingStatistics:
 
     @property
     def ignore(self) -> list[Polygon]:
-        """Polygons of places that change in every slot, as a clock in the picture does."""
-        return propose_ignore(self._kept)
+        """Polygons of places that change in every slot, as a clock in the picture does.
+
+        Nothing that moves may be lost: none unless they lie at the edge of the picture, where
+        cameras write, and the rest of the scene was quiet.
+        """
+        polygons = propose_ignore(self._kept)
+        inside = sum(_area(polygon) for polygon in polygons)
+        elsewhere = float(np.mean(self._kept)) - inside if polygons else 0.0
+        if elsewhere > QUIET or not all(_at_edge(polygon) for polygon in polygons):
+            return []
+        return polygons
 
     @property
     def _large_enough(self) -> bool:
@@ -140,6 +151,16 @@ class TrackingStatistics:
                 "changes and raises the bit rate: add light or enable the camera's noise "
                 "reduction.",
             )
+
+
+def _area(polygon: Polygon) -> float:
+    """Share of the picture that a rectangle covers."""
+    (left, top), _, (right, bottom), _ = polygon
+    return (right - left) * (bottom - top)
+
+
+def _at_edge(polygon: Polygon) -> bool:
+    return any(value in (0.0, 1.0) for point in polygon for value in point)
 
 
 def _rounded(value: float | None, digits: int = 4) -> float | None:
