@@ -74,8 +74,8 @@ def _table(report: dict[str, Any], site: str) -> Table:
 def _recording(report: dict[str, Any], camera: str) -> list[str]:
     """State of the source, or what is wrong with it, and the number of recorded segments."""
     status = report["recorders"].get(camera, {"state": "starting", "recorder": {}})
-    problem = status.get("error") or status.get("detail") if status["state"] != "live" else ""
-    state = f"{status['state']}: {problem}" if problem else status["state"]
+    detail = status.get("error") or status.get("detail")
+    state = f"{status['state']}: {detail}" if detail else status["state"]
     return [escape(state), str(status["recorder"].get("segments", 0))]
 
 

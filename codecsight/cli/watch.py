@@ -25,6 +25,7 @@ from codecsight.cli.options import (
 from codecsight.cli.output import out, print_error
 from codecsight.cli.watch_output import print_json_lines, print_lines, show_table
 from codecsight.core.errors import CodecSightError
+from codecsight.core.redaction import redact_url
 from codecsight.core.slot import ANCHOR_EVERY
 from codecsight.logs import FailureLog
 
@@ -39,6 +40,8 @@ BUILT_IN_MODEL_NOTE = (
     "the built-in model knows only the procedural world (world://): its answers about other video "
     "are guesses; give --model"
 )
+MIN_POLL_S, MAX_POLL_S = 0.5, 10.0
+"""Limits of the interval at which a still picture is fetched, otherwise that of the samples."""
 DEFAULT_QUESTIONS = ["Is there a person?", "How many people are there?"]
 
 
@@ -88,7 +91,11 @@ def watch(
     from codecsight.video.capture.open import open_source
     from codecsight.video.capture.source import SourceOptions
 
-    options = SourceOptions(transport=transport, paced=realtime)
+    options = SourceOptions(
+        transport=transport,
+        paced=realtime,
+        poll_s=min(max(1 / sample_fps, MIN_POLL_S), MAX_POLL_S),
+    )
     opened = [open_source(url, options) for url in sources]
     questions = [Question.parse(text) for text in question]
 
@@ -143,7 +150,8 @@ def source_names(urls: list[str]) -> list[str]:
     """A short unique name for each source: file name or host, with a number if it is taken."""
     names: list[str] = []
     for url in urls:
-        parts = urlsplit(url) if "://" in url else None
+        # Redacted: a password with a '/' would make the user name the host.
+        parts = urlsplit(redact_url(url)) if "://" in url else None
         base = (parts.hostname if parts else Path(url).stem) or "stream"
         names.append(next(name for name in _numbered(base) if name not in names))
     return names

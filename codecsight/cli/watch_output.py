@@ -81,8 +81,8 @@ def _table(watching: "Watcher") -> Table:
 
 
 def _state(watched: "WatchedSource") -> str:
-    """The state of a source, with the reason where it is not live."""
+    """The state of a source, with its reason or what is unusual about it."""
     if watched.error:
         return "failed"
     state, detail = watched.source.state.value, watched.source.state_detail
-    return f"{state}: {detail}" if detail and state != "live" else state
+    return f"{state}: {detail}" if detail else state

@@ -30,6 +30,7 @@ from codecsight.config.shared_sections import (
     needs_tls,
 )
 from codecsight.core.errors import CodecSightError
+from codecsight.core.redaction import MASK, redact_url
 from codecsight.core.slot import ANCHOR_EVERY
 from codecsight.core.urls.source_url import check_source_url
 
@@ -104,19 +105,20 @@ class CameraConfig(StrictModel, title="camera"):
 
     @field_validator("url")
     @classmethod
+    def _without_password(cls, url: str) -> str:
+        _, _, password = url.rpartition("@")[0].partition("//")[2].partition(":")
+        if f"{MASK}@" in redact_url(url) and password:
+            raise ValueError("contains a password; use 'username' and 'password' (env or file)")
+        return url
+
+    @field_validator("url")
+    @classmethod
     def _known_form(cls, url: str) -> str:
         try:
             check_source_url(url)
         except CodecSightError as error:
             raise ValueError(str(error)) from error
         return url.strip()
-
-    @field_validator("url")
-    @classmethod
-    def _without_password(cls, url: str) -> str:
-        if urlsplit(url).password:
-            raise ValueError("contains a password; use 'username' and 'password' (env or file)")
-        return url
 
     @field_validator("policy")
     @classmethod

@@ -27,6 +27,7 @@ from codecsight.logs import configure_logs
 from codecsight.video.capture import exit_codes
 from codecsight.video.capture.feed.protocol import CaptureStatus
 from codecsight.video.capture.feed.server import FeedServer
+from codecsight.video.capture.files.local_path import STDIN_NAMES
 from codecsight.video.capture.open import open_source
 from codecsight.video.capture.process import CaptureProcess
 from codecsight.video.capture.source import SourceOptions
@@ -114,6 +115,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not options.source:
         parser.error(f"--source is missing, and {SOURCE_VARIABLE} is not set")
+    if options.attached and options.source.strip() in STDIN_NAMES:
+        parser.error("standard input can't be a camera here: use a FIFO (mkfifo PATH)")
     return options
 
 

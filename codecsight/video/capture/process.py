@@ -86,6 +86,8 @@ class CaptureProcess:
             self._recorder.disconnected()
         elif state is SourceState.LIVE:
             self._failures.recovered()
+            if detail:
+                log.info("source", detail=detail)
         elif state is not SourceState.CONNECTING:
             log.warning("source", state=state.value, detail=detail)
         self._feed.send(self.status())

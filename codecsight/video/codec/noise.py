@@ -46,4 +46,5 @@ class NoiseMeter:
             # Differences are integers, so the mean of the middle half is finer than the median.
             differences = np.sort(np.abs(current - previous), axis=None)
             middle = differences[differences.size // 4 : 3 * differences.size // 4]
-            self._levels.append(float(middle.mean()) / 0.6745 / 2**0.5)
+            if middle.size:  # otherwise the picture is too small
+                self._levels.append(float(middle.mean()) / 0.6745 / 2**0.5)

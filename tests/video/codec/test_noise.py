@@ -33,3 +33,11 @@ def test_a_single_frame_gives_no_level() -> None:
     meter = NoiseMeter()
     meter.update(frame(4.0, 1))
     assert meter.level is None
+
+
+def test_a_picture_too_small_to_measure_has_no_level() -> None:
+    meter = NoiseMeter()
+    for number in range(12):
+        picture = av.VideoFrame.from_ndarray(np.full((2, 2), 90, np.uint8), format="gray")
+        meter.update(Frame(picture, number / 10, 0.0, FrameSignals("P", 100)))
+    assert meter.level is None

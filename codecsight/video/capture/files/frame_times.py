@@ -14,6 +14,7 @@ from fractions import Fraction
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
@@ -62,7 +63,7 @@ class FrameTimes:
         if self._decoder is None:
             self._waiting[-1].shown = self._waiting[-1].number
         else:
-            copy: av.Packet[VideoStream] = av.Packet(bytes(packet))
+            copy: av.Packet[Stream] = av.Packet(bytes(packet))
             copy.opaque = self._waiting[-1].number
             self._read_order(copy)
         yield from self._ready(MAX_WAITING)
@@ -72,7 +73,7 @@ class FrameTimes:
         self._read_order(None)
         yield from self._ready(0)
 
-    def _read_order(self, packet: "av.Packet[VideoStream] | None") -> None:
+    def _read_order(self, packet: "av.Packet[Stream] | None") -> None:
         if self._decoder is None:
             return
         with suppress(FFmpegError):  # a damaged picture; the pipeline's decoder counts it

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 from codecsight.video.capture.source import SourceError
 
 STDIN = Path("/dev/stdin")
-_STDIN_NAMES = frozenset({"-", "pipe:", "pipe:0", "/dev/fd/0", "/proc/self/fd/0"})
+STDIN_NAMES = frozenset({"-", "/dev/stdin", "pipe:", "pipe:0", "/dev/fd/0", "/proc/self/fd/0"})
 _LOCAL_HOSTS = ("localhost/", "127.0.0.1/")
 
 
@@ -19,7 +19,7 @@ def local_path(text: str) -> Path:
     stripped = text.strip()
     if stripped.lower().startswith("file:"):
         return _of_url(stripped)
-    if stripped in _STDIN_NAMES:
+    if stripped in STDIN_NAMES:
         return STDIN
     path = Path(text)
     return path if path.exists() else Path(stripped).expanduser()
