@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from codecsight.config.errors import ConfigError
 from codecsight.config.yaml_reader import YamlFile
+from codecsight.core.redaction import redact_url
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -64,7 +65,9 @@ def _message(detail: ErrorDetails, model: type[BaseModel], loc: Sequence[int | s
 
 
 def _text(detail: ErrorDetails) -> str:
-    return f"{detail['msg']}, got {detail['input']!r}"
+    given = detail["input"]
+    shown = redact_url(given) if isinstance(given, str) else given
+    return f"{detail['msg']}, got {shown!r}"
 
 
 def _known_keys(model: type[BaseModel], loc: Sequence[int | str]) -> str:

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from codecsight.core.errors import CodecSightError
+from codecsight.core.redaction import redact_url
 
 MAX_PORT = 65535
 
@@ -24,7 +25,8 @@ def parse_address(text: str) -> HostPort:
     found = _ADDRESS.fullmatch(text)
     if found is None:
         raise CodecSightError(
-            f"expected HOST:PORT, such as cloud.example.org:7443 or [::1]:7443, got {text!r}"
+            "expected HOST:PORT, such as cloud.example.org:7443 or [::1]:7443, "
+            f"got {redact_url(text)!r}"
         )
     if (port := int(found["port"])) > MAX_PORT:
         raise CodecSightError(f"{text}: the port {port} is above {MAX_PORT}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from codecsight.core.errors import CodecSightError
+from codecsight.core.redaction import redact_url
 from codecsight.core.urls.address import is_loopback
 
 _OPTIONS = {"endpoint", "region"}
@@ -74,6 +75,6 @@ def _endpoint(text: str) -> tuple[str, bool]:
     except ValueError:  # a port that is not a number, or too large
         valid = False
     if not valid or server.scheme not in ("", "http", "https") or server.path.strip("/"):
-        raise CodecSightError(f"the endpoint {text!r} is not HOST:PORT: {_S3_FORM}")
+        raise CodecSightError(f"the endpoint {redact_url(text)!r} is not HOST:PORT: {_S3_FORM}")
     default = "http" if is_loopback(server.hostname or "") else "https"
     return server.netloc, (server.scheme or default) == "https"
