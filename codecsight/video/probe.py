@@ -25,7 +25,7 @@ from codecsight.video.capture.source import (
 )
 from codecsight.video.codec.decoder import Decoder
 from codecsight.video.recording.sound_stream import describe_sound
-from codecsight.video.report import ProbeReport, advise
+from codecsight.video.report import ProbeReport, advise, codec_name
 
 CONNECT_S = 15.0
 KEY_FRAME_S = 90.0
@@ -171,7 +171,9 @@ class _Measurement:
         """Why the packets gave no picture; None if there were none."""
         if self._info is None or self._first_packet is None:
             return None
-        packets = f"{self._packets + self._undecoded} packets of {self._info.codec} video"
+        packets = (
+            f"{self._packets + self._undecoded} packets of {codec_name(self._info.codec)} video"
+        )
         if self._keys:
             return f"none of {packets} could be decoded"
         return (

@@ -56,6 +56,22 @@ class ProbeReport:
     advice: list[str] = field(default_factory=list)
 
 
+_CODECS = {
+    "h264": "H.264",
+    "hevc": "H.265",
+    "mpeg4": "MPEG-4",
+    "mjpeg": "MJPEG",
+    "av1": "AV1",
+    "vp8": "VP8",
+    "vp9": "VP9",
+}
+
+
+def codec_name(codec: str) -> str:
+    """The codec's name on a camera's settings page: H.264."""
+    return _CODECS.get(codec, codec)
+
+
 class Finding(NamedTuple):
     """Something about a source that its owner should know: in a few words, and with advice.
 
@@ -93,17 +109,18 @@ def _signal_findings(report: ProbeReport) -> Iterator[Finding]:
         return
     if report.motion or report.frames < 2:
         return
+    codec = codec_name(report.codec)
     if set(report.frame_types) == {"I"}:
         yield Finding(
             "set the camera to H.264",
-            f"Every picture is coded by itself ({report.codec}), so there are no motion vectors "
+            f"Every picture is coded by itself ({codec}), so there are no motion vectors "
             "and the stream is large: set the camera to H.264.",
             minor=True,
         )
     else:
         yield Finding(
             "H.264 would give motion vectors",
-            f"No motion vectors can be read from {report.codec}, so changes are detected from "
+            f"No motion vectors can be read from {codec}, so changes are detected from "
             "pixels alone: set the camera to H.264 to use motion vectors.",
             minor=True,
         )

@@ -64,7 +64,7 @@ def test_long_gops_are_reported_with_their_length(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codec", "message"), [("libx265", "can be read from hevc"), ("mjpeg", "by itself")]
+    ("codec", "message"), [("libx265", "can be read from H.265"), ("mjpeg", "by itself")]
 )
 def test_a_codec_without_motion_vectors_gets_advice(
     tmp_path: Path, codec: str, message: str

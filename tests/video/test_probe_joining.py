@@ -109,7 +109,7 @@ def test_a_camera_joined_in_a_long_gop_is_not_called_silent(
     stages: list[str] = []
     with _served(joined) as url, pytest.raises(SourceError) as error:
         probe(url, 1.0, SourceOptions(timeout_s=3.0), on_stage=stages.append)
-    assert "packets of h264 video came" in str(error.value)
+    assert "packets of H.264 video came" in str(error.value)
     assert "no key frame" in str(error.value)
     assert "I-frame interval" in str(error.value)
     assert stages == ["connecting", "waiting for a key frame"]

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from codecsight.cli.diagnosis import words
-from codecsight.video.report import Finding
+from codecsight.video.report import Finding, codec_name
 
 Row = dict[str, Any]
 
@@ -19,7 +19,7 @@ def verdict(row: Row, findings: Sequence[Finding]) -> str:
     """
     width, height = row["shown_sizes"][-1]
     rate = words.size_and_rate(width, height, 0.0 if row["polled_s"] else row["measured_fps"])
-    facts = [f"{words.codec_name(row['codec'])} {rate}"]
+    facts = [f"{codec_name(row['codec'])} {rate}"]
     if row["frames"] > 1 and not row["polled_s"]:
         facts.append(_gop(row))
     if row["streams_per_core"]:
@@ -64,7 +64,7 @@ def _lines(row: Row) -> dict[str, str]:
 
 def _video(row: Row) -> str:
     parts = [
-        " ".join(filter(None, (words.codec_name(row["codec"]), row["profile"]))),
+        " ".join(filter(None, (codec_name(row["codec"]), row["profile"]))),
         f"{row['width']}x{row['height']}",
     ]
     if row["orientation"] != "upright":

@@ -3,21 +3,6 @@
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-CODECS = {
-    "h264": "H.264",
-    "hevc": "H.265",
-    "mpeg4": "MPEG-4",
-    "mjpeg": "MJPEG",
-    "av1": "AV1",
-    "vp8": "VP8",
-    "vp9": "VP9",
-}
-
-
-def codec_name(codec: str) -> str:
-    """The name on a camera's settings page: H.264."""
-    return CODECS.get(codec, codec)
-
 
 def size_and_rate(width: int, height: int, fps: float) -> str:
     """`1080p25` for a picture of 16:9, otherwise `704x576 at 25 fps`."""
