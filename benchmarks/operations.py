@@ -74,7 +74,7 @@ def _parts(model: VisionLanguageModel, footage: Footage, config: EngineConfig) -
         if index >= config.window - 1:
             yield "dense", result.work.recompute.total
             yield from _slot_parts(meter, config, slot, result)
-            if result.moved:
+            if result.stride_complete:
                 yield from _question_parts(engine)
 
 

@@ -16,7 +16,7 @@ class SlotOutcome(Protocol):
         ...
 
     @property
-    def moved(self) -> bool:
+    def stride_complete(self) -> bool:
         """Whether a stride is complete."""
         ...
 
@@ -52,10 +52,10 @@ class StandingQuestions:
     def answer(
         self, engine: QuestionEngine, outcome: SlotOutcome, on_token: Callable[[str, str], None]
     ) -> list[Answer]:
-        """Ask all questions of the stream if its window has moved, else none. `on_token` receives
+        """Ask all questions of the stream if a stride is complete, else none. `on_token` receives
         the question and the text so far after each token of a free-form answer.
         """
         questions = self.of(outcome.stream)
-        if not outcome.moved or not questions:
+        if not outcome.stride_complete or not questions:
             return []
         return engine.ask_all(outcome.stream, questions, on_token)

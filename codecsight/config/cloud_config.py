@@ -30,7 +30,7 @@ CertificateName = Annotated[
 
 
 class QuestionConfig(StrictModel, title="question"):
-    """A standing question, asked of every stream each time its window has moved.
+    """A standing question, asked of every stream each time a stride of slots is complete.
 
     A plain string instead of a mapping is a question too, and its wording gives the kind: "Is
     there ..." is a `yes-no` question, "How many ..." a `count`; options after `|` make a `choice`,

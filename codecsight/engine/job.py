@@ -19,14 +19,14 @@ from codecsight.models.prompt import Tokens
 class Placement:
     """Where a slot was placed in its window. `indices` are the slots to prefill, the refreshed ones
     and the new one last; `positions` are all their sequence positions. `evicted` tokens had to go;
-    `rebased` and `moved` as in `SlotResult`.
+    `rebased` and `stride_complete` as in `SlotResult`.
     """
 
     indices: list[int]
     positions: SequencePositions
     evicted: int
     rebased: bool
-    moved: bool
+    stride_complete: bool
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class Prefill:
             refreshed=len(self.placement.positions) - self.entry.length,
             evicted=self.placement.evicted,
             rebased=self.placement.rebased,
-            moved=self.placement.moved,
+            stride_complete=self.placement.stride_complete,
             work=work,
             vit_ms=self.vit_ms,
             prefill_ms=self.prefill_ms,

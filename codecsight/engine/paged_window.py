@@ -57,10 +57,10 @@ class PagedWindow:
         self._slots_seen += 1
         # Every `stride` slots, counted so that the first full window is one of them: standing
         # questions are asked of part-filled windows too, so a new stream is answered early.
-        moved = (self._slots_seen - self._config.window) % self._config.stride == 0
+        stride_complete = (self._slots_seen - self._config.window) % self._config.stride == 0
         indices = [*refreshed, len(self.window.slots) - 1]
         return Placement(
-            indices, self.window.sequence_positions_of(indices), evicted, rebased, moved
+            indices, self.window.sequence_positions_of(indices), evicted, rebased, stride_complete
         )
 
     def _make_room(self, entry: CachedSlot) -> tuple[int, bool, list[int]]:

@@ -40,7 +40,7 @@ class WindowState:
     allocator: IndexAllocator
 
     @property
-    def is_complete(self) -> bool:
+    def needs_no_extra_keys(self) -> bool:
         """Whether nothing is added to the window."""
         return self.view is QueryView.LAST_SLOT or self.window.entries[-1].has_every_cell
 
@@ -80,7 +80,7 @@ class QueryContext:
 
 def build_query_context(state: WindowState) -> QueryContext:
     """Allocate and describe the context; its keys are computed by the next model call."""
-    if state.is_complete:
+    if state.needs_no_extra_keys:
         return QueryContext(AttentionSpan.past(state.kv_indices), np.arange(0))
     if state.view is QueryView.LATEST_FEATURES:
         return _from_latest_features(state)
@@ -89,7 +89,7 @@ def build_query_context(state: WindowState) -> QueryContext:
 
 def query_context_tokens(state: WindowState) -> int:
     """Number of tokens that must be prefilled for the context."""
-    if state.is_complete:
+    if state.needs_no_extra_keys:
         return 0
     if state.view is QueryView.LATEST_FEATURES:
         return state.window.entries[-1].dense_length

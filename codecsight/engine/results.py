@@ -10,9 +10,9 @@ from codecsight.engine.resources.flops import Work
 @dataclass(frozen=True, slots=True)
 class SlotResult:
     """The effect of one slot. `prefilled`, `refreshed` and `evicted` are in tokens, `slots` is the
-    number now in the window. `rebased`: rotary positions restarted from 0. `moved`: a stride is
-    complete, so standing questions are due. `vit_ms` and `prefill_ms` are its share, by cells and
-    by tokens, of the wall time of the model calls it was in.
+    number now in the window. `rebased`: rotary positions restarted from 0. `stride_complete`:
+    standing questions are due. `vit_ms` and `prefill_ms` are its share, by cells and by tokens, of
+    the wall time of the model calls it was in.
     """
 
     stream: str
@@ -21,7 +21,7 @@ class SlotResult:
     refreshed: int
     evicted: int
     rebased: bool
-    moved: bool
+    stride_complete: bool
     work: Work
     vit_ms: float
     prefill_ms: float

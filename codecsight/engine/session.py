@@ -178,7 +178,7 @@ class StreamSession:
             slot.kind, slot.kept, slot.times, slot.capture_time, job.tokens, self.model.no_cells()
         )
         placement = self.paged.place(entry)
-        if not placement.moved:
+        if not placement.stride_complete:
             job.question_batch = None  # standing questions are due once a stride
         self._arrived = job.arrived
         return Prefill(entry, self.encoder_input.prepare(slot), placement)
@@ -287,8 +287,10 @@ class StreamSession:
         answers: tuple[Answer, ...] = ()
         if (prefill := job.prefill) is not None:
             self.window.mark_prefilled(prefill.placement.indices)
-            moved = prefill.placement.moved
-            work = self.account.add_slot(self.window, prefill.entry, prefill.spent, moved=moved)
+            stride_complete = prefill.placement.stride_complete
+            work = self.account.add_slot(
+                self.window, prefill.entry, prefill.spent, stride_complete=stride_complete
+            )
             slot_result = prefill.result(self.stream, len(entries), work)
         if job.question_batch is not None:
             latency_ms = (time.perf_counter() - self._arrived) * 1e3

@@ -1,4 +1,4 @@
-"""Standing questions are asked when a stream's window has moved."""
+"""Standing questions are asked when a stride is complete."""
 
 import dataclasses
 

@@ -77,7 +77,7 @@ class EnginePair:
     def slot(self, stream: str, slot: Slot, questions: list[Question]) -> None:
         ticket = self.engine.submit(stream, slot, questions)
         expected = self.naive.push(stream, slot)
-        is_due = expected.moved and questions
+        is_due = expected.stride_complete and questions
         answers = self.naive.ask_all(stream, questions) if is_due else []
         self.due[ticket] = (expected, answers)
 
@@ -91,7 +91,14 @@ class EnginePair:
             assert result.error is None
             if expected is not None:
                 assert result.slot_result is not None
-                for field in ("slots", "prefilled", "refreshed", "evicted", "rebased", "moved"):
+                for field in (
+                    "slots",
+                    "prefilled",
+                    "refreshed",
+                    "evicted",
+                    "rebased",
+                    "stride_complete",
+                ):
                     assert getattr(result.slot_result, field) == getattr(expected, field)
             for ours, theirs in zip(result.answers, answers, strict=True):
                 assert_same(ours, theirs)
@@ -148,7 +155,7 @@ def test_work_is_counted_the_same(
         for number, stream in enumerate("ab"):
             slot = slot_at(second, seed=number)
             engine.submit(stream, slot, [PERSON])
-            if naive.push(stream, slot).moved:
+            if naive.push(stream, slot).stride_complete:
                 naive.ask(stream, PERSON)
         while engine.busy:
             engine.step()

@@ -37,7 +37,7 @@ def test_the_window_moves_by_its_stride(
     engine = engine_with(window=window, stride=stride)
     engine.open("a", grid)
     steps = [engine.push("a", slot_at(second)) for second in range(10)]
-    assert [count for count, step in enumerate(steps, 1) if step.moved] == moved_after
+    assert [count for count, step in enumerate(steps, 1) if step.stride_complete] == moved_after
     assert [step.slots for step in steps] == slots
 
 

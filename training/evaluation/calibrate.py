@@ -75,7 +75,7 @@ def _camera_answers(model: VisionLanguageModel, world: WorldCamera) -> Iterator[
     assert camera.tracker is not None  # noqa: S101 - set by the first frame
     engine.open("camera", camera.tracker.grid)
     for slot in slots:
-        if not engine.push("camera", slot).moved:
+        if not engine.push("camera", slot).stride_complete:
             continue
         session = engine._sessions["camera"]
         times = [time for entry in session.window.entries for time in entry.times]

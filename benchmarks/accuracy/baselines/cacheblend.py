@@ -111,7 +111,7 @@ def evaluate_cacheblend(
         windows = {window.index for window in each.windows}
         before = question_set_work = Work()
         for index, slot in enumerate(slots):
-            if engine.push(stream, slot).moved:
+            if engine.push(stream, slot).stride_complete:
                 engine.ask(stream, PROBE)
             if index == engine.config.window - 2:  # the next slot fills the window
                 before, question_set_work = engine.work(stream), Work()

@@ -153,8 +153,8 @@ class NaiveSession:
         prefilled = self._prefill_slots([*slide.stale, len(self.window.slots) - 1])
         self.model.synchronize()
         self._slots_seen += 1
-        moved = (self._slots_seen - self.config.window) % self.config.stride == 0
-        work = self._cost(entry, request, prefilled, moved=moved)
+        stride_complete = (self._slots_seen - self.config.window) % self.config.stride == 0
+        work = self._cost(entry, request, prefilled, stride_complete=stride_complete)
         self.spend(work)
         return SlotResult(
             stream=self.stream,
@@ -163,7 +163,7 @@ class NaiveSession:
             refreshed=prefilled - len(entry.tokens),
             evicted=slide.evicted,
             rebased=slide.rebased,
-            moved=moved,
+            stride_complete=stride_complete,
             work=work,
             vit_ms=vit_ms,
             prefill_ms=_ms_since(started),
@@ -216,7 +216,7 @@ class NaiveSession:
         self.model.forward(tokens, cells, cache, mask, torch.arange(0))
 
     def _cost(
-        self, entry: CachedSlot, request: EncodeRequest, prefilled: int, *, moved: bool
+        self, entry: CachedSlot, request: EncodeRequest, prefilled: int, *, stride_complete: bool
     ) -> Work:
         """What this slot cost, and what it would have cost the dense baselines."""
         meter, vit, dense = self.meter, self._dense_vit, self.window.dense_length
@@ -224,7 +224,7 @@ class NaiveSession:
         whole = len(entry.tokens) + self.grid.cells - kept
         return Work(
             spent=Flops(request.flops(meter), meter.llm(prefilled, self.kv.length)),
-            recompute=Flops(slots * vit, meter.llm(dense, dense)) if moved else Flops(),
+            recompute=Flops(slots * vit, meter.llm(dense, dense)) if stride_complete else Flops(),
             once=Flops(vit, meter.llm(whole, dense)),
         )
 

@@ -35,17 +35,19 @@ class WorkAccount:
         dense = Flops(llm=self._meter.llm(tokens, keys, logits))
         self.work += Work(recompute=dense, once=dense)
 
-    def add_slot(self, window: Window, entry: CachedSlot, spent: Flops, *, moved: bool) -> Work:
+    def add_slot(
+        self, window: Window, entry: CachedSlot, spent: Flops, *, stride_complete: bool
+    ) -> Work:
         """Add a slot that has entered the window and cost `spent`; returns its work.
 
-        The baseline `recompute` pays for the whole dense window each time it has `moved`, the
+        The baseline `recompute` pays for the whole dense window each time a stride is complete, the
         baseline `once` for this slot alone.
         """
         meter, vit, dense = self._meter, self._dense_vit, window.dense_length
         whole_window = Flops(len(window.entries) * vit, meter.llm(dense, dense))
         work = Work(
             spent=spent,
-            recompute=whole_window if moved else Flops(),
+            recompute=whole_window if stride_complete else Flops(),
             once=Flops(vit, meter.llm(entry.dense_length, dense)),
         )
         self.work += work

@@ -57,8 +57,8 @@ class Flops:
 @dataclass(frozen=True, slots=True)
 class Work:
     """Operations `spent`, and those of two dense baselines that get the same stream and questions
-    and prune nothing: `recompute` encodes and prefills the whole window each time it has moved,
-    `once` encodes and prefills every slot once.
+    and prune nothing: `recompute` encodes and prefills the whole window each time a stride is
+    complete, `once` encodes and prefills every slot once.
     """
 
     spent: Flops = Flops()

@@ -157,7 +157,7 @@ def test_recompute_pays_for_a_whole_dense_window_at_each_move(
         run = PackedSegment(tokens, cells, indices, indices, AttentionSpan.causal(indices))
         forward(model, pool, [run], KVCopies.join([]))
 
-    assert last.moved
+    assert last.stride_complete
     assert last.work.recompute.total == count_flops(dense)
 
 
