@@ -7,6 +7,7 @@ import typer
 
 from codecsight.cli.output import out, print_json
 from codecsight.config import ConfigError, check_readable, load_any
+from codecsight.core.redaction import redact_text
 
 
 def validate(
@@ -49,5 +50,5 @@ def _problem(path: Path, check_secrets: bool) -> str | None:
         if check_secrets:
             check_readable(path, config)
     except ConfigError as error:
-        return str(error)
+        return redact_text(str(error))
     return None

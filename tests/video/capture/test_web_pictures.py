@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
+from pathlib import Path
 
+import av
 import pytest
 from PIL import Image
 
@@ -17,6 +19,7 @@ from codecsight.video.capture.open import open_source
 from codecsight.video.capture.source import SourceOptions, SourceState
 from codecsight.video.codec.decoder import Decoder
 from codecsight.video.probe import probe
+from codecsight.video.recording.recorder import Recorder
 from tests.video.scenes import moving_square
 
 SCENE = moving_square(25, (4, 0), (8, 80))
@@ -184,6 +187,21 @@ def test_doctor_says_that_a_still_picture_is_polled() -> None:
     assert report.frames >= 3
     assert report.declared_fps == 0
     assert "still picture, which is fetched every 0.1 s" in report.advice[0]
+
+
+def test_still_pictures_are_recorded(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, "yard.gate", 0.3)
+    with web_camera() as (url, _):
+        got = Received(f"{url}/snapshot", lambda g: len(g.packets) == 8)
+    for item in (got.infos[0], *got.packets):
+        recorder.write(item)
+    recorder.close()
+    assert recorder.stats.segments >= 2
+    recorded = []
+    for path in sorted(tmp_path.rglob("*.mkv")):
+        with av.open(path) as container:
+            recorded += [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    assert recorded == [packet.data for packet in got.packets]
 
 
 def test_a_web_page_is_not_taken_for_video() -> None:
