@@ -15,7 +15,7 @@ import structlog
 
 TIMEOUT_S = 240.0
 POLL_S = 0.5
-SOURCE = "world://street?seed=1&fps=4&width=160&height=128&gop=8&b_frames=1&seconds=5"
+SOURCE = "world://yard?seed=901&fps=10&width=160&height=128&gop=30&seconds=20"
 
 log = structlog.get_logger()
 
