@@ -159,6 +159,10 @@ def _picture_findings(report: ProbeReport) -> Iterator[Finding]:
             f"The picture changed its size ({sizes}): each change of shape costs a picture with "
             "every cell and starts a new window; set a fixed resolution.",
         )
+    if report.frames == 1:
+        yield Finding(
+            "only one frame came", "Only one frame came, which tells no rate and no cost."
+        )
     if 0 < report.measured_fps < SAMPLED_FPS:
         yield Finding(
             "few pictures",

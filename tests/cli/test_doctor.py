@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,26 @@ def test_what_a_short_time_cannot_tell_is_null(
     assert "cells sent unknown: too short" in " ".join(capsys.readouterr().out.split())
 
 
+def test_one_frame_is_not_fine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    doctor(str(write_video(tmp_path / "one.mp4", [WIDE[:, :240]], 10, **CAMERA)))
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.startswith("needs attention: H.264 240x200; only one frame came source")
+    assert "1 frame " in text
+    assert "frame rate unknown" in text
+
+
+def test_a_stream_of_key_frames_says_so(tmp_path: Path) -> None:
+    tracking = TrackingStatistics("tracked")
+    path = write_video(tmp_path / "all.mkv", [WIDE[:, :240]] * 12, 10, codec="mjpeg")
+    report = probe(str(path), on_frame=tracking.add)
+    row = asdict(report) | {"streams_per_core": 30.4}
+    found = findings(report)
+    assert verdict(row, found) == (
+        "fine: MJPEG 240x200 at 10 fps, key frames only, 30 streams per core; set the camera to "
+        "H.264"
+    )
+
+
 def test_a_picture_smaller_than_the_models_input_is_not_fine(tmp_path: Path) -> None:
     path = write_video(tmp_path / "tiny.mp4", [WIDE[:64, :80]] * 30, 10, **CAMERA)
     row, found = _examine(path)
@@ -155,7 +176,7 @@ def test_a_picture_smaller_than_the_models_input_is_not_fine(tmp_path: Path) -> 
 def test_a_serious_finding_comes_before_a_minor_one() -> None:
     row = {
         "codec": "hevc", "shown_sizes": [(704, 576)], "measured_fps": 12.5, "polled_s": 0.0,
-        "frames": 250, "frame_types": {"P": 248, "I": 2}, "gop_seconds": (40.0, 12.0),
+        "frames": 650, "gop_frames": (500, 150), "gop_seconds": (40.0, 12.0),
         "seconds": 52.0, "key_frame_wait_s": 0.0, "streams_per_core": 0.4,
     }  # fmt: skip
     found = [Finding("small", "..", minor=True), Finding("large", ".."), Finding("", ".", True)]

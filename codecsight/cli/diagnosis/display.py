@@ -41,9 +41,10 @@ def table(row: Row) -> Table:
 
 
 def _lines(row: Row) -> dict[str, str]:
+    frames = "1 frame" if row["frames"] == 1 else f"{row['frames']} frames"
     return {
         "source": row["url"],
-        "measured": f"{words.duration(row['seconds'])}, {row['frames']} frames",
+        "measured": f"{words.duration(row['seconds'])}, {frames}",
         "video": _video(row),
         "sound": row["sound"] or "none",
         "model input": _model_input(row),
@@ -97,14 +98,16 @@ def _frame_rate(row: Row) -> str:
 
 
 def _gop(row: Row) -> str:
-    if set(row["frame_types"]) == {"I"}:
+    if set(row["gop_frames"]) == {1}:
         return "key frames only"
     return words.gop(row["gop_seconds"], max(row["seconds"], row["key_frame_wait_s"]))
 
 
 def _key_frames(row: Row) -> str:
+    if row["frames"] == 1:
+        return "unknown: only one frame came"
     text = _gop(row)
-    if frames := row["gop_frames"]:
+    if (frames := row["gop_frames"]) and set(frames) != {1}:
         low, high = min(frames), max(frames)
         text += f" ({low if low == high else f'{low}-{high}'} frames)"
     if row["key_frame_wait_s"] >= 1:
