@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from codecsight.cli.options import Policy, Transport
 from codecsight.cli.output import err, out
 from codecsight.core.errors import CodecSightError
+from codecsight.core.redaction import redact_url
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from codecsight.video.capture.source import Source
 
 STILLS = 6
+CONNECT_S = 30.0
 VIDEO_FORMATS = {".mp4": "mp4", ".mkv": "matroska"}
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -47,23 +49,52 @@ def inspect(
     Example: `codecsight inspect yard.mp4 -o drawn.mp4 --contact-sheet stills.png`
     """
     from codecsight.archive.output_file import check_output
-    from codecsight.video.capture.open import open_source
-    from codecsight.video.capture.source import SourceOptions
 
     check_output(video, tuple(VIDEO_FORMATS), "the video")
     if sheet is not None:
         check_output(sheet, IMAGE_SUFFIXES, "the contact sheet")
-    opened = open_source(source, SourceOptions(transport=transport))
+    opened, reasons = _open(source, transport)
     stills: dict[int, RgbImage] = {}
     with err.status("drawing"):
         try:
-            count = _write(video, _draw(opened, seconds, max_cells, policy, stills), source)
+            count = _write(video, _draw(opened, seconds, max_cells, policy, stills))
+        except _NoPictureError as error:
+            text = f"{redact_url(source)}: received no picture ({reasons[-1]})"
+            raise CodecSightError(text) from error
         finally:
             opened.close()
     _report(f"{count} pictures in {video}")
     if sheet is not None:
         _write_sheet(sheet, [stills[number] for number in sorted(stills)])
         _report(f"{len(stills)} stills in {sheet}")
+
+
+class _NoPictureError(CodecSightError):
+    """The source gave no picture."""
+
+
+def _open(source: str, transport: Literal["tcp", "udp"]) -> "tuple[Source, list[str]]":
+    """The source, closed if it is a camera that sends nothing within CONNECT_S, and a list of the
+    reasons for its changes of state.
+    """
+    from threading import Timer
+
+    from codecsight.video.capture.open import open_source
+    from codecsight.video.capture.source import SourceOptions, SourceState
+
+    opened = open_source(source, SourceOptions(transport=transport, end_on_refused_login=True))
+
+    reasons = ["it ended"]
+    opened.on_state = lambda _, detail: reasons.append(detail) if detail else None
+
+    def close_if_absent() -> None:
+        if opened.live and opened.state is not SourceState.LIVE:
+            opened.close()
+
+    timer = Timer(CONNECT_S, close_if_absent)
+    timer.daemon = True
+    timer.start()
+    return opened, reasons
 
 
 def _report(line: str) -> None:
@@ -118,7 +149,7 @@ def _draw(
         stills[0] = picture
 
 
-def _write(path: Path, pictures: "Iterator[tuple[float, RgbImage]]", source: str) -> int:
+def _write(path: Path, pictures: "Iterator[tuple[float, RgbImage]]") -> int:
     """Encode pictures into a video; return their number. It appears when it is complete.
 
     Raises CodecSightError if there is no picture, or if the file can't be written.
@@ -126,14 +157,13 @@ def _write(path: Path, pictures: "Iterator[tuple[float, RgbImage]]", source: str
     import av
 
     from codecsight.archive.output_file import replacing
-    from codecsight.core.redaction import redact_url
 
     with replacing(path) as temporary:
         container_format = VIDEO_FORMATS[path.suffix.lower()]
         with av.open(f"file:{temporary}", "w", format=container_format) as container:
             count = _encode(container, pictures)
         if not count:
-            raise CodecSightError(f"{redact_url(source)}: received no picture")
+            raise _NoPictureError
     return count
 
 

@@ -31,6 +31,18 @@ def test_a_video_and_a_contact_sheet_are_written(tmp_path: Path) -> None:
     assert stills.std() > 10
 
 
+def test_a_camera_that_sends_nothing_ends_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codecsight.cli.inspect.CONNECT_S", 0.5)
+    url = "rtsp://admin:Geh%2Feim7@127.0.0.1:9/x"  # pragma: allowlist secret
+    with pytest.raises(CodecSightError, match=r"rtsp://\*\*\*@127.0.0.1:9/x: .*refused") as caught:
+        CliRunner().invoke(
+            app, ["inspect", url, "-o", str(tmp_path / "x.mp4")], catch_exceptions=False
+        )
+    assert "eim7" not in str(caught.value)
+
+
 def test_a_missing_source_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CodecSightError, match="no such file"):
         CliRunner().invoke(
