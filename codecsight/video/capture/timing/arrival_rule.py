@@ -22,8 +22,9 @@ BACKLOG_SPEED = 3
 BACKLOG_WITHIN_S = 5.0
 """A backlog comes at this many times the speed of the stream or faster, and soon."""
 
+AT_ONCE_S = 0.05
 MAX_STEP_S = 10.0
-LATE_S = 5.0
+LATE_S = 2.0
 DRIFT_S = 30.0
 SLEW = 20
 """A clock that runs fast or slow is followed by shortening or lengthening steps by 1 / SLEW."""
@@ -50,6 +51,7 @@ class ArrivalRule:
     lead: float = field(init=False)
     believes: bool = True
     _pause: float = 0.0
+    _interval: float = 0.0  # recent mean of arrivals
     _on_time: float = field(init=False)
     _near: float = field(init=False)
     _faults: "deque[float]" = field(default_factory=lambda: deque(maxlen=MAX_FAULTS))
@@ -70,6 +72,7 @@ class ArrivalRule:
         """Where the packet that has just arrived belongs."""
         assert line.sent is not None and line.placed is not None  # noqa: S101, PT018
         elapsed, self.arrival = arrival - self.arrival, arrival
+        self._interval += 0.3 * (elapsed - self._interval)
         self._pause = max(elapsed, self._pause * (1 - min(1.0, elapsed / 60)))
         verdict = self._judge(track, line, stamp, elapsed)
         self._note((stamp + verdict.shift) * track.tick)
@@ -121,16 +124,16 @@ class ArrivalRule:
         usual, step_s = track.usual, step * track.tick
         known = usual is not None and len(track.steps) >= MAX_FAULTS
         limit = max(MAX_AHEAD_S, 10 * usual * track.tick) if known and usual else MAX_STEP_S
-        if self._is_backlog(lead) and step_s <= limit:
+        if self._is_backlog(lead, step_s) and step_s <= limit:
             self.reference = lead
             return True
         sudden = step_s > elapsed + JITTER_S and not (known and usual and step <= 4 * usual)
         return not sudden and lead <= self.reference + MAX_AHEAD_S
 
-    def _is_backlog(self, lead: float) -> bool:
+    def _is_backlog(self, lead: float, step_s: float) -> bool:
         gained, elapsed = lead - self.first_lead, self.arrival - self.first_arrival
         fast = gained >= (BACKLOG_SPEED - 1) * elapsed and elapsed <= BACKLOG_WITHIN_S
-        return fast and lead <= MAX_BACKLOG_S
+        return fast and self._interval * BACKLOG_SPEED <= step_s and lead <= MAX_BACKLOG_S
 
     def _slew(self, track: Track, stamp: int, step: int) -> int:
         """Ticks by which the offset follows a clock that runs fast or slow."""
@@ -153,6 +156,9 @@ class ArrivalRule:
         passed, usual = elapsed / track.tick, track.usual
         if self.believes and usual and abs(target - usual) * track.tick < MAX_AHEAD_S:
             step = usual
+        elif self.arrival - self.first_arrival < AT_ONCE_S and self.lead < MAX_BACKLOG_S:
+            step = track.step  # what came while the connection was opened
+            self.reference = max(self.reference, self._lead((line.placed + step) * track.tick))
         else:
             step = max(track.shortest, round(passed / 2), min(target, round(2 * passed)))
         shift = line.placed + step - stamp
