@@ -221,6 +221,7 @@ class ChangeTracker:
             cause = "scheduled"
         if not cause and self._shipped is not None:
             reasons = self._policy.decide(pictures, self._shipped)
+            # Something passed between two samples: the codec saw it move, the samples did not.
             reasons[self._touched & (reasons == 0)] = Reason.MOTION
             reasons[self._ignored_cells] = 0
             share = float((reasons > 0).mean())

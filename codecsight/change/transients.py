@@ -41,7 +41,7 @@ _LARGE = 0.01  # share of points from which on an object need not last
 _MAX_CLUTTER = 0.3  # share of sampling intervals with short sightings: above, large ones must last
 _CLUTTER_SMOOTHING = 0.9  # of the moving average of that share, per sample
 _MAX_SPREAD = 3.0  # cells that an object touches, times those it covers in the held frame
-_CONFIRMED = Sensitivity(min_levels=8.0, noise_factor=6.0, min_share=0.03)
+_CONFIRMED = Sensitivity(min_difference=8.0, noise_factor=6.0, min_share=0.03)
 
 Raster = NDArray[np.uint8]
 """Luma of a sparse raster of points of a picture, [rows, about _RASTER_COLUMNS]."""

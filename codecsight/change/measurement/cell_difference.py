@@ -33,18 +33,18 @@ _NEIGHBOURHOOD = 5  # cells a side over which illumination is assumed to be smoo
 _MAX_LIMIT = 20.0  # grey levels: a scene cut raises the median, and must not pass for noise
 _MISALIGNMENT = 0.5  # pixels by which a resampled picture may be off
 _FULLY_VISIBLE = 0.999  # visibility of a pixel, allowing for rounding
-_MAX_UNSEEN = 0.015  # share of a cell that may never have been shipped without it being shipped now
+_MAX_UNSEEN = 0.015  # largest share that was never shipped of a cell that does not count as changed
 _CHROMA_WEIGHT = 0.45  # weight of a chroma difference relative to luma
 
 
 @dataclass(frozen=True, slots=True)
 class Sensitivity:
     """Thresholds of change detection: a cell has changed when more than `min_share` of its pixels
-    differ by more than `min_levels` grey levels and by more than `noise_factor` times the picture's
-    median difference.
+    differ by more than `min_difference` grey levels and by more than `noise_factor` times the
+    picture's median difference (capped at _MAX_LIMIT).
     """
 
-    min_levels: float
+    min_difference: float
     noise_factor: float
     min_share: float
 
@@ -82,9 +82,9 @@ class Difference:
 
     def _limits(self, sensitivity: Sensitivity) -> NDArray[np.float32]:
         levels = sensitivity.noise_factor * self.medians
-        limits: NDArray[np.float32] = np.clip(levels, sensitivity.min_levels, _MAX_LIMIT).astype(
-            np.float32
-        )
+        limits: NDArray[np.float32] = np.clip(
+            levels, sensitivity.min_difference, _MAX_LIMIT
+        ).astype(np.float32)
         return limits
 
 

@@ -10,7 +10,7 @@ from codecsight.core.frame import FrameSignals
 from codecsight.core.grid import PatchGrid
 from codecsight.core.slot import Reason
 
-PIXELS_ONLY = Sensitivity(min_levels=5.0, noise_factor=6.0, min_share=0.02)
+PIXELS_ONLY = Sensitivity(min_difference=5.0, noise_factor=6.0, min_share=0.02)
 """Thresholds where pixels decide alone. Recall was .93 or more over noise, exposure ramps, shake
 and pan.
 """

@@ -1,4 +1,4 @@
-"""The default policy: codec signals propose changes, pixels confirm them."""
+"""The default policy: pixels decide; evidence of the codec lowers their thresholds."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,11 @@ from codecsight.core.frame import FrameSignals
 from codecsight.core.grid import PatchGrid
 from codecsight.core.slot import Reason
 
-CONFIRMATION = Sensitivity(min_levels=4.5, noise_factor=5.5, min_share=0.015)
+CONFIRMATION = Sensitivity(min_difference=4.5, noise_factor=5.5, min_share=0.015)
 """Lower thresholds for cells with codec evidence, and for cells kept in the last slot."""
-CONTINUATION = Sensitivity(min_levels=3.0, noise_factor=4.0, min_share=0.015)
+CONTINUATION = Sensitivity(min_difference=3.0, noise_factor=4.0, min_share=0.015)
 """Thresholds where a clear change of the neighbouring cell goes on into a cell kept before."""
-REMAINDER = Sensitivity(min_levels=2.5, noise_factor=4.0, min_share=0.04)
+FAINT_REMAINS = Sensitivity(min_difference=2.5, noise_factor=4.0, min_share=0.04)
 """Thresholds next to a clear change, for a cell kept before in which the codec sees motion."""
 
 _SMOOTH_INTERVAL_S = 0.1
@@ -43,14 +43,14 @@ class TrackedPolicy:
     differ slightly and the codec moved it or coded it intra since the last slot.
 
     Vectors alone call a whole noisy or panning picture changed. Pixels alone need thresholds that
-    miss small and low-contrast objects. So each confirms the other; where the codec gives no
-    signals, the pixels decide alone. Cells kept in the last slot have the lower thresholds too
-    (hysteresis), so that they don't flicker. Still lower ones hold where the change of a
-    neighbouring cell goes on into them: of a dark trouser leg on dark ground, little is left at the
-    model's size. While the camera moves, its motion is composed over frames, and what was shipped
-    is warped to the current view before the comparison. A cell not shipped for `refresh_after`
-    slots is shipped anyway. Content counts as moved after a
-    displacement of `min_displacement` source pixels.
+    miss small and low-contrast objects. So the pixels of every cell are compared, with lower
+    thresholds where there is motion or intra coding; where the codec gives no signals, with the
+    higher ones. Cells kept in the last slot have the lower thresholds too (hysteresis), so that
+    they don't flicker. Still lower ones hold where the change of a neighbouring cell goes on into
+    them: dark trousers on dark ground, for example, differ little at the model's size. While the
+    camera moves, its motion is composed over frames, and what was shipped is warped to the current
+    view before the comparison. A cell not shipped for `refresh_after` slots is shipped anyway.
+    Content counts as moved after a displacement of `min_displacement` source pixels.
     """
 
     anchor_threshold = 0.5
@@ -182,8 +182,8 @@ class TrackedPolicy:
         self._evidence.clear()
         if evidence is not None:
             moved, intra = self._moved(evidence), evidence.intra > 0
-            beside = self._kept_last & dilate(clear)
-            differs = clear | slight | (beside & changed_in_any(differences, REMAINDER))
+            near_clear = self._kept_last & dilate(clear)
+            differs = clear | slight | (near_clear & changed_in_any(differences, FAINT_REMAINS))
             reasons[differs & intra] = Reason.INTRA
             reasons[differs & moved] = Reason.MOTION
         return reasons
