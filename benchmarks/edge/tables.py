@@ -23,8 +23,8 @@ def summary(result: Result) -> str:
     return "\n".join(
         [
             "Share of truly changed cells that are shipped (recall) / cells shipped per changed "
-            "cell. Procedural world with exact ground truth; its places and seeds were not used "
-            "for tuning. [Definitions and more](codec-signals.md).",
+            "cell. Procedural world with exact ground truth. Some thresholds were chosen on these "
+            "seeds, so new scenes may do a little worse. [Definitions and more](codec-signals.md).",
             "",
             *conditions(result, chosen),
         ]
