@@ -1,7 +1,7 @@
 """Prints pip's settings as shell commands that set uv's, which doesn't read them itself.
 
-`pip config list | python uv_settings.py`: one `export NAME=VALUE` a line. What is set for uv already
-stays.
+`pip config list | python uv_settings.py`: one `export NAME=VALUE` a line. What is set for uv
+already stays.
 """
 
 import ast
