@@ -81,7 +81,7 @@ def test_another_address_needs_tls(tmp_path: Path, address: str) -> None:
         ("  gate:", "  a b:", "site.yaml:6: cameras.a b"),
         ("main\"}", "main\", password: hunter2}", "password: expected a mapping of keys and values;"
          " known keys: env, file"),
-        ("main\"}", "main\", pasword: hunter2}", "cameras.gate.pasword: unknown key"),
+        ("main\"}", "main\", pass_word: hunter2}", "cameras.gate.pass_word: unknown key"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_reported_with_line_and_key(
@@ -99,8 +99,8 @@ def test_a_wrong_value_is_reported_with_line_and_key(
         ("{text: Gate, kind: choice, choices: [open, closed, Open]}", "the choice 'Open' twice"),
         ("'Gate? | open, closed, open'", "the choice 'open' twice"),
         (
-            "{text: Who, kind: json, schema: {type: object, properties: {n: {type: intger}}}}",
-            "schema: Invalid type: intger",
+            "{text: Who, kind: json, schema: {type: object, properties: {n: {type: whole}}}}",
+            "schema: Invalid type: whole",
         ),
         ("{text: Who, kind: choice, choices: [true, false]}", "got True; put it in quotes"),
         ("{text: Who, kind: guess}", "kind: Input should be 'yes-no', 'count'"),
