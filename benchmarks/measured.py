@@ -141,6 +141,23 @@ def _times(dense: float, spent: float) -> str:
     return f"{dense / spent:.1f} times" if spent else "all"
 
 
+def startup_table(result: Result) -> str:
+    """CPU time, memory and processes of a cloud and a site until they work."""
+    lines = [
+        "From the start until the cloud serves, and until a site with three cameras has been "
+        "answered for each. Image code is compiled already; memory is PSS.",
+        "",
+        "| | CPU s | wall s | memory MB | processes |",
+        "|---|---|---|---|---|",
+    ]
+    for name in ("cloud", "site"):
+        row = result[name]
+        count = sum(kind["count"] for kind in row["processes"].values())
+        times = f"{row['cpu_seconds']} | {row['wall_seconds']}"
+        lines.append(f"| {name} | {times} | {row['pss_mb']:,} | {count} |")
+    return "\n".join(lines)
+
+
 SECTIONS = (
     Section("One minute of the demo", "demo", "python -m benchmarks.demo", demo_table),
     Section(
@@ -166,6 +183,9 @@ SECTIONS = (
         "density-cpu",
         "codecsight bench density --json benchmarks/results/density-cpu.json",
         density_table,
+    ),
+    Section(
+        "Starting a cloud and a site", "startup", "python -m benchmarks.startup", startup_table
     ),
 )
 RESULT_NAMES = tuple(section.name for section in SECTIONS)
