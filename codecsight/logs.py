@@ -13,11 +13,13 @@ import sys
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import PurePath
 from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
 
+from codecsight.core.json_values import finite
 from codecsight.core.redaction import redact_text
 
 FORMAT_VARIABLE = "CODECSIGHT_LOG"
@@ -67,7 +69,7 @@ def configure_logs(process: str, output: TextIO | None = None, **fields: str) ->
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _redact,
-            _renderer(output),
+            *_renderers(output),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(output),
@@ -82,17 +84,31 @@ def log_format() -> LogFormat:
 
 def _redact(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Remove secrets from the URLs in a line, also those in messages of other libraries."""
-    return {
-        key: redact_text(value) if isinstance(value, str) else value for key, value in event.items()
-    }
+    return {key: _redacted(value) for key, value in event.items()}
 
 
-def _renderer(output: TextIO) -> Processor:
+def _redacted(value: Any) -> Any:
+    """A value of a line, without secrets; paths and errors become text."""
+    if isinstance(value, dict):
+        return {key: _redacted(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_redacted(item) for item in value]
+    if isinstance(value, BaseException | PurePath):
+        value = str(value)
+    return redact_text(value) if isinstance(value, str) else value
+
+
+def _finite(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Write null for a number that is not finite, which JSON can't hold."""
+    return {key: finite(value) for key, value in event.items()}
+
+
+def _renderers(output: TextIO) -> list[Processor]:
     if log_format() is LogFormat.JSON:
-        return structlog.processors.JSONRenderer()
+        return [_finite, structlog.processors.JSONRenderer(allow_nan=False)]
     colors = output.isatty() and not os.environ.get("NO_COLOR")
     plain = structlog.dev.plain_traceback
-    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)
+    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
 
 
 def _from_environment(variable: str, kind: type[StrEnum], default: StrEnum) -> str:

@@ -151,3 +151,26 @@ def test_lines_and_tracebacks_hold_no_secrets_of_urls(log_format: LogFormat) -> 
         structlog.get_logger().exception("failed")
     assert "eim7" not in stream.getvalue()
     assert stream.getvalue().count("rtsp://***@10.0.0.7/main?token=***") == 2
+
+
+def test_json_holds_null_for_numbers_that_are_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FORMAT_VARIABLE, "json")
+    stream = io.StringIO()
+    configure_logs("recorder", stream)
+    structlog.get_logger().warning("slow", fps=float("nan"), rows=[{"ms": float("inf")}, 2.5])
+    record = json.loads(stream.getvalue())
+    assert (record["fps"], record["rows"]) == (None, [{"ms": None}, 2.5])
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_secrets_in_nested_values_are_hidden(
+    log_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FORMAT_VARIABLE, log_format)
+    stream = io.StringIO()
+    configure_logs("recorder", stream)
+    url = "rtsp://admin:Geheim7@cam/x"  # pragma: allowlist secret
+    error = ValueError(f"{url}: refused")
+    structlog.get_logger().error("failed", urls=[url], by={"gate": (url,)}, error=error)
+    assert "cam/x" in stream.getvalue()
+    assert "Geheim7" not in stream.getvalue()

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from codecsight.core.errors import CodecSightError
+from codecsight.core.json_values import finite
 from codecsight.core.redaction import redact_text
 
 out = Console()
@@ -52,20 +52,9 @@ def print_json(value: Any) -> None:
     JSON has no NaN and no infinity: both are printed as null.
     """
     plain = not (sys.stdout.encoding or "").lower().startswith("utf")
-    text = json.dumps(_finite(value), ensure_ascii=plain, allow_nan=False)
+    text = json.dumps(finite(value), ensure_ascii=plain, allow_nan=False)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
-
-
-def _finite(value: Any) -> Any:
-    """The value with None in place of every float that is not finite."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
 
 
 class _StandardOutput(io.TextIOWrapper):

@@ -14,7 +14,8 @@ MASK = "***"
 
 _SECRET_NAMES = re.compile(
     r"us(e)?r|login|pass|pwd|psw|passwd|auth|token|streamid|secret|sign|cred|session|jwt|bearer"
-    r"|(api|access|account|private|stream|app|auth|license)?key(id)?$|^pw$|^sig$|^sid$|^[ups]$"
+    r"|kennwort|contrase|senha|(api|access|account|private|stream|app|auth|license)?key(id)?$"
+    r"|^(pw|pin|mdp|code|sig|sid|[kups])$"
 )
 _HARMLESS_NAMES = frozenset({"userport", "design", "passive"})
 _SCHEME = re.compile(r"(?:://|%3A%2F%2F|%253A%252F%252F)(?:/(?!/))?", re.IGNORECASE)
@@ -24,6 +25,11 @@ _BEFORE_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*$")
 _BARE_LOGIN = re.compile(r"^(//)?[^@\s:]*:[^\s].*@(?=[\w\[][^@]*$)", re.DOTALL)
 _EQUALS = re.compile(r"=|%(?:25)?3D", re.IGNORECASE)
 _SEPARATORS = re.compile(r"(?:[&;?/#,]|%(?:25)?(?:26|3B|3F|2F|23))+", re.IGNORECASE)
+_COLON_PARAMETER = re.compile(
+    r"""(?P<head>[?&;/{,]["']?(?P<name>[A-Za-z_-]+)["']?:)["']?[^&;/,}"']+""", re.IGNORECASE
+)
+_LOGIN_IN_PATH = re.compile(r"(?<=/)[^/@:\s]+:[^/@\s]+@")
+_PORT = re.compile(r"\d{0,5}|PORT")  # also as our messages write it
 _TOKEN = re.compile(
     r"(?<=[/=])(?:(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[A-Z])(?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{16,}"
     r"|[0-9A-Fa-f]{32,}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
@@ -40,15 +46,18 @@ def redact_url(url: str) -> str:
     Where it is unclear whether a part is secret, it is replaced: an `@` ends the user part wherever
     it stands, unless what comes before it is an IP address.
     """
+    if "|" in url and _SCHEME.search(url):  # several sources in one text
+        return "|".join(redact_url(part) for part in url.split("|"))
     if _is_local(url):
-        return url
+        return _redact_local(url)
     scheme = _SCHEME.search(url)
     if scheme is None:
         return _redact_parameters(_BARE_LOGIN.sub(rf"\g<1>{MASK}@", url))
     head, rest = url[: scheme.end()], url[scheme.end() :]
     if not _BEFORE_SCHEME.match(url[: scheme.start()]):  # such as admin:pw@proxy/?to=rtsp://cam
         head = _redact_parameters(_BARE_LOGIN.sub(rf"\g<1>{MASK}@", head))
-    return head + _redact_tokens(_redact_parameters(_redact_user(rest)))
+    shown = _redact_parameters(_redact_user(rest))
+    return head + _LOGIN_IN_PATH.sub(f"{MASK}@", _redact_tokens(_redact_colons(shown)))
 
 
 def redact_text(text: str) -> str:
@@ -63,17 +72,40 @@ def _is_local(url: str) -> bool:
     return url.startswith(("file:", "world:", "dir:", "/", ".", "~")) and not url.startswith("//")
 
 
+def _redact_local(url: str) -> str:
+    """A path stays as it is, whatever its folders are called; of a URL, a login and secrets in its
+    query are replaced.
+    """
+    scheme = _SCHEME.search(url)
+    if scheme is None or not _BEFORE_SCHEME.match(url[: scheme.start()].lstrip()):
+        return url
+    start = url.index("://") + 3 if "://" in url else scheme.end()
+    place, question_mark, query = url[start:].partition("?")
+    authority, slash, path = place.partition("/")
+    shown = _redact_user(authority) + slash + path
+    return url[:start] + shown + question_mark + _redact_colons(_redact_parameters(query))
+
+
 def _redact_user(rest: str) -> str:
     """Replace `user:password@`. `rest` is what follows `://`."""
     found = _USER_PART.match(rest)
     if found is None:
-        return rest
+        return _redact_cut_login(rest)
     authority = re.split(r"[/?#]", found[0], maxsplit=1)[0]
     if authority == found[0] or re.search(_AT, authority):  # the usual form
         return f"{MASK}@{rest[found.end() :]}"
     if ":" not in authority or _is_address(authority):  # the '@' is part of the path
         return rest
     return f"{MASK}@{rest[found.end() :]}"
+
+
+def _redact_cut_login(rest: str) -> str:
+    """Replace `user:password` without a host, as of a URL that a shell has cut off at an `&`."""
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    name, _, port = authority.rpartition(":")
+    if not name or authority.endswith("]") or _PORT.fullmatch(port):
+        return rest
+    return MASK + rest[len(authority) :]
 
 
 def _is_address(authority: str) -> bool:
@@ -122,6 +154,15 @@ def _value(value: str, secret: bool) -> str:
 def _is_secret(name: str) -> bool:
     name = re.sub(r"[^a-z0-9]", "", unquote(unquote(name)).lower())
     return name not in _HARMLESS_NAMES and _SECRET_NAMES.search(name) is not None
+
+
+def _redact_colons(text: str) -> str:
+    """Replace the values of parameters that are written `name:value`, as in JSON."""
+
+    def replace(found: re.Match[str]) -> str:
+        return found["head"] + MASK if _is_secret(found["name"]) else found[0]
+
+    return _COLON_PARAMETER.sub(replace, text)
 
 
 def _redact_tokens(text: str) -> str:

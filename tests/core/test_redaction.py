@@ -33,7 +33,21 @@ USER_PARTS = [
     ("rtsp%3A%2F%2Fadmin%3AGeheim7%40cam%2Fx", "rtsp%3A%2F%2F***@cam%2Fx"),
     ("s3://AKIA:Geheim7@bucket/a?endpoint=h:9000", "s3://***@bucket/a?endpoint=h:9000"),
 ]
+CUT_OR_HIDDEN_LOGINS = [
+    ("rtsp://admin:Geheim7", "rtsp://***"),
+    ("rtsp://admin:Geheim7/x", "rtsp://***/x"),
+    ("rtsp://a:1@h/x|rtsp://b:Geheim7@h/y", "rtsp://***@h/x|rtsp://***@h/y"),
+    ("file://admin:Geheim7@h/x", "file://***@h/x"),
+    ("file:///x?password=Geheim7", "file:///x?password=***"),
+    ("world://yard?password=Geheim7&seed=1", "world://yard?password=***&seed=1"),
+    ("http://h/login/admin:Geheim7@/x", "http://h/login/***@/x"),
+    ("rtsp://10.0.0.7:554/admin:Geheim7@x", "rtsp://10.0.0.7:554/***@x"),
+]
 PARAMETERS = [
+    ("http://h/c?pin=Geheim7&code=Geheim7&codec=h264", "http://h/c?pin=***&code=***&codec=h264"),
+    ("http://h/c?kennwort=Geheim7&senha=Geheim7", "http://h/c?kennwort=***&senha=***"),
+    ("http://h/c?user:admin&pwd:Geheim7&x:1", "http://h/c?user:***&pwd:***&x:1"),
+    ('http://h/c?{"user":"a","password":"Geheim7"}', 'http://h/c?{"user":***","password":***"}'),
     (
         "rtsp://h/c?user=admin&password=Geheim7&channel=1",
         "rtsp://h/c?user=***&password=***&channel=1",
@@ -86,10 +100,15 @@ HARMLESS = [
     "/srv/user=7/yard.mp4",
     "file:///srv/user=7/a.mp4",
     "yard.mp4",
+    "rtsp://HOST[:PORT]/PATH",
+    "http://[fe80::1]/x",
+    "http://h:80/a:b",
 ]
 
 
-@pytest.mark.parametrize(("url", "shown"), [*USER_PARTS, *PARAMETERS, *TOKENS])
+@pytest.mark.parametrize(
+    ("url", "shown"), [*USER_PARTS, *CUT_OR_HIDDEN_LOGINS, *PARAMETERS, *TOKENS]
+)
 def test_secrets_are_replaced_and_the_rest_stays(url: str, shown: str) -> None:
     assert redact_url(url) == shown
     assert SECRET not in redact_url(url)
