@@ -20,7 +20,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from codecsight.core.json_values import finite
-from codecsight.core.redaction import redact_text
+from codecsight.core.urls.redaction import redact_text
 
 FORMAT_VARIABLE = "CODECSIGHT_LOG"
 LEVEL_VARIABLE = "CODECSIGHT_LOG_LEVEL"

@@ -9,7 +9,7 @@ import typer
 from codecsight.cli.options import Policy, Transport
 from codecsight.cli.output import err, out
 from codecsight.core.errors import CodecSightError
-from codecsight.core.redaction import redact_url
+from codecsight.core.urls.redaction import redact_url
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from codecsight.core.errors import CodecSightError
 from codecsight.core.json_values import finite
-from codecsight.core.redaction import redact_text
+from codecsight.core.urls.redaction import redact_text
 
 out = Console()
 err = Console(stderr=True)

@@ -7,7 +7,7 @@ import typer
 
 from codecsight.cli.output import out, print_json
 from codecsight.config import ConfigError, check_readable, load_any
-from codecsight.core.redaction import redact_text
+from codecsight.core.urls.redaction import redact_text
 
 
 def validate(

@@ -25,8 +25,8 @@ from codecsight.cli.options import (
 from codecsight.cli.output import out, print_error
 from codecsight.cli.watch_output import print_json_lines, print_lines, show_table
 from codecsight.core.errors import CodecSightError
-from codecsight.core.redaction import redact_url
 from codecsight.core.slot import ANCHOR_EVERY
+from codecsight.core.urls.redaction import redact_url
 from codecsight.logs import FailureLog
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from codecsight.config.errors import ConfigError
 from codecsight.config.yaml_reader import YamlFile
-from codecsight.core.redaction import redact_url
+from codecsight.core.urls.redaction import redact_url
 
 Config = TypeVar("Config", bound=BaseModel)
 

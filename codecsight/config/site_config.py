@@ -30,8 +30,8 @@ from codecsight.config.shared_sections import (
     needs_tls,
 )
 from codecsight.core.errors import CodecSightError
-from codecsight.core.redaction import MASK, redact_url
 from codecsight.core.slot import ANCHOR_EVERY
+from codecsight.core.urls.redaction import MASK, redact_url
 from codecsight.core.urls.source_url import check_source_url
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -13,8 +13,8 @@ from typing import Any
 from codecsight.core.frame import Frame
 from codecsight.core.orientation import UPRIGHT
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.core.redaction import redact_url
 from codecsight.core.sound import AudioInfo, AudioPacket
+from codecsight.core.urls.redaction import redact_url
 from codecsight.video.capture.open import open_source
 from codecsight.video.capture.source import (
     NO_KEY_FRAME,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from codecsight.config import ConfigError, load_any
-from tests.core.test_redaction import PARAMETERS, SECRET, TOKENS, USER_PARTS
+from tests.core.urls.test_redaction import PARAMETERS, SECRET, TOKENS, USER_PARTS
 
 URLS = [url for url, _ in [*USER_PARTS, *PARAMETERS, *TOKENS]]
 

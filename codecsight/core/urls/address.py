@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from codecsight.core.errors import CodecSightError
-from codecsight.core.redaction import redact_url
+from codecsight.core.urls.redaction import redact_url
 
 MAX_PORT = 65535
 

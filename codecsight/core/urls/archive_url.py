@@ -6,8 +6,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from codecsight.core.errors import CodecSightError
-from codecsight.core.redaction import redact_url
 from codecsight.core.urls.address import is_loopback
+from codecsight.core.urls.redaction import redact_url
 
 _OPTIONS = {"endpoint", "region"}
 _S3_FORM = "an S3 archive URL is s3://BUCKET/PREFIX?endpoint=HOST:PORT"

@@ -5,7 +5,7 @@ import random
 
 from av.error import FFmpegError, HTTPForbiddenError, HTTPUnauthorizedError, InvalidDataError
 
-from codecsight.core.redaction import redact_text, redact_url
+from codecsight.core.urls.redaction import redact_text, redact_url
 from codecsight.video.capture.source import SourceOptions
 
 _LOGIN_HINTS = {

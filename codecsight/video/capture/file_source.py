@@ -7,7 +7,7 @@ from pathlib import Path
 from av.error import FFmpegError
 
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.core.redaction import redact_url
+from codecsight.core.urls.redaction import redact_url
 from codecsight.video.capture.connection import Connection
 from codecsight.video.capture.files.pipe import PipeReader, is_pipe
 from codecsight.video.capture.pacer import Pacer, StopFlag

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from av.error import FFmpegError, ProtocolNotFoundError
 
 from codecsight.core.packet import Packet, StreamInfo
-from codecsight.core.redaction import redact_url
 from codecsight.core.sound import AudioInfo, AudioPacket
+from codecsight.core.urls.redaction import redact_url
 from codecsight.video.capture.connection import Connection
 from codecsight.video.capture.failure import RetryDelays, describe_failure, is_refused_login
 from codecsight.video.capture.pacer import StopFlag

@@ -6,7 +6,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from codecsight.core.errors import CodecSightError
-from codecsight.core.redaction import MASK, redact_url
+from codecsight.core.urls.redaction import MASK, redact_url
 from codecsight.core.urls.source_url import NETWORK_SCHEMES, check_source_url
 from codecsight.video.capture.file_source import FileSource
 from codecsight.video.capture.files.local_path import local_path

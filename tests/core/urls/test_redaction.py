@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from codecsight.core.redaction import redact_text, redact_url
+from codecsight.core.urls.redaction import redact_text, redact_url
 
 SECRET = "Geheim7"
 
