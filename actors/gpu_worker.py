@@ -9,11 +9,11 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakValueDictionary
 
 import structlog
@@ -37,7 +37,7 @@ from codecsight.uplink.messages import Hello, Reject, RejectReason
 from codecsight.uplink.token_bucket import RATE_TOLERANCE, TokenBucket
 
 if TYPE_CHECKING:
-    from actors.stream_engine import StreamEngine
+    from actors.stream_engine import PreparedJob, StreamEngine
     from codecsight.engine.request import OnToken
     from codecsight.engine.resources.flops import Flops
     from codecsight.engine.results import JobResult
@@ -47,6 +47,8 @@ log = structlog.get_logger()
 NO_CAPACITY_RETRY_S = 15.0
 UNAVAILABLE_RETRY_S = 5.0
 DECODE_THREADS = 4
+
+T = TypeVar("T")
 
 StreamedAnswer = asyncio.Queue[PartialAnswer | asyncio.Task[Answer | str]]
 """Partial answers, then the finished task with the final answer."""
@@ -67,8 +69,9 @@ class _OwnedStream:
 
 
 class GpuWorker:
-    """Owns streams: checks their calls on the event loop, decodes chunks in a few threads, and lets
-    the thread of an EngineLoop compute. So calls are served, and chunks decoded, during a step.
+    """Owns streams: checks their calls on the event loop, decodes chunks and prepares jobs in a few
+    threads, and lets the thread of an EngineLoop compute. So calls are served, and the next step is
+    prepared, during a step.
 
     A stream is admitted if there are KV blocks and device time for it. Its chunks are admitted at
     the agreed rate; a faster stream waits at its own connection. All state is in memory: after a
@@ -147,21 +150,25 @@ class GpuWorker:
                 detail = f"stream {stream}: epoch {chunk.epoch} has ended; connect again"
                 return Reject(RejectReason.OLD_EPOCH, detail, 1.0)
             received_at = time.monotonic()
-            slot = await self._decode(chunk)
-            job = self._loop.submit(lambda engine: engine.submit(stream, slot))
+            prepared = await self._off_loop(partial(self._decode, chunk))
+            job = self._loop.submit(lambda engine: engine.submit(stream, prepared))
             owned.next_seq = chunk.seq + 1
         try:
-            self._record(slot, await self._loop.result(job), owned, received_at)
+            self._record(prepared.prepared.slot, await self._loop.result(job), owned, received_at)
         except AdmissionRefused:  # for another picture size; the engine has closed the stream
             if self._owned.get(stream) is owned:
                 del self._owned[stream]
             raise
         return None
 
-    async def _decode(self, chunk: Chunk) -> Slot:
-        loop = asyncio.get_running_loop()
-        decoding = loop.run_in_executor(self._decoders, unpack, chunk, self._spec)
-        return await within(DECODE_S, decoding, "decoding")
+    def _decode(self, chunk: Chunk) -> PreparedJob:
+        """Decode a chunk's patches and prepare its slot. Runs on a decoder's thread."""
+        return self._loop.engine.prepare(chunk.stream, unpack(chunk, self._spec))
+
+    async def _off_loop(self, function: Callable[[], T]) -> T:
+        """Call a function on a decoder's thread. Raises its error or DeadlineError."""
+        running = asyncio.get_running_loop().run_in_executor(self._decoders, function)
+        return await within(DECODE_S, running, "decoding")
 
     async def ask(
         self,
@@ -182,7 +189,9 @@ class GpuWorker:
                 f"{max_age_s:g} s: is the camera or its site away?"
             )
         try:
-            job = self._loop.submit(lambda engine: engine.ask(stream, question, on_token))
+            prepare = partial(self._loop.engine.prepare_question, question, on_token)
+            batch = await self._off_loop(prepare)
+            job = self._loop.submit(lambda engine: engine.ask(stream, batch))
             return replace((await self._loop.result(job)).answers[0], age_s=age_s)
         except CodecSightError as error:
             return str(error)

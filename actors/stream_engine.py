@@ -11,8 +11,9 @@ from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine.config import EngineConfig, EvictionPolicy, QueryView
 from codecsight.engine.engine import Engine
 from codecsight.engine.errors import AdmissionRefused, SlotRefused
+from codecsight.engine.preparation import PreparedSlot
 from codecsight.engine.profile_run import seconds_per_slot
-from codecsight.engine.request import OnToken, ignore_tokens
+from codecsight.engine.request import OnToken, QuestionBatch, ignore_tokens
 from codecsight.engine.resources.memory import fit_to_memory
 from codecsight.engine.resources.utilization import HORIZON_S, Utilization
 from codecsight.engine.results import EngineStatus, JobResult
@@ -30,8 +31,17 @@ class OpenResult:
     needs_anchor: bool
 
 
+@dataclass(frozen=True, slots=True)
+class PreparedJob:
+    """A slot and the standing questions that are due, checked and tokenised."""
+
+    prepared: PreparedSlot
+    question_batch: QuestionBatch | None
+
+
 class StreamEngine:
-    """The engine of a worker. All methods run on the thread of its EngineLoop.
+    """The engine of a worker. `prepare` and `prepare_question` may run on any thread, all other
+    methods on the thread of its EngineLoop.
 
     A stream is admitted if there are KV blocks and device time for it.
     """
@@ -83,25 +93,38 @@ class StreamEngine:
             self.engine.close(stream)
             self._forget(stream)
 
-    def submit(self, stream: str, slot: Slot) -> int:
+    def prepare(self, stream: str, slot: Slot) -> PreparedJob:
+        """Check and tokenise a slot and the standing questions that are due. Thread-safe. Raises
+        SlotRefused for a slot that disagrees with itself.
+        """
+        prepare = self.engine.preparer
+        return PreparedJob(prepare.slot(stream, slot), prepare.questions(self._standing.of(stream)))
+
+    def prepare_question(self, question: Question, on_token: OnToken | None) -> QuestionBatch:
+        """Check and tokenise a question. Thread-safe. Raises QuestionError or EngineError."""
+        batch = self.engine.preparer.questions([question], on_token or ignore_tokens)
+        assert batch is not None  # noqa: S101 - it has a question
+        return batch
+
+    def submit(self, stream: str, job: PreparedJob) -> int:
         """Submit a slot, with the standing questions that are due. Returns its ticket.
 
         An anchor that does not fit the window restarts it: the edge's clock may have restarted, or
         the camera's picture may have another size. Raises SlotRefused, or AdmissionRefused if there
         is no memory for the other size; the stream is closed then.
         """
-        due = self._standing.of(stream)
+        slot = job.prepared.slot
         try:
-            return self.engine.submit(stream, slot, due)
+            return self.engine.submit_prepared(stream, job.prepared, job.question_batch)
         except SlotRefused:
             if slot.kind is not SlotKind.ANCHOR:
                 raise
             self._restart_window(stream, PatchGrid(self.spec, *slot.kept.shape))
-            return self.engine.submit(stream, slot, due)
+            return self.engine.submit_prepared(stream, job.prepared, job.question_batch)
 
-    def ask(self, stream: str, question: Question, on_token: OnToken | None) -> int:
+    def ask(self, stream: str, question_batch: QuestionBatch) -> int:
         """Submit a question about a stream's current window. Returns its ticket."""
-        return self.engine.submit_questions(stream, [question], on_token or ignore_tokens)
+        return self.engine.submit_question_batch(stream, question_batch)
 
     def status(self) -> EngineStatus:
         """Memory, queues and work of the engine."""

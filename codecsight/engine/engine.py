@@ -11,8 +11,6 @@ in the KV pool, runs the text model, and returns the results of finished jobs:
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -30,7 +28,8 @@ from codecsight.engine.config import EngineConfig
 from codecsight.engine.errors import AnchorRequired, EngineError
 from codecsight.engine.job import Job
 from codecsight.engine.model_runner import Scheduled, encode, run_text_model
-from codecsight.engine.request import OnToken, QuestionBatch, build_option_trees, ignore_tokens
+from codecsight.engine.preparation import PreparedSlot, Preparer
+from codecsight.engine.request import OnToken, QuestionBatch, ignore_tokens
 from codecsight.engine.resources.flops import FlopMeter, Work
 from codecsight.engine.resources.memory import MemoryPlanner
 from codecsight.engine.resources.validation import check_grid
@@ -56,10 +55,7 @@ class Engine:
         self._results: list[JobResult] = []
         self._closed_work = Work()
         self._tickets = 0
-        # Standing questions are asked at every stride: their trees are built once.
-        max_tokens = self.config.max_question_tokens
-        build = partial(build_option_trees, model=model, max_tokens=max_tokens)
-        self._build_option_trees = lru_cache(maxsize=256)(build)
+        self.preparer = Preparer(model, self.config)
         self._memory = MemoryPlanner(model, self.config)
         self._pool = KVPool(model.kv, self._memory.pool_blocks)
         # Questions have blocks of their own, so that windows cannot starve them.
@@ -111,11 +107,18 @@ class Engine:
         changed, for a slot that does not fit the stream or comes too soon, QuestionError for a
         question that this model cannot be asked.
         """
-        session, batch = self._session(stream), self._question_batch(questions)
-        tokens = session.check(slot)
-        # A copy: the caller may reuse its arrays.
-        slot = replace(slot, kept=slot.kept.copy(), patches=slot.patches.copy())
-        return self._add(session, slot=slot, tokens=tokens, question_batch=batch)
+        self._session(stream)
+        batch = self.preparer.questions(questions)
+        return self.submit_prepared(stream, self.preparer.slot(stream, slot), batch)
+
+    def submit_prepared(
+        self, stream: str, prepared: PreparedSlot, question_batch: QuestionBatch | None = None
+    ) -> int:
+        """As `submit`, with what the engine's `preparer` has prepared, on whichever thread."""
+        session = self._session(stream)
+        session.check(prepared)
+        slot, tokens = prepared.slot, prepared.tokens
+        return self._add(session, slot=slot, tokens=tokens, question_batch=question_batch)
 
     def submit_questions(
         self, stream: str, questions: Sequence[Question], on_token: OnToken = ignore_tokens
@@ -123,14 +126,19 @@ class Engine:
         """Queue questions about a stream behind its earlier jobs; returns a ticket, as `submit`.
         `on_token` is called with each new token of free-form answers.
         """
+        batch = self.preparer.questions(questions, on_token)
+        return self.submit_question_batch(stream, batch)
+
+    def submit_question_batch(self, stream: str, question_batch: QuestionBatch | None) -> int:
+        """As `submit_questions`, with a batch that the engine's `preparer` has prepared."""
         session = self._session(stream)
         if session.needs_anchor:
             raise EngineError(f"stream {stream!r} has no slots yet")
-        return self._add(session, question_batch=self._question_batch(questions, on_token))
+        return self._add(session, question_batch=question_batch)
 
     def check_questions(self, questions: Sequence[Question]) -> None:
         """Raise QuestionError or EngineError for a question that this model cannot be asked."""
-        self._question_batch(questions)
+        self.preparer.questions(questions)
 
     @property
     def busy(self) -> bool:
@@ -285,19 +293,6 @@ class Engine:
             forward(self.model, self._pool, [segment], KVCopies.join([]))
 
     # Jobs
-
-    def _question_batch(
-        self, questions: Sequence[Question], on_token: OnToken = ignore_tokens
-    ) -> QuestionBatch | None:
-        if not questions:
-            return None
-        trees = self._build_option_trees(tuple(one for one in questions if not one.free_form))
-        max_answer_tokens = self.config.max_answer_tokens
-        batch = QuestionBatch(questions, trees, self.model, max_answer_tokens, on_token)
-        longest, allowed = batch.longest_call, self.config.max_question_tokens
-        if longest > allowed:
-            raise EngineError(f"a question of {longest} tokens; {allowed} are allowed")
-        return batch
 
     def _add(self, session: StreamSession, **parts: Any) -> int:
         self._tickets += 1

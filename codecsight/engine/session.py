@@ -30,6 +30,7 @@ from codecsight.engine.encoder_input import EncodeRequest, EncoderInput, LatestF
 from codecsight.engine.errors import SlotRefused
 from codecsight.engine.job import BatchItem, Job, Prefill
 from codecsight.engine.paged_window import PagedWindow
+from codecsight.engine.preparation import PreparedSlot
 from codecsight.engine.query_context import (
     QueryContext,
     WindowState,
@@ -43,7 +44,7 @@ from codecsight.engine.resources.memory import slot_tokens
 from codecsight.engine.resources.validation import check_slot
 from codecsight.engine.results import JobResult
 from codecsight.engine.scheduler import QuestionCost, StreamDemand
-from codecsight.engine.window import CachedSlot, Window, slot_time
+from codecsight.engine.window import CachedSlot, Window
 from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens
 
@@ -125,8 +126,9 @@ class StreamSession:
 
     # Queue
 
-    def check(self, slot: Slot) -> Tokens:
-        """The tokens of a slot that fits the stream. Raises SlotRefused."""
+    def check(self, prepared: PreparedSlot) -> None:
+        """Raise SlotRefused for a slot that does not fit the stream, or comes too soon."""
+        slot = prepared.slot
         check_slot(self.stream, slot, self.grid, self._last_time)
         queued = sum(job.slot is not None for job in self.jobs)
         if queued >= self.config.max_waiting:
@@ -134,10 +136,8 @@ class StreamSession:
                 f"stream {self.stream!r}: {queued} slots are queued already; "
                 "send slower, then an anchor"
             )
-        tokens = self.model.layout.slot(slot_time(slot.times), slot.kept)
-        if len(tokens) > self._slot_tokens:
+        if len(prepared.tokens) > self._slot_tokens:
             raise SlotRefused(f"stream {self.stream!r}: no room for the time stamp {slot.times}")
-        return tokens
 
     def add(self, job: Job) -> None:
         """Append a job to the queue."""

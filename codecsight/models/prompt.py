@@ -15,6 +15,7 @@ leaves a gap, so no other token moves. A slot of 2 x 3 cells, of which three are
              [0, 0, 1]]    sequential_positions  [[5, 7, 10]] on all axes, next text at 11
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -126,6 +127,7 @@ class PromptLayout:
 
     def __init__(self, tokenizer: Any, prompt_format: PromptFormat) -> None:
         self._tokenizer, self._format = tokenizer, prompt_format
+        self._lock = threading.Lock()
         before, between, self._after = split_chat_template(
             tokenizer, prompt_format.video_placeholders, prompt_format.chat_template
         )
@@ -169,10 +171,11 @@ class PromptLayout:
         return self.encode(self._format.answer_prefix + text, split_special_tokens=True)
 
     def encode(self, text: str, *, split_special_tokens: bool = False) -> list[int]:
-        """Token ids of `text`, without added special tokens."""
-        ids: list[int] = self._tokenizer(
-            text, add_special_tokens=False, split_special_tokens=split_special_tokens
-        )["input_ids"]
+        """Token ids of `text`, without added special tokens. Thread-safe."""
+        with self._lock:  # a tokenizer's settings must not change while another thread encodes
+            ids: list[int] = self._tokenizer(
+                text, add_special_tokens=False, split_special_tokens=split_special_tokens
+            )["input_ids"]
         return ids
 
 

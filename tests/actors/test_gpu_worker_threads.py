@@ -16,6 +16,7 @@ from codecsight.core.grid import GridSpec
 from codecsight.core.question import Question
 from codecsight.core.slot import Slot, SlotKind
 from codecsight.engine.engine import Engine
+from codecsight.engine.preparation import PreparedSlot, Preparer
 from codecsight.uplink.messages import Reject, RejectReason
 from tests.actors.gate import Gate
 from tests.actors.local_worker import (
@@ -77,11 +78,13 @@ def test_the_event_loop_neither_decodes_nor_computes(
     record(gpu_worker, "unpack")
     record(stream_engine, "load_model")
     record(stream_engine, "seconds_per_slot")
-    for name in ("open", "close", "submit", "submit_questions", "check_questions", "reset"):
+    for name in ("open", "close", "submit_prepared", "submit_question_batch", "check_questions"):
         record(Engine, name)
-    for name in ("step", "status", "needs_anchor"):
+    for name in ("step", "status", "needs_anchor", "reset"):
         record(Engine, name)
     worker = new_worker(folder)
+    record(Preparer, "slot")
+    record(Preparer, "questions")
     spec = open_stream(worker).spec
     for seq in (100, 101, 0):  # the clock restarts: the window is reset
         assert push(worker, make_chunk(spec, seq)) is None
@@ -89,21 +92,23 @@ def test_the_event_loop_neither_decodes_nor_computes(
     asyncio.run(worker.windows())
     asyncio.run(worker.status())
     asyncio.run(worker.close(STREAM))
-    decoding = threads.pop("unpack")
-    assert decoding
-    assert all(name.startswith("decode") for name in decoding)
+    for name in ("unpack", "slot", "questions"):
+        preparing = threads.pop(name)
+        assert preparing
+        assert all(thread.startswith("decode") for thread in preparing)
     assert len(threads) == 11
     assert set.union(*threads.values()) == {"engine"}
 
 
-def test_calls_are_served_and_chunks_are_decoded_during_a_step(
+def test_calls_are_served_and_the_next_step_is_prepared_during_a_step(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker, step, unpacked = new_worker(folder), Gate(), threading.Event()
+    worker, step = new_worker(folder), Gate()
+    unpacked, prepared = threading.Event(), threading.Event()
     spec = open_stream(worker).spec
     open_stream(worker, hello=make_hello("yard.other"))
     compute = Engine._compute
-    decode = gpu_worker.unpack
+    decode, tokenise = gpu_worker.unpack, Preparer.slot
 
     def held(engine: Engine) -> None:
         step.enter()
@@ -114,18 +119,25 @@ def test_calls_are_served_and_chunks_are_decoded_during_a_step(
         unpacked.set()
         return slot
 
+    def prepare(preparer: Preparer, stream: str, slot: Slot) -> PreparedSlot:
+        found = tokenise(preparer, stream, slot)
+        prepared.set()
+        return found
+
     monkeypatch.setattr(Engine, "_compute", held)
 
     async def run() -> None:
         first = asyncio.create_task(worker.push(make_chunk(spec, 0)))
         await step.entered()
         monkeypatch.setattr(gpu_worker, "unpack", unpack)
+        monkeypatch.setattr(Preparer, "slot", prepare)
         other = replace(make_chunk(spec, 0), stream="yard.other")
         rejection = await worker.push(replace(other, mosaic=b"not a picture"))
         assert isinstance(rejection, Reject)
         assert rejection.reason is RejectReason.MALFORMED
         second = asyncio.create_task(worker.push(other))
         await until(unpacked.is_set)
+        await until(prepared.is_set)
         assert not first.done()
         step.open()
         assert await first is None

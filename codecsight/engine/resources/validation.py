@@ -31,15 +31,22 @@ def check_grid(model: VisionLanguageModel, grid: PatchGrid) -> None:
         )
 
 
-def check_slot(stream: str, slot: Slot, grid: PatchGrid, after: float | None) -> None:
-    """Reject a slot that disagrees with its stream's grid or with itself. `after` is the time of
-    the stream's last frame, None where an anchor must come first. Raises SlotRefused.
+def check_content(stream: str, slot: Slot, cell: int, frames: int) -> None:
+    """Reject a slot that disagrees with itself, or with a model that reads cells of `cell` pixels
+    in slots of `frames` frames. Raises SlotRefused.
     """
-    problem = (
-        _order_problem(slot, after)
-        or _shape_problem(slot, grid)
-        or _time_problem(slot.times, slot.capture_time, grid.spec.frames)
+    problem = _shape_problem(slot, cell, frames) or _time_problem(
+        slot.times, slot.capture_time, frames
     )
+    if problem:
+        raise SlotRefused(f"stream {stream!r}: {problem}")
+
+
+def check_slot(stream: str, slot: Slot, grid: PatchGrid, after: float | None) -> None:
+    """Reject a slot that does not fit its stream now: another grid, or the wrong time. `after` is
+    the time of the stream's last frame, None where an anchor must come first. Raises SlotRefused.
+    """
+    problem = _order_problem(slot, after) or _grid_problem(slot, grid)
     if problem:
         raise SlotRefused(f"stream {stream!r}: {problem}")
 
@@ -52,14 +59,19 @@ def _order_problem(slot: Slot, after: float | None) -> str | None:
     return None
 
 
-def _shape_problem(slot: Slot, grid: PatchGrid) -> str | None:
-    spec = grid.spec
-    if slot.kept.dtype != np.bool_ or slot.kept.shape != (grid.rows, grid.cols):
-        return f"kept is {slot.kept.dtype} {slot.kept.shape}, not bool {(grid.rows, grid.cols)}"
+def _grid_problem(slot: Slot, grid: PatchGrid) -> str | None:
+    if slot.kept.shape != (grid.rows, grid.cols):
+        return f"kept is {slot.kept.shape}, not {(grid.rows, grid.cols)}"
+    return None
+
+
+def _shape_problem(slot: Slot, cell: int, frames: int) -> str | None:
+    if slot.kept.dtype != np.bool_ or slot.kept.ndim != 2:
+        return f"kept is {slot.kept.dtype} {slot.kept.shape}, not bool [rows, cols]"
     kept = int(slot.kept.sum())
-    if slot.kind is SlotKind.ANCHOR and kept < grid.cells:
-        return f"an anchor holds every cell; this one has {kept} of {grid.cells}"
-    shape = (kept, spec.frames, 3, spec.cell, spec.cell)
+    if slot.kind is SlotKind.ANCHOR and kept < slot.kept.size:
+        return f"an anchor holds every cell; this one has {kept} of {slot.kept.size}"
+    shape = (kept, frames, 3, cell, cell)
     if slot.patches.dtype != np.uint8 or slot.patches.shape != shape:
         return f"patches are {slot.patches.dtype} {slot.patches.shape}, not uint8 {shape}"
     if slot.reasons.shape != (kept,):
