@@ -59,9 +59,9 @@ class TransientDetector:
     """Compares the frames between two samples with the earlier one.
 
     Masks over the raster, since the last sample: `_current` for the last frame compared, of which
-    `_lasting` are near points that differed in the frame before; `_peak` and `_peak_lasting` are
-    those of the held frame; `_seen` and `_touched` are the points and the lasting points of all
-    frames.
+    `_lasting` are near points that differed in the frame before (`_before`); `_peak` and
+    `_peak_lasting` are those of the held frame; `_seen` and `_touched` are the points and the
+    lasting points of all frames.
     """
 
     def __init__(self, grid: PatchGrid) -> None:
@@ -78,6 +78,8 @@ class TransientDetector:
         self._peak: Mask
         self._peak_lasting: Mask
         self._current: Mask
+        self._before: Mask
+        self._lasting: Mask
 
     def ignore(self, mask: Mask) -> None:
         """Disregard changes of these pixels, [h, w] of the model's input, from now on."""
@@ -92,20 +94,18 @@ class TransientDetector:
         raster = _luma_raster(frame)
         if raster is None or raster.shape != self._sample.shape:
             return
-        reach, before = max(1, round(_MAX_SPEED * elapsed * _RASTER_COLUMNS)), self._current.copy()
-        count = _mark_changed(raster, self._sample, self._limit, self._current)
-        if self._ignored is not None:
-            self._current[self._ignored_points] = False
-            count = int(self._current.sum())
-        lasting = self._current & _grown(before, reach)
-        self._seen |= self._current
-        self._touched |= lasting
+        reach = max(1, round(_MAX_SPEED * elapsed * _RASTER_COLUMNS))
+        self._before, self._current = self._current, self._before
+        count = _mark_changed(
+            raster, self._sample, self._limit, self._ignored_points, self._current, self._seen
+        )
+        lasting = _mark_lasting(self._current, self._before, reach, self._lasting, self._touched)
         if count > _MAX_SHARE * self._sample.size:
             return
-        score = count + 2 * int(lasting.sum())
+        score = count + 2 * lasting
         if score > self._peak_score:
             self._peak_score, self._held = score, frame
-            self._peak[:], self._peak_lasting[:] = self._current, lasting
+            self._peak[:], self._peak_lasting[:] = self._current, self._lasting
 
     def on_sample(self, frame: Frame) -> Transient | None:
         """Restart from a sampled frame. Returns the transient since the last sample, if the
@@ -130,10 +130,14 @@ class TransientDetector:
             return
         if self._sample is None or self._sample.shape != raster.shape:
             self._sample = np.empty(raster.shape, np.uint8)
-            if self._ignored is not None:
-                self._ignored_points = _at_points(self._ignored, *raster.shape)
-            masks = np.empty((5, *raster.shape), np.bool_)
-            self._seen, self._touched, self._peak, self._peak_lasting, self._current = masks
+            self._ignored_points = (
+                np.zeros(raster.shape, np.bool_)
+                if self._ignored is None
+                else _at_points(self._ignored, *raster.shape)
+            )
+            masks = np.empty((7, *raster.shape), np.bool_)
+            self._seen, self._touched, self._peak, self._peak_lasting = masks[:4]
+            self._current, self._before, self._lasting = masks[4:]
         self._sample[:] = raster
         self._seen[:] = self._touched[:] = self._current[:] = False
 
@@ -208,14 +212,39 @@ def _absolute_difference(new: Raster, old: Raster, difference: Raster) -> float:
 
 
 @cached_njit
-def _mark_changed(raster: Raster, sample: Raster, limit: float, changed: Mask) -> int:
-    """Mark in `changed` the points that differ by more than `limit`; returns their number."""
+def _mark_changed(
+    raster: Raster, sample: Raster, limit: float, ignored: Mask, changed: Mask, seen: Mask
+) -> int:
+    """Mark in `changed` the points that differ by more than `limit` and aren't ignored, and add
+    them to `seen`; returns their number.
+    """
     count = 0
     for row in range(sample.shape[0]):
         for col in range(sample.shape[1]):
-            differs = bool(abs(np.float32(raster[row, col]) - np.float32(sample[row, col])) > limit)
+            difference = abs(np.float32(raster[row, col]) - np.float32(sample[row, col]))
+            differs = difference > limit and not ignored[row, col]
             changed[row, col] = differs
-            count += differs
+            if differs:
+                seen[row, col] = True
+                count += 1
+    return count
+
+
+@cached_njit
+def _mark_lasting(current: Mask, before: Mask, reach: int, lasting: Mask, touched: Mask) -> int:
+    """Mark in `lasting` the `current` points within `reach` points, in any direction, of one of
+    `before`, and add them to `touched`; returns their number. Same as growing `before`, but few
+    points are set.
+    """
+    count = 0
+    for row in range(current.shape[0]):
+        for col in range(current.shape[1]):
+            lasting[row, col] = False
+            if current[row, col]:
+                top, left = max(row - reach, 0), max(col - reach, 0)
+                if before[top : row + reach + 1, left : col + reach + 1].any():
+                    lasting[row, col] = touched[row, col] = True
+                    count += 1
     return count
 
 

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from codecsight.change.policies import make_policy
 from codecsight.change.tracker import ChangeTracker
+from codecsight.change.transients import _mark_lasting
 from codecsight.core.slot import Slot
 from tests.change.synthetic_camera import Image, SyntheticCamera
 
@@ -100,3 +102,23 @@ def test_a_large_object_in_one_frame_counts_only_while_short_sightings_are_rare(
     assert track(camera, "tracked", {22: large_object})[0].counters.transients == 1
     insects = {n: streak(camera, 10 + 37 * (n % 3), 20) for n in range(20) if n % 5 == 3}
     assert track(camera, "tracked", insects | {22: large_object})[0].counters.transients == 0
+
+
+@pytest.mark.parametrize("reach", [1, 2, 5])
+def test_lasting_points_are_those_that_a_grown_mask_of_the_frame_before_covers(reach: int) -> None:
+    rng = np.random.default_rng(reach)
+    current, before, touched = (rng.random((3, 45, 80)) < [[[0.1]], [[0.02]], [[0.01]]])[:3]
+    lasting, earlier = np.empty_like(current), touched.copy()
+    count = _mark_lasting(current, before, reach, lasting, touched)
+    grown = np.array(
+        [
+            [
+                before[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1].any()
+                for x in range(80)
+            ]
+            for y in range(45)
+        ]
+    )
+    assert np.array_equal(lasting, current & grown)
+    assert count == lasting.sum() > 0
+    assert np.array_equal(touched, earlier | lasting)
