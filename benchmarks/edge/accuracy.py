@@ -116,6 +116,17 @@ class PolicyRun:
         )
 
 
+def score_default(
+    clip: WorldClip, specs: Iterable[GridSpec] = SPECS
+) -> dict[tuple[str, PatchGrid], Score]:
+    """Scores of the default policy alone, as `score_policies`."""
+    info, packets = clip.encoded()
+    grids = [spec.fit(clip.width, clip.height) for spec in specs]
+    runs = {("tracked", grid): PolicyRun(clip, grid, TrackedPolicy(grid)) for grid in grids}
+    _feed_all(runs.values(), info, packets)
+    return {key: each.score for key, each in runs.items()}
+
+
 def score_policies(
     clip: WorldClip, specs: Iterable[GridSpec] = SPECS
 ) -> dict[tuple[str, PatchGrid], Score]:
@@ -142,7 +153,8 @@ def _feed_all(runs: Iterable[PolicyRun], info: StreamInfo, packets: list[Packet]
     """Decode once for each policy that sets its motion interval, and once for the rest."""
     every_run = list(runs)
     rest = [each for each in every_run if not each.sets_motion_interval]
-    for group in [rest, *([each] for each in every_run if each.sets_motion_interval)]:
+    alone = [[each] for each in every_run if each.sets_motion_interval]
+    for group in [rest, *alone] if rest else alone:
         for frame in decode_stream([info, *packets], group[0].motion_interval_s):
             for each in group:
                 each.feed(frame)
