@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from codecsight.core.errors import CodecSightError
+from codecsight.patches.structure import jpeg_problem, png_problem
 
 CodecKind = Literal["jpeg", "lossless"]
 
@@ -19,6 +20,7 @@ MAX_MOSAIC_BYTES = 960 * 1024
 """Largest mosaic in bytes. The whole chunk then stays under the message limit of 1 MiB."""
 
 _FORMATS = {"jpeg": "JPEG", "lossless": "PNG"}
+_STRUCTURE = {"jpeg": jpeg_problem, "lossless": png_problem}
 _MIN_QUALITY = 30
 # Exceptions of Pillow for broken pictures. It documents only OSError.
 _DECODE_ERRORS = (
@@ -92,6 +94,8 @@ class PatchCodec:
                 raise PatchError(f"a mosaic of {len(data)} bytes, but no kept cell")
             return
         _check_bytes(data)
+        if problem := _STRUCTURE[self.kind](data):
+            raise PatchError(f"the mosaic is not a complete {self.kind} picture: {problem}")
         rows, cols = mosaic_shape(kept * frames)
         with self._open(data) as picture:
             if picture.size != (cols * cell, rows * cell) or picture.mode != "RGB":
