@@ -17,6 +17,7 @@ POLL_S = 0.2
 WORKER = "cloud-worker"
 START_TIMEOUT_S = 300.0
 SILENCE_S = 60.0
+FROZEN_S = 10.0
 STOP_TIMEOUT_S = 30.0
 POLICY = RestartPolicy(max_delay_s=30.0, max_failures=5, window_s=600.0)
 
@@ -25,8 +26,8 @@ def run_cloud(config: CloudConfig, stop: threading.Event) -> None:
     """Run until `stop`. If Ray fails it is restarted, and sites connect again.
 
     Raises CodecSightError: before anything is started if the model or a key file is missing, or the
-    port is in use; when
-    the start fails for a reason that a restart can't repair; after too many failures.
+    port is in use; when the start fails for a reason that a restart can't repair; after too many
+    failures.
     """
     if config.model is not None:
         find_folder(config.model)
@@ -67,6 +68,7 @@ def _worker_spec(config: CloudConfig, errors: list[str]) -> ProcessSpec:
         on_line=on_line,
         start_timeout_s=START_TIMEOUT_S,
         silence_s=SILENCE_S,
+        frozen_s=FROZEN_S,
         fatal_codes=frozenset({CONFIG_FAULT_CODE}),
         policy=POLICY,
         stop_by=StopBy.STDIN_EOF,

@@ -15,6 +15,7 @@ import structlog
 
 from cluster.private_ray import start_named_actor
 from cluster.ray_worker import ConfigFaultError, Report, WriteReport, run_ray_worker
+from cluster.supervision.actor_watch import ActorWatch
 from codecsight.config import CloudConfig
 from codecsight.core.errors import CodecSightError
 
@@ -48,17 +49,19 @@ def _serve(settings: Report, stop: threading.Event, write: WriteReport) -> None:
     gpu_share = 1 if ray.cluster_resources().get("GPU", 0) >= config.workers else 0
     workers = [f"gpu:{node}:{index}" for index in range(config.workers)]
     # Ray ends an actor when its last handle is deleted.
-    handles = [start_named_actor(DirectoryActor, "directory")]
-    handles += [
-        start_named_actor(GpuWorker, name, name, config, gpus=gpu_share) for name in workers
-    ]
+    actors = {"directory": start_named_actor(DirectoryActor, "directory")}
+    actors |= {
+        name: start_named_actor(GpuWorker, name, name, config, gpus=gpu_share) for name in workers
+    }
     gateway = start_named_actor(GatewayActor, f"gateway:{node}", config, "directory", workers)
+    watch = ActorWatch({**actors, f"gateway:{node}": gateway})
     port = _start(gateway, stop, write)
     if port is None:
         return
     log.info("serving", address=config.listen, port=port, workers=workers)
     while not stop.wait(HEALTH_CHECK_S):
         _check(gateway)
+        watch.poll()
         write({"time": time.time(), "serving": True})
     with contextlib.suppress(RayError):  # it may be down already
         ray.get(gateway.stop.remote(), timeout=STOP_TIMEOUT_S)

@@ -20,6 +20,10 @@ from codecsight.core.stop_signals import STOP_SIGNALS
 RAY_MARKER = "CODECSIGHT_RAY"
 """Environment variable set in every process of one private Ray."""
 
+GCS_RECONNECT_S = 5
+"""Ray's processes end this long after they lost Ray's control store (GCS); its default is 60 s. One
+that dies does not come back: the supervisor starts all of Ray again.
+"""
 OBJECT_STORE_BYTES = 96 * 2**20
 """Slots and answers are small; Ray's default is 30% of the machine's memory."""
 
@@ -82,6 +86,7 @@ def _prepare(folder: Path) -> Path:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(secrets.token_hex(32))
     os.environ.setdefault(RAY_MARKER, secrets.token_hex(8))
+    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(GCS_RECONNECT_S))
     os.environ.pop("RAY_AUTH_TOKEN", None)
     os.environ |= {
         "RAY_AUTH_MODE": "token",

@@ -14,6 +14,8 @@ from codecsight.video.capture.exit_codes import END_OF_SOURCE
 
 STOP_TIMEOUT_S = 8.0
 SILENCE_S = 60.0
+FROZEN_S = 4.0
+"""It reports every 2 s (ALIVE_S). A frozen one is recording again within 10 s."""
 
 
 def feed_path(feeds: Path, camera: str) -> Path:
@@ -65,6 +67,7 @@ def _spec(config: SiteConfig, feeds: Path, name: str, on_line: OnLine | None) ->
         environment={"CODECSIGHT_SOURCE": camera.source_url(name)},
         on_line=on_line,
         silence_s=SILENCE_S,
+        frozen_s=FROZEN_S,
         finished_codes=frozenset({END_OF_SOURCE}),
         policy=RestartPolicy(),
         stop_timeout_s=STOP_TIMEOUT_S,

@@ -27,6 +27,7 @@ EMPTY_REPORT_S = 2.0
 WORKER = "site-worker"
 WORKER_START_TIMEOUT_S = 300.0
 WORKER_SILENCE_S = 60.0
+WORKER_FROZEN_S = 10.0
 WORKER_STOP_TIMEOUT_S = 50.0
 WORKER_POLICY = RestartPolicy(first_delay_s=2.0)
 
@@ -98,6 +99,7 @@ def worker_spec(
         on_line=on_line,
         start_timeout_s=WORKER_START_TIMEOUT_S,
         silence_s=WORKER_SILENCE_S,
+        frozen_s=WORKER_FROZEN_S,
         policy=WORKER_POLICY,
         stop_by=StopBy.STDIN_EOF,
         stop_timeout_s=WORKER_STOP_TIMEOUT_S,

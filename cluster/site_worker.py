@@ -15,6 +15,7 @@ import structlog
 from cluster.private_ray import start_named_actor
 from cluster.ray_worker import Report, WriteReport, run_ray_worker
 from cluster.recorders import feed_path
+from cluster.supervision.actor_watch import ActorWatch
 from cluster.warm_up import WarmUp
 from codecsight.config import SiteConfig
 from codecsight.core.errors import CodecSightError
@@ -73,11 +74,19 @@ class _SiteActors:
             )
             for name, camera in config.cameras.items()
         }
+        self._watch = ActorWatch(
+            {
+                uplink: self._uplink,
+                f"archiver:{site}": self._archiver,
+                **{f"camera:{site}:{name}": actor for name, actor in self._cameras.items()},
+            }
+        )
 
     def report(self) -> dict[str, Any]:
         """The state of all cameras, their uplinks and the archive, without actors that are being
-        restarted. Raises RayDiedError.
+        restarted. Those that are frozen are killed, and Ray starts them again. Raises RayDiedError.
         """
+        self._watch.poll()
         calls = {name: actor.stats.remote() for name, actor in self._cameras.items()}
         archive_call, uplink_call = self._archiver.stats.remote(), self._uplink.status.remote()
         pending = [*calls.values(), archive_call, uplink_call]  # one deadline for all

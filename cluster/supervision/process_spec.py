@@ -37,7 +37,8 @@ class ProcessSpec:
     - `log`: file that output is appended to; None: the output of this process is inherited.
     - `on_line` is called, in a thread, with every line of standard output (bytes). Each line is
       also a sign of life: after `start_timeout_s` without the first, or `silence_s` without
-      another, the process is killed and started again. `silence_s` None: no such rule.
+      another, the process is killed and started again; after `frozen_s` already, if it used no
+      CPU time either (see `liveness`). `silence_s` None: no such rule.
     - `finished_codes`: exit codes after which the process has done its work. `fatal_codes`: exit
       codes after which a restart can't help. Any other unrequested exit, 0 too, is a failure.
     - It is killed `stop_timeout_s` after it was requested to end.
@@ -51,6 +52,7 @@ class ProcessSpec:
     on_line: Callable[[bytes], None] | None = None
     start_timeout_s: float = 60.0
     silence_s: float | None = None
+    frozen_s: float | None = None
     finished_codes: frozenset[int] = frozenset()
     fatal_codes: frozenset[int] = frozenset()
     policy: RestartPolicy = field(default_factory=RestartPolicy)

@@ -18,12 +18,15 @@ from typing import Any, NamedTuple, Self
 import structlog
 
 from cluster.supervision.child_process import ChildProcess
+from cluster.supervision.liveness import MIN_SILENCE_S, CpuObserver, LivenessRule, cpu_seconds
 from cluster.supervision.process_spec import ProcessSpec, ProcessState, ProcessStatus
 from cluster.supervision.restart_policy import Failure
 
 log = structlog.get_logger()
 
 POLL_S = 0.2
+MAX_POLL_S = 1.5
+"""A poll that comes this late says nothing of a process's CPU time."""
 PAUSE_S = 5.0
 """A poll that comes this late means that this machine or this process was paused."""
 CLEAN_UP_TIMEOUT_S = 60.0
@@ -133,26 +136,28 @@ class _Supervised:
         return end
 
     def _watch(self, child: ChildProcess) -> _End:
-        polled = time.monotonic()
+        polled, cpu = time.monotonic(), CpuObserver(MAX_POLL_S)
         while (code := child.exit_code()) is None:
             if self._stopping.wait(POLL_S):
                 return _End("stopped", ProcessState.STOPPED)
             polled, before = time.monotonic(), polled
             if polled - before > PAUSE_S:
                 child.reset_silence()
-            if reason := self._silence(child):
+            if reason := self._fault(child, cpu):
                 child.kill()
                 return _End(reason)
         return self._judge(code)
 
-    def _silence(self, child: ChildProcess) -> str:
-        """Why the process counts as hung; empty if it does not."""
-        limit = self._spec.silence_s
-        if limit is None:
+    def _fault(self, child: ChildProcess, cpu: CpuObserver) -> str:
+        """Why the process counts as hung or frozen; empty if it does not."""
+        if self._spec.silence_s is None:
             return ""
+        rule = LivenessRule(self._spec.frozen_s, self._spec.silence_s)
         if not child.has_written:
-            limit = self._spec.start_timeout_s
-        return f"no sign of life for {limit:g} s" if child.silent_s() > limit else ""
+            rule = LivenessRule(None, self._spec.start_timeout_s)
+        silent_s = child.silent_s()
+        spent_s = cpu_seconds(child.pid) if silent_s > MIN_SILENCE_S else None
+        return rule.fault(silent_s, cpu.still_s(spent_s, time.monotonic()))
 
     def _judge(self, code: int) -> _End:
         if code in self._spec.finished_codes:

@@ -25,10 +25,7 @@ from tests.actors.rpc.memory_host import site, welcomed
 pytestmark = pytest.mark.ray
 
 WAIT_S = 120
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "5",  # until Ray's processes give its GCS up
-}
+ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 
 
 def _is_alive(process: psutil.Process) -> bool:

@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from cluster.recorders import recorder_specs
@@ -14,7 +13,6 @@ from codecsight.archive.spool import finished_segments
 from codecsight.config import SiteConfig
 from codecsight.config.shared_sections import ArchiveConfig
 from codecsight.config.site_config import CameraConfig, CloudEndpoint
-from codecsight.video.capture.__main__ import ALIVE_S
 
 WAIT_S = 90
 WORLD = "world://hall?width=160&height=120&gop=10"
@@ -51,13 +49,14 @@ def test_a_suspended_recorder_is_killed_and_records_again(tmp_path: Path) -> Non
     [spec] = recorder_specs(_config(tmp_path, WORLD), tmp_path)
     spool = tmp_path / "spool" / "yard.gate"
     with Supervisor() as supervisor:
-        supervisor.start(replace(spec, silence_s=4 * ALIVE_S))
+        supervisor.start(spec)
         _wait(lambda: list(finished_segments(spool)))
         pid = supervisor.status()[0].pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
         _wait(lambda: supervisor.status()[0].restarts == 1)
-        assert supervisor.status()[0].reason == "no sign of life for 8 s"
+        reason = supervisor.status()[0].reason
+        assert reason == "frozen: neither a sign of life nor CPU time for 4 s"
         before = len(list(finished_segments(spool)))
         _wait(lambda: len(list(finished_segments(spool))) > before + 1)
 
