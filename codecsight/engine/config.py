@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from codecsight.engine.errors import EngineError
-from codecsight.engine.refresh import refresh_policy
+from codecsight.engine.window import refresh_policy
 
 
 class QueryView(StrEnum):

@@ -15,9 +15,8 @@ from codecsight.engine.attention.pool import IndexAllocator, KVIndices, KVPool
 from codecsight.engine.attention.segments import AttentionSpan, KVCopies, PackedSegment
 from codecsight.engine.config import EngineConfig, EvictionPolicy
 from codecsight.engine.job import Placement, Prefill
-from codecsight.engine.refresh import refresh_policy
 from codecsight.engine.resources.memory import window_extent
-from codecsight.engine.window import CachedSlot, Window
+from codecsight.engine.window import CachedSlot, Window, refresh_policy
 from codecsight.models.base import VisionLanguageModel
 
 

@@ -16,13 +16,14 @@ each (pruned cells leave gaps). A third slot arrives and the oldest one is evict
              rotary  20-29 prefix  30-49 slot 2   50-69 slot 3
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codecsight.core.slot import SlotKind
+from codecsight.engine.errors import EngineError
 from codecsight.models.base import CellFeatures
 from codecsight.models.prompt import Tokens
 
@@ -199,3 +200,40 @@ class Window:
 def slot_time(times: Sequence[float]) -> float:
     """The time stamp of a slot: the mean of its frames' times."""
     return sum(times) / len(times)
+
+
+RefreshPolicy = Callable[[Sequence[CachedSlot]], list[bool]]
+"""Maps the slots that remain after a slide, oldest first, to whether each is prefilled again.
+
+Their keys and values were computed while they attended to slots that are evicted now. Reusing them
+is cheap and slightly wrong. Computing them again costs prefill but no ViT work, since the window
+keeps the features.
+"""
+
+
+def refresh_policy(name: str) -> RefreshPolicy:
+    """`none`, `all`, `anchors` (the slots with every cell), `first:N` (the N oldest) or `drift:N`
+    (the N that lost the largest share of their context). Raises EngineError for other names.
+    """
+    match name.split(":"):
+        case ["none"]:
+            return lambda slots: [False] * len(slots)
+        case ["all"]:
+            return lambda slots: [True] * len(slots)
+        case ["anchors"]:
+            return lambda slots: [entry.kind is SlotKind.ANCHOR for entry in slots]
+        case ["first", count] if count.isdecimal():
+            return lambda slots: [index < int(count) for index in range(len(slots))]
+        case ["drift", count] if count.isdecimal():
+            return lambda slots: _most_drifted(slots, int(count))
+    raise EngineError(
+        f"unknown refresh policy {name!r}: use none, all, anchors, first:N or drift:N"
+    )
+
+
+def _most_drifted(slots: Sequence[CachedSlot], count: int) -> list[bool]:
+    drifted = sorted(
+        (index for index, entry in enumerate(slots) if entry.context_evicted),
+        key=lambda index: -slots[index].drift,
+    )
+    return [index in drifted[:count] for index in range(len(slots))]

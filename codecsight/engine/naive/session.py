@@ -20,13 +20,12 @@ from codecsight.engine.encoder_input import EncodeRequest, EncoderInput, LatestF
 from codecsight.engine.errors import EngineError, SlotRefused
 from codecsight.engine.naive.cache import PrefillCache, WindowKV
 from codecsight.engine.naive.query_context import NaiveQueryContext, NaiveWindowState
-from codecsight.engine.refresh import refresh_policy
 from codecsight.engine.request import build_answers
 from codecsight.engine.resources.flops import FlopMeter, Flops, Work
 from codecsight.engine.resources.memory import slot_tokens, stream_tokens, window_extent
 from codecsight.engine.resources.validation import check_slot
 from codecsight.engine.results import SlotResult
-from codecsight.engine.window import CachedSlot, Window, slot_time
+from codecsight.engine.window import CachedSlot, Window, refresh_policy, slot_time
 from codecsight.models.base import CellFeatures, VisionLanguageModel
 from codecsight.models.prompt import Tokens
 
