@@ -1,14 +1,15 @@
 """`archiver:SITE`: the Ray actor that uploads finished segments from the site's spool."""
 
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
-from actors.deadlines import UPLOAD_STOP_S
+from actors.deadlines import DRAIN_S, UPLOAD_STOP_S
 from codecsight.archive.store_factory import open_store
-from codecsight.archive.uploader import Uploader, UploadStats
+from codecsight.archive.upload.uploader import Uploader, UploadStats
 from codecsight.config.shared_sections import ArchiveConfig
 from codecsight.core.errors import CodecSightError
 from codecsight.logs import FailureLog, configure_logs
@@ -45,7 +46,7 @@ class ArchiverActor:
         self._thread.join(UPLOAD_STOP_S)
         if self._uploader is not None and not self._thread.is_alive():
             try:
-                self._uploader.run_once()
+                self._uploader.run_once(time.monotonic() + DRAIN_S)
             except CodecSightError as error:
                 self._uploader.stats.last_error = str(error)
         return self.stats()

@@ -94,6 +94,9 @@ again.
 UPLOAD_STOP_S = 15.0
 """End of the upload that runs when an archiver drains. On expiry: the spool keeps what is left."""
 
+DRAIN_S = 8.0
+"""Uploads begun while an archiver drains. On expiry: the spool keeps what is left."""
+
 
 class DeadlineError(CodecSightError):
     """Something did not finish in time. The message names it."""

@@ -4,6 +4,7 @@ import sys
 import threading
 from functools import partial
 
+from cluster.folders import keep_files_private
 from cluster.ports import check_port_is_free
 from cluster.ray_worker import CONFIG_FAULT_CODE, parse_report, ray_launch
 from cluster.supervision.process_spec import ProcessSpec, ProcessState, StopBy
@@ -34,6 +35,7 @@ def run_cloud(config: CloudConfig, stop: threading.Event) -> None:
     if config.tls is not None:
         config.tls.check("tls")
     check_port_is_free(config.listen)
+    keep_files_private()
     errors: list[str] = []
     with Supervisor() as supervisor:
         supervisor.start(_worker_spec(config, errors))

@@ -13,6 +13,14 @@ from pathlib import Path
 REMOVE_TIMEOUT_S = 10.0
 MIN_AGE_S = 60.0
 """A younger folder may not be locked yet."""
+PRIVATE_UMASK = 0o077
+
+
+def keep_files_private() -> None:
+    """Let only this user read the files that this process and its children create from now on:
+    recorded video, logs, sockets. Folders that exist keep their mode.
+    """
+    os.umask(PRIVATE_UMASK)
 
 
 @contextmanager

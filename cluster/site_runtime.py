@@ -13,7 +13,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from cluster.folders import temporary_folder
+from cluster.folders import keep_files_private, temporary_folder
 from cluster.ray_worker import Report, parse_report, ray_launch
 from cluster.recorders import recorder_name, recorder_specs
 from cluster.supervision.process_spec import ProcessSpec, StopBy
@@ -52,6 +52,7 @@ def run_site(
     Raises ConfigError before anything is started if a secret or a key file can't be read.
     """
     config.read_secrets()
+    keep_files_private()
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     recorders = _RecorderStatus()
     with temporary_folder("cs-feeds-") as feeds, Supervisor() as supervisor:

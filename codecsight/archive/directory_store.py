@@ -14,11 +14,14 @@ from codecsight.archive.store import (
     READ_BYTES,
     ObjectStore,
     StoredObject,
+    read_blocks,
     validate_key,
     verify_checksum,
 )
 
 _TEMPORARY = ".incoming"
+PRIVATE = 0o700
+"""Mode of a new archive folder. One that exists keeps its mode, and so decides who may read."""
 _STALE_S = 24 * 3600.0
 
 
@@ -39,15 +42,17 @@ class DirectoryStore(ObjectStore):
                 raise ArchiveError(f"{self.name}: no such folder")
             return
         with self._disk_errors():
-            self._temporary.mkdir(parents=True, exist_ok=True)
+            self._root.parent.mkdir(parents=True, exist_ok=True)
+            self._root.mkdir(mode=PRIVATE, exist_ok=True)
+            self._temporary.mkdir(mode=PRIVATE, exist_ok=True)
             for file in self._temporary.iterdir():
                 if time.time() - file.stat().st_mtime > _STALE_S:
                     file.unlink(missing_ok=True)
 
     def put_file(self, key: str, path: Path, sha256: str) -> None:  # noqa: D102
-        digest = hashlib.sha256()
-        with path.open("rb") as source, self._atomic_write(key) as target:
-            while data := source.read(READ_BYTES):
+        digest, blocks = hashlib.sha256(), read_blocks(path)
+        with self._atomic_write(key) as target:
+            for data in blocks:
                 digest.update(data)
                 target.write(data)
             verify_checksum(path, digest.hexdigest(), sha256)

@@ -15,5 +15,9 @@ class MissingObjectError(ArchiveError):
     """No object has the given key."""
 
 
-class ChecksumError(ArchiveError):
+class DamagedFileError(ArchiveError):
+    """A local file can't be read, or is not what was recorded; the store is not to blame."""
+
+
+class ChecksumError(DamagedFileError):
     """A local file's SHA-256 differs from the one in its row."""

@@ -17,6 +17,7 @@ from codecsight.archive.store import (
     READ_BYTES,
     ObjectStore,
     StoredObject,
+    read_blocks,
     validate_key,
     verify_checksum,
 )
@@ -25,6 +26,8 @@ from codecsight.core.credentials import S3Keys
 CONNECT_S = 5.0
 READ_S = 30.0
 PART_BYTES = 16 << 20
+MAX_CONNECTIONS = 8
+"""Connections kept open; more than the uploads at the same time."""
 
 _DENIED = {"SignatureDoesNotMatch", "InvalidAccessKeyId", "AccessDenied", "RequestTimeTooSkewed"}
 _MISSING = {"NoSuchKey", "NoSuchObject", "ResourceNotFound"}
@@ -62,8 +65,11 @@ class S3Store(ObjectStore):
             )
 
     def put_file(self, key: str, path: Path, sha256: str) -> None:  # noqa: D102
+        digest = hashlib.sha256()
+        for data in read_blocks(path):
+            digest.update(data)
+        verify_checksum(path, digest.hexdigest(), sha256)
         with path.open("rb") as file:
-            verify_checksum(path, hashlib.file_digest(file, "sha256").hexdigest(), sha256)
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
             with self._server_errors():
@@ -180,7 +186,7 @@ def _http() -> urllib3.PoolManager:
     """HTTP pool with short timeouts and one retry: the uploader does its own retrying."""
     return urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=CONNECT_S, read=READ_S),
-        maxsize=4,
+        maxsize=MAX_CONNECTIONS,
         cert_reqs="CERT_REQUIRED",
         retries=urllib3.Retry(total=1, backoff_factor=0.2, status_forcelist=[502, 503, 504]),
     )

@@ -2,6 +2,7 @@
 
 SPOOL/STREAM/20261123T103000.123Z.mkv.part     being recorded
 SPOOL/STREAM/20261123T103000.123Z-1a2b3c4d.mkv finished, with its row next to it as .json
+SPOOL/STREAM/20261123T103000.123Z-1a2b3c4d.mkv.damaged set aside, its row as .json.damaged
 
 A segment is finished once its row exists. The row is written last and removed last, so that the
 files left by a killed process show which step it had reached.
@@ -25,6 +26,13 @@ from codecsight.archive.segment import (
     validate_stream_name,
 )
 
+PRIVATE = 0o700
+"""Mode of a stream's folder: recorded video is for the user that records."""
+DAMAGED = ".damaged"
+"""Added to the names of a segment that can't be uploaded, for an operator."""
+UNREADABLE = ".unreadable"
+"""Added to the name of a file in which no packet was found, for an operator."""
+
 
 class Spool:
     """The folder of one stream, locked by one recording process at a time.
@@ -38,6 +46,7 @@ class Spool:
         self._limit = limit_bytes
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.chmod(PRIVATE)
             self._lock: BinaryIO = (self.folder / ".lock").open("wb")
         except OSError as error:
             raise ArchiveError(
@@ -78,14 +87,15 @@ class Spool:
         """Delete the oldest finished segments until the folder is within its limit.
 
         Returns their sizes in bytes. This is data loss: uploaded segments have left the folder
-        already, so the deleted video exists nowhere else.
+        already, so the deleted video exists nowhere else. What was set aside as damaged goes first.
         """
         if self._limit is None:
             return []
         sizes = {path: path.stat().st_size for path in self.folder.glob("*.mkv*")}
         excess = sum(sizes.values()) - self._limit
         deleted: list[int] = []
-        for path in sorted(path for path in sizes if path.suffix == ".mkv"):
+        damaged = sorted(path for path in sizes if path.suffix in (DAMAGED, UNREADABLE))
+        for path in [*damaged, *sorted(path for path in sizes if path.suffix == ".mkv")]:
             if sum(deleted) >= excess:
                 break
             remove_segment(path)
@@ -132,6 +142,22 @@ def unfinished_files(folder: Path) -> list[Path]:
 def row_path(segment_path: Path) -> Path:
     """The path of the row that belongs to a finished segment's file."""
     return segment_path.with_suffix(".json")
+
+
+def set_aside(row: Path) -> Path:
+    """Mark a finished segment as damaged, for good: its video and row are renamed, so that neither
+    is uploaded or recovered. Returns the video's new path.
+    """
+    video = row.with_suffix(".mkv")
+    damaged = video.with_name(video.name + DAMAGED)
+    video.replace(damaged)  # first: a row without a video would count as discarded
+    row.replace(row.with_name(row.name + DAMAGED))
+    return damaged
+
+
+def damaged_rows(folder: Path) -> list[Path]:
+    """The rows of one stream's segments that were set aside, oldest first."""
+    return sorted(folder.glob(f"*Z-*.json{DAMAGED}"))
 
 
 def remove_segment(path: Path) -> None:

@@ -3,10 +3,12 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from codecsight.archive.errors import ArchiveError, ChecksumError
+from codecsight.archive.errors import ArchiveError, ChecksumError, DamagedFileError
 
 READ_BYTES = 1 << 20
 """Bytes that are read at a time."""
@@ -33,8 +35,8 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def put_file(self, key: str, path: Path, sha256: str) -> None:
-        """Store a file and verify that it arrived. Raises ChecksumError if its SHA-256 is not
-        `sha256` (hex), and FileNotFoundError if the file is missing.
+        """Store a file, verify that it arrived. Raises FileNotFoundError if it is missing,
+        DamagedFileError if it can't be read, ChecksumError if its SHA-256 is not `sha256` (hex).
         """
 
     @abstractmethod
@@ -106,6 +108,37 @@ def validate_key(key: str) -> str:
     if "\0" in key or "\\" in key or any(not n or n.startswith(".") for n in key.split("/")):
         raise ArchiveError(f"{key!r} is not a valid key: names joined by '/', none empty or hidden")
     return key
+
+
+def read_blocks(path: Path) -> Iterator[bytes]:
+    """A local file's content, READ_BYTES at a time. Raises FileNotFoundError at once if it is
+    missing, and DamagedFileError if it can't be read.
+    """
+    with _damage(path):
+        file = path.open("rb")
+    return _blocks(path, file)
+
+
+def _blocks(path: Path, file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while True:
+            with _damage(path):
+                data = file.read(READ_BYTES)
+            if not data:
+                return
+            yield data
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DamagedFileError(
+            f"{path} can't be read: {error.strerror or error}; the disk may be failing"
+        ) from error
 
 
 def verify_checksum(path: Path, found: str, sha256: str) -> None:

@@ -16,7 +16,7 @@ from codecsight.archive.errors import ArchiveError
 from codecsight.archive.index import Index
 from codecsight.archive.segment import row_key
 from codecsight.archive.store import ObjectStore
-from codecsight.archive.uploader import Uploader
+from codecsight.archive.upload.uploader import Uploader
 from codecsight.video.capture.open import open_source
 from codecsight.video.recording.recorder import Recorder
 

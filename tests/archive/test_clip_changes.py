@@ -13,7 +13,7 @@ from codecsight.archive.clip import ClipReport, cut_clip
 from codecsight.archive.clip_plan import distinct_times
 from codecsight.archive.directory_store import DirectoryStore
 from codecsight.archive.index import Index
-from codecsight.archive.uploader import Uploader
+from codecsight.archive.upload.uploader import Uploader
 from codecsight.core.orientation import Orientation
 from codecsight.core.packet import Packet, StreamInfo
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile

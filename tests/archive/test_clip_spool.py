@@ -11,7 +11,7 @@ import pytest
 from codecsight.archive.clip import cut_clip
 from codecsight.archive.directory_store import DirectoryStore
 from codecsight.archive.errors import ArchiveError
-from codecsight.archive.uploader import Uploader
+from codecsight.archive.upload.uploader import Uploader
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile
 from codecsight.video.recording.recorder import Recorder
 from tests.small_disk import small_disk

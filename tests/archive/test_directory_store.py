@@ -39,3 +39,12 @@ def test_a_folder_that_disappears_is_named_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "usb").rmdir()
     with pytest.raises(ArchiveError, match=r"usb.*check that it exists"):
         store.put_bytes("rows/a", b"x")
+
+
+def test_a_new_archive_is_private_and_an_existing_one_keeps_its_mode(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    for folder in (tmp_path / "new", shared):
+        DirectoryStore(folder)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("new", "shared")]
+    assert modes == [0o700, 0o755]

@@ -86,10 +86,13 @@ class Fleet:
             time.sleep(0.2)
         return value
 
-    def processes(self, text: str) -> list[psutil.Process]:
-        """Processes whose command line contains `text`, in the order of their start."""
+    def processes(self, text: str, side: str = "") -> list[psutil.Process]:
+        """Processes whose command line contains `text`, in the order of their start; of the `site`
+        or the `cloud` only, if one is named.
+        """
         found = []
-        for root in (self.site, self.cloud):
+        roots = {"site": [self.site], "cloud": [self.cloud]}.get(side, [self.site, self.cloud])
+        for root in roots:
             for process in psutil.Process(root.pid).children(recursive=True):
                 try:
                     if text in " ".join(process.cmdline()):

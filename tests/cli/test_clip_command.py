@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from cluster.s3_server import S3Server
 from codecsight.archive.store_factory import open_store
-from codecsight.archive.uploader import Uploader
+from codecsight.archive.upload.uploader import Uploader
 from codecsight.cli.app import app
 from codecsight.core.errors import CodecSightError
 from codecsight.video.codec.encoder import CameraEncoder, EncoderProfile

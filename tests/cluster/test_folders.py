@@ -77,3 +77,14 @@ def test_folders_of_another_user_stay(temporary: Path) -> None:
     _age(folder)
     sweep("cs-x-")
     assert folder.exists()
+
+
+def test_files_of_private_processes_are_for_their_user_only(tmp_path: Path) -> None:
+    code = (
+        "import subprocess, sys; from cluster.folders import keep_files_private;"
+        "keep_files_private();"
+        "subprocess.run(['sh', '-c', 'touch $0; mkdir $1', *sys.argv[1:]], check=True)"
+    )
+    file, folder = tmp_path / "file", tmp_path / "folder"
+    subprocess.run([sys.executable, "-c", code, file, folder], check=True, timeout=60)
+    assert (file.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)

@@ -15,7 +15,7 @@ from codecsight.archive.segment import (
     parse_timestamp,
     validate_stream_name,
 )
-from codecsight.archive.spool import finished_rows, unfinished_files
+from codecsight.archive.spool import damaged_rows, finished_rows, unfinished_files
 
 NO_CHECKSUM = ""
 """In place of the checksum of an unfinished segment."""
@@ -80,7 +80,7 @@ def link_or_copy(path: Path, folder: Path) -> Path:
 
 def _finished(place: Path) -> tuple[list[LocalSegment], list[str]]:
     found: list[LocalSegment] = []
-    damaged: list[str] = []
+    damaged = [str(row) for row in damaged_rows(place)]
     for row in finished_rows(place):
         try:
             segment = from_json(row.read_bytes(), str(row))

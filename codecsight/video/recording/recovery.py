@@ -6,9 +6,8 @@ import av
 
 from codecsight.archive.footage.scan import scan
 from codecsight.archive.segment import Segment, parse_timestamp
-from codecsight.archive.spool import Spool
+from codecsight.archive.spool import UNREADABLE, Spool
 
-UNREADABLE_SUFFIX = ".unreadable"
 MAX_EMPTY_FILE_BYTES = 2048
 """A file with a header and no packet is not larger than this."""
 
@@ -29,7 +28,7 @@ def recover(spool: Spool, path: Path) -> Segment | None:
         length, gops = found
         return spool.finish(path, start, start + length, gops)
     if path.stat().st_size > MAX_EMPTY_FILE_BYTES:
-        path.replace(path.with_name(path.name + UNREADABLE_SUFFIX))
+        path.replace(path.with_name(path.name + UNREADABLE))
     else:
         path.unlink()
     return None

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from cluster.s3_server import S3Server
-from codecsight.archive import uploader as uploader_module
 from codecsight.archive.directory_store import DirectoryStore
 from codecsight.archive.errors import ArchiveError
 from codecsight.archive.segment import Segment, from_json, row_key
 from codecsight.archive.spool import Spool, finished_segments
 from codecsight.archive.store import ObjectStore
 from codecsight.archive.store_factory import open_store
-from codecsight.archive.uploader import Uploader
+from codecsight.archive.upload import uploader as uploader_module
+from codecsight.archive.upload.uploader import Uploader
 
 START = 1_795_424_400.0
 
@@ -112,17 +112,39 @@ def test_a_damaged_row_is_set_aside_and_does_not_block_the_others(
     assert row.with_suffix(".mkv").exists()
 
 
-def test_a_recording_with_changed_content_is_set_aside(
-    folder_store: DirectoryStore, spool: Path
-) -> None:
-    made = fill(spool, 2)
-    video = spool / "cam1" / Path(made[0].key).name
+def changed(video: Path) -> str:
     video.write_bytes(bytes(1000))
-    uploader = Uploader(spool, folder_store)
-    assert uploader.run_once() == 1
-    assert uploader.stats.damaged == 1
-    assert video.exists()
-    assert list(stored_rows(folder_store)) == [made[1].key]
+    return "changed after its row was written"
+
+
+def unreadable(video: Path) -> str:
+    """Reading it fails with EIO, as on a failing disk: nothing is mapped at address 0."""
+    video.unlink()
+    video.symlink_to("/proc/self/mem")
+    return "can't be read: Input/output error"
+
+
+@pytest.mark.parametrize("damage", [changed, unreadable])
+def test_a_damaged_recording_is_set_aside_for_good_and_blocks_no_other(
+    store: ObjectStore, spool: Path, damage: Callable[[Path], str],
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    made = [*fill(spool, 2), *fill(spool, 2, stream="cam2")]
+    video = spool / "cam1" / Path(made[0].key).name
+    reason = damage(video)
+    uploader = Uploader(spool, store)
+    assert uploader.run_once() == 3
+    assert (uploader.stats.damaged, uploader.stats.failed) == (1, 0)
+    assert reason in capsys.readouterr().out + caplog.text
+    assert sorted(stored_rows(store)) == sorted(segment.key for segment in made[1:])
+    aside = video.with_name(video.name + ".damaged")
+    assert aside.is_symlink() or aside.exists()
+    restarted = Spool(spool, "cam1")
+    assert restarted.unfinished() == [], "the recorder does not recover it"
+    restarted.release()
+    again = Uploader(spool, store)
+    assert again.run_once() == 0
+    assert again.stats.damaged == 1
 
 
 def test_a_segment_discarded_before_its_upload_is_counted_as_lost(
@@ -156,10 +178,43 @@ def test_a_segment_that_the_store_rejects_does_not_block_the_others(
     made = fill(spool, 3)
     (tmp_path / "archive" / made[0].key).mkdir(parents=True)
     uploader = Uploader(spool, folder_store)
-    with pytest.raises(ArchiveError, match="archive folder"):
-        uploader.run_once()
-    assert (uploader.stats.uploaded, uploader.stats.failed, uploader.stats.queued) == (2, 1, 1)
+    assert uploader.run_once() == 2
+    assert (uploader.stats.failed, uploader.stats.queued, uploader.stats.postponed) == (1, 1, 1)
     assert "archive folder" in uploader.stats.last_error
+    later = fill(spool, 1, start=START + 100)
+    assert uploader.run_once() == 1, "the refused one is not tried at once"
+    assert (uploader.stats.failed, uploader.stats.postponed) == (1, 1)
+    assert sorted(stored_rows(folder_store)) == sorted(s.key for s in (*made[1:], *later))
+    assert spooled(spool) == made[:1]
+
+
+def test_segments_are_uploaded_several_at_a_time_and_oldest_first(
+    folder_store: DirectoryStore, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(spool, 12)
+    running, most, order = set[str](), [0], list[str]()
+    barrier = threading.Barrier(uploader_module.PARALLEL, timeout=60)
+    put = DirectoryStore.put_file
+
+    def held(self: DirectoryStore, key: str, path: Path, sha256: str) -> None:
+        running.add(key)
+        order.append(key)
+        most[0] = max(most[0], len(running))
+        barrier.wait()  # passes only when PARALLEL are there
+        put(self, key, path, sha256)
+        running.discard(key)
+
+    monkeypatch.setattr(DirectoryStore, "put_file", held)
+    assert Uploader(spool, folder_store).run_once() == 12
+    assert most == [uploader_module.PARALLEL]
+    first = uploader_module.PARALLEL
+    assert set(order[:first]) == set(sorted(order)[:first])
+
+
+def test_nothing_is_begun_after_the_time_to_end(folder_store: DirectoryStore, spool: Path) -> None:
+    made = fill(spool, 3)
+    assert Uploader(spool, folder_store).run_once(until=time.monotonic()) == 0
+    assert spooled(spool) == made
 
 
 @pytest.mark.s3
@@ -205,7 +260,7 @@ import sys
 from pathlib import Path
 from codecsight.archive.store_factory import open_store
 from codecsight.core.credentials import S3Keys
-from codecsight.archive.uploader import Uploader
+from codecsight.archive.upload.uploader import Uploader
 spool, url, access, secret = sys.argv[1:]
 uploader = Uploader(Path(spool), open_store(url, S3Keys(access, secret)))
 print("ready", flush=True)

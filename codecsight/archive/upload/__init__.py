@@ -1,0 +1,1 @@
+"""Upload of finished segments from the spool to the store."""
