@@ -34,7 +34,7 @@ class _Process(NamedTuple):
 
 
 class ActorWatch:
-    """Watches actors by name. `poll` is to be called every few seconds, at most MAX_POLL_S apart."""
+    """Watches actors by name. Call `poll` every few seconds, at most MAX_POLL_S apart."""
 
     def __init__(self, actors: Mapping[str, Any]) -> None:
         self._watched = [_Watched(name, actor) for name, actor in actors.items()]
