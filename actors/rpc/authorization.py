@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import structlog
 
 from actors.rpc.transport import Context
+from codecsight.core.names import NameFormError, check_stream, shown
 from codecsight.uplink.cloud_link import StreamRejected
 from codecsight.uplink.messages import Hello, RejectReason
 
 log = structlog.get_logger()
 
+MAX_NAMES = 5
+"""Names of a certificate that a message shows."""
 _NAMES_PROPERTY = "x509_subject_alternative_name"
 
 
@@ -39,21 +42,25 @@ class PeerAuthorizer:
 
     def authorize_uplink(self, context: Context, hello: Hello) -> None:
         """Raise StreamRejected unless this peer may send this stream."""
+        try:
+            check_stream(hello.stream)
+        except NameFormError as error:
+            raise StreamRejected(RejectReason.UNKNOWN_STREAM, str(error)) from error
         if hello.site not in self._sites:
             raise StreamRejected(
                 RejectReason.UNKNOWN_STREAM,
-                f"the site {hello.site!r} is not in the cloud's list of sites; add it there",
+                f"the site {shown(hello.site)} is not in the cloud's list of sites; add it there",
             )
         if self._secure and hello.site not in self._names(context):
             raise StreamRejected(
                 RejectReason.UNKNOWN_STREAM,
-                f"the certificate is not that of the site {hello.site!r}; it names "
+                f"the certificate is not that of the site {shown(hello.site)}; it names "
                 + _join(self._names(context)),
             )
         if not _belongs(hello.stream, hello.site):
             raise StreamRejected(
                 RejectReason.UNKNOWN_STREAM,
-                f"the site {hello.site!r} has no stream {hello.stream!r}: "
+                f"the site {shown(hello.site)} has no stream {hello.stream!r}: "
                 f"its streams are named {hello.site}.CAMERA",
             )
 
@@ -65,7 +72,7 @@ class PeerAuthorizer:
         if any(_belongs(stream, site) for site in sites):
             return ""
         if sites:
-            return self._refuse(context, f"the stream {stream!r} belongs to another site")
+            return self._refuse(context, f"the stream {shown(stream)} belongs to another site")
         return self._refuse(context, self._unlisted(context))
 
     def refusal_to_list(self, context: Context) -> str:
@@ -103,8 +110,8 @@ class PeerAuthorizer:
 
 
 def _join(names: Collection[str]) -> str:
-    return ", ".join(sorted(names)) or "nothing"
+    return ", ".join(map(shown, sorted(names)[:MAX_NAMES])) or "nothing"
 
 
 def _belongs(stream: str, site: str) -> bool:
-    return stream.startswith(f"{site}.") and len(stream) > len(site) + 1
+    return stream.startswith(f"{site}.")

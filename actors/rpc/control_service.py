@@ -14,6 +14,7 @@ from actors.wire import control_pb2 as wire
 from actors.wire.control_pb2_grpc import ControlServiceServicer
 from codecsight.core.answer import PartialAnswer
 from codecsight.core.errors import CodecSightError
+from codecsight.core.names import check_stream
 from codecsight.core.question import Question
 from codecsight.uplink.cloud_link import StreamRejected
 from codecsight.uplink.leases import LeaseError
@@ -49,11 +50,12 @@ class ControlService(ControlServiceServicer):
         self, request: wire.AskRequest | wire.AskStreamRequest, context: Context
     ) -> AsyncIterator[Question]:
         """Convert and authorize a question, and map errors of the body to gRPC status codes."""
-        await _check(context, self._peers.refusal_to_view(context, request.stream))
         try:
+            check_stream(request.stream)
             question = from_question(request.question)
         except CodecSightError as error:
             await _abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        await _check(context, self._peers.refusal_to_view(context, request.stream))
         try:
             yield question
         except LeaseError as error:

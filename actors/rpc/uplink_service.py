@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from weakref import WeakValueDictionary
 
 import structlog
+from google.protobuf.message import DecodeError
 
 from actors.deadlines import HANDSHAKE_S, PUSH_END_S, SEND_S, DeadlineError, wait_at_most, within
 from actors.rpc.authorization import PeerAuthorizer
@@ -60,7 +61,11 @@ class _MessageStream:
 
     async def receive(self) -> EdgeMessage:
         while True:
-            request = await self._context.read()
+            try:
+                request = await self._context.read()
+            except DecodeError as error:
+                detail = "a message that is not of this protocol"
+                raise StreamRejected(RejectReason.MALFORMED, detail) from error
             if not isinstance(request, wire.StreamRequest):
                 raise _ConnectionEndedError
             try:

@@ -21,7 +21,7 @@ from codecsight.archive.store import (
     validate_key,
     verify_checksum,
 )
-from codecsight.core.credentials import S3Keys
+from codecsight.core.urls.credentials import S3Keys
 
 CONNECT_S = 5.0
 READ_S = 30.0

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from codecsight.archive.errors import ArchiveError, RowError
+from codecsight.core.names import NameFormError, check_recording
 
 SEGMENTS = "segments"
 ROWS = "rows"
 
-_STREAM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")  # SITE.CAMERA, 63 each
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -36,12 +36,10 @@ class Segment:
 
 def validate_stream_name(stream: str) -> str:
     """Return the name if it can be part of a key and of a path; raise ArchiveError otherwise."""
-    if not _STREAM_NAME.fullmatch(stream):
-        raise ArchiveError(
-            f"{stream!r} is not a stream name: use 1 to 127 letters, digits, '.', '_' or '-', "
-            "starting with a letter or digit"
-        )
-    return stream
+    try:
+        return check_recording(stream)
+    except NameFormError as error:
+        raise ArchiveError(str(error)) from error
 
 
 def day_prefix(kind: str, stream: str, day: datetime) -> str:

@@ -6,9 +6,9 @@ from codecsight.archive.directory_store import DirectoryStore
 from codecsight.archive.errors import ArchiveError
 from codecsight.archive.s3_store import S3Store
 from codecsight.archive.store import ObjectStore
-from codecsight.core.credentials import S3Keys
 from codecsight.core.errors import CodecSightError
 from codecsight.core.urls.archive_url import parse_archive_url
+from codecsight.core.urls.credentials import S3Keys
 
 
 def open_store(url: str, keys: S3Keys | None = None, *, create: bool = True) -> ObjectStore:

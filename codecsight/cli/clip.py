@@ -16,7 +16,7 @@ from codecsight.core.errors import CodecSightError
 if TYPE_CHECKING:
     from codecsight.archive.clip import ClipReport
     from codecsight.config import SiteConfig
-    from codecsight.core.credentials import S3Keys
+    from codecsight.core.urls.credentials import S3Keys
 
 _ENVIRONMENT = {
     "endpoint": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
@@ -147,7 +147,7 @@ def _complete(url: str, configured: str) -> str:
 
 
 def _environment_keys() -> "S3Keys":
-    from codecsight.core.credentials import S3Keys
+    from codecsight.core.urls.credentials import S3Keys
 
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     values = [os.environ.get(name, "") for name in names]

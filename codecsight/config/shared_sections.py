@@ -8,14 +8,15 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from codecsight.config.errors import ConfigError, raise_all
-from codecsight.core.credentials import S3Keys
 from codecsight.core.errors import CodecSightError
+from codecsight.core.names import NAME_PATTERN
 from codecsight.core.urls.address import is_loopback, parse_address
 from codecsight.core.urls.archive_url import S3Location, parse_archive_url
+from codecsight.core.urls.credentials import S3Keys
 
 Name = Annotated[
     str,
-    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", json_schema_extra={"format": "name"}),
+    Field(pattern=f"^{NAME_PATTERN}$", json_schema_extra={"format": "name"}),
 ]
 """1 to 63 letters, digits, `_` and `-`, the first one a letter or digit."""
 

@@ -149,6 +149,9 @@ class StreamDirectory:
 
 
 def unknown_stream(stream: str, served: Iterable[str]) -> LeaseError:
-    """The error for a stream that no worker serves."""
-    names = ", ".join(sorted(served)) or "none"
-    return LeaseError(f"no worker serves the stream {stream!r}; served: {names}")
+    """The error for a stream that no worker serves. It lists those of the same site only: who may
+    view one site must not learn the names of another's cameras.
+    """
+    site = stream.partition(".")[0]
+    names = ", ".join(sorted(name for name in served if name.partition(".")[0] == site)) or "none"
+    return LeaseError(f"no worker serves the stream {stream!r}; of that site are served: {names}")

@@ -11,7 +11,7 @@ import pytest
 from cluster.s3_server import S3Server
 from codecsight.archive.errors import ArchiveError
 from codecsight.archive.store_factory import open_store
-from codecsight.core.credentials import S3Keys
+from codecsight.core.urls.credentials import S3Keys
 
 KEYS = S3Keys("the-access-key", "the-secret-key")
 

@@ -62,4 +62,4 @@ def test_answers_come_again_and_nothing_recorded_is_lost(
     assert max(lost.values()) < 0.5
     if "recorder" in names:
         time.sleep(3)  # until its first segment is archived
-        assert fleet.recorded_gaps("gate", killed_at - 1) < 10
+        assert fleet.recorded_gaps("gate", killed_at - 1) < 10, fleet.logs()[-20000:]

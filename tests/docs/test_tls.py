@@ -40,7 +40,7 @@ def test_the_commands_make_a_cloud_a_site_and_an_operator(tmp_path: Path) -> Non
             await welcomed(client.open("north.gate", 640, 360))
             seen = await asyncio.to_thread(_streams, server.port, keys("operator"))
             assert seen == {"north.gate"}
-            with pytest.raises(ControlError, match="names west"):
+            with pytest.raises(ControlError, match="names 'west'"):
                 await asyncio.to_thread(_streams, server.port, keys("west"))
 
     asyncio.run(scene())

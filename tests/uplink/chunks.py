@@ -46,7 +46,7 @@ def delta(**fields: object) -> Chunk:
 
 
 def padded_jpeg(padding: int) -> bytes:
-    """A JPEG of four cells with about `padding` bytes of comments."""
+    """A JPEG of four cells with about `padding` bytes of application data."""
     plain = PatchCodec("jpeg").encode(np.full((4, 2, 3, 16, 16), 90, np.uint8))
-    comment = b"\xff\xfe\xff\xff" + bytes(0xFFFD)
-    return plain[:2] + comment * (padding // len(comment)) + plain[2:]
+    segment = b"\xff\xe0\xff\xff" + bytes(0xFFFD)
+    return plain[:2] + segment * (padding // len(segment)) + plain[2:]

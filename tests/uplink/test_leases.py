@@ -90,10 +90,13 @@ def test_releasing_an_ended_lease_changes_nothing(directory: StreamDirectory) ->
     assert directory.lease("gate", NOW) == second
 
 
-def test_the_error_for_an_unknown_stream_lists_the_served_ones(directory: StreamDirectory) -> None:
-    directory.claim("gate", NOW)
-    with pytest.raises(LeaseError, match=r"'door'; served: gate"):
-        directory.lease("door", NOW)
+def test_the_error_for_an_unknown_stream_lists_those_of_its_site(
+    directory: StreamDirectory,
+) -> None:
+    directory.claim("north.gate", NOW)
+    directory.claim("south.secret", NOW)
+    with pytest.raises(LeaseError, match=r"'north.door'; of that site are served: north.gate$"):
+        directory.lease("north.door", NOW)
 
 
 def test_a_claim_without_capacity_is_refused_with_the_number_of_workers() -> None:

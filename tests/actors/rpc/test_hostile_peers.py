@@ -125,7 +125,14 @@ def test_an_invalid_chunk_is_rejected(
     ("fields", "reason", "detail"),
     [
         ({"stream": "south.door"}, RejectReason.UNKNOWN_STREAM, "named north.CAMERA"),
-        ({"stream": "north."}, RejectReason.UNKNOWN_STREAM, "named north.CAMERA"),
+        ({"stream": "north."}, RejectReason.UNKNOWN_STREAM, "use SITE.CAMERA"),
+        ({"stream": "north.a.b"}, RejectReason.UNKNOWN_STREAM, "use SITE.CAMERA"),
+        ({"stream": "north.../../etc/passwd"}, RejectReason.UNKNOWN_STREAM, "use SITE.CAMERA"),
+        ({"stream": "north.a\nlevel=info"}, RejectReason.UNKNOWN_STREAM, "'north.a\\nlevel=info'"),
+        ({"stream": "north.\x1b[31m"}, RejectReason.UNKNOWN_STREAM, "'north.\\x1b[31m'"),
+        ({"stream": "north.a\0b"}, RejectReason.UNKNOWN_STREAM, "x00"),
+        ({"stream": "north.a b"}, RejectReason.UNKNOWN_STREAM, "use SITE.CAMERA"),
+        ({"stream": "north." + "a" * 900}, RejectReason.UNKNOWN_STREAM, "aaa...' is not"),
         ({"site": "west", "stream": "west.gate"}, RejectReason.UNKNOWN_STREAM, "list of sites"),
         ({"protocol": 99}, RejectReason.PROTOCOL, "upgrade the cloud"),
         ({"width": 0}, RejectReason.MALFORMED, "0x360 pixels"),
@@ -134,6 +141,13 @@ def test_an_invalid_chunk_is_rejected(
     ids=[
         "another site's stream",
         "no camera",
+        "three names",
+        "path",
+        "line break",
+        "terminal escape",
+        "NUL",
+        "blank",
+        "900 characters",
         "unknown site",
         "newer protocol",
         "no picture",
@@ -223,14 +237,25 @@ def test_an_oversized_message_ends_its_call_only() -> None:
     asyncio.run(run())
 
 
-def test_invalid_protobuf_ends_its_call_only() -> None:
+@pytest.mark.parametrize("welcomed_first", [False, True])
+def test_invalid_protobuf_ends_its_call_only(
+    welcomed_first: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     async def run() -> None:
         async with scene() as (_, peer):
             call = peer._channel.stream_stream(METHOD)()
+            if welcomed_first:
+                await call.write(to_request(HELLO).SerializeToString())
+                welcome = from_response(wire.StreamResponse.FromString(await call.read()))
+                assert isinstance(welcome, Welcome)
             await call.write(b"\xff\xff\xff\xff not protobuf")
-            assert await asyncio.wait_for(call.code(), 10) is not grpc.StatusCode.OK
+            reply = from_response(wire.StreamResponse.FromString(await call.read()))
+            assert isinstance(reply, Reject)
+            assert reply.reason is RejectReason.MALFORMED
+            assert reply.detail == "a message that is not of this protocol"
 
     asyncio.run(run())
+    assert "Traceback" not in caplog.text
 
 
 def test_an_unknown_message_of_a_newer_edge_is_ignored() -> None:

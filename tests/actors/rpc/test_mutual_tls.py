@@ -71,7 +71,7 @@ def test_a_site_with_another_sites_certificate_is_rejected(pki: Pki) -> None:
         ):
             link = client.open(STREAM, 640, 360)
             await until(lambda: link.state is LinkState.REJECTED)
-            assert "not that of the site 'north'; it names south" in link.detail
+            assert "not that of the site 'north'; it names 'south'" in link.detail
 
     asyncio.run(scene())
 
@@ -132,7 +132,7 @@ def test_a_certificate_that_no_list_names_may_do_nothing(pki: Pki) -> None:
         ):
             await welcomed(north.open("north.gate", 640, 360))
             for call in calls.values():
-                with pytest.raises(ControlError, match=r"names west, which .*'operators' do not"):
+                with pytest.raises(ControlError, match=r"names 'west', which .*'operators' do not"):
                     await asyncio.to_thread(_call, server.port, pki.removed, call)
             link = removed.open("west.gate", 640, 360)
             await until(lambda: link.state is LinkState.REJECTED)
@@ -149,7 +149,7 @@ def test_a_certificate_that_no_list_names_may_do_nothing(pki: Pki) -> None:
 def test_only_an_operator_reads_the_status_of_the_cloud(pki: Pki) -> None:
     async def scene() -> None:
         async with serving(MemoryHost(), pki.cloud) as server:
-            with pytest.raises(ControlError, match="names north, which"):
+            with pytest.raises(ControlError, match="names 'north', which"):
                 await asyncio.to_thread(_call, server.port, pki.north, ControlClient.status)
             status = await asyncio.to_thread(_call, server.port, pki.operator, ControlClient.status)
             assert status.model == "tiny"

@@ -259,7 +259,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from codecsight.archive.store_factory import open_store
-from codecsight.core.credentials import S3Keys
+from codecsight.core.urls.credentials import S3Keys
 from codecsight.archive.upload.uploader import Uploader
 spool, url, access, secret = sys.argv[1:]
 uploader = Uploader(Path(spool), open_store(url, S3Keys(access, secret)))
