@@ -15,7 +15,7 @@ from cluster.supervision.supervisor import Supervisor
 from codecsight.archive.errors import ArchiveError
 from codecsight.archive.store import ObjectStore
 from codecsight.archive.store_factory import open_store
-from codecsight.core.credentials import S3Keys
+from codecsight.core.urls.credentials import S3Keys
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0

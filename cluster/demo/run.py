@@ -44,8 +44,8 @@ from cluster.supervision.supervisor import Supervisor
 from codecsight.archive.index import Index
 from codecsight.archive.store_factory import open_store
 from codecsight.config.site_config import stream_name
-from codecsight.core.credentials import S3Keys
 from codecsight.core.errors import CodecSightError
+from codecsight.core.urls.credentials import S3Keys
 
 STOP_TIMEOUT_S = 60.0
 POLL_S = 1.0

@@ -148,8 +148,9 @@ def _warped_difference(
     gain, offset = np.float32(exposure.gain), np.float32(exposure.offset)
     planes[0] = box_filter(luma_difference(new, old, gain, offset, exposure.negligible, visible))
     subtract_illumination(planes[0], *_illumination(planes[0], grid))
-    gradients = [box_filter(local_gradient(plane)) for plane in (old, new)]
-    subtract_tolerance(planes[0], gradients[0], gradients[1], np.float32(_MISALIGNMENT), visible)
+    subtract_tolerance(
+        planes[0], box_filter(local_gradient(old)), np.float32(_MISALIGNMENT), visible
+    )
     return planes
 
 

@@ -24,7 +24,6 @@ from codecsight.jit import cached_njit
 
 SUBSAMPLE = 4  # medians are taken over every fourth row and column
 _NINTH = np.float32(1 / 9)
-_MAX_GRADIENT_RATIO = np.float32(2)  # of an edge in one picture to the same edge in the other
 _BLACK, _WHITE, _SATURATED = np.float32(0), np.float32(255), np.float32(SATURATED)
 _NO_ROWS, _NO_PLANES = np.empty((0, 0), np.uint8), np.empty((0, 0, 0), np.float32)
 
@@ -214,15 +213,12 @@ def luma_difference(
 
 @cached_njit
 def subtract_tolerance(
-    difference: Plane, old: Plane, new: Plane, shift: np.float32, visible: Mask
+    difference: Plane, gradient: Plane, shift: np.float32, visible: Mask
 ) -> None:
-    """Subtract from an absolute difference [h, w] what a misalignment of `shift` pixels can cause,
-    in place; 0 where not `visible`. That is `shift` times the local gradient `old` of the earlier
-    picture, but at most twice that of the `new` one: a misaligned edge is in both pictures, and an
-    object that has left was only in one.
+    """Subtract from an absolute difference [h, w] what a misalignment of `shift` pixels can cause
+    (`shift` times the local gradient), in place; 0 where not `visible`.
     """
     for y in range(difference.shape[0]):
-        values, before, after, mask = difference[y], old[y], new[y], visible[y]
+        values, steepness, mask = difference[y], gradient[y], visible[y]
         for x in range(values.size):
-            gradient = min(before[x], _MAX_GRADIENT_RATIO * after[x])
-            values[x] = values[x] - shift * gradient if mask[x] else _BLACK
+            values[x] = values[x] - shift * steepness[x] if mask[x] else _BLACK
