@@ -53,10 +53,9 @@ class Sensitivity:
 class Difference:
     """Difference between a sampled frame and what was shipped.
 
-    `planes` [n, h, w] are absolute differences in grey levels, box-filtered, illumination removed:
-    luma and chroma (n = 2), or luma alone while the camera moves (n = 1). `medians` [n] are their
-    medians. `unseen` [rows, cols] marks cells with a part that was never shipped. `exposure` is the
-    global change of exposure.
+    `planes` [2, h, w] are absolute differences in grey levels, box-filtered, illumination removed:
+    luma and chroma. `medians` [2] are their medians. `unseen` [rows, cols] marks cells with a part
+    that was never shipped. `exposure` is the global change of exposure.
     """
 
     planes: Planes
@@ -112,8 +111,8 @@ def compare(
     Robust block-wise change detection: match the global exposure, box-filter the difference,
     subtract a bilinear surface through local medians (lamps, shadows), and compare with a threshold
     that follows the noise. `visibility` [h, w] is given when `old` was warped to follow the camera:
-    the share of each pixel, up to 1, that `old` covers. Then only luma is compared. Pixels of the
-    mask `ignored` [h, w] do not differ, whatever they show.
+    the share of each pixel, up to 1, that `old` covers. Pixels of the mask `ignored` [h, w] do not
+    differ, whatever they show.
     """
     difference = _compare(new, old, grid, visibility)
     if ignored is not None:
@@ -131,27 +130,41 @@ def _compare(
         unseen = np.zeros((grid.rows, grid.cols), np.bool_)
         return Difference(planes, np.array([luma_median, chroma_median]), unseen, exposure)
     visible = visibility > _FULLY_VISIBLE
-    planes = _warped_difference(new.yuv[0], old[0], exposure, grid, visible)
-    samples = planes[0, ::SUBSAMPLE, ::SUBSAMPLE][visible[::SUBSAMPLE, ::SUBSAMPLE]]
-    median = float(np.median(samples)) if samples.size else 0.0
+    planes = np.empty((2, *new.yuv.shape[1:]), np.float32)
+    planes[0] = _warped_luma_difference(new.yuv[0], old[0], exposure, grid, visible)
+    planes[1] = _warped_chroma_difference(new.yuv[1:], old[1:], exposure, visible)
+    samples = planes[:, ::SUBSAMPLE, ::SUBSAMPLE][:, visible[::SUBSAMPLE, ::SUBSAMPLE]]
+    medians = np.median(samples, axis=1) if samples.size else np.zeros(2)
     unseen = cell_means(visibility, grid.rows, grid.cols) < 1 - _MAX_UNSEEN
-    return Difference(planes, np.array([median]), unseen, exposure)
+    return Difference(planes, medians, unseen, exposure)
 
 
-def _warped_difference(
+def _warped_luma_difference(
     new: Plane, old: Plane, exposure: Exposure, grid: PatchGrid, visible: Mask
-) -> Planes:
-    """[1, h, w]: absolute luma difference from a warped picture, less what half a pixel of
-    misalignment can cause; 0 where `old` is not fully visible.
+) -> Plane:
+    """Absolute luma difference [h, w] from a warped picture, less what half a pixel of misalignment
+    can cause; 0 where `old` is not fully visible.
     """
-    planes = np.empty((1, *new.shape), np.float32)
     gain, offset = np.float32(exposure.gain), np.float32(exposure.offset)
-    planes[0] = box_filter(luma_difference(new, old, gain, offset, exposure.negligible, visible))
-    subtract_illumination(planes[0], *_illumination(planes[0], grid))
-    subtract_tolerance(
-        planes[0], box_filter(local_gradient(old)), np.float32(_MISALIGNMENT), visible
-    )
-    return planes
+    difference = box_filter(luma_difference(new, old, gain, offset, exposure.negligible, visible))
+    subtract_illumination(difference, *_illumination(difference, grid))
+    tolerance = box_filter(local_gradient(old))
+    subtract_tolerance(difference, tolerance, np.float32(_MISALIGNMENT), visible)
+    return difference
+
+
+def _warped_chroma_difference(new: Planes, old: Planes, exposure: Exposure, visible: Mask) -> Plane:
+    """As for luma, from the two chroma planes: the larger difference, weighted. A green car on grey
+    ground may differ in chroma alone.
+    """
+    gain = np.float32(1 if exposure.negligible else exposure.gain)
+    weight = np.float32(_CHROMA_WEIGHT)
+    red, blue = (np.abs(box_filter(n - gain * o)) for n, o in zip(new, old, strict=True))
+    gradients = [local_gradient(plane) for plane in old]
+    difference: Plane = weight * np.maximum(red, blue)
+    tolerance = weight * box_filter(np.maximum(*gradients))
+    subtract_tolerance(difference, tolerance, np.float32(_MISALIGNMENT), visible)
+    return difference
 
 
 def _illumination(difference: Plane, grid: PatchGrid) -> tuple[Plane, Plane]:

@@ -33,8 +33,8 @@ class WarpedReference:
     """A reference in the current view.
 
     Without camera motion, `image` is RGB, or planes [3, h, w] if the exposure changed. With camera
-    motion, `image` is luma alone [1, h, w], `visibility` [h, w] the share of each pixel (up to 1)
-    that the reference covers, and `motion` maps the current picture to the reference.
+    motion, `image` is planes, `visibility` [h, w] the share of each pixel (up to 1) that the
+    reference covers, and `motion` maps the current picture to the reference.
     """
 
     image: RgbImage | Planes
@@ -80,7 +80,7 @@ class Reference:
     ) -> WarpedReference:
         """The reference in the view of `new`, from where `motion` leads to it, about."""
         motion = register(new.yuv[0], planes[0], visibility, self._with_margin(motion))
-        image = np.empty((1, *new.yuv.shape[1:]), np.float32)
+        image = np.empty(new.yuv.shape, np.float32)
         visible = warp(planes, visibility, motion, image)
         return WarpedReference(image, visible, self._without_margin(motion))
 

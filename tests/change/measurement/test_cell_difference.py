@@ -71,3 +71,16 @@ def test_a_cell_whose_shipped_frames_differed_is_shipped_again(camera: Synthetic
     pairs = zip(new, shipped, strict=True)
     differences = [compare(Picture(image), old, camera.grid) for image, old in pairs]
     assert changed_in_any(differences, PIXELS_ONLY)[2, 3]
+
+
+def test_an_object_of_another_colour_and_equal_luma_is_found_after_warping_too(
+    camera: SyntheticCamera,
+) -> None:
+    grey = np.full((camera.grid.height, camera.grid.width, 3), 104, np.uint8)
+    green = grey.copy()
+    green[36:44, 52:60] = (36, 152, 52)  # a luma of 106, in cell (2, 3)
+    everywhere = np.ones(grey.shape[:2], np.float32)
+    for new, shipped in ((green, grey), (grey, green)):
+        difference = compare(Picture(new), Picture(shipped).yuv, camera.grid, everywhere)
+        found = {(int(r), int(c)) for r, c in np.argwhere(difference.changed_cells(PIXELS_ONLY))}
+        assert found == {(2, 3)}
