@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from cluster.private_ray import start_named_actor
+from cluster.private_ray import RayDaemons, start_named_actor
 from cluster.ray_worker import ConfigFaultError, Report, WriteReport, run_ray_worker
 from cluster.supervision.actor_watch import ActorWatch
 from codecsight.config import CloudConfig
@@ -54,12 +54,15 @@ def _serve(settings: Report, stop: threading.Event, write: WriteReport) -> None:
         name: start_named_actor(GpuWorker, name, name, config, gpus=gpu_share) for name in workers
     }
     gateway = start_named_actor(GatewayActor, f"gateway:{node}", config, "directory", workers)
+    daemons = RayDaemons()
     watch = ActorWatch({**actors, f"gateway:{node}": gateway})
     port = _start(gateway, stop, write)
     if port is None:
         return
     log.info("serving", address=config.listen, port=port, workers=workers)
     while not stop.wait(HEALTH_CHECK_S):
+        if daemon := daemons.dead():
+            raise CodecSightError(f"Ray's {daemon} has died")
         _check(gateway)
         watch.poll()
         write({"time": time.time(), "serving": True})

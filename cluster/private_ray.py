@@ -3,6 +3,7 @@
 Ray sets up its authentication on import, so this module must be the first to import it.
 """
 
+import contextlib
 import os
 import secrets
 import signal
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from cluster.ray_logs import forward_actor_logs
 from cluster.supervision.marked_processes import terminate_marked
@@ -101,6 +104,32 @@ def _prepare(folder: Path) -> Path:
     }
     tempfile.tempdir = None  # drop the cached TMPDIR; torch leaves files there too
     return path
+
+
+class RayDaemons:
+    """The processes of Ray that it can't do without: its control store (GCS) and its node manager.
+
+    Ray itself takes up to a minute to notice that one has died, and none comes back alone.
+    """
+
+    NAMES = ("gcs_server", "raylet")
+
+    def __init__(self) -> None:
+        children = psutil.Process().children(recursive=True)
+        named = ((process, _name(process)) for process in children)
+        self._daemons = [(process, name) for process, name in named if name in self.NAMES]
+
+    def dead(self) -> str:
+        """The name of one that no longer runs; empty if none, and for a cluster that was joined."""
+        return next((name for process, name in self._daemons if not _name(process)), "")
+
+
+def _name(process: psutil.Process) -> str:
+    """The name of a process's program; empty if it has ended."""
+    with contextlib.suppress(psutil.Error):
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            return process.name()
+    return ""
 
 
 def start_named_actor(

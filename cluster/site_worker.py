@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from cluster.private_ray import start_named_actor
+from cluster.private_ray import RayDaemons, start_named_actor
 from cluster.ray_worker import Report, WriteReport, run_ray_worker
 from cluster.recorders import feed_path
 from cluster.supervision.actor_watch import ActorWatch
@@ -74,6 +74,7 @@ class _SiteActors:
             )
             for name, camera in config.cameras.items()
         }
+        self._daemons = RayDaemons()
         self._watch = ActorWatch(
             {
                 uplink: self._uplink,
@@ -86,6 +87,8 @@ class _SiteActors:
         """The state of all cameras, their uplinks and the archive, without actors that are being
         restarted. Those that are frozen are killed, and Ray starts them again. Raises RayDiedError.
         """
+        if daemon := self._daemons.dead():
+            raise RayDiedError(f"Ray's {daemon} has died")
         self._watch.poll()
         calls = {name: actor.stats.remote() for name, actor in self._cameras.items()}
         archive_call, uplink_call = self._archiver.stats.remote(), self._uplink.status.remote()
