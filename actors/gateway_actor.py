@@ -320,6 +320,9 @@ async def _await_reply(seconds: float, call: Any, actor: str) -> Any:
     """
     try:
         return await within(seconds, call, actor)
+    except asyncio.CancelledError:
+        ray.cancel(call)  # whoever asked has gone
+        raise
     except RayActorError as error:
         detail = f"{actor} is restarting"
         raise StreamRejected(RejectReason.NO_CAPACITY, detail, WORKER_RETRY_S) from error

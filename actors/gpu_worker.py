@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -38,15 +39,19 @@ from codecsight.uplink.token_bucket import RATE_TOLERANCE, TokenBucket
 
 if TYPE_CHECKING:
     from actors.stream_engine import PreparedJob, StreamEngine
-    from codecsight.engine.request import OnToken
+    from codecsight.engine.request import OnToken, QuestionBatch
     from codecsight.engine.resources.flops import Flops
-    from codecsight.engine.results import JobResult
+    from codecsight.engine.results import EngineStatus, JobResult
 
 log = structlog.get_logger()
 
 NO_CAPACITY_RETRY_S = 15.0
 UNAVAILABLE_RETRY_S = 5.0
 DECODE_THREADS = 4
+IDLE_S = 120.0
+"""A stream without a slot for this long gives its memory back, connected or not."""
+MAX_QUESTIONS = 16
+"""Questions that may wait at one stream."""
 
 T = TypeVar("T")
 
@@ -62,7 +67,9 @@ class _OwnedStream:
 
     epoch: int
     token_bucket: TokenBucket
+    opened_at: float = field(default_factory=time.monotonic)
     next_seq: int | None = None
+    questions: int = 0  # that wait for their answers
     answers: dict[str, Answer] = field(default_factory=dict)
     received_at: float = 0.0  # of the newest slot in the window, time.monotonic()
     answered_at: float = 0.0  # of the newest slot that `answers` rest on
@@ -182,19 +189,34 @@ class GpuWorker:
 
         `on_token` is called on the engine's thread.
         """
-        age_s = self._age_s(stream)
+        age_s, owned = self._age_s(stream), self._owned.get(stream)
         if 0 < max_age_s < age_s:
             return (
                 f"the newest picture of {stream} is {age_s:.0f} s old, the limit is "
                 f"{max_age_s:g} s: is the camera or its site away?"
             )
+        if owned is None:
+            return f"stream {stream!r} is not open here"
+        if owned.questions >= MAX_QUESTIONS:
+            return f"{owned.questions} questions wait at the stream {stream}; ask again later"
+        owned.questions += 1
         try:
             prepare = partial(self._loop.engine.prepare_question, question, on_token)
             batch = await self._off_loop(prepare)
-            job = self._loop.submit(lambda engine: engine.ask(stream, batch))
-            return replace((await self._loop.result(job)).answers[0], age_s=age_s)
+            return replace(await self._answer(stream, batch), age_s=age_s)
         except CodecSightError as error:
             return str(error)
+        finally:
+            owned.questions -= 1
+
+    async def _answer(self, stream: str, batch: QuestionBatch) -> Answer:
+        """Submit a question and wait for its answer. If the caller gives up, so does the engine."""
+        job = self._loop.submit(lambda engine: engine.ask(stream, batch))
+        try:
+            return (await self._loop.result(job)).answers[0]
+        except asyncio.CancelledError:
+            batch.cancel()
+            raise
 
     async def ask_stream(
         self, stream: str, question: Question, max_age_s: float = 0.0
@@ -236,7 +258,8 @@ class GpuWorker:
         }
 
     async def status(self) -> WorkerStatus:
-        """Counters since the worker started. Also updates its gauges."""
+        """Counters since the worker started. Also updates its gauges, and closes idle streams."""
+        await self._close_idle(time.monotonic())
         status = await self._loop.call(lambda engine: engine.status())
         self._metrics.kv_used.set(status.blocks_reserved)
         self._metrics.memory_used.set(status.bytes_reserved)
@@ -245,6 +268,7 @@ class GpuWorker:
             streams=len(status.streams),
             kv_used=status.blocks_reserved,
             kv_total=status.blocks_reserved + status.blocks_free,
+            kv_by_site=_by_site(status),
             cells_kept=self._cells[0],
             cells_total=self._cells[1],
             spent=_to_flop_count(status.work.spent),
@@ -252,6 +276,16 @@ class GpuWorker:
             once=_to_flop_count(status.work.once),
             answers=self._answered,
         )
+
+    async def _close_idle(self, now: float) -> None:
+        """Close the streams that have sent no slot for IDLE_S: those whose camera is away, those
+        that only hold memory, and those that left while nobody knew their lease. An edge that
+        sends again is told to connect again, and begins with an anchor.
+        """
+        for stream, owned in list(self._owned.items()):
+            if now - max(owned.opened_at, owned.received_at) > IDLE_S:
+                log.warning("stream closed", stream=stream, reason=f"no slot for {IDLE_S:g} s")
+                await self.close(stream)
 
     async def stop(self) -> None:
         """End the threads. Calls that wait for the engine fail."""
@@ -282,6 +316,14 @@ class GpuWorker:
             owned.answered_at = received_at
             self._answered += len(answers)
             self._metrics.answers.inc(len(answers))
+
+
+def _by_site(status: EngineStatus) -> dict[str, int]:
+    """KV blocks reserved, by site."""
+    blocks: Counter[str] = Counter()
+    for stream, session in status.streams.items():
+        blocks[stream.partition(".")[0]] += session.blocks_reserved
+    return dict(blocks)
 
 
 def _with_age(owned: _OwnedStream) -> tuple[Answer, ...]:

@@ -93,9 +93,11 @@ def from_cloud_status(message: wire.StatusResponse) -> CloudStatus:
 
 def _to_worker(worker: WorkerStatus) -> wire.Worker:
     flops = {name: wire.Flops(**to_fields(getattr(worker, name))) for name in _FLOPS}
-    return wire.Worker(**(to_fields(worker) | flops))
+    fields = to_fields(worker) | flops
+    del fields["kv_by_site"]  # between workers and directory only
+    return wire.Worker(**fields)
 
 
 def _from_worker(message: wire.Worker) -> WorkerStatus:
     flops = {name: to_dataclass(FlopCount, getattr(message, name)) for name in _FLOPS}
-    return to_dataclass(WorkerStatus, message, **flops)
+    return to_dataclass(WorkerStatus, message, **flops, kv_by_site={})

@@ -233,6 +233,8 @@ class Engine:
         """
         demands = []
         for number, session in enumerate(sessions):
+            for job in session.drop_cancelled(self._scratch):
+                self._fail(session, job, EngineError("nobody waits for the answer any more"))
             try:
                 demand = session.prepare_next(number)
             except Exception as error:  # noqa: BLE001 - it becomes the result of the stream's jobs

@@ -83,7 +83,7 @@ class Prefill:
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
     """What was submitted together: a slot (with its tokens), questions, or a slot and the questions
     that are due if it completes a stride. `since`: when it became the stream's first job.
@@ -101,6 +101,11 @@ class Job:
     def encoded(self) -> bool:
         """Whether nothing is left for the ViT."""
         return self.prefill is None or self.prefill.tokens is not None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it has only questions, and nobody waits for their answers."""
+        return self.slot is None and bool(self.question_batch and self.question_batch.cancelled)
 
     @property
     def pending(self) -> list[DecodeRequest]:

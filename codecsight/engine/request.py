@@ -120,6 +120,7 @@ class QuestionBatch:
         on_token: OnToken,
     ) -> None:
         self.questions = questions
+        self.cancelled = False
         self._model_name = model.name
         self.scored: dict[int, ScoredAnswer] = {}
         with_options = [i for i, question in enumerate(questions) if not question.free_form]
@@ -133,6 +134,12 @@ class QuestionBatch:
             for index, question in enumerate(questions)
             if question.free_form
         ]
+
+    def cancel(self) -> None:
+        """Nobody waits for the answers: the engine drops the questions at its next step. May be
+        called on any thread.
+        """
+        self.cancelled = True
 
     @property
     def longest_call(self) -> int:

@@ -146,6 +146,19 @@ class StreamSession:
             self._last_time = job.slot.times[-1]
         self.last_submitted = job.arrived
 
+    def drop_cancelled(self, scratch: IndexAllocator) -> list[Job]:
+        """Remove the questions that nobody waits for any more, and free what they hold. Returns
+        them.
+        """
+        dropped = [job for job in self.jobs if job.cancelled]
+        for job in dropped:
+            self.jobs.remove(job)
+            for request in job.pending:
+                scratch.free(request.kv_indices)
+        if dropped and self.jobs:
+            self.jobs[0].since = max(self.jobs[0].arrived, time.perf_counter())
+        return dropped
+
     def prepare_next(self, number: int) -> StreamDemand | None:
         """Prepare the next job: place its slot in the window, which may evict, and store its
         pixels. Returns what it needs, for the scheduler, under this stream's `number`.

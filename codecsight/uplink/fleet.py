@@ -1,6 +1,6 @@
 """Status of the cloud's streams and workers, as reported by its control service."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from codecsight.core.answer import Answer
 from codecsight.uplink.messages import CameraStats
@@ -48,7 +48,8 @@ class FlopCount:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """Status of one GPU worker; counts are since it started.
+    """Status of one GPU worker; counts are since it started. `kv_by_site` are the KV blocks that
+    each site's streams have reserved.
 
     `cells_kept` of `cells_total` visual tokens were kept, at a cost of `spent`. The other two
     are the computed cost of the same streams without pruning: `recompute` encodes and prefills the
@@ -65,6 +66,7 @@ class WorkerStatus:
     recompute: FlopCount
     once: FlopCount
     answers: int
+    kv_by_site: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,3 +157,24 @@ def test_free_form_answers_wait_for_blocks_and_all_finish(
     alone.push("4", slot_at(0, seed=4))
     text = next(result.answers[0].value for result in results if result.stream == "4")
     assert text == alone.ask("4", DESCRIBE).value
+
+
+def test_a_cancelled_question_is_dropped_also_in_the_middle_of_its_answer(
+    engine_with: MakeEngine, grid: PatchGrid, slot_at: MakeSlot
+) -> None:
+    engine = engine_with(max_answer_tokens=50)
+    engine.open("a", grid)
+    engine.push("a", slot_at(0))
+    free = engine._scratch.blocks
+    batches = [engine.preparer.questions([DESCRIBE]) for _ in range(3)]
+    tickets = [engine.submit_question_batch("a", batch) for batch in batches]
+    for _ in range(3):
+        engine.step()
+    assert engine._scratch.blocks > free, "the first is being decoded"
+    for batch in batches[:2]:
+        assert batch is not None
+        batch.cancel()
+    results = {result.ticket: result for result in drain(engine)}
+    errors = [str(results[ticket].error) for ticket in tickets]
+    assert errors == [*["nobody waits for the answer any more"] * 2, "None"]
+    assert engine._scratch.blocks == free

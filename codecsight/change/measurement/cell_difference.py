@@ -6,6 +6,7 @@ Noise, global exposure and slowly varying illumination do not count as change.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,9 +133,9 @@ def _compare(
     visible = visibility > _FULLY_VISIBLE
     planes = np.empty((2, *new.yuv.shape[1:]), np.float32)
     planes[0] = _warped_luma_difference(new.yuv[0], old[0], exposure, grid, visible)
-    planes[1] = _warped_chroma_difference(new.yuv[1:], old[1:], exposure, visible)
+    planes[1] = _warped_chroma_difference(new.yuv[1:], cast(Planes, old)[1:], exposure, visible)
     samples = planes[:, ::SUBSAMPLE, ::SUBSAMPLE][:, visible[::SUBSAMPLE, ::SUBSAMPLE]]
-    medians = np.median(samples, axis=1) if samples.size else np.zeros(2)
+    medians = np.asarray(np.median(samples, axis=1) if samples.size else [0, 0], np.float64)
     unseen = cell_means(visibility, grid.rows, grid.cols) < 1 - _MAX_UNSEEN
     return Difference(planes, medians, unseen, exposure)
 
