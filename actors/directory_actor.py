@@ -1,17 +1,19 @@
 """`directory`: the Ray actor that leases streams to workers."""
 
 import time
+from collections.abc import Sequence
 
 from codecsight.logs import configure_logs
+from codecsight.uplink.fleet import WorkerStatus
 from codecsight.uplink.leases import Lease, LeaseError, NoCapacityError, StreamDirectory
 
 
 class DirectoryActor:
     """The cluster's one StreamDirectory. Uses the wall clock, which survives a restart."""
 
-    def __init__(self) -> None:
+    def __init__(self, sites: Sequence[str], max_streams: int) -> None:
         configure_logs("directory")
-        self._directory = StreamDirectory()
+        self._directory = StreamDirectory(sites, max_streams)
 
     def claim(self, stream: str) -> Lease | str:
         """Lease a connecting stream under a new epoch; a text if no worker has capacity."""
@@ -28,9 +30,10 @@ class DirectoryActor:
         """End and return the leases that have expired."""
         return self._directory.expire(time.time())
 
-    def report(self, worker: str, kv_used: int, kv_total: int) -> None:
-        """Record that a worker is alive, with `kv_used` of `kv_total` KV blocks reserved."""
-        self._directory.report(worker, kv_used, kv_total, time.time())
+    def report(self, status: WorkerStatus) -> None:
+        """Record that a worker is alive, and which KV blocks it has reserved."""
+        used, total = status.kv_used, status.kv_total
+        self._directory.report(status.name, used, total, time.time(), status.kv_by_site)
 
     def _renew(self, lease: Lease) -> bool:
         try:

@@ -75,6 +75,7 @@ class GatewayActor:
             Roles(config.sites, config.operators),
             load_tls_files(tls.ca, tls.cert, tls.key) if tls else None,
             heartbeat_s=config.heartbeat_s,
+            max_questions=config.limits.questions,
         )
         self._starting = asyncio.Lock()
         self._serving = False
@@ -259,7 +260,7 @@ class GatewayActor:
         """Report a worker that responds to the directory. Without reports it gets no streams."""
         try:
             status = await self._call(WORKER_CALL_S, name, lambda worker: worker.status.remote())
-            report = self._directory.report.remote(name, status.kv_used, status.kv_total)
+            report = self._directory.report.remote(status)
             await within(DIRECTORY_CALL_S, report, "the directory")
         except Exception as error:  # noqa: BLE001 - also a bug in the worker: the loop must go on
             self._failures[name].failed(_reason(error))

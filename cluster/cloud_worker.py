@@ -49,7 +49,9 @@ def _serve(settings: Report, stop: threading.Event, write: WriteReport) -> None:
     gpu_share = 1 if ray.cluster_resources().get("GPU", 0) >= config.workers else 0
     workers = [f"gpu:{node}:{index}" for index in range(config.workers)]
     # Ray ends an actor when its last handle is deleted.
-    actors = {"directory": start_named_actor(DirectoryActor, "directory")}
+    limits = config.limits
+    directory = start_named_actor(DirectoryActor, "directory", config.sites, limits.streams)
+    actors = {"directory": directory}
     actors |= {
         name: start_named_actor(GpuWorker, name, name, config, gpus=gpu_share) for name in workers
     }

@@ -3,11 +3,13 @@
 Without TLS (on loopback only) peers can't be identified: each of them is an operator.
 """
 
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
 import structlog
 
+from actors.rpc.peer_limits import RefusalLog, host_of
 from actors.rpc.transport import Context
 from codecsight.core.names import NameFormError, check_stream, shown
 from codecsight.uplink.cloud_link import StreamRejected
@@ -39,6 +41,7 @@ class PeerAuthorizer:
         self._sites = frozenset(roles.sites)
         self._operators = frozenset(roles.operators)
         self._secure = secure
+        self._refusals = RefusalLog()
 
     def authorize_uplink(self, context: Context, hello: Hello) -> None:
         """Raise StreamRejected unless this peer may send this stream."""
@@ -92,6 +95,10 @@ class PeerAuthorizer:
         sites = self._names(context) & self._sites
         return frozenset(one for one in streams if any(_belongs(one, site) for site in sites))
 
+    def caller(self, context: Context) -> str:
+        """Who calls, for limits: the names in the certificate, or the address without one."""
+        return " ".join(sorted(self._names(context))) or host_of(context)
+
     def _is_operator(self, context: Context) -> bool:
         return not self._secure or bool(self._names(context) & self._operators)
 
@@ -101,7 +108,11 @@ class PeerAuthorizer:
 
     def _refuse(self, context: Context, reason: str) -> str:
         names = sorted(self._names(context))
-        log.warning("control call refused", peer=context.peer(), certificate=names, reason=reason)
+        left_out = self._refusals.admit(host_of(context), time.monotonic())
+        if left_out is not None:
+            details = {"certificate": names[:MAX_NAMES], "reason": reason}
+            peer = context.peer()
+            log.warning("control call refused", peer=peer, not_logged=left_out, **details)
         return reason
 
     def _names(self, context: Context) -> frozenset[str]:

@@ -8,6 +8,7 @@ import grpc
 
 from actors.rpc.authorization import PeerAuthorizer
 from actors.rpc.convert_control import from_question, to_answer, to_cloud_status, to_stream_status
+from actors.rpc.peer_limits import CallLimit, TooManyCallsError
 from actors.rpc.stream_host import StreamHost
 from actors.rpc.transport import Context
 from actors.wire import control_pb2 as wire
@@ -23,9 +24,10 @@ from codecsight.uplink.leases import LeaseError
 class ControlService(ControlServiceServicer):
     """Checks and converts the calls; the host answers them."""
 
-    def __init__(self, host: StreamHost, peers: PeerAuthorizer) -> None:
+    def __init__(self, host: StreamHost, peers: PeerAuthorizer, max_questions: int) -> None:
         self._host = host
         self._peers = peers
+        self._questions = CallLimit(max_questions)
 
     async def Ask(self, request: wire.AskRequest, context: Context) -> wire.AskResponse:  # noqa: N802
         """Answer a question about a stream."""
@@ -57,7 +59,10 @@ class ControlService(ControlServiceServicer):
             await _abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         await _check(context, self._peers.refusal_to_view(context, request.stream))
         try:
-            yield question
+            with self._questions.hold(self._peers.caller(context)):
+                yield question
+        except TooManyCallsError as error:
+            await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         except LeaseError as error:
             await _abort(context, grpc.StatusCode.NOT_FOUND, str(error))
         except StreamRejected as error:

@@ -15,6 +15,9 @@ from actors.wire.control_pb2_grpc import add_ControlServiceServicer_to_server
 from actors.wire.uplink_pb2_grpc import add_UplinkServiceServicer_to_server
 from codecsight.uplink.cloud_link import CREDIT_BYTES
 
+MAX_QUESTIONS = 32
+"""Default number of questions of one caller that may wait at the same time."""
+
 
 class GatewayServer:
     """Serves `host` at `address` (host:port; port 0 selects a free one).
@@ -32,13 +35,14 @@ class GatewayServer:
         *,
         heartbeat_s: float = 10.0,
         credit_bytes: int = CREDIT_BYTES,
+        max_questions: int = MAX_QUESTIONS,
     ) -> None:
         self.port = 0
         self._address = address
         self._tls = tls
         peers = PeerAuthorizer(roles, secure=tls is not None)
         self._uplink = UplinkService(host, peers, heartbeat_s, credit_bytes)
-        self._control = ControlService(host, peers)
+        self._control = ControlService(host, peers, max_questions)
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
 

@@ -14,6 +14,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 MAX_MESSAGE = 1 << 20
 """Largest message in bytes, on both ends. MAX_MOSAIC_BYTES leaves room for the other fields."""
 
+MAX_CALLS = 8192
+"""Calls at the same time, each stream being one. Further ones end with RESOURCE_EXHAUSTED."""
+
 _SIZES = [
     ("grpc.max_send_message_length", MAX_MESSAGE),
     ("grpc.max_receive_message_length", MAX_MESSAGE),
@@ -81,7 +84,7 @@ def aio_server(address: str, tls: TlsCredentials | None) -> tuple[grpc.aio.Serve
     accepts only clients with a certificate of the same authority. Raises CodecSightError if the
     address can't be bound.
     """
-    server = grpc.aio.server(options=_SERVER)
+    server = grpc.aio.server(options=_SERVER, maximum_concurrent_rpcs=MAX_CALLS)
     try:
         if tls is None:
             return server, server.add_insecure_port(address)

@@ -19,6 +19,7 @@ from actors.deadlines import HANDSHAKE_S, PUSH_END_S, SEND_S, DeadlineError, wai
 from actors.rpc.authorization import PeerAuthorizer
 from actors.rpc.convert import WireError
 from actors.rpc.convert_uplink import from_request, to_response
+from actors.rpc.peer_limits import RefusalLog, host_of
 from actors.rpc.stream_host import StreamHost
 from actors.rpc.transport import Context
 from actors.wire import uplink_pb2 as wire
@@ -31,14 +32,16 @@ from codecsight.uplink.messages import (
     EdgeMessage,
     Heartbeat,
     Hello,
-    Reject,
     RejectReason,
 )
 from codecsight.uplink.receive_queue import ReceiveQueue
+from codecsight.uplink.token_bucket import TokenBucket
 
 log = structlog.get_logger()
 
 MAX_PICTURE_SIDE = 1 << 16
+MAX_EVENTS_PER_S = 10.0
+"""Heartbeats and reports of drops that are read from one connection, in the long run."""
 
 
 class _ConnectionEndedError(Exception):
@@ -86,6 +89,7 @@ class _Connection:
         self._host = host
         self._queue = ReceiveQueue()
         self._chunk_queued = asyncio.Event()
+        self._events = TokenBucket(MAX_EVENTS_PER_S)
         self._rejection: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
 
     def reject(self, rejection: StreamRejected) -> None:
@@ -118,7 +122,8 @@ class _Connection:
         try:
             await loop
         except StreamRejected as rejection:
-            await self._messages.send(_log_rejection(rejection, self._link.hello.stream))
+            _log_rejection(rejection, self._link.hello.stream)
+            await self._messages.send(rejection.reject)
             raise _ConnectionEndedError from rejection
 
     async def _read(self) -> None:
@@ -131,6 +136,8 @@ class _Connection:
             elif received is not None:
                 await self._messages.send(received)
             if isinstance(message, Heartbeat | Dropped):
+                # A flood of them waits in its own connection.
+                await asyncio.sleep(self._events.reserve(time.monotonic()))
                 await self._host.on_event(self._link.hello.stream, message)
             if isinstance(message, Heartbeat):
                 await self._messages.send(Heartbeat(time.time(), None))
@@ -180,6 +187,7 @@ class UplinkService(UplinkServiceServicer):
         self._peers = peers
         self._heartbeat_s = heartbeat_s
         self._credit_bytes = credit_bytes
+        self._refusals = RefusalLog()
         self._connections: dict[str, _Connection] = {}
         # One lock per stream that is being opened; an unused lock is garbage-collected.
         self._open_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -202,7 +210,10 @@ class UplinkService(UplinkServiceServicer):
             pass
         except StreamRejected as rejection:
             with contextlib.suppress(_ConnectionEndedError):
-                await messages.send(_log_rejection(rejection, context.peer()))
+                left_out = self._refusals.admit(host_of(context), time.monotonic())
+                if left_out is not None:
+                    _log_rejection(rejection, context.peer(), left_out)
+                await messages.send(rejection.reject)
 
     async def _receive_hello(self, messages: _MessageStream) -> Hello:
         try:
@@ -269,9 +280,8 @@ class UplinkService(UplinkServiceServicer):
             ) from error
 
 
-def _log_rejection(rejection: StreamRejected, peer: str) -> Reject:
-    log.warning("uplink rejected", peer=peer, detail=rejection.reject.detail)
-    return rejection.reject
+def _log_rejection(rejection: StreamRejected, peer: str, left_out: int = 0) -> None:
+    log.warning("uplink rejected", peer=peer, detail=rejection.reject.detail, not_logged=left_out)
 
 
 async def _run_to_completion(push: Coroutine[Any, Any, str | None]) -> str | None:

@@ -124,6 +124,16 @@ class EngineSection(StrictModel, title="engine"):
         return self
 
 
+class SiteLimits(StrictModel, title="limits"):
+    """What each site, and each caller, may take at most. Besides, half of the KV memory is kept in
+    equal parts for the listed sites, so that no site can take everything."""
+
+    streams: int = Field(default=256, ge=1, le=100_000, examples=[64])
+    """Streams of one site."""
+    questions: int = Field(default=32, ge=1, le=10_000, examples=[32])
+    """Questions of one caller that may wait at the same time."""
+
+
 class CloudConfig(StrictModel, title="cloud.yaml"):
     """A cloud node: one gateway and the GPU workers, which run one model."""
 
@@ -149,6 +159,8 @@ class CloudConfig(StrictModel, title="cloud.yaml"):
     fit."""
     heartbeat_s: PositiveSeconds = 5.0
     """Seconds between two heartbeats of a site."""
+    limits: SiteLimits = SiteLimits()
+    """Limits of each site and caller."""
     engine: EngineSection = EngineSection()
     """Settings of the engine."""
     questions: tuple[QuestionConfig, ...] = Field(

@@ -1,9 +1,11 @@
 """Ownership of streams by workers: leases with epochs, and placement by KV load."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from codecsight.core.errors import CodecSightError
+from codecsight.uplink.fair_share import refusal
 
 
 class LeaseError(CodecSightError):
@@ -29,17 +31,19 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReport:
-    """Last report of a worker: KV blocks reserved and in total, at the time `reported_at`.
+    """Last report of a worker: KV blocks reserved and in total, at the time `reported_at`, and
+    those reserved by site.
 
-    `placed_since` counts the streams placed on it since then. The report does not include their
-    blocks.
+    `placed` are the sites of the streams placed on it since then. The report does not include
+    their blocks.
     """
 
     name: str
     kv_used: int
     kv_total: int
     reported_at: float
-    placed_since: int = 0
+    by_site: Mapping[str, int] = field(default_factory=dict)
+    placed: tuple[str, ...] = ()
 
 
 class StreamDirectory:
@@ -48,18 +52,37 @@ class StreamDirectory:
     Epochs start from the clock, so a directory that lost its state in a restart never reissues an
     epoch. A worker that has not reported for `worker_timeout_s` gets no streams, and its leases end
     after at most `lease_s`.
+
+    Each of the `sites` has at most `max_streams` streams, and a fair share of the KV blocks (see
+    `fair_share`).
     """
 
-    def __init__(self, lease_s: float = 30.0, worker_timeout_s: float = 15.0) -> None:
+    def __init__(
+        self,
+        sites: Collection[str] = (),
+        max_streams: int | None = None,
+        lease_s: float = 30.0,
+        worker_timeout_s: float = 15.0,
+    ) -> None:
+        self._sites, self._max_streams = sites, max_streams
         self._lease_s = lease_s
         self._worker_timeout_s = worker_timeout_s
         self._leases: dict[str, Lease] = {}
         self._epochs: dict[str, int] = {}
         self._reports: dict[str, WorkerReport] = {}
 
-    def report(self, worker: str, kv_used: int, kv_total: int, now: float) -> None:
-        """Record that a worker is alive, with `kv_used` of `kv_total` KV blocks reserved."""
-        self._reports[worker] = WorkerReport(worker, kv_used, kv_total, now)
+    def report(
+        self,
+        worker: str,
+        kv_used: int,
+        kv_total: int,
+        now: float,
+        by_site: Mapping[str, int] | None = None,
+    ) -> None:
+        """Record that a worker is alive, with `kv_used` of `kv_total` KV blocks reserved, those of
+        each site in `by_site`.
+        """
+        self._reports[worker] = WorkerReport(worker, kv_used, kv_total, now, by_site or {})
 
     def remove_worker(self, worker: str) -> list[Lease]:
         """Remove a worker. Its leases end now and are returned."""
@@ -76,7 +99,8 @@ class StreamDirectory:
         if current is not None and current.expires_at > now and self._alive(current.owner, now):
             owner = current.owner
         else:
-            owner = self._place(now)
+            self._check_share(stream, now)
+            owner = self._place(stream, now)
         epoch = max(self._epochs.get(stream, 0) + 1, int(now))
         self._epochs[stream] = epoch
         self._leases[stream] = Lease(stream, owner, epoch, now + self._lease_s)
@@ -126,32 +150,55 @@ class StreamDirectory:
         report = self._reports.get(worker)
         return report is not None and report.reported_at + self._worker_timeout_s > now
 
-    def _place(self, now: float) -> str:
+    def _check_share(self, stream: str, now: float) -> None:
+        """Raise NoCapacityError if the stream's site has enough already."""
+        site = _site(stream)
+        streams = sum(_site(name) == site and name != stream for name in self._leases)
+        if self._max_streams is not None and streams >= self._max_streams:
+            raise NoCapacityError(
+                f"the site {site} has {streams} streams, its limit; raise limits.streams"
+            )
+        workers, average = self.live_workers(now), self._average(now)
+        used: Counter[str] = Counter()
+        for worker in workers:
+            used.update(worker.by_site)
+            for placed in worker.placed:
+                used[placed] += average  # type: ignore[assignment]
+        total = sum(worker.kv_total for worker in workers)
+        if self._sites and (reason := refusal(site, average, used, total, self._sites)):
+            raise NoCapacityError(reason)
+
+    def _average(self, now: float) -> float:
+        """KV blocks that a stream holds on average, at least one."""
+        workers = self.live_workers(now)
+        streams = len(self._leases) - sum(len(worker.placed) for worker in workers)
+        return max(1.0, sum(worker.kv_used for worker in workers) / max(1, streams))
+
+    def _place(self, stream: str, now: float) -> str:
         """The live worker with the lowest KV load.
 
         A stream placed since a worker's last report counts as much as an average stream. Otherwise
         many streams that connect at once would all go to the same worker.
         """
-        workers = self.live_workers(now)
-        average = sum(w.kv_used for w in workers) / max(1, len(self._leases))
-        load = {
-            w.name: (w.kv_used + w.placed_since * max(average, 1)) / max(w.kv_total, 1)
-            for w in workers
-        }
+        workers, average = self.live_workers(now), self._average(now)
+        load = {w.name: (w.kv_used + len(w.placed) * average) / max(w.kv_total, 1) for w in workers}
         free = [w for w in workers if load[w.name] < 1]
         if not free:
             raise NoCapacityError(
                 f"none of {len(workers)} workers has free KV memory; add workers or raise kv_blocks"
             )
         best = min(free, key=lambda w: load[w.name])
-        self._reports[best.name] = replace(best, placed_since=best.placed_since + 1)
+        self._reports[best.name] = replace(best, placed=(*best.placed, _site(stream)))
         return best.name
+
+
+def _site(stream: str) -> str:
+    return stream.partition(".")[0]
 
 
 def unknown_stream(stream: str, served: Iterable[str]) -> LeaseError:
     """The error for a stream that no worker serves. It lists those of the same site only: who may
     view one site must not learn the names of another's cameras.
     """
-    site = stream.partition(".")[0]
-    names = ", ".join(sorted(name for name in served if name.partition(".")[0] == site)) or "none"
+    names = ", ".join(sorted(name for name in served if _site(name) == _site(stream))) or "none"
     return LeaseError(f"no worker serves the stream {stream!r}; of that site are served: {names}")

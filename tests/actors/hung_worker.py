@@ -34,16 +34,16 @@ class Directory(DirectoryActor):
     """Counts renewals by stream, and reports by worker."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(sites=(), max_streams=100)
         self._counts: Counter[str] = Counter()
 
     def renew(self, leases: list[Lease]) -> list[str]:
         self._counts.update(lease.stream for lease in leases)
         return super().renew(leases)
 
-    def report(self, worker: str, kv_used: int, kv_total: int) -> None:
-        self._counts[worker] += 1
-        super().report(worker, kv_used, kv_total)
+    def report(self, status: WorkerStatus) -> None:
+        self._counts[status.name] += 1
+        super().report(status)
 
     def counts(self) -> Counter[str]:
         return self._counts

@@ -29,7 +29,8 @@ FAST_RETRY = ConnectTiming(handshake_s=5.0, backoff_min_s=0.05, backoff_max_s=0.
 class MemoryHost:
     """Owns all streams. `slots` has the decoded chunks of each, in the order of arrival.
 
-    While `has_room` is not set, `push` waits. `evicted` is the reason that the next push returns.
+    While `has_room` is not set, `push` waits; while `answering` is not set, questions wait.
+    `evicted` is the reason that the next push returns.
     """
 
     def __init__(self) -> None:
@@ -40,6 +41,9 @@ class MemoryHost:
         self.disconnects: list[tuple[str, int]] = []
         self.has_room = asyncio.Event()
         self.has_room.set()
+        self.answering = asyncio.Event()
+        self.answering.set()
+        self.asked = self.withdrawn = 0  # questions
         self.evicted = ""
         self.age_s = 2.0
         self.directory = StreamDirectory()
@@ -71,6 +75,12 @@ class MemoryHost:
         if 0 < max_age_s < self.age_s:
             raise CodecSightError(f"the newest picture of {stream} is too old")
         self.directory.lease(stream, time.time())
+        self.asked += 1
+        try:
+            await self.answering.wait()
+        except asyncio.CancelledError:
+            self.withdrawn += 1
+            raise
         value: bool | int | str = {
             "yes-no": True,
             "count": 3,
@@ -116,11 +126,17 @@ class MemoryHost:
 
 @asynccontextmanager
 async def serving(
-    host: MemoryHost, tls: TlsCredentials | None = None, *, port: int = 0, heartbeat_s: float = 5.0
+    host: MemoryHost,
+    tls: TlsCredentials | None = None,
+    *,
+    port: int = 0,
+    heartbeat_s: float = 5.0,
+    max_questions: int = 32,
 ) -> AsyncIterator[GatewayServer]:
     """Run a gateway on a real socket."""
     roles = Roles(sites=["north", "south"], operators=["operator"])
-    server = GatewayServer(host, f"127.0.0.1:{port}", roles, tls, heartbeat_s=heartbeat_s)
+    limits = {"heartbeat_s": heartbeat_s, "max_questions": max_questions}
+    server = GatewayServer(host, f"127.0.0.1:{port}", roles, tls, **limits)  # type: ignore[arg-type]
     await server.start()
     try:
         yield server

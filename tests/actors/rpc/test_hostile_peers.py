@@ -14,12 +14,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from actors.rpc import uplink_service
 from actors.rpc.convert_uplink import from_response, to_request
 from actors.rpc.transport import MAX_MESSAGE
+from actors.wire import control_pb2 as control
 from actors.wire import uplink_pb2 as wire
+from actors.wire.control_pb2_grpc import ControlServiceStub
 from actors.wire.uplink_pb2_grpc import UplinkServiceStub
 from codecsight.uplink.messages import (
     PROTOCOL_VERSION,
     CloudMessage,
     Dropped,
+    Heartbeat,
     Hello,
     Reject,
     RejectReason,
@@ -301,5 +304,52 @@ def test_the_standard_health_service_reports_serving() -> None:
             check = health_pb2_grpc.HealthStub(channel).Check
             answer = await check(health_pb2.HealthCheckRequest())
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+    asyncio.run(run())
+
+
+def test_a_flood_of_heartbeats_is_read_at_a_bounded_rate_and_harms_nobody() -> None:
+    async def run() -> None:
+        async with scene() as (host, peer):
+            await peer.hello()
+            beat = to_request(Heartbeat(1.0, None))
+            began = time.monotonic()
+            flood = asyncio.create_task(_flood(peer, beat, 2000))
+            await asyncio.sleep(1.0)
+            read = sum(stream == STREAM for stream, _ in host.events)
+            assert read <= 20 + 10 * (time.monotonic() - began)
+            flood.cancel()
+
+    asyncio.run(run())
+
+
+async def _flood(peer: RawPeer, message: wire.StreamRequest, count: int) -> None:
+    for _ in range(count):
+        await peer.call.write(message)
+
+
+def test_a_caller_may_wait_for_a_number_of_questions() -> None:
+    async def run() -> None:
+        host = MemoryHost()
+        async with serving(host, max_questions=3) as server:
+            host.answering.clear()
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+                stub = ControlServiceStub(channel)
+                host.directory.claim(OTHER_STREAM, time.time())
+                kind = control.QuestionKind.QUESTION_KIND_YES_NO
+                question = control.Question(text="Is there a person?", kind=kind, max_count=9)
+                request = control.AskRequest(stream=OTHER_STREAM, question=question)
+                waiting = [asyncio.ensure_future(stub.Ask(request)) for _ in range(3)]
+                await until(lambda: host.asked == 3)
+                with pytest.raises(grpc.aio.AioRpcError) as error:
+                    await stub.Ask(request)
+                assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+                assert "limits.questions" in str(error.value.details())
+                waiting[0].cancel()
+                await until(lambda: host.withdrawn == 1)
+                again = asyncio.ensure_future(stub.Ask(request))
+                await until(lambda: host.asked == 4)
+                host.answering.set()
+                await asyncio.gather(*waiting[1:], again)
 
     asyncio.run(run())
