@@ -322,7 +322,7 @@ async def _await_reply(seconds: float, call: Any, actor: str) -> Any:
     try:
         return await within(seconds, call, actor)
     except asyncio.CancelledError:
-        ray.cancel(call)  # whoever asked has gone
+        ray.cancel(call)  # the caller has gone
         raise
     except RayActorError as error:
         detail = f"{actor} is restarting"
