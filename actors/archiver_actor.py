@@ -10,8 +10,8 @@ import structlog
 from actors.deadlines import DRAIN_S, UPLOAD_STOP_S
 from codecsight.archive.store_factory import open_store
 from codecsight.archive.upload.uploader import Uploader, UploadStats
-from codecsight.config.shared_sections import ArchiveConfig
 from codecsight.core.errors import CodecSightError
+from codecsight.core.urls.credentials import S3Keys
 from codecsight.logs import FailureLog, configure_logs
 
 log = structlog.get_logger()
@@ -25,10 +25,10 @@ class ArchiverActor:
     All state is in the spool on disk, so the actor may be restarted at any time.
     """
 
-    def __init__(self, spool: Path, config: ArchiveConfig) -> None:
+    def __init__(self, spool: Path, url: str, keys: S3Keys | None) -> None:
         configure_logs("archiver")
         self._spool = spool
-        self._config = config
+        self._url, self._keys = url, keys
         self._stats = UploadStats()
         self._uploader: Uploader | None = None
         self._failures = FailureLog("archive")
@@ -64,7 +64,7 @@ class ArchiverActor:
                 self._wait(f"{type(error).__name__}: {error}")
 
     def _open(self) -> Uploader:
-        return Uploader(self._spool, open_store(self._config.url, self._config.s3_keys()))
+        return Uploader(self._spool, open_store(self._url, self._keys))
 
     def _wait(self, reason: str) -> None:
         stats = self._uploader.stats if self._uploader else self._stats

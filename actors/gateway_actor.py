@@ -82,6 +82,7 @@ class GatewayActor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures = {name: FailureLog("worker", worker=name) for name in workers}
         self._directory_failures = FailureLog("directory")
+        self._responding: set[str] = set()
 
     async def start(self) -> int:
         """Wait until the workers have loaded their models, then serve. Returns the port.
@@ -257,15 +258,20 @@ class GatewayActor:
             await self._report(name)
 
     async def _report(self, name: str) -> None:
-        """Report a worker that responds to the directory. Without reports it gets no streams."""
+        """Report a worker that responds to the directory. Without reports it gets no streams, and
+        without any worker the health service says so.
+        """
         try:
             status = await self._call(WORKER_CALL_S, name, lambda worker: worker.status.remote())
             report = self._directory.report.remote(status)
             await within(DIRECTORY_CALL_S, report, "the directory")
         except Exception as error:  # noqa: BLE001 - also a bug in the worker: the loop must go on
             self._failures[name].failed(_reason(error))
+            self._responding.discard(name)
         else:
             self._failures[name].recovered()
+            self._responding.add(name)
+        await self._server.set_serving(bool(self._responding))
 
     async def _renew_loop(self) -> None:
         while True:

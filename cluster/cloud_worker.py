@@ -46,7 +46,7 @@ def _serve(settings: Report, stop: threading.Event, write: WriteReport) -> None:
 
     config = CloudConfig.model_validate(settings["cloud"])
     node = socket.gethostname()
-    gpu_share = 1 if ray.cluster_resources().get("GPU", 0) >= config.workers else 0
+    gpu_share = gpus_per_worker(int(ray.cluster_resources().get("GPU", 0)), config.workers)
     workers = [f"gpu:{node}:{index}" for index in range(config.workers)]
     # Ray ends an actor when its last handle is deleted.
     limits = config.limits
@@ -70,6 +70,17 @@ def _serve(settings: Report, stop: threading.Event, write: WriteReport) -> None:
         write({"time": time.time(), "serving": True})
     with contextlib.suppress(RayError):  # it may be down already
         ray.get(gateway.stop.remote(), timeout=STOP_TIMEOUT_S)
+
+
+def gpus_per_worker(gpus: int, workers: int) -> int:
+    """GPUs of each worker: one, or none on a machine without. Raises ConfigFaultError if there are
+    some, but too few.
+    """
+    if 0 < gpus < workers:
+        raise ConfigFaultError(
+            f"workers: {workers} workers, but {gpus} GPUs; each worker has a GPU of its own"
+        )
+    return 1 if gpus else 0
 
 
 def _start(gateway: Any, stop: threading.Event, write: WriteReport) -> int | None:

@@ -65,6 +65,7 @@ def _spec(config: SiteConfig, feeds: Path, name: str, on_line: OnLine | None) ->
         command=tuple(command),
         # In the environment, as any user can read a command line, and the URL holds a password.
         environment={"CODECSIGHT_SOURCE": camera.source_url(name)},
+        withheld=config.secret_variables(),
         on_line=on_line,
         silence_s=SILENCE_S,
         frozen_s=FROZEN_S,

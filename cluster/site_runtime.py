@@ -92,10 +92,18 @@ def worker_spec(
     `feeds` is the folder of the recorders' sockets.
     """
     site = config.model_dump(mode="json")
-    settings = {"site": site, "feeds": str(feeds), "dashboard": dashboard}
+    keys = config.archive.s3_keys()
+    # Through standard input: all of Ray's processes inherit this one's environment.
+    settings = {
+        "site": site,
+        "feeds": str(feeds),
+        "dashboard": dashboard,
+        "s3_keys": [keys.access_key, keys.secret_key] if keys else None,
+    }
     return ProcessSpec(
         name=WORKER,
         command=(sys.executable, "-m", "cluster.site_worker"),
+        withheld=config.secret_variables(),
         prepare=partial(ray_launch, "cs-site-", settings),
         on_line=on_line,
         start_timeout_s=WORKER_START_TIMEOUT_S,

@@ -19,6 +19,7 @@ from cluster.supervision.actor_watch import ActorWatch
 from cluster.warm_up import WarmUp
 from codecsight.config import SiteConfig
 from codecsight.core.errors import CodecSightError
+from codecsight.core.urls.credentials import S3Keys
 from codecsight.logs import FailureLog
 
 log = structlog.get_logger()
@@ -40,7 +41,9 @@ def main() -> None:
 
 def _serve(warm_up: WarmUp, settings: Report, stop: threading.Event, write: WriteReport) -> None:
     warm_up.wait(stop, lambda: write({"time": time.time(), "cameras": {}, "archive": None}))
-    actors = _SiteActors(SiteConfig.model_validate(settings["site"]), Path(settings["feeds"]))
+    keys = settings.get("s3_keys")
+    config, feeds = SiteConfig.model_validate(settings["site"]), Path(settings["feeds"])
+    actors = _SiteActors(config, feeds, S3Keys(*keys) if keys else None)
     while not stop.wait(REPORT_S):
         write(actors.report())
     actors.drain()
@@ -49,7 +52,7 @@ def _serve(warm_up: WarmUp, settings: Report, stop: threading.Event, write: Writ
 class _SiteActors:
     """The site's actors, under the names that the Ray dashboard shows."""
 
-    def __init__(self, config: SiteConfig, feeds: Path) -> None:
+    def __init__(self, config: SiteConfig, feeds: Path, keys: S3Keys | None) -> None:
         # Imported here: Ray reads its token on import, and private_ray must write it first.
         import ray
 
@@ -63,7 +66,8 @@ class _SiteActors:
         uplink = f"uplink:{site}"
         self._uplink = start_named_actor(UplinkActor, uplink, config)
         self._archiver = start_named_actor(
-            ArchiverActor, f"archiver:{site}", config.spool, config.archive, max_concurrency=2
+            *(ArchiverActor, f"archiver:{site}", config.spool, config.archive.url, keys),
+            max_concurrency=2,
         )
         self._cameras = {
             name: start_named_actor(

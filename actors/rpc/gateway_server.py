@@ -55,6 +55,11 @@ class GatewayServer:
         await self._server.start()
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
 
+    async def set_serving(self, serving: bool) -> None:
+        """What the health service reports: whether any worker can serve."""
+        status = health_pb2.HealthCheckResponse
+        await self._health.set("", status.SERVING if serving else status.NOT_SERVING)
+
     async def stop(self, grace_s: float = 2.0) -> None:
         """Reject new calls, and cancel those that still run after `grace_s` seconds."""
         if self._server is not None:

@@ -118,6 +118,7 @@ class ChildProcess:
 
 def _start(spec: ProcessSpec, launch: Launch) -> subprocess.Popen[bytes]:
     """Start the program and write its first input."""
+    inherited = {name: value for name, value in os.environ.items() if name not in spec.withheld}
     reads_lines = spec.on_line is not None or spec.silence_s is not None
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(spec.log.open("ab")) if spec.log else None
@@ -126,7 +127,7 @@ def _start(spec: ProcessSpec, launch: Launch) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if reads_lines else output,
             stderr=output,
-            env={**os.environ, **spec.environment, **launch.environment},
+            env={**inherited, **spec.environment, **launch.environment},
             start_new_session=True,
         )
     if launch.first_input:

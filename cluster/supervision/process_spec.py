@@ -32,7 +32,8 @@ class StopBy(StrEnum):
 class ProcessSpec:
     """One named process: how to start it, to watch it, to restart it and to stop it.
 
-    - `environment` is added to this process's own. `prepare` opens the resources of one run, for
+    - `environment` is added to this process's own, of which the variables `withheld` (secrets of
+      other processes) are left out. `prepare` opens the resources of one run, for
       example a folder, and closes them after its end.
     - `log`: file that output is appended to; None: the output of this process is inherited.
     - `on_line` is called, in a thread, with every line of standard output (bytes). Each line is
@@ -47,6 +48,7 @@ class ProcessSpec:
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    withheld: frozenset[str] = frozenset()
     prepare: Callable[[], AbstractContextManager[Launch]] = lambda: nullcontext(Launch())
     log: Path | None = None
     on_line: Callable[[bytes], None] | None = None

@@ -15,6 +15,9 @@ Config = TypeVar("Config", bound=BaseModel)
 
 _VALUE_IS_SHOWN_ELSEWHERE = ("value_error", "model_type", "dict_type", "recursion_loop")
 
+MAX_SHOWN = 200
+"""Characters of a value that a message shows."""
+
 
 def load_config(path: Path, model: type[Config]) -> Config:
     """Read `path` and validate it against `model`.
@@ -55,7 +58,7 @@ def _message(detail: ErrorDetails, model: type[BaseModel], loc: Sequence[int | s
             keys = _known_keys(model, [*loc, ""])
             return f"expected a mapping of keys and values{keys}"
         case "string_type":
-            return f"expected text, got {detail['input']!r}; put it in quotes"
+            return f"expected text, got {_shown(detail['input'])}; put it in quotes"
         case "string_pattern_mismatch" if "[key]" in detail["loc"]:
             return f"{_text(detail)} as a name"
         case kind if kind in _VALUE_IS_SHOWN_ELSEWHERE:
@@ -66,8 +69,13 @@ def _message(detail: ErrorDetails, model: type[BaseModel], loc: Sequence[int | s
 
 def _text(detail: ErrorDetails) -> str:
     given = detail["input"]
-    shown = redact_url(given) if isinstance(given, str) else given
-    return f"{detail['msg']}, got {shown!r}"
+    return f"{detail['msg']}, got {_shown(redact_url(given) if isinstance(given, str) else given)}"
+
+
+def _shown(value: Any) -> str:
+    """A value for a message, cut to MAX_SHOWN characters."""
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def _known_keys(model: type[BaseModel], loc: Sequence[int | str]) -> str:

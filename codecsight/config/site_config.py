@@ -197,14 +197,21 @@ class SiteConfig(StrictModel, title="site.yaml"):
 
         These are the cameras' credentials, the archive's keys and the uplink's TLS files.
         """
-        secrets = self.archive.secrets()
-        for name, camera in self.cameras.items():
-            secrets |= camera.secrets(name)
         checks: list[Callable[[], object]] = []
-        checks += [partial(secret.read, what) for what, secret in secrets.items()]
+        checks += [partial(secret.read, what) for what, secret in self._secrets().items()]
         if self.cloud.tls is not None:
             checks.append(partial(self.cloud.tls.check, "cloud.tls"))
         raise_all(checks)
+
+    def secret_variables(self) -> frozenset[str]:
+        """Names of the environment variables that hold secrets. No process needs all of them."""
+        return frozenset(secret.env for secret in self._secrets().values() if secret.env)
+
+    def _secrets(self) -> dict[str, SecretRef]:
+        secrets = self.archive.secrets()
+        for name, camera in self.cameras.items():
+            secrets |= camera.secrets(name)
+        return secrets
 
 
 def stream_name(site: str, camera: str) -> str:

@@ -13,6 +13,7 @@ import yaml
 
 from codecsight.config.errors import ConfigError
 
+MAX_VALUES = 200_000
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _STR_TAG = "tag:yaml.org,2002:str"
 _PLAIN_SCALARS = {
@@ -56,6 +57,7 @@ class YamlFile:
             loader = _Loader(text)
             self._root = loader.get_single_node()
             _reject_duplicate_keys(path, self._root)
+            _reject_large(path, self._root)
             data = loader.construct_document(self._root) if self._root else None
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigError(f"{path}:{_problem(error, text)}") from error
@@ -130,3 +132,21 @@ def _reject_duplicate_keys(path: Path, root: yaml.Node | None) -> None:
                 )
             lines[key] = line
             waiting.append(value)
+
+
+def _reject_large(path: Path, root: yaml.Node | None) -> None:
+    """Raise ConfigError for a file of more than MAX_VALUES values, aliases written out: ten lines
+    of aliases of aliases can stand for billions. An alias of a node around it counts as one.
+    """
+    counts: dict[int, int] = {}
+
+    def count(node: yaml.Node) -> int:
+        if id(node) not in counts:
+            counts[id(node)] = 1
+            counts[id(node)] += sum(count(value) for _, _, value in _children(node))
+        return counts[id(node)]
+
+    if root is not None and (values := count(root)) > MAX_VALUES:
+        raise ConfigError(
+            f"{path}:1: {values:,} values, aliases written out; at most {MAX_VALUES:,} are allowed"
+        )

@@ -1,9 +1,9 @@
 """How much of the cloud's memory one site may hold: a pure function of what all sites hold.
 
 Half of the memory is guaranteed, in equal parts, to the sites that the configuration lists. The
-other half goes to the sites that come first. So one site can never take everything, and a single site has
-all of it. Example: 1,000 blocks and 5 sites. Each is guaranteed 100. A site alone may hold 600: all
-but the 400 that are kept for the four others.
+other half goes to the sites that come first. So one site can never take everything, and a single
+site has all of it. Example: 1,000 blocks and 5 sites. Each is guaranteed 100. A site alone may hold
+600: all but the 400 that are kept for the four others.
 """
 
 from collections.abc import Collection, Mapping

@@ -3,8 +3,10 @@
 import signal
 import time
 
+import grpc
 import psutil
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.chaos.conftest import CAMERAS, Fleet
 
@@ -32,6 +34,24 @@ def test_a_frozen_recorder_is_recording_again_within_ten_seconds(fleet: Fleet) -
     assert fleet.recorded_gaps("yard", frozen_at - 5) < 0.5
     after = fleet.pids(*RECORDERS, *ACTORS)
     assert {text for text in before if before[text] != after[text]} == {RECORDERS[0]}
+    fleet.wait_for_new_answers()
+
+
+def serving(fleet: Fleet) -> bool:
+    """What the standard health service of gRPC reports."""
+    with grpc.insecure_channel(fleet.address) as channel:
+        reply = health_pb2_grpc.HealthStub(channel).Check(
+            health_pb2.HealthCheckRequest(), timeout=9
+        )
+    return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def test_the_health_service_says_when_no_worker_responds(fleet: Fleet) -> None:
+    assert serving(fleet)
+    for worker in fleet.processes("ray::GpuWorker"):
+        worker.kill()
+    fleet.wait(lambda: not serving(fleet))
+    fleet.wait(lambda: serving(fleet))
     fleet.wait_for_new_answers()
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cluster.ray_worker import parse_report, ray_launch
+from cluster.cloud_worker import gpus_per_worker
+from cluster.ray_worker import ConfigFaultError, parse_report, ray_launch
 from cluster.shutdown import stop_on_signals
 from cluster.supervision.process_spec import ProcessSpec
 from cluster.supervision.supervisor import Supervisor
@@ -99,3 +100,9 @@ def test_an_ignored_sighup_stays_ignored() -> None:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def test_each_worker_has_a_gpu_of_its_own_or_none_has_one() -> None:
+    assert [gpus_per_worker(gpus, 2) for gpus in (0, 2, 8)] == [0, 1, 1]
+    with pytest.raises(ConfigFaultError, match="workers: 4 workers, but 3 GPUs"):
+        gpus_per_worker(3, 4)

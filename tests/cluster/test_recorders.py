@@ -2,12 +2,19 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from cluster.recorders import recorder_specs
-from cluster.supervision.process_spec import ProcessState
+from cluster.site_runtime import worker_spec
+from cluster.supervision.process_spec import Launch, ProcessState
+from cluster.supervision.restart_policy import NEVER_RESTART
 from cluster.supervision.supervisor import Supervisor
 from codecsight.archive.spool import finished_segments
 from codecsight.config import SiteConfig
@@ -80,3 +87,35 @@ def test_sound_is_recorded_only_where_the_camera_says_so(tmp_path: Path) -> None
     config.cameras["gate"] = CameraConfig(url=WORLD, audio=True)
     [loud] = recorder_specs(config, tmp_path)
     assert ("--audio" in silent.command, "--audio" in loud.command) == (False, True)
+
+
+def test_no_process_inherits_the_secrets_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CAMERA_USER", "CAMERA_PASSWORD", "S3_ACCESS", "S3_SECRET"):
+        monkeypatch.setenv(name, f"secret of {name}")
+    archive = {
+        "url": "s3://video?endpoint=127.0.0.1:9",
+        "access_key": {"env": "S3_ACCESS"},
+        "secret_key": {"env": "S3_SECRET"},
+    }
+    login = {"username": {"env": "CAMERA_USER"}, "password": {"env": "CAMERA_PASSWORD"}}
+    cameras = {"gate": {"url": "rtsp://camera/stream", **login}, "yard": {"url": WORLD}}
+    config = SiteConfig.model_validate(
+        {**_config(tmp_path, WORLD).model_dump(), "archive": archive, "cameras": cameras}
+    )
+    worker = worker_spec(config, tmp_path, lambda _: None, dashboard=False)
+    show = "import os; print(sorted(v for v in os.environ.values() if 'secret of' in v))"
+    lines: list[bytes] = []
+    for spec in (*recorder_specs(config, tmp_path), worker):
+        shown = replace(
+            spec, command=(sys.executable, "-c", show), prepare=lambda: nullcontext(Launch()),
+            environment={}, on_line=lines.append, policy=NEVER_RESTART,
+        )  # fmt: skip
+        with Supervisor() as supervisor:
+            supervisor.start(shown)
+            _wait(lambda: not supervisor.status()[0].running)
+    assert lines == [b"[]\n"] * 3
+    with worker.prepare() as launch:
+        assert "secret of S3_SECRET" in launch.first_input
+        assert "secret of CAMERA_PASSWORD" not in launch.first_input

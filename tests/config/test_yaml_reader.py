@@ -93,3 +93,10 @@ def test_the_line_of_a_value_is_that_of_its_key(tmp_path: Path) -> None:
     assert file.line_of(["a", 1, "y"]) == 4
     assert file.line_of(["a", 1, "missing"]) == 3
     assert file.line_of(["missing"]) == 1
+
+
+def test_aliases_that_stand_for_billions_of_values_are_refused_at_once(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    with pytest.raises(ConfigError, match=r":1: 12,\d+,\d+,\d+ values, aliases written out"):
+        _read(tmp_path, "\n".join(lines))
