@@ -37,6 +37,7 @@ log = structlog.get_logger()
 
 REPORT_INTERVAL_S = 1.0
 RETRY_DELAY_S = 0.5
+MAX_TROUBLE = 500  # characters
 FEED_TIMEOUT_S = 3.0
 
 
@@ -165,4 +166,5 @@ class CameraActor:
             dropped=self._status.feed_dropped,
             anomalies=capture_anomalies + (sum(counters.anomalies.values()) if counters else 0),
             segments=self._status.recorder.get("segments", 0),
+            trouble=self._status.error[:MAX_TROUBLE],
         )

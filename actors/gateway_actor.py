@@ -145,7 +145,10 @@ class GatewayActor:
         if isinstance(message, Dropped):
             log.warning("slots dropped", stream=stream, count=message.count, reason=message.reason)
         elif message.stats is not None:
+            known = self._cameras.get(stream)
             self._cameras[stream] = message.stats
+            if (trouble := message.stats.trouble) != (known.trouble if known else ""):
+                log.warning("recording trouble", stream=stream, trouble=trouble or "over")
 
     async def on_disconnect(self, stream: str, epoch: int) -> None:
         """Stop renewing the lease. The owner keeps the stream until it expires, for a reconnect."""

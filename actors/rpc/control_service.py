@@ -1,10 +1,12 @@
 """Control calls over gRPC: questions, and the status of the streams and the cloud."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import NoReturn
 
 import grpc
+import grpc.aio
+import structlog
 
 from actors.rpc.authorization import PeerAuthorizer
 from actors.rpc.convert_control import from_question, to_answer, to_cloud_status, to_stream_status
@@ -19,6 +21,8 @@ from codecsight.core.names import check_stream
 from codecsight.core.question import Question
 from codecsight.uplink.cloud_link import StreamRejected
 from codecsight.uplink.leases import LeaseError
+
+log = structlog.get_logger()
 
 
 class ControlService(ControlServiceServicer):
@@ -59,7 +63,7 @@ class ControlService(ControlServiceServicer):
             await _abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         await _check(context, self._peers.refusal_to_view(context, request.stream))
         try:
-            with self._questions.hold(self._peers.caller(context)):
+            with _hidden_errors(), self._questions.hold(self._peers.caller(context)):
                 yield question
         except TooManyCallsError as error:
             await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
@@ -67,6 +71,8 @@ class ControlService(ControlServiceServicer):
             await _abort(context, grpc.StatusCode.NOT_FOUND, str(error))
         except StreamRejected as error:
             await _abort(context, grpc.StatusCode.UNAVAILABLE, str(error))
+        except InternalError as error:
+            await _abort(context, grpc.StatusCode.INTERNAL, str(error))
         except CodecSightError as error:
             await _abort(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
 
@@ -77,7 +83,11 @@ class ControlService(ControlServiceServicer):
     ) -> wire.ListStreamsResponse:
         """List the streams that the caller may view."""
         await _check(context, self._peers.refusal_to_list(context))
-        streams = await self._host.streams()
+        try:
+            with _hidden_errors():
+                streams = await self._host.streams()
+        except InternalError as error:
+            await _abort(context, grpc.StatusCode.INTERNAL, str(error))
         visible = self._peers.visible(context, [status.stream for status in streams])
         shown = [to_stream_status(status) for status in streams if status.stream in visible]
         return wire.ListStreamsResponse(streams=shown)
@@ -89,7 +99,29 @@ class ControlService(ControlServiceServicer):
     ) -> wire.StatusResponse:
         """Return the status of the cloud, to operators."""
         await _check(context, self._peers.refusal_to_operate(context))
-        return to_cloud_status(await self._host.status())
+        try:
+            with _hidden_errors():
+                return to_cloud_status(await self._host.status())
+        except InternalError as error:
+            await _abort(context, grpc.StatusCode.INTERNAL, str(error))
+
+
+class InternalError(CodecSightError):
+    """A fault of ours. Its details are for the log, not for the caller."""
+
+
+@contextmanager
+def _hidden_errors() -> Iterator[None]:
+    """Log an unexpected error of the block, and raise InternalError in its place: its text may hold
+    addresses and tracebacks of our processes.
+    """
+    try:
+        yield
+    except (CodecSightError, grpc.aio.AbortError):
+        raise
+    except Exception as error:
+        log.exception("call failed")
+        raise InternalError("an internal error; the cloud's log says more") from error
 
 
 async def _check(context: Context, refusal: str) -> None:

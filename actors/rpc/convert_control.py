@@ -14,6 +14,9 @@ _KINDS = {kind: wire.QuestionKind.Value(f"QUESTION_KIND_{kind.name}") for kind i
 
 _FLOPS = ("spent", "recompute", "once")
 
+MAX_SCHEMA_LENGTH = 20_000
+MAX_SCHEMA_DEPTH = 32
+
 
 def to_question(question: Question) -> wire.Question:
     """Convert a question to send."""
@@ -32,7 +35,22 @@ def from_question(message: wire.Question) -> Question:
     if kind is None:
         raise WireError(f"the question {message.text!r} is of unknown kind {message.kind}")
     choices = tuple(check_value("choices", choice) for choice in message.choices)
+    _check_schema(message.schema)
     return to_dataclass(Question, message, kind=kind, choices=choices, schema=message.schema)
+
+
+def _check_schema(schema: str) -> None:
+    """Bound a JSON schema before anything parses it. Raises WireError."""
+    if len(schema) > MAX_SCHEMA_LENGTH:
+        raise WireError(
+            f"schema: {len(schema)} characters; at most {MAX_SCHEMA_LENGTH} are allowed"
+        )
+    depth = deepest = 0
+    for character in schema:  # brackets within strings count, too: it is only a bound
+        depth += (character in "{[") - (character in "}]")
+        deepest = max(deepest, depth)
+    if deepest > MAX_SCHEMA_DEPTH:
+        raise WireError(f"schema: {deepest} levels; at most {MAX_SCHEMA_DEPTH} are allowed")
 
 
 def to_answer(answer: Answer) -> wire.Answer:

@@ -308,6 +308,7 @@ class StreamStatus(_message.Message):
         ANOMALIES_FIELD_NUMBER: _builtins.int
         SEGMENTS_FIELD_NUMBER: _builtins.int
         SLOTS_DROPPED_FIELD_NUMBER: _builtins.int
+        TROUBLE_FIELD_NUMBER: _builtins.int
         state: _builtins.str
         frames: _builtins.int
         fps: _builtins.float
@@ -321,6 +322,8 @@ class StreamStatus(_message.Message):
         segments: _builtins.int
         slots_dropped: _builtins.int
         """Slots that never reached the cloud. `dropped` are packets that never reached the analysis."""
+        trouble: _builtins.str
+        """What is wrong with the recording, or will be soon; empty if nothing is."""
         def __init__(
             self,
             *,
@@ -336,10 +339,11 @@ class StreamStatus(_message.Message):
             anomalies: _builtins.int = ...,
             segments: _builtins.int = ...,
             slots_dropped: _builtins.int = ...,
+            trouble: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["anomalies", b"anomalies", "cells_kept", b"cells_kept", "cells_total", b"cells_total", "dropped", b"dropped", "fps", b"fps", "frames", b"frames", "segments", b"segments", "slots", b"slots", "slots_dropped", b"slots_dropped", "source_bytes", b"source_bytes", "state", b"state", "uplink_bytes", b"uplink_bytes"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["anomalies", b"anomalies", "cells_kept", b"cells_kept", "cells_total", b"cells_total", "dropped", b"dropped", "fps", b"fps", "frames", b"frames", "segments", b"segments", "slots", b"slots", "slots_dropped", b"slots_dropped", "source_bytes", b"source_bytes", "state", b"state", "trouble", b"trouble", "uplink_bytes", b"uplink_bytes"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,6 +10,7 @@ files left by a killed process show which step it had reached.
 
 import fcntl
 import hashlib
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ from codecsight.archive.segment import (
 
 PRIVATE = 0o700
 """Mode of a stream's folder: recorded video is for the user that records."""
+ALARM_SHARE = 0.8
+"""Part of its limit from which on a spool raises an alarm."""
 DAMAGED = ".damaged"
 """Added to the names of a segment that can't be uploaded, for an operator."""
 UNREADABLE = ".unreadable"
@@ -101,6 +104,24 @@ class Spool:
             remove_segment(path)
             deleted.append(sizes[path])
         return deleted
+
+    def alarm(self) -> str:
+        """What will be lost if nothing changes, long before it is; empty if all is well."""
+        if self._limit is None:
+            return ""
+        used = sum(path.stat().st_size for path in self.folder.glob("*.mkv*"))
+        free = shutil.disk_usage(self.folder).free
+        if used >= ALARM_SHARE * self._limit:
+            return (
+                f"the spool of {self.stream} is {used / self._limit:.0%} full of footage that is "
+                "not uploaded; at 100% the oldest is deleted"
+            )
+        if free < self._limit - used:
+            return (
+                f"the disk of {self.folder} has {free / 1e9:.1f} GB left, less than the spool may "
+                f"still take ({(self._limit - used) / 1e9:.1f} GB); free some, or lower the limit"
+            )
+        return ""
 
     def release(self) -> None:
         """Release the lock, so that another process can record into the folder."""

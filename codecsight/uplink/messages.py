@@ -82,6 +82,7 @@ class CameraStats:
     Sent with the edge's heartbeats.
 
     `dropped` packets never reached the analysis; `slots_dropped` never reached the cloud.
+    `trouble` says what is wrong with the recording, or will be soon; empty if nothing is.
     """
 
     state: str
@@ -96,6 +97,7 @@ class CameraStats:
     anomalies: int
     segments: int
     slots_dropped: int = 0
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class CaptureProcess:
     def status(self) -> CaptureStatus:
         """State of the source, and the counts of the recorder."""
         counts = asdict(self._recorder.stats)
-        errors = (counts.pop("error"), counts.pop("spool_error"))
+        errors = [counts.pop(name) for name in ("error", "spool_error", "alarm")]
         return CaptureStatus(
             state=self._source.state.value,
             detail=self._source.state_detail,

@@ -35,7 +35,7 @@ class RecorderStats:
     """Counts of recorded and unrecorded data, and the current errors.
 
     `error` describes why recording is paused or degraded, `spool_error` why finished recordings
-    wait in the spool; both are empty while there is no problem.
+    wait in the spool, `alarm` what will be lost soon; all are empty while there is no problem.
 
     - `before_keyframe`: packets of a connection before its first key frame.
     - `empty_packets`: packets without data.
@@ -59,6 +59,7 @@ class RecorderStats:
     discarded_bytes: int = 0
     error: str = ""
     spool_error: str = ""
+    alarm: str = ""
 
 
 class Recorder:
@@ -238,6 +239,9 @@ class Recorder:
             self.stats.discarded_segments += len(sizes)
             self.stats.discarded_bytes += sum(sizes)
             log.warning("segments discarded", stream=self._spool.stream, count=len(sizes))
+        known, self.stats.alarm = self.stats.alarm, self._spool.alarm()
+        if self.stats.alarm and not known:
+            log.warning("spool alarm", stream=self._spool.stream, alarm=self.stats.alarm)
 
     def _submit(self, work: Callable[[_T], None], argument: _T) -> None:
         self._finisher.submit(work, argument).add_done_callback(self._check_result)

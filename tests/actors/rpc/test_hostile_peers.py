@@ -353,3 +353,38 @@ def test_a_caller_may_wait_for_a_number_of_questions() -> None:
                 await asyncio.gather(*waiting[1:], again)
 
     asyncio.run(run())
+
+
+JSON = {"kind": control.QuestionKind.QUESTION_KIND_JSON, "max_count": 9}
+
+
+@pytest.mark.parametrize(
+    ("question", "code", "detail"),
+    [
+        ({**JSON, "schema": '{"a":' * 400 + "1" + "}" * 400}, "INVALID_ARGUMENT", "400 levels"),
+        ({**JSON, "schema": '{"a": "' + "x" * 30_000 + '"}'}, "INVALID_ARGUMENT", "characters"),
+        ({"kind": 1, "max_count": 9}, "INTERNAL", "an internal error; the cloud's log says more"),
+    ],
+    ids=["deep schema", "long schema", "a fault of ours"],
+)
+def test_an_error_shows_the_caller_nothing_of_our_processes(
+    question: dict[str, object], code: str, detail: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def run() -> grpc.aio.AioRpcError:
+        host = MemoryHost()
+        host.directory = None  # type: ignore[assignment]
+        asked = control.Question(text="Is there a person?", **question)  # type: ignore[arg-type]
+        request = control.AskRequest(stream=OTHER_STREAM, question=asked)
+        async with (
+            serving(host) as server,
+            grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await ControlServiceStub(channel).Ask(request)
+        return error.value
+
+    error = asyncio.run(run())
+    assert error.code().name == code
+    assert detail in str(error.details())
+    assert "NoneType" not in str(error.details())
+    assert ("NoneType" in capsys.readouterr().out) == (code == "INTERNAL")
