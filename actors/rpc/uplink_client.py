@@ -81,14 +81,16 @@ class OfferResult:
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """State of a link, the reason while it is not live, bytes that wait to be acknowledged, and
-    slots that were dropped since the process started.
+    """State of a link, the reason while it is not live, bytes that wait to be acknowledged, slots
+    that were dropped since the process started, and the age of the oldest slot that is not
+    acknowledged, in seconds.
     """
 
     state: str
     detail: str
     backlog_bytes: int
     slots_dropped: int
+    lag_s: float
 
 
 class LinkLostError(CodecSightError):
@@ -198,7 +200,11 @@ class StreamLink:
     def status(self) -> LinkStatus:
         """State, backlog and drops of the link."""
         return LinkStatus(
-            str(self.state), self.detail, self.edge.backlog_bytes, self.edge.dropped_count
+            str(self.state),
+            self.detail,
+            self.edge.backlog_bytes,
+            self.edge.dropped_count,
+            round(self.edge.lag_s(time.monotonic()), 1),
         )
 
     async def _watch_timeout(self) -> None:

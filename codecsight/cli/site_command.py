@@ -12,6 +12,8 @@ from rich.table import Table
 from codecsight.cli.options import AsJson, ConfigFile
 from codecsight.cli.output import err, print_json
 
+SHOWN_LAG_S = 3.0
+
 
 def site(
     config: ConfigFile,
@@ -87,10 +89,16 @@ def _analysis(report: dict[str, Any], camera: str, stream: str) -> list[str]:
     return [
         f"{stats['fps']:.1f}",
         f"{stats['cells_kept'] / max(stats['cells_total'], 1):.0%}",
-        escape(f"{link.get('state', 'starting')} {link.get('detail', '')}".strip()),
+        escape(f"{link.get('state', 'starting')} {link.get('detail', '')}".strip() + _lag(link)),
         f"{stats['uplink_bytes'] / 1000:.0f}",
         str(link.get("slots_dropped", 0)),
     ]
+
+
+def _lag(link: dict[str, Any]) -> str:
+    """How far the uplink is behind, if that is worth a word."""
+    lag_s = link.get("lag_s", 0.0)
+    return f", {lag_s:.0f} s behind" if lag_s >= SHOWN_LAG_S else ""
 
 
 def _not_running(report: dict[str, Any]) -> str:

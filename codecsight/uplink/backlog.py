@@ -97,6 +97,20 @@ class Backlog:
         index = self._first_unsent()
         return self._queued_at[self._chunks[index].seq] if index < len(self._chunks) else None
 
+    def oldest_unacked_at(self) -> float | None:
+        """Time at which the oldest chunk was offered that is not acknowledged; None without one."""
+        return self._queued_at[self._chunks[0].seq] if self._chunks else None
+
+    @property
+    def bytes_before_anchor(self) -> int:
+        """Bytes of the unsent chunks that stand before the newest unsent anchor."""
+        size = before = 0
+        for chunk in self._chunks[self._first_unsent() :]:
+            if chunk.kind is SlotKind.ANCHOR:
+                before = size
+            size += chunk.size
+        return before
+
     def skip_to_anchor(self, reason: str) -> bool:
         """Drop every unsent chunk before the newest unsent anchor. Returns False, with nothing
         changed, if there is no unsent anchor.

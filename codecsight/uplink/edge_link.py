@@ -6,6 +6,7 @@ from codecsight.core.chunk import Chunk
 from codecsight.core.grid import GridSpec
 from codecsight.core.slot import SlotKind
 from codecsight.uplink.backlog import Backlog
+from codecsight.uplink.flow_control import FlowControl
 from codecsight.uplink.messages import (
     MAX_MISSED_HEARTBEATS,
     PROTOCOL_VERSION,
@@ -30,7 +31,8 @@ class EdgeLink:
 
     `capacity_bytes` bounds the backlog and must exceed the largest chunk. Once the next chunk has
     waited longer than `max_wait_s`, connected or not, the link skips to the newest anchor: late
-    answers have little value, and the archive has the recording.
+    answers have little value, and the archive has the recording. On a thin link it skips earlier
+    (see `flow_control`).
 
     `start_seq` is the number of the first chunk. It must exceed every number used by an earlier
     process for this stream, or the cloud would take new chunks for duplicates. The wall clock in
@@ -59,6 +61,7 @@ class EdgeLink:
             site, stream, PROTOCOL_VERSION, software, "", 0, 0, start_seq, procedural
         )
         self._backlog = Backlog(start_seq, capacity_bytes)
+        self._flow = FlowControl()
         self._max_wait_s = max_wait_s
         self._welcomed = False
         self._credits = 0
@@ -79,6 +82,11 @@ class EdgeLink:
     def dropped_count(self) -> int:
         """Chunks dropped so far. Each of them is reported to the cloud."""
         return self._backlog.dropped_count
+
+    def lag_s(self, now: float) -> float:
+        """Age of the oldest chunk that the cloud has not acknowledged; 0 without one."""
+        queued_at = self._backlog.oldest_unacked_at()
+        return 0.0 if queued_at is None else now - queued_at
 
     @property
     def idle(self) -> bool:
@@ -101,6 +109,7 @@ class EdgeLink:
         """End the connection. Chunks in flight are kept for the next one."""
         self._welcomed = False
         self._backlog.rewind()
+        self._flow.disconnected()
 
     def offer(self, chunk: Chunk, now: float) -> None:
         """Number a chunk and queue it for sending."""
@@ -125,6 +134,7 @@ class EdgeLink:
                 self._receive_welcome(message, now)
             case Ack() if message.epoch == self.epoch:
                 self._backlog.acknowledge_below(message.seq + 1)
+                self._flow.acknowledged_below(message.seq + 1, now)
                 self._credits = message.credits
             case NeedAnchor() if message.epoch == self.epoch:
                 self._resume_from_anchor("the cloud requested an anchor")
@@ -138,6 +148,8 @@ class EdgeLink:
         taken: list[Chunk | Dropped] = []
         while self._welcomed and (item := self._next_item(now)) is not None:
             self._backlog.advance(item)
+            if isinstance(item, Chunk):
+                self._flow.sent(item.seq, item.size, now)
             # The epoch is set here: a chunk that is sent again carries the new connection's.
             taken.append(replace(item, epoch=self.epoch) if isinstance(item, Chunk) else item)
         return taken
@@ -201,11 +213,17 @@ class EdgeLink:
     def _drop_late(self, now: float) -> None:
         """Skip to the newest anchor if the next chunk has waited too long."""
         queued_at = self._backlog.oldest_queued_at()
-        if queued_at is not None and now > queued_at + self._max_wait_s:
+        if queued_at is None:
+            return
+        waited_s = now - queued_at
+        if waited_s > self._max_wait_s:
             self._backlog.skip_to_anchor("waited too long")
+        elif self._flow.must_skip(waited_s, self._backlog.bytes_before_anchor):
+            self._backlog.skip_to_anchor("the link is too thin")
 
     def _has_credits(self, chunk: Chunk) -> bool:
         # With nothing in flight one chunk may always go: a chunk larger than the credits would
         # otherwise never be sent.
         in_flight = self._backlog.in_flight_bytes
-        return self._credits > 0 and (not in_flight or in_flight + chunk.size <= self._credits)
+        allowed = min(self._credits, self._flow.window)
+        return self._credits > 0 and (not in_flight or in_flight + chunk.size <= allowed)
