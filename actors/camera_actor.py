@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import ray
 import structlog
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from actors.deadlines import UPLINK_CALL_S
 from actors.metrics import CameraMetrics
@@ -84,7 +84,7 @@ class CameraActor:
             self._report()
             return str(error)
         except RayError as error:  # Ray restarts the uplink actor, or it does not respond
-            return f"the uplink actor is not available ({type(error).__name__})"
+            return _uplink_problem(error)
         except Exception as error:
             log.exception("analysis failed; restarting it")
             return f"{type(error).__name__}: {error}"
@@ -168,3 +168,13 @@ class CameraActor:
             segments=self._status.recorder.get("segments", 0),
             trouble=self._status.error[:MAX_TROUBLE],
         )
+
+
+def _uplink_problem(error: RayError) -> str:
+    """What keeps the uplink actor from serving: its own error, such as a key file that can't be
+    read, or that it is away.
+    """
+    cause = error.cause if isinstance(error, RayTaskError) else None
+    if cause is not None:
+        return f"the uplink: {cause}"
+    return f"the uplink actor is not available ({type(error).__name__})"

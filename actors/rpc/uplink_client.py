@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -30,11 +31,13 @@ from codecsight.core.errors import CodecSightError
 from codecsight.core.grid import GridSpec
 from codecsight.logs import FailureLog
 from codecsight.uplink.edge_link import EdgeLink
-from codecsight.uplink.messages import CameraStats, Dropped, EdgeMessage
+from codecsight.uplink.messages import CameraStats, Dropped, EdgeMessage, RejectReason
 
 log = structlog.get_logger()
 
 DRAIN_POLL_S = 0.02
+MAX_MALFORMED, MALFORMED_WINDOW_S = 5, 60.0
+"""Rejections as malformed, in that time, after which the link waits as after a permanent one."""
 
 UplinkCall = grpc.aio.StreamStreamCall[wire.StreamRequest, wire.StreamResponse]
 
@@ -55,13 +58,15 @@ class ConnectTiming:
     """Timeout of the handshake, and delays between attempts, in seconds.
 
     The delay doubles from `backoff_min_s` to `backoff_max_s`. It has up to 50% jitter, so that a
-    fleet does not reconnect all at once. A permanent rejection is retried after `rejected_retry_s`.
+    fleet does not reconnect all at once. A permanent rejection is retried after `rejected_retry_s`;
+    one for a message that the cloud could not read, at first like a lost connection: what it was is
+    dropped.
     """
 
     handshake_s: float = HANDSHAKE_S
     backoff_min_s: float = 0.5
     backoff_max_s: float = 10.0
-    rejected_retry_s: float = 300.0
+    rejected_retry_s: float = 60.0
 
     def backoff(self, failures: int) -> float:
         """Delay in seconds after `failures` failed attempts in a row."""
@@ -122,6 +127,7 @@ class StreamLink:
         self._timing = timing
         self._send_needed = asyncio.Event()
         self._failures = 0
+        self._malformed_at: deque[float] = deque(maxlen=MAX_MALFORMED)
         self._failure_log = FailureLog("uplink", stream=edge.stream)
 
     @property
@@ -142,6 +148,9 @@ class StreamLink:
             try:
                 await self._run_connection()
             except* CONNECTION_ERRORS as group:
+                self._record_failure(_describe(group))
+            except* Exception as group:  # a fault of ours must not end the stream for ever
+                log.exception("uplink fault", stream=self.edge.stream)
                 self._record_failure(_describe(group))
             finally:
                 self.edge.disconnect()
@@ -239,7 +248,15 @@ class StreamLink:
             return delay
         if rejection.retry_after_s > 0:
             return max(delay, rejection.retry_after_s)
+        if rejection.reason is RejectReason.MALFORMED and not self._repeats_malformed():
+            return delay
         return max(delay, self._timing.rejected_retry_s)
+
+    def _repeats_malformed(self) -> bool:
+        """Record a rejection as malformed; whether too many came in a short time."""
+        self._malformed_at.append(time.monotonic())
+        times = self._malformed_at
+        return len(times) == times.maxlen and times[-1] - times[0] < MALFORMED_WINDOW_S
 
     def _set_state(self, state: LinkState, detail: str = "") -> None:
         self.state, self.detail = state, detail

@@ -11,6 +11,7 @@ from actors.rpc.uplink_client import LinkState
 from codecsight.core.answer import Answer
 from codecsight.core.question import Question
 from codecsight.core.slot import SlotKind
+from codecsight.uplink.edge_link import EdgeLink
 from codecsight.uplink.fleet import StreamStatus
 from codecsight.uplink.messages import CameraStats, Dropped, Heartbeat
 from tests.actors.rpc.memory_host import MemoryHost, of_stream, serving, site, until, welcomed
@@ -226,3 +227,39 @@ def _streams(port: int) -> list[StreamStatus]:
     with ControlClient(f"127.0.0.1:{port}") as control:
         assert control.status().workers[0].spent.vit == 1e12
         return control.streams()
+
+
+def test_a_chunk_that_the_cloud_cannot_read_costs_its_stream_a_moment_only() -> None:
+    async def run() -> None:
+        host = MemoryHost()
+        async with serving(host) as server, site(server.port, "north") as client:
+            link = await welcomed(client.open(STREAM, 640, 360))
+            link.offer(anchor(mosaic=b"not a picture"))
+            await until(lambda: link.edge.take_anchor_request())
+            await until(lambda: link.state is LinkState.LIVE)
+            link.offer(anchor())
+            await until(lambda: len(host.slots[STREAM]) == 1)
+            assert link.edge.dropped_count == 1
+
+    asyncio.run(run())
+
+
+def test_a_fault_in_a_link_is_logged_and_the_link_connects_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def run() -> None:
+        host = MemoryHost()
+        async with serving(host) as server, site(server.port, "north") as client:
+            link = await welcomed(client.open(STREAM, 640, 360))
+
+            def fail(*_: object) -> None:
+                monkeypatch.undo()
+                raise KeyError("a fault of ours")
+
+            monkeypatch.setattr(EdgeLink, "take_outgoing", fail)
+            link.offer(anchor())
+            await until(lambda: "a fault of ours" in link.detail or link.state is LinkState.LIVE)
+            await until(lambda: len(host.slots[STREAM]) == 1)
+
+    asyncio.run(run())
+    assert "uplink fault" in capsys.readouterr().out
