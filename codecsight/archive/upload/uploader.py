@@ -26,6 +26,7 @@ from codecsight.archive.spool import (
     set_aside,
 )
 from codecsight.archive.store import ObjectStore
+from codecsight.archive.upload.ownership import Ownership
 from codecsight.archive.upload.postponement import Postponement
 from codecsight.logs import FailureLog
 
@@ -79,6 +80,7 @@ class Uploader:
         self._store = store
         self._failures = FailureLog("upload", archive=store.name)
         self._postponed = Postponement()
+        self._ownership = Ownership(spool, store)
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="upload")
 
     def run(self, stop: threading.Event) -> None:
@@ -171,6 +173,7 @@ class Uploader:
     def _upload(self, video: Path, segment: Segment) -> None:
         if not video.exists():
             raise FileNotFoundError(video)
+        self._ownership.claim(segment.stream)
         if self._store.size(segment.key) != segment.bytes:
             self._store.put_file(segment.key, video, segment.sha256)
         self._store.put_bytes(row_key(segment), to_json(segment))
