@@ -54,7 +54,8 @@ class CameraActor:
         self._config = config
         self._feed = feed
         self._uplink = ray.get_actor(uplink)
-        self._codec = PatchCodec("jpeg", config.jpeg_quality)
+        self._quality = config.jpeg_quality
+        self._codec = PatchCodec("jpeg", self._quality)
         self._metrics = CameraMetrics(site, name)
         self._status = CaptureStatus("connecting")
         self._failures = FailureLog("analysis")
@@ -134,10 +135,17 @@ class CameraActor:
         self._size = camera.size or self._size  # the bitstream may turn or resize the picture
         offer = self._uplink.offer.remote(chunk, *(self._size or (0, 0)))
         reply: OfferResult = ray.get(offer, timeout=UPLINK_CALL_S)
+        self._set_quality(min(reply.quality, self._config.jpeg_quality))
         if reply.spec is not None and reply.spec != camera.spec:
             self._start_pipeline(reply.spec)
         elif reply.needs_anchor:
             camera.force_anchor()
+
+    def _set_quality(self, quality: int) -> None:
+        """Code the next slots with another quality: lower on a thin uplink."""
+        if quality != self._quality:
+            log.warning("quality changed", stream=self._stream, jpeg_quality=quality)
+            self._quality, self._codec = quality, PatchCodec("jpeg", quality)
 
     def _report(self) -> None:
         now, previous = time.monotonic(), self._reported

@@ -77,18 +77,19 @@ class ConnectTiming:
 @dataclass(frozen=True, slots=True)
 class OfferResult:
     """What the producer needs for its next chunk: the grid to cut for, None before the first
-    Welcome, and whether the next slot must be an anchor.
+    Welcome, whether the next slot must be an anchor, and the JPEG quality of its cells.
     """
 
     spec: GridSpec | None
     needs_anchor: bool
+    quality: int
 
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
     """State of a link, the reason while it is not live, bytes that wait to be acknowledged, slots
-    that were dropped since the process started, and the age of the oldest slot that is not
-    acknowledged, in seconds.
+    that were dropped since the process started, the age of the oldest slot that is not
+    acknowledged, in seconds, and the JPEG quality of cells, lower while the link is behind.
     """
 
     state: str
@@ -96,6 +97,7 @@ class LinkStatus:
     backlog_bytes: int
     slots_dropped: int
     lag_s: float
+    quality: int
 
 
 class LinkLostError(CodecSightError):
@@ -139,7 +141,8 @@ class StreamLink:
         """Queue a chunk. It is sent when the link is live and the credits allow it."""
         self.edge.offer(chunk, time.monotonic())
         self._send_needed.set()
-        return OfferResult(self.edge.spec, self.edge.take_anchor_request())
+        requested, quality = self.edge.take_anchor_request(), self.edge.quality
+        return OfferResult(self.edge.spec, requested, quality)
 
     async def run(self) -> None:
         """Connect, and reconnect after every failure, until the task is cancelled."""
@@ -214,6 +217,7 @@ class StreamLink:
             self.edge.backlog_bytes,
             self.edge.dropped_count,
             round(self.edge.lag_s(time.monotonic()), 1),
+            self.edge.quality,
         )
 
     async def _watch_timeout(self) -> None:

@@ -21,6 +21,7 @@ from codecsight.uplink.messages import (
     RejectReason,
     Welcome,
 )
+from codecsight.uplink.quality_control import QualityControl
 
 
 class EdgeLink:
@@ -61,7 +62,7 @@ class EdgeLink:
             site, stream, PROTOCOL_VERSION, software, "", 0, 0, start_seq, procedural
         )
         self._backlog = Backlog(start_seq, capacity_bytes)
-        self._flow = FlowControl()
+        self._flow, self._quality = FlowControl(), QualityControl()
         self._max_wait_s = max_wait_s
         self._welcomed = False
         self._credits = 0
@@ -82,6 +83,11 @@ class EdgeLink:
     def dropped_count(self) -> int:
         """Chunks dropped so far. Each of them is reported to the cloud."""
         return self._backlog.dropped_count
+
+    @property
+    def quality(self) -> int:
+        """JPEG quality for the next slot: lower while the link is behind."""
+        return self._quality.quality
 
     def lag_s(self, now: float) -> float:
         """Age of the oldest chunk that the cloud has not acknowledged; 0 without one."""
@@ -113,6 +119,8 @@ class EdgeLink:
 
     def offer(self, chunk: Chunk, now: float) -> None:
         """Number a chunk and queue it for sending."""
+        if self._welcomed:  # while there is no connection, smaller slots would not help
+            self._quality.observe(self.lag_s(now), now)
         if self.spec is None or chunk.fingerprint != self.spec.fingerprint:
             self._backlog.drop_new("cells of another model")
             self._anchor_requested = True

@@ -10,6 +10,7 @@ from codecsight.core.chunk import Chunk
 from codecsight.uplink.edge_link import EdgeLink
 from codecsight.uplink.flow_control import FlowControl
 from codecsight.uplink.messages import Ack, Dropped, Welcome
+from codecsight.uplink.quality_control import QualityControl
 from tests.uplink.chunks import SPEC, STREAM, anchor, delta
 
 STEP_S = 0.05
@@ -19,7 +20,9 @@ ANCHOR_EVERY = 4
 CAMERAS = 3
 ANCHOR = replace(anchor(), mosaic=bytes(24_000))
 DELTA = replace(delta(), mosaic=bytes(2_000))
-"""Together 30 kB every 4 s and camera: 22.5 kB/s for three."""
+"""At quality 90. Together 30 kB every 4 s and camera: 22.5 kB/s for three."""
+SIZES = {90: 1.0, 75: 0.61, 60: 0.46, 45: 0.38, 30: 0.29}
+"""Bytes of a JPEG of camera pictures by quality, relative to 90."""
 CREDITS = 2 << 20
 
 
@@ -70,7 +73,9 @@ class Line:
             return
         whole = camera.edge.take_anchor_request() or camera.slots % ANCHOR_EVERY == 0
         camera.offered[100 + camera.slots] = self.now
-        camera.edge.offer(ANCHOR if whole else DELTA, self.now)
+        chunk = ANCHOR if whole else DELTA
+        size = int(len(chunk.mosaic) * SIZES[camera.edge.quality])
+        camera.edge.offer(replace(chunk, mosaic=chunk.mosaic[:size]), self.now)
         camera.slots += 1
 
     def _carry(self) -> None:
@@ -98,13 +103,14 @@ def test_a_line_with_room_delivers_every_slot_at_once() -> None:
     assert line.worst_lag(5) < 0.3
 
 
-@pytest.mark.parametrize(("rate", "worst_s"), [(20_000, 8), (12_000, 11), (6_000, 16)])
-def test_a_thin_line_carries_less_and_is_behind_by_one_anchor_of_each_camera(
+@pytest.mark.parametrize(("rate", "worst_s"), [(20_000, 5), (12_000, 8), (6_000, 10)])
+def test_a_thin_line_carries_smaller_slots_and_stays_a_few_seconds_behind(
     rate: float, worst_s: float
 ) -> None:
     line = Line(lambda _: rate)
     line.run(300)
     assert line.worst_lag(60) < worst_s
+    assert min(camera.edge.quality for camera in line.cameras) < 90
     delivered = [sum(at > 60 for at, _ in camera.lags) for camera in line.cameras]
     assert min(delivered) > 0.5 * max(delivered), "none starves"
 
@@ -114,6 +120,7 @@ def test_without_flow_control_the_same_line_is_half_a_minute_behind(
 ) -> None:
     monkeypatch.setattr(FlowControl, "_adjust", lambda *_: None)
     monkeypatch.setattr(FlowControl, "must_skip", lambda *_: False)
+    monkeypatch.setattr(QualityControl, "observe", lambda *_: None)
     monkeypatch.setattr("codecsight.uplink.flow_control.FIRST_WINDOW", CREDITS)
     line = Line(lambda _: 12_000)
     line.run(300)
@@ -126,7 +133,9 @@ def test_ten_seconds_after_the_line_recovers_every_slot_is_delivered_at_once(thi
     line.run(130)
     dropped = line.dropped
     assert dropped > 0
-    line.run(60)
+    line.run(10)
+    assert {camera.edge.quality for camera in line.cameras} == {90}
+    line.run(50)
     assert line.dropped == dropped
     assert line.worst_lag(130.5) < 0.5
 
