@@ -57,6 +57,7 @@ def test_a_wildcard_becomes_one_line_for_each_public_module() -> None:
         "::: codecsight.patches.codec",
         "::: codecsight.patches.cut",
         "::: codecsight.patches.packing",
+        "::: codecsight.patches.structure",
     ]
 
 
