@@ -23,6 +23,9 @@ from codecsight.uplink.messages import (
 )
 from codecsight.uplink.quality_control import QualityControl
 
+SLOW_ROUND_TRIP_S = 1.0
+"""Delay of a heartbeat's answer from which on a link counts as slow."""
+
 
 class EdgeLink:
     """Holds one stream's chunks until the cloud acknowledges them, over any number of connections.
@@ -67,6 +70,8 @@ class EdgeLink:
         self._welcomed = False
         self._credits = 0
         self._last_heartbeat = self._last_received = 0.0
+        self._beat_sent_at: float | None = None  # of the heartbeat that is not answered yet
+        self._round_trip_s = 0.0
         self._anchor_requested = False
 
     @property
@@ -116,11 +121,13 @@ class EdgeLink:
         self._welcomed = False
         self._backlog.rewind()
         self._flow.disconnected()
+        self._beat_sent_at = None
 
     def offer(self, chunk: Chunk, now: float) -> None:
         """Number a chunk and queue it for sending."""
         if self._welcomed:  # while there is no connection, smaller slots would not help
-            self._quality.observe(self.lag_s(now), now)
+            lag_s = self.lag_s(now)
+            self._quality.observe(lag_s if self._link_is_slow(now) else 0.0, now)
         if self.spec is None or chunk.fingerprint != self.spec.fingerprint:
             self._backlog.drop_new("cells of another model")
             self._anchor_requested = True
@@ -146,6 +153,8 @@ class EdgeLink:
                 self._credits = message.credits
             case NeedAnchor() if message.epoch == self.epoch:
                 self._resume_from_anchor("the cloud requested an anchor")
+            case Heartbeat() if self._beat_sent_at is not None:
+                self._round_trip_s, self._beat_sent_at = now - self._beat_sent_at, None
             case Reject():
                 self._receive_reject(message)
             case _:
@@ -169,6 +178,8 @@ class EdgeLink:
         if not self._welcomed or now < self._last_heartbeat + self.heartbeat_s:
             return None
         self._last_heartbeat = now
+        if self._beat_sent_at is None:
+            self._beat_sent_at = now
         return Heartbeat(wall_time, stats)
 
     def timed_out(self, now: float) -> bool:
@@ -218,6 +229,13 @@ class EdgeLink:
             return None
         return item
 
+    def _link_is_slow(self, now: float) -> bool:
+        """Whether the link itself delays: the cloud answers a heartbeat when it arrives, behind
+        what was sent before; an acknowledgement also waits for the worker.
+        """
+        pending_s = 0.0 if self._beat_sent_at is None else now - self._beat_sent_at
+        return max(self._round_trip_s, pending_s) >= SLOW_ROUND_TRIP_S
+
     def _drop_late(self, now: float) -> None:
         """Skip to the newest anchor if the next chunk has waited too long."""
         queued_at = self._backlog.oldest_queued_at()
@@ -226,7 +244,9 @@ class EdgeLink:
         waited_s = now - queued_at
         if waited_s > self._max_wait_s:
             self._backlog.skip_to_anchor("waited too long")
-        elif self._flow.must_skip(waited_s, self._backlog.bytes_before_anchor):
+        elif self._link_is_slow(now) and self._flow.must_skip(
+            waited_s, self._backlog.bytes_before_anchor
+        ):
             self._backlog.skip_to_anchor("the link is too thin")
 
     def _has_credits(self, chunk: Chunk) -> bool:

@@ -17,7 +17,7 @@ FORGET_S = 10.0
 """A stream that was never more than IDLE_S behind for this long starts anew."""
 MAX_PATIENCE_S = 60.0
 """Longest time before a level that was too much is tried again: it doubles with each attempt, until
-the stream was never more than IDLE_S behind since the last change, as after a recovery.
+the stream is no longer behind at all, as after a recovery.
 """
 
 
@@ -28,7 +28,7 @@ class QualityControl:
         self._level = 0
         self._changed_at = self._raised_at = float("-inf")
         self._patience_s = UP_EVERY_S
-        self._worst_lag_s = 0.0  # since the last change
+        self._busy_at = float("-inf")  # when it was last more than IDLE_S behind
 
     @property
     def quality(self) -> int:
@@ -38,11 +38,12 @@ class QualityControl:
     def observe(self, lag_s: float, now: float) -> None:
         """Adjust to how far behind the stream is."""
         since = now - self._changed_at
-        self._worst_lag_s = max(self._worst_lag_s, lag_s)
-        idle = self._worst_lag_s <= IDLE_S
-        if idle and since >= FORGET_S:
+        if lag_s > IDLE_S:
+            self._busy_at = now
+        idle_s = now - self._busy_at
+        if idle_s >= FORGET_S:
             self._patience_s = UP_EVERY_S
-        patience_s = UP_EVERY_S if idle else self._patience_s
+        patience_s = UP_EVERY_S if idle_s >= UP_EVERY_S else self._patience_s
         if lag_s >= BEHIND_S and since >= DOWN_EVERY_S and self._level < len(LEVELS) - 1:
             if now - self._raised_at < 2 * DOWN_EVERY_S:  # the level above was too much
                 self._patience_s = min(2 * self._patience_s, MAX_PATIENCE_S)
@@ -52,4 +53,4 @@ class QualityControl:
             self._set(self._level - 1, now)
 
     def _set(self, level: int, now: float) -> None:
-        self._level, self._changed_at, self._worst_lag_s = level, now, 0.0
+        self._level, self._changed_at = level, now

@@ -9,7 +9,7 @@ import pytest
 from codecsight.core.chunk import Chunk
 from codecsight.uplink.edge_link import EdgeLink
 from codecsight.uplink.flow_control import FlowControl
-from codecsight.uplink.messages import Ack, Dropped, Welcome
+from codecsight.uplink.messages import Ack, CloudMessage, Dropped, Heartbeat, Welcome
 from codecsight.uplink.quality_control import QualityControl
 from tests.uplink.chunks import SPEC, STREAM, anchor, delta
 
@@ -24,6 +24,7 @@ DELTA = replace(delta(), mosaic=bytes(2_000))
 SIZES = {90: 1.0, 75: 0.61, 60: 0.46, 45: 0.38, 30: 0.29}
 """Bytes of a JPEG of camera pictures by quality, relative to 90."""
 CREDITS = 2 << 20
+HEARTBEAT_S = 5.0
 
 
 @dataclass
@@ -42,14 +43,14 @@ class Line:
 
     def __init__(self, rate: Callable[[float], float]) -> None:
         self.now, self._rate, self._budget = 0.0, rate, 0.0
-        self._queue: deque[tuple[Camera, Chunk]] = deque()
-        self._arriving: deque[tuple[float, Camera, int]] = deque()
+        self._queue: deque[tuple[Camera, Chunk | Heartbeat]] = deque()
+        self._arriving: deque[tuple[float, Camera, CloudMessage]] = deque()
         self.cameras = [self._camera(number) for number in range(CAMERAS)]
 
     def _camera(self, number: int) -> Camera:
         edge = EdgeLink("north", STREAM, "test", start_seq=100)
         edge.connect(640, 360, 0.0)
-        edge.receive(Welcome(5, 100, True, CREDITS, 10.0, SPEC), 0.0)
+        edge.receive(Welcome(5, 100, True, CREDITS, HEARTBEAT_S, SPEC), 0.0)
         edge.take_anchor_request()
         return Camera(edge, number / CAMERAS)
 
@@ -62,11 +63,14 @@ class Line:
                 for item in camera.edge.take_outgoing(self.now):
                     if not isinstance(item, Dropped):
                         self._queue.append((camera, item))
+                if (beat := camera.edge.heartbeat(self.now, self.now, None)) is not None:
+                    self._queue.append((camera, beat))
             self._carry()
             while self._arriving and self._arriving[0][0] <= self.now:
-                _, camera, seq = self._arriving.popleft()
-                camera.edge.receive(Ack(5, seq, CREDITS), self.now)
-                camera.lags.append((self.now, self.now - camera.offered[seq]))
+                _, camera, message = self._arriving.popleft()
+                camera.edge.receive(message, self.now)
+                if isinstance(message, Ack):
+                    camera.lags.append((self.now, self.now - camera.offered[message.seq]))
 
     def _offer(self, camera: Camera) -> None:
         if self.now < camera.slots * SLOT_S + camera.phase:
@@ -80,10 +84,11 @@ class Line:
 
     def _carry(self) -> None:
         self._budget = min(self._budget + self._rate(self.now) * STEP_S, 60_000.0)
-        while self._queue and self._queue[0][1].size <= self._budget:
-            camera, chunk = self._queue.popleft()
-            self._budget -= chunk.size
-            self._arriving.append((self.now + 2 * DELAY_S, camera, chunk.seq))
+        while self._queue and _size(self._queue[0][1]) <= self._budget:
+            camera, item = self._queue.popleft()
+            self._budget -= _size(item)
+            reply = Ack(5, item.seq, CREDITS) if isinstance(item, Chunk) else item
+            self._arriving.append((self.now + 2 * DELAY_S, camera, reply))
         if not self._queue:
             self._budget = 0.0
 
@@ -96,6 +101,10 @@ class Line:
         return sum(camera.edge.dropped_count for camera in self.cameras)
 
 
+def _size(item: Chunk | Heartbeat) -> int:
+    return item.size if isinstance(item, Chunk) else 50
+
+
 def test_a_line_with_room_delivers_every_slot_at_once() -> None:
     line = Line(lambda _: 1e6)
     line.run(60)
@@ -103,7 +112,7 @@ def test_a_line_with_room_delivers_every_slot_at_once() -> None:
     assert line.worst_lag(5) < 0.3
 
 
-@pytest.mark.parametrize(("rate", "worst_s"), [(20_000, 5), (12_000, 8), (6_000, 10)])
+@pytest.mark.parametrize(("rate", "worst_s"), [(20_000, 5), (12_000, 12), (6_000, 14)])
 def test_a_thin_line_carries_smaller_slots_and_stays_a_few_seconds_behind(
     rate: float, worst_s: float
 ) -> None:
@@ -152,3 +161,18 @@ def test_every_slot_is_acknowledged_or_reported_as_dropped() -> None:
     line.run(100)
     for camera in line.cameras:
         assert camera.slots - 1 <= len(camera.lags) + camera.edge.dropped_count <= camera.slots
+
+
+def test_a_slow_worker_behind_a_good_line_lowers_no_quality_and_skips_nothing() -> None:
+    line = Line(lambda _: 1e6)
+    edge = line.cameras[0].edge
+    for second in range(60):
+        now = float(second)
+        edge.offer(ANCHOR if second % ANCHOR_EVERY == 0 else DELTA, now)
+        edge.take_outgoing(now)
+        if edge.heartbeat(now, now, None) is not None:
+            edge.receive(Heartbeat(now, None), now + 0.1)
+        if second >= 6:
+            edge.receive(Ack(5, 100 + second - 6, CREDITS), now)
+    assert edge.lag_s(60.0) >= 6
+    assert (edge.quality, edge.dropped_count) == (90, 0)
