@@ -35,10 +35,9 @@ def test_a_stream_without_slots_gives_its_memory_back(
     assert set(status.kv_by_site) == {STREAM.split(".")[0], "south"}
     assert sum(status.kv_by_site.values()) == status.kv_used > 0
     opened = time.monotonic()
-    monkeypatch.setattr(gpu_worker, "IDLE_S", 1.0)
-    while time.monotonic() < opened + 1.3:
-        assert push(worker, make_chunk(spec, int(10 * (time.monotonic() - opened)) + 1)) is None
-        time.sleep(0.11)
+    time.sleep(0.5)
+    assert push(worker, make_chunk(spec, 1)) is None
+    asyncio.run(worker._close_idle(opened + gpu_worker.IDLE_S + 0.25))
     left = asyncio.run(worker.status())
     assert set(left.kv_by_site) == {STREAM.split(".")[0]}
     assert left.kv_used == status.kv_used // 2
